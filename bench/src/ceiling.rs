@@ -44,21 +44,36 @@ pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.set_issuer(&["doorward"]);
     validation.set_audience(&["doorward"]);
-    let keys = recorded.keys.keys.iter().map(key).collect::<anyhow::Result<_>>()?;
-    let bare =
-        web::Data::new(CeilingHandler { headers: recorded.headers, body: recorded.body.into(), keys, validation });
+    let keys = recorded
+        .keys
+        .keys
+        .iter()
+        .map(key)
+        .collect::<anyhow::Result<_>>()?;
+    let bare = web::Data::new(CeilingHandler {
+        headers: recorded.headers,
+        body: recorded.body.into(),
+        keys,
+        validation,
+    });
     let app = move || {
         App::new()
             .app_data(bare.clone())
             .route("/api/init", web::get().to(init))
             .route(HEALTH, web::get().to(HttpResponse::Ok))
     };
-    let server = HttpServer::new(app).workers(WORKERS).tcp_nodelay(true).bind(address)?;
+    let server = HttpServer::new(app)
+        .workers(WORKERS)
+        .tcp_nodelay(true)
+        .bind(address)?;
     Ok(actix_web::rt::System::new().block_on(server.run())?)
 }
 
 fn key(jwk: &Jwk) -> anyhow::Result<(String, DecodingKey)> {
-    Ok((jwk.common.key_id.clone().context("a key without an id")?, DecodingKey::from_jwk(jwk)?))
+    Ok((
+        jwk.common.key_id.clone().context("a key without an id")?,
+        DecodingKey::from_jwk(jwk)?,
+    ))
 }
 
 async fn init(request: HttpRequest, bare: web::Data<CeilingHandler>) -> HttpResponse {
@@ -73,7 +88,10 @@ async fn init(request: HttpRequest, bare: web::Data<CeilingHandler>) -> HttpResp
 }
 
 fn is_good(request: &HttpRequest, bare: &CeilingHandler) -> bool {
-    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    let header = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|header| header.to_str().ok());
     let Some(token) = header.and_then(|header| header.strip_prefix("Bearer ")) else {
         return false;
     };

@@ -26,11 +26,21 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn get(path: impl Into<Cow<'static, str>>) -> Self {
-        Self { method: "GET", path: path.into(), headers: Vec::new(), body: Bytes::new(), expected: StatusCode::OK }
+        Self {
+            method: "GET",
+            path: path.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            expected: StatusCode::OK,
+        }
     }
 
     pub(crate) fn post(path: impl Into<Cow<'static, str>>, body: &serde_json::Value) -> Self {
-        Self { method: "POST", body: body.to_string().into(), ..Self::get(path) }
+        Self {
+            method: "POST",
+            body: body.to_string().into(),
+            ..Self::get(path)
+        }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
@@ -43,7 +53,10 @@ impl Call {
     }
 
     pub(crate) fn login(username: &str, password: &str) -> Self {
-        Self::post("/api/login", &serde_json::json!({"username": username, "password": password}))
+        Self::post(
+            "/api/login",
+            &serde_json::json!({"username": username, "password": password}),
+        )
     }
 
     pub(crate) fn project_login(project: &str, username: &str, password: &str) -> Self {
@@ -57,7 +70,12 @@ impl Call {
 
     /// Refused as a bad request, before its body is looked for.
     pub(crate) fn refused(path: &'static str, token: &str) -> Self {
-        Self { method: "POST", expected: StatusCode::BAD_REQUEST, ..Self::get(path) }.bearer(token)
+        Self {
+            method: "POST",
+            expected: StatusCode::BAD_REQUEST,
+            ..Self::get(path)
+        }
+        .bearer(token)
     }
 
     pub(crate) fn post_as(path: &'static str, token: &str, body: &serde_json::Value) -> Self {
@@ -65,7 +83,10 @@ impl Call {
     }
 
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
-        let mut request = Request::builder().method(self.method).uri(self.path.as_ref()).header(HOST, "bench");
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(self.path.as_ref())
+            .header(HOST, "bench");
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -107,7 +128,11 @@ impl Connection {
 
     pub(crate) async fn ask(&mut self, call: &Call) -> anyhow::Result<Answer> {
         let (head, body) = self.respond(call).await?.into_parts();
-        Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes().into() })
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await?.to_bytes().into(),
+        })
     }
 
     /// The response without its body. Connects again when the server has closed the connection, which it does with one
@@ -124,16 +149,35 @@ impl Connection {
 impl Answer {
     /// The JSON of an answer of success.
     pub(crate) fn json(&self) -> anyhow::Result<serde_json::Value> {
-        ensure!(self.status.is_success(), "{}: {}", self.status, String::from_utf8_lossy(&self.body));
+        ensure!(
+            self.status.is_success(),
+            "{}: {}",
+            self.status,
+            String::from_utf8_lossy(&self.body)
+        );
         Ok(serde_json::from_slice(&self.body)?)
     }
 }
 
 /// A token of this user.
-pub(crate) async fn log_in(address: SocketAddr, username: &str, password: &str) -> anyhow::Result<String> {
-    let answer = Connection::open(address).await?.ask(&Call::login(username, password)).await?;
-    ensure!(answer.status == StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
-    let token = answer.headers.get(AUTHORIZATION).context("a login without a token")?;
+pub(crate) async fn log_in(
+    address: SocketAddr,
+    username: &str,
+    password: &str,
+) -> anyhow::Result<String> {
+    let answer = Connection::open(address)
+        .await?
+        .ask(&Call::login(username, password))
+        .await?;
+    ensure!(
+        answer.status == StatusCode::OK,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
+    let token = answer
+        .headers
+        .get(AUTHORIZATION)
+        .context("a login without a token")?;
     Ok(token.to_str()?.to_owned())
 }
 
@@ -154,7 +198,9 @@ mod tests {
             if stream.read(&mut head).await? == 0 {
                 continue;
             }
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .await?;
         }
     }
 

@@ -30,11 +30,16 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    pub(crate) const SMALL: Self = Self { users: 100, projects: 20 };
+    pub(crate) const SMALL: Self = Self {
+        users: 100,
+        projects: 20,
+    };
 }
 
 pub(crate) fn fill(installation: &Installation, size: Size) -> anyhow::Result<()> {
-    let gids: Vec<String> = (0..size.users).map(|_| RandomIdGenerator.new_gid().to_string()).collect();
+    let gids: Vec<String> = (0..size.users)
+        .map(|_| RandomIdGenerator.new_gid().to_string())
+        .collect();
     import(installation, &gids)?;
     sql::execute(&installation.directory_url, &projects(&gids, size.projects))?;
     sql::analyze(&installation.directory_url)
@@ -47,11 +52,13 @@ pub(crate) fn import(installation: &Installation, gids: &[String]) -> anyhow::Re
     let own_hash = RawHasher::default_parameters()?.phc(PASSWORD)?;
     let cheap_hash = RawHasher::new(256, 1)?.phc(PASSWORD)?;
     for (number, gid) in gids.iter().enumerate() {
-        let (username, hash) =
-            if number == 0 { (USERNAME.to_owned(), &own_hash) } else { (format!("user-{number}"), &cheap_hash) };
+        let (username, hash) = if number == 0 {
+            (USERNAME.to_owned(), &own_hash)
+        } else {
+            (format!("user-{number}"), &cheap_hash)
+        };
         let email = format!("{username}@example.org");
-        let line =
-            json!({"gid": gid, "username": username, "email": email, "name": "Ann Other", "password_hash": hash});
+        let line = json!({"gid": gid, "username": username, "email": email, "name": "Ann Other", "password_hash": hash});
         writeln!(lines, "{line}")?;
     }
     lines.into_inner()?.sync_all()?;
@@ -77,7 +84,11 @@ fn projects(gids: &[String], count: usize) -> String {
         }
         let windows: Vec<&[String]> = others.chunks_exact(OTHERS + 1).collect();
         for members in windows.iter().cycle().take(count.saturating_sub(PROJECTS)) {
-            projects.extend(members.first().map(|owner| (owner.clone(), members.to_vec())));
+            projects.extend(
+                members
+                    .first()
+                    .map(|owner| (owner.clone(), members.to_vec())),
+            );
         }
     }
     insert_projects(&projects)
@@ -89,18 +100,25 @@ pub(crate) fn insert_projects(all: &[Team]) -> String {
     let (mut projects, mut memberships) = (Vec::new(), Vec::new());
     for (owner, members) in all {
         let project = RandomIdGenerator.new_gid();
-        projects.push(format!("('{project}','A project',NULL,'{owner}','active','Europe/Amsterdam',0,0)"));
+        projects.push(format!(
+            "('{project}','A project',NULL,'{owner}','active','Europe/Amsterdam',0,0)"
+        ));
         memberships.push(format!("('{project}','{owner}','owner','active',NULL,0,0)"));
         let others = members.iter().filter(|gid| *gid != owner);
-        memberships.extend(others.map(|gid| format!("('{project}','{gid}','member','active',NULL,0,0)")));
+        memberships
+            .extend(others.map(|gid| format!("('{project}','{gid}','member','active',NULL,0,0)")));
     }
-    format!("BEGIN; {}{}{SUBSCRIPTIONS_SQL}COMMIT;", insert(PROJECT, &projects), insert(MEMBERSHIP, &memberships))
+    format!(
+        "BEGIN; {}{}{SUBSCRIPTIONS_SQL}COMMIT;",
+        insert(PROJECT, &projects),
+        insert(MEMBERSHIP, &memberships)
+    )
 }
 
 /// Tables, and what is given of each row.
-const PROJECT: &str = "projects (gid, name, icon, owner_gid, status, timezone, created_at, updated_at)";
-const MEMBERSHIP: &str =
-    "memberships (project_gid, user_gid, role, status, rate_limit_per_second, created_at, updated_at)";
+const PROJECT: &str =
+    "projects (gid, name, icon, owner_gid, status, timezone, created_at, updated_at)";
+const MEMBERSHIP: &str = "memberships (project_gid, user_gid, role, status, rate_limit_per_second, created_at, updated_at)";
 
 /// Who is told of what, as the directory writes it: all of these memberships are active.
 const SUBSCRIPTIONS_SQL: &str = "
@@ -111,5 +129,7 @@ const SUBSCRIPTIONS_SQL: &str = "
         SELECT user_gid, 9223372036854775807, 'project/' || project_gid, 0 FROM memberships;";
 
 fn insert(table: &str, rows: &[String]) -> String {
-    rows.chunks(CHUNK).map(|rows| format!("INSERT INTO {table} VALUES {};", rows.join(","))).collect()
+    rows.chunks(CHUNK)
+        .map(|rows| format!("INSERT INTO {table} VALUES {};", rows.join(",")))
+        .collect()
 }

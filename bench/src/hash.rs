@@ -21,9 +21,13 @@ pub(crate) struct RawHasher {
 
 impl RawHasher {
     pub(crate) fn new(memory_kib: u32, passes: u32) -> anyhow::Result<Self> {
-        let params = Params::new(memory_kib, passes, 1, Some(32)).map_err(|error| anyhow!("argon2: {error}"))?;
+        let params = Params::new(memory_kib, passes, 1, Some(32))
+            .map_err(|error| anyhow!("argon2: {error}"))?;
         let blocks = vec![Block::default(); params.block_count()];
-        Ok(Self { argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params), blocks })
+        Ok(Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            blocks,
+        })
     }
 
     pub(crate) fn default_parameters() -> anyhow::Result<Self> {
@@ -42,7 +46,10 @@ impl RawHasher {
     pub(crate) fn phc(&mut self, password: &str) -> anyhow::Result<String> {
         let hash = STANDARD_NO_PAD.encode(self.hash(password.as_bytes())?);
         let (memory, passes) = (self.argon2.params().m_cost(), self.argon2.params().t_cost());
-        Ok(format!("$argon2id$v=19$m={memory},t={passes},p=1${}${hash}", STANDARD_NO_PAD.encode(SALT)))
+        Ok(format!(
+            "$argon2id$v=19$m={memory},t={passes},p=1${}${hash}",
+            STANDARD_NO_PAD.encode(SALT)
+        ))
     }
 }
 
@@ -53,8 +60,12 @@ pub(crate) fn cores() -> usize {
 /// Hashes per second on all cores.
 pub(crate) fn hashes_per_second(time: Duration) -> anyhow::Result<f64> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(move || hash_on_one_core(time))).collect();
-        let rates = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a hash panicked"))?);
+        let threads: Vec<_> = (0..cores())
+            .map(|_| scope.spawn(move || hash_on_one_core(time)))
+            .collect();
+        let rates = threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| anyhow!("a hash panicked"))?);
         rates.sum()
     })
 }

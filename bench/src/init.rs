@@ -24,7 +24,11 @@ pub(crate) const CONNECTIONS: usize = 32;
 /// Calls of either kind in a round of calls that come one after the other.
 const SINGLE_CALLS: usize = 40;
 
-pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+pub(crate) async fn measure(
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     let installation = Installation::new(backend)?;
     fill(&installation, Size::SMALL)?;
     let server = installation.serve().await?;
@@ -33,30 +37,56 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let bytes = recorded.body.len();
     let bare = start_bare(&installation, &recorded).await?;
     let mut bare_connection = Connection::open(bare.address).await?;
-    ensure!(bare_connection.ask(&call).await?.body.len() == bytes, "the ceiling answers something else");
+    ensure!(
+        bare_connection.ask(&call).await?.body.len() == bytes,
+        "the ceiling answers something else"
+    );
 
     let one = vec![call.clone(); CONNECTIONS];
     let series = compare(&server, &bare, &one, effort).await?;
     let name = |what: &str| format!("init, {what}, {backend}");
-    let rates = throughput(name(&format!("{CONNECTIONS} connections")), &series, &format!("{bytes} bytes; "));
+    let rates = throughput(
+        name(&format!("{CONNECTIONS} connections")),
+        &series,
+        &format!("{bytes} bytes; "),
+    );
     report.add(rates.at_least(0.4));
     let of_bare = |value: fn(&Pair) -> f64| median(&series.map(|round| value(&round.bare_tail)));
-    let note =
-        format!("of the ceiling: {:.2} and {:.2} ms", of_bare(|tail| tail.measured), of_bare(|tail| tail.ceiling));
-    report
-        .add(Measurement::of_pairs(name("p99 against p50"), "ms", &series, |round| round.tail).at_most(5.0).note(note));
+    let note = format!(
+        "of the ceiling: {:.2} and {:.2} ms",
+        of_bare(|tail| tail.measured),
+        of_bare(|tail| tail.ceiling)
+    );
+    report.add(
+        Measurement::of_pairs(name("p99 against p50"), "ms", &series, |round| round.tail)
+            .at_most(5.0)
+            .note(note),
+    );
 
     // The promise is about one caller. These tell how much of it is owed to answers and renewals that are shared.
     let mut many = Vec::new();
     for _ in 0..CONNECTIONS {
-        many.push(Call::init(&log_in(server.address, USERNAME, PASSWORD).await?));
+        many.push(Call::init(
+            &log_in(server.address, USERNAME, PASSWORD).await?,
+        ));
     }
     let series = compare(&server, &bare, &many, effort).await?;
     report.add(throughput(name("a token for each connection"), &series, ""));
     let mut connection = Connection::open(server.address).await?;
-    let alone = rounds::run(effort, async || alone(&installation, &mut connection, &call, SINGLE_CALLS).await).await?;
-    let note = format!("{:.2} ms when nothing has changed", median(&alone.map(|alone| alone.unchanged)));
-    report.add(Measurement::of(name("alone, after a change"), "ms", &alone, |alone| alone.changed).note(note));
+    let alone = rounds::run(effort, async || {
+        alone(&installation, &mut connection, &call, SINGLE_CALLS).await
+    })
+    .await?;
+    let note = format!(
+        "{:.2} ms when nothing has changed",
+        median(&alone.map(|alone| alone.unchanged))
+    );
+    report.add(
+        Measurement::of(name("alone, after a change"), "ms", &alone, |alone| {
+            alone.changed
+        })
+        .note(note),
+    );
     Ok(())
 }
 
@@ -75,11 +105,17 @@ pub(crate) async fn alone(
 ) -> anyhow::Result<Alone> {
     let (mut unchanged, mut changed) = (Vec::new(), Vec::new());
     for _ in 0..count {
-        sql::execute(&installation.directory_url, "UPDATE feed_head SET cursor = cursor + 1")?;
+        sql::execute(
+            &installation.directory_url,
+            "UPDATE feed_head SET cursor = cursor + 1",
+        )?;
         changed.extend(load::alone(connection, call, 1).await?);
         unchanged.extend(load::alone(connection, call, 1).await?);
     }
-    Ok(Alone { changed: median(&changed), unchanged: median(&unchanged) })
+    Ok(Alone {
+        changed: median(&changed),
+        unchanged: median(&unchanged),
+    })
 }
 
 /// One round under the same load.
@@ -92,7 +128,12 @@ struct Comparison {
     cpu: String,
 }
 
-async fn compare(server: &Server, bare: &Server, calls: &[Call], effort: Effort) -> anyhow::Result<Series<Comparison>> {
+async fn compare(
+    server: &Server,
+    bare: &Server,
+    calls: &[Call],
+    effort: Effort,
+) -> anyhow::Result<Series<Comparison>> {
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 5 });
     let tail = |load: &Load| Pair::new(load.percentile(990), load.percentile(500));
     let round = async || {
@@ -102,14 +143,22 @@ async fn compare(server: &Server, bare: &Server, calls: &[Call], effort: Effort)
             rates: Pair::new(load.per_second, ceiling.per_second)?,
             tail: tail(&load)?,
             bare_tail: tail(&ceiling)?,
-            cpu: format!("{}; ceiling {} us", load.cpu_note(), ceiling.server_cpu.as_micros()),
+            cpu: format!(
+                "{}; ceiling {} us",
+                load.cpu_note(),
+                ceiling.server_cpu.as_micros()
+            ),
         })
     };
     rounds::run(effort, round).await
 }
 
 fn throughput(name: String, series: &Series<Comparison>, note: &str) -> Measurement {
-    let cpu = series.values.last().map(|round| round.cpu.as_str()).unwrap_or_default();
+    let cpu = series
+        .values
+        .last()
+        .map(|round| round.cpu.as_str())
+        .unwrap_or_default();
     Measurement::of_pairs(name, "/s", series, |round| round.rates).note(format!("{note}{cpu}"))
 }
 
@@ -117,11 +166,18 @@ fn throughput(name: String, series: &Series<Comparison>, note: &str) -> Measurem
 pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<RecordedResponse> {
     let mut connection = Connection::open(address).await?;
     let answer = connection.ask(call).await?;
-    ensure!(answer.status == StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
+    ensure!(
+        answer.status == StatusCode::OK,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
     let keys = connection.ask(&Call::get("/.well-known/jwks.json")).await?;
     // The rest is for each server to add.
     let own = ["content-length", "date", "connection", "transfer-encoding"];
-    let headers = answer.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+    let headers = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !own.contains(&name.as_str()));
     let headers = headers.map(|(name, value)| Ok((name.to_string(), value.to_str()?.to_owned())));
     Ok(RecordedResponse {
         headers: headers.collect::<anyhow::Result<_>>()?,
@@ -131,7 +187,10 @@ pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<R
 }
 
 /// Of this very binary, as a process of its own.
-pub(crate) async fn start_bare(installation: &Installation, recorded: &RecordedResponse) -> anyhow::Result<Server> {
+pub(crate) async fn start_bare(
+    installation: &Installation,
+    recorded: &RecordedResponse,
+) -> anyhow::Result<Server> {
     let directory = installation.path().join("bare");
     std::fs::create_dir(&directory)?;
     let file = directory.join("recorded.json");
@@ -139,5 +198,11 @@ pub(crate) async fn start_bare(installation: &Installation, recorded: &RecordedR
     let address = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("bare").arg(address.to_string()).arg(&file);
-    Server::start(command, Path::new(&directory), address, (address, ceiling::HEALTH)).await
+    Server::start(
+        command,
+        Path::new(&directory),
+        address,
+        (address, ceiling::HEALTH),
+    )
+    .await
 }

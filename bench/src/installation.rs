@@ -39,15 +39,25 @@ impl Installation {
         let directory = tempfile::tempdir()?;
         let (auth_url, directory_url, databases) = match backend {
             Backend::Sqlite => {
-                let url = |name: &str| format!("sqlite://{}", directory.path().join(name).display());
+                let url =
+                    |name: &str| format!("sqlite://{}", directory.path().join(name).display());
                 (url("auth.db"), url("directory.db"), Vec::new())
             }
             Backend::Postgres => {
                 let (auth, directory) = (PostgresDatabase::create()?, PostgresDatabase::create()?);
-                (auth.url.clone(), directory.url.clone(), vec![auth, directory])
+                (
+                    auth.url.clone(),
+                    directory.url.clone(),
+                    vec![auth, directory],
+                )
             }
         };
-        Ok(Self { directory, auth_url, directory_url, _databases: databases })
+        Ok(Self {
+            directory,
+            auth_url,
+            directory_url,
+            _databases: databases,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -57,7 +67,12 @@ impl Installation {
     /// A command of the administration, to its end: its stdout.
     pub(crate) fn run(&self, words: &[&str]) -> anyhow::Result<String> {
         let output = self.command(words).output().context("can't run doorward")?;
-        ensure!(output.status.success(), "doorward {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "doorward {}: {}",
+            words.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -71,7 +86,9 @@ impl Installation {
         let (address, operations) = (free_address()?, free_address()?);
         let mut command = self.command(&["serve", "all"]);
         command.envs(variables.iter().copied());
-        command.env("DOORWARD_LISTEN", address.to_string()).env("DOORWARD_OPS_LISTEN", operations.to_string());
+        command
+            .env("DOORWARD_LISTEN", address.to_string())
+            .env("DOORWARD_OPS_LISTEN", operations.to_string());
         Server::start(command, self.path(), address, (operations, "/health/ready")).await
     }
 
@@ -80,7 +97,10 @@ impl Installation {
         command.args(words).env_clear().envs([
             ("DOORWARD_DATA_DIR", self.path().as_os_str()),
             ("DOORWARD_AUTH_DATABASE_URL", self.auth_url.as_ref()),
-            ("DOORWARD_DIRECTORY_DATABASE_URL", self.directory_url.as_ref()),
+            (
+                "DOORWARD_DIRECTORY_DATABASE_URL",
+                self.directory_url.as_ref(),
+            ),
             ("DOORWARD_MASTER_KEY", MASTER_KEY.as_ref()),
             ("DOORWARD_LOG_FORMAT", "json".as_ref()),
             // The server is measured, not its limits.

@@ -27,18 +27,27 @@ impl BenchServer {
     async fn open(installation: &Installation) -> anyhow::Result<Self> {
         let server = installation.serve().await?;
         let token = log_in(server.address, USERNAME, PASSWORD).await?;
-        Ok(Self { connection: Connection::open(server.address).await?, server, token })
+        Ok(Self {
+            connection: Connection::open(server.address).await?,
+            server,
+            token,
+        })
     }
 
     /// The median of some calls alone, in milliseconds.
     async fn alone(&mut self, call: &Call, count: usize) -> anyhow::Result<f64> {
-        Ok(median(&load::alone(&mut self.connection, call, count).await?))
+        Ok(median(
+            &load::alone(&mut self.connection, call, count).await?,
+        ))
     }
 
     /// The time that an init takes of the whole machine, in milliseconds.
     async fn loaded(&self, time: Duration) -> anyhow::Result<f64> {
         let calls = vec![Call::init(&self.token); CONNECTIONS];
-        Ok(1000.0 / load::closed_loop(&self.server, &calls, time).await?.per_second)
+        Ok(1000.0
+            / load::closed_loop(&self.server, &calls, time)
+                .await?
+                .per_second)
     }
 }
 
@@ -51,33 +60,56 @@ struct Round {
     loaded: Pair,
 }
 
-pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+pub(crate) async fn measure(
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     let size = if effort.is_quick {
-        Size { users: 10_000, projects: 2_000 }
+        Size {
+            users: 10_000,
+            projects: 2_000,
+        }
     } else {
-        Size { users: 100_000, projects: 20_000 }
+        Size {
+            users: 100_000,
+            projects: 20_000,
+        }
     };
     let (small, large) = (Installation::new(backend)?, Installation::new(backend)?);
     fill(&small, Size::SMALL)?;
     fill(&large, size)?;
 
-    let (mut small, mut large) = (BenchServer::open(&small).await?, BenchServer::open(&large).await?);
+    let (mut small, mut large) = (
+        BenchServer::open(&small).await?,
+        BenchServer::open(&large).await?,
+    );
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
     let login = Call::login(USERNAME, PASSWORD);
     let series = rounds::run(effort.times(2), async || {
         let (in_large, in_small) = (Call::init(&large.token), Call::init(&small.token));
         Ok(Round {
-            login: Pair::new(large.alone(&login, 20).await?, small.alone(&login, 20).await?)?,
-            init: Pair::new(large.alone(&in_large, 200).await?, small.alone(&in_small, 200).await?)?,
+            login: Pair::new(
+                large.alone(&login, 20).await?,
+                small.alone(&login, 20).await?,
+            )?,
+            init: Pair::new(
+                large.alone(&in_large, 200).await?,
+                small.alone(&in_small, 200).await?,
+            )?,
             loaded: Pair::new(large.loaded(time).await?, small.loaded(time).await?)?,
         })
     });
     let series = series.await?;
     let places = format!("{} users against {}", size.users, Size::SMALL.users);
-    let findings: [(&str, PairOf); 3] =
-        [("login", |round| round.login), ("init", |round| round.init), ("init under load", |round| round.loaded)];
+    let findings: [(&str, PairOf); 3] = [
+        ("login", |round| round.login),
+        ("init", |round| round.init),
+        ("init under load", |round| round.loaded),
+    ];
     for (what, pair) in findings {
-        let finding = Measurement::of_pairs(format!("{what} among many, {backend}"), "ms", &series, pair);
+        let finding =
+            Measurement::of_pairs(format!("{what} among many, {backend}"), "ms", &series, pair);
         report.add(finding.at_most(LIMIT).note(places.clone()));
     }
     Ok(())

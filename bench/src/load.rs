@@ -33,13 +33,21 @@ impl Load {
     }
 
     pub(crate) fn cpu_note(&self) -> String {
-        format!("CPU {} us, client {} us", self.server_cpu.as_micros(), self.client_cpu.as_micros())
+        format!(
+            "CPU {} us, client {} us",
+            self.server_cpu.as_micros(),
+            self.client_cpu.as_micros()
+        )
     }
 }
 
 /// One call for each connection. What is answered within the time counts, wherever it began. Fails with `NothingMeasured`
 /// when that is nothing.
-pub(crate) async fn closed_loop(server: &Server, calls: &[Call], time: Duration) -> anyhow::Result<Load> {
+pub(crate) async fn closed_loop(
+    server: &Server,
+    calls: &[Call],
+    time: Duration,
+) -> anyhow::Result<Load> {
     let begin = Instant::now() + WARM_UP;
     let end = begin + time;
     let mut connections = JoinSet::new();
@@ -49,7 +57,10 @@ pub(crate) async fn closed_loop(server: &Server, calls: &[Call], time: Duration)
     tokio::time::sleep_until(begin).await;
     let (server_before, client_before) = (Cpu::of(server.id())?, Cpu::of(std::process::id())?);
     tokio::time::sleep_until(end).await;
-    let (server_cpu, client_cpu) = (server_before.since(server.id())?, client_before.since(std::process::id())?);
+    let (server_cpu, client_cpu) = (
+        server_before.since(server.id())?,
+        client_before.since(std::process::id())?,
+    );
     let (mut latencies, mut refused) = (Vec::new(), 0);
     while let Some(done) = connections.join_next().await {
         let (own, own_refused) = done??;
@@ -59,7 +70,13 @@ pub(crate) async fn closed_loop(server: &Server, calls: &[Call], time: Duration)
     let count = u32::try_from(latencies.len())?;
     ensure!(count > 0, NothingMeasured("nothing was answered in time"));
     let per_second = f64::from(count) / time.as_secs_f64();
-    Ok(Load { per_second, latencies, refused, server_cpu: server_cpu / count, client_cpu: client_cpu / count })
+    Ok(Load {
+        per_second,
+        latencies,
+        refused,
+        server_cpu: server_cpu / count,
+        client_cpu: client_cpu / count,
+    })
 }
 
 async fn run_connection(
@@ -98,7 +115,11 @@ pub(crate) async fn run_until(address: SocketAddr, call: Call, end: Instant) -> 
 }
 
 /// How long each of `count` calls takes, one after the other, in milliseconds.
-pub(crate) async fn alone(connection: &mut Connection, call: &Call, count: usize) -> anyhow::Result<Vec<f64>> {
+pub(crate) async fn alone(
+    connection: &mut Connection,
+    call: &Call,
+    count: usize,
+) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let sent = Instant::now();

@@ -16,7 +16,11 @@ use crate::{
 };
 
 /// At concurrency 2 x cores.
-pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+pub(crate) async fn measure_throughput(
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     let installation = Installation::new(backend)?;
     fill(&installation, Size::SMALL)?;
     let server = installation.serve().await?;
@@ -26,7 +30,12 @@ pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, ef
     let series = rounds::run(effort, async || {
         let ceiling = hash::hashes_per_second(time)?;
         let load = load::closed_loop(&server, &calls, time).await?;
-        note = format!("p50 {:.0} ms, p99 {:.0} ms; {}", load.percentile(500), load.percentile(990), load.cpu_note());
+        note = format!(
+            "p50 {:.0} ms, p99 {:.0} ms; {}",
+            load.percentile(500),
+            load.percentile(990),
+            load.cpu_note()
+        );
         Ok(Pair::new(load.per_second, ceiling)?)
     });
     let series = series.await?;
@@ -36,7 +45,11 @@ pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, ef
 }
 
 /// Nothing else going on.
-pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+pub(crate) async fn measure_one(
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     /// Long enough that caches are warm, short enough that both see the same machine.
     const RUN: usize = 10;
     /// Runs of either kind in a round.
@@ -62,15 +75,23 @@ pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: E
     let in_server = (sum_after - sum) / (count_after - count) * 1000.0;
     let of = |value: fn(&Pair) -> f64| median(&series.map(value));
     let (login, hash) = (of(|pair| pair.measured), of(|pair| pair.ceiling));
-    let note =
-        format!("login {login:.2} ms, hash {hash:.2} ms; in the server a hash took {in_server:.2} ms on average");
+    let note = format!(
+        "login {login:.2} ms, hash {hash:.2} ms; in the server a hash took {in_server:.2} ms on average"
+    );
     let name = format!("one login less one hash, {backend}");
-    report.add(Measurement::of(name, "ms", &series, |pair| pair.difference()).at_most(3.0).note(note));
+    report.add(
+        Measurement::of(name, "ms", &series, |pair| pair.difference())
+            .at_most(3.0)
+            .note(note),
+    );
     Ok(())
 }
 
 /// How long the server has hashed in all, in seconds, and how often.
 async fn hashing(server: &Server) -> anyhow::Result<(f64, f64)> {
     const HISTOGRAM: &str = "doorward_hash_duration_seconds";
-    Ok((server.metric(&format!("{HISTOGRAM}_sum")).await?, server.metric(&format!("{HISTOGRAM}_count")).await?))
+    Ok((
+        server.metric(&format!("{HISTOGRAM}_sum")).await?,
+        server.metric(&format!("{HISTOGRAM}_count")).await?,
+    ))
 }

@@ -20,11 +20,16 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        Self { postmaster: sql::with_backend_process(find_postmaster) }
+        Self {
+            postmaster: sql::with_backend_process(find_postmaster),
+        }
     }
 
     pub(crate) fn usage(self) -> anyhow::Result<Usage> {
-        let roots: Vec<u32> = [std::process::id()].into_iter().chain(self.postmaster).collect();
+        let roots: Vec<u32> = [std::process::id()]
+            .into_iter()
+            .chain(self.postmaster)
+            .collect();
         let own = count_own_ticks(&read_processes()?, &roots);
         let (all, busy) = machine_ticks(&fs::read_to_string("/proc/stat")?)?;
         Ok(Usage { all, busy, own })
@@ -60,20 +65,34 @@ impl Usage {
     pub(crate) fn others_share(self, later: Self) -> f64 {
         let all = later.all - self.all;
         let others = (later.busy - self.busy) - (later.own - self.own);
-        if all > 0.0 { (others / all).clamp(0.0, 1.0) } else { 0.0 }
+        if all > 0.0 {
+            (others / all).clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
     }
 }
 
 /// The PostgreSQL server that started the process of a connection; `None` when it runs on another machine.
 fn find_postmaster(backend: u32) -> Option<u32> {
     let name = fs::read_to_string(format!("/proc/{backend}/comm")).ok()?;
-    if name.trim() == "postgres" { Some(read_process(backend).ok()?.parent) } else { None }
+    if name.trim() == "postgres" {
+        Some(read_process(backend).ok()?.parent)
+    } else {
+        None
+    }
 }
 
 /// All ticks and the busy ones, of the text of `/proc/stat` (proc(5)).
 fn machine_ticks(stat: &str) -> anyhow::Result<(f64, f64)> {
-    let line = stat.lines().find_map(|line| line.strip_prefix("cpu ")).context("no line `cpu` in /proc/stat")?;
-    let ticks: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let line = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("cpu "))
+        .context("no line `cpu` in /proc/stat")?;
+    let ticks: Vec<f64> = line
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
     // The time of guests, the 9th and 10th value, is also in the first two.
     let &[user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks.as_slice() else {
         anyhow::bail!("unknown format of /proc/stat: {line}");
@@ -92,21 +111,30 @@ struct Process {
 }
 
 fn read_processes() -> anyhow::Result<Vec<Process>> {
-    let ids = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let ids =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     // A process may end meanwhile.
     Ok(ids.filter_map(|id| read_process(id).ok()).collect())
 }
 
 fn read_process(id: u32) -> anyhow::Result<Process> {
     let fields = process::stat_fields(id)?;
-    let field = |number: usize| fields.get(number).context("a field of /proc/PID/stat is missing");
+    let field = |number: usize| {
+        fields
+            .get(number)
+            .context("a field of /proc/PID/stat is missing")
+    };
     // Parent, then user and system time of the process and of its ended children: the 4th and the 14th to 17th field, of
     // which the first two are cut off (proc(5)).
     let mut ticks = 0.0;
     for number in 11..=14 {
         ticks += field(number)?.parse::<f64>()?;
     }
-    Ok(Process { id, parent: field(1)?.parse()?, ticks })
+    Ok(Process {
+        id,
+        parent: field(1)?.parse()?,
+        ticks,
+    })
 }
 
 /// CPU time of the roots and all of their descendants.
@@ -125,7 +153,11 @@ fn count_own_ticks(processes: &[Process], roots: &[u32]) -> f64 {
             break;
         }
     }
-    processes.iter().filter(|process| own.contains(&process.id)).map(|process| process.ticks).sum()
+    processes
+        .iter()
+        .filter(|process| own.contains(&process.id))
+        .map(|process| process.ticks)
+        .sum()
 }
 
 #[cfg(test)]
@@ -136,7 +168,8 @@ mod tests {
 
     #[test]
     fn stolen_time_is_busy_and_guest_time_counts_once() {
-        let (all, busy) = machine_ticks("cpu  100 10 20 300 5 1 4 7 50 2\ncpu0 1 1 1 1 1 1 1 1 1 1\n").unwrap();
+        let (all, busy) =
+            machine_ticks("cpu  100 10 20 300 5 1 4 7 50 2\ncpu0 1 1 1 1 1 1 1 1 1 1\n").unwrap();
         assert_eq!(busy, 137.0);
         assert_eq!(all, 447.0);
         assert!(machine_ticks("cpu  1 2 3\n").is_err());
@@ -147,8 +180,13 @@ mod tests {
     fn descendants_of_the_roots_are_own() {
         let process = |id, parent, ticks| Process { id, parent, ticks };
         // Children can come before their parents.
-        let processes =
-            [process(9, 7, 1.0), process(7, 5, 2.0), process(5, 1, 4.0), process(1, 0, 8.0), process(6, 1, 16.0)];
+        let processes = [
+            process(9, 7, 1.0),
+            process(7, 5, 2.0),
+            process(5, 1, 4.0),
+            process(1, 0, 8.0),
+            process(6, 1, 16.0),
+        ];
         assert_eq!(count_own_ticks(&processes, &[5]), 7.0);
         assert_eq!(count_own_ticks(&processes, &[7, 6]), 19.0);
         assert_eq!(count_own_ticks(&processes, &[99]), 0.0);
@@ -156,8 +194,16 @@ mod tests {
 
     #[test]
     fn others_share_excludes_own_processes() {
-        let before = Usage { all: 1000.0, busy: 500.0, own: 100.0 };
-        let after = |all, busy, own| Usage { all: 1000.0 + all, busy: 500.0 + busy, own: 100.0 + own };
+        let before = Usage {
+            all: 1000.0,
+            busy: 500.0,
+            own: 100.0,
+        };
+        let after = |all, busy, own| Usage {
+            all: 1000.0 + all,
+            busy: 500.0 + busy,
+            own: 100.0 + own,
+        };
         assert_eq!(before.others_share(after(200.0, 150.0, 130.0)), 0.1);
         // Ticks of both sides are not read at the same moment.
         assert_eq!(before.others_share(after(200.0, 150.0, 151.0)), 0.0);
@@ -170,7 +216,10 @@ mod tests {
         let (before, started) = (machine.usage().unwrap(), Instant::now());
         // Long enough for a whole tick, however little of the machine this thread gets.
         while machine.usage().unwrap().own - before.own < 1.0 {
-            assert!(started.elapsed() < Duration::from_secs(60), "no CPU time is counted");
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "no CPU time is counted"
+            );
         }
     }
 }

@@ -37,9 +37,10 @@ const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 /// Sections over SQLite alone. They come first, while nothing else has run.
 const SECTIONS: [&str; 2] = ["memory", "tokens"];
 /// Sections over each of the databases.
-const SECTIONS_PER_BACKEND: [&str; 8] = ["logins", "login", "init", "scale", "large", "sync", "sockets", "import"];
-const USAGE: &str =
-    "usage: doorward-bench [--quick] [peers | [memory|tokens|logins|login|init|scale|large|sync|sockets|import]...]";
+const SECTIONS_PER_BACKEND: [&str; 8] = [
+    "logins", "login", "init", "scale", "large", "sync", "sockets", "import",
+];
+const USAGE: &str = "usage: doorward-bench [--quick] [peers | [memory|tokens|logins|login|init|scale|large|sync|sockets|import]...]";
 
 /// How long and how often, and on which machine.
 #[derive(Clone, Copy)]
@@ -53,33 +54,53 @@ struct Effort {
 impl Effort {
     /// So many times as many rounds.
     fn times(self, factor: usize) -> Self {
-        Self { rounds: self.rounds * factor, ..self }
+        Self {
+            rounds: self.rounds * factor,
+            ..self
+        }
     }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(("bare", files)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+    if let Some(("bare", files)) = words
+        .split_first()
+        .map(|(first, rest)| (first.as_str(), rest))
+    {
         ceiling::serve(files)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (flags, names): (Vec<&str>, Vec<&str>) =
-        words.iter().map(String::as_str).partition(|word| word.starts_with('-'));
+    let (flags, names): (Vec<&str>, Vec<&str>) = words
+        .iter()
+        .map(String::as_str)
+        .partition(|word| word.starts_with('-'));
     let is_section = |name: &&str| SECTIONS.contains(name) || SECTIONS_PER_BACKEND.contains(name);
-    if flags.iter().any(|flag| *flag != "--quick") || !(names == ["peers"] || names.iter().all(is_section)) {
+    if flags.iter().any(|flag| *flag != "--quick")
+        || !(names == ["peers"] || names.iter().all(is_section))
+    {
         bail!(USAGE);
     }
     let is_quick = !flags.is_empty();
-    let effort = Effort { is_quick, rounds: if is_quick { 2 } else { 5 }, machine: Machine::new() };
+    let effort = Effort {
+        is_quick,
+        rounds: if is_quick { 2 } else { 5 },
+        machine: Machine::new(),
+    };
     // One thread: what generates load takes as little as it can from what is measured.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     if names == ["peers"] {
         runtime.block_on(peers::compare(effort))?;
         return Ok(ExitCode::SUCCESS);
     }
     let report = runtime.block_on(run(&names, effort));
     report.print()?;
-    Ok(if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_met() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Measures all sections, or those named. One that fails does not keep the others from being measured.
@@ -110,7 +131,12 @@ async fn measure(section: &str, report: &mut Report, effort: Effort) -> anyhow::
     }
 }
 
-async fn measure_backend(section: &str, report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+async fn measure_backend(
+    section: &str,
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     match section {
         "logins" => logins::measure_throughput(report, backend, effort).await,
         "login" => logins::measure_one(report, backend, effort).await,

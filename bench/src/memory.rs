@@ -52,27 +52,57 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
         })
     });
     let starts = starts.await?;
-    report.add(Measurement::of("start to ready", "ms", &starts, |start| start.milliseconds).at_most(START_MS));
+    report.add(
+        Measurement::of("start to ready", "ms", &starts, |start| start.milliseconds)
+            .at_most(START_MS),
+    );
     let idle = median(&starts.map(|start| start.private_mib));
     let resident = median(&starts.map(|start| start.resident_mib));
     let note = format!("{resident:.0} MiB with the pages of files");
-    report.add(Measurement::new("private memory, idle", "MiB", idle).at_most(IDLE_MIB).note(note));
+    report.add(
+        Measurement::new("private memory, idle", "MiB", idle)
+            .at_most(IDLE_MIB)
+            .note(note),
+    );
 
     let server = installation.serve().await?;
     let calls = vec![Call::login(USERNAME, PASSWORD); CONCURRENT_LOGINS];
     let time = Duration::from_secs(if effort.is_quick { 3 } else { 15 });
     // Memory is the same on a busy machine; one round that answers something is enough.
-    let series = rounds::run(Effort { rounds: 1, ..effort }, async || {
-        let (load, peak) = server.measure_peak_private_mib(load::closed_loop(&server, &calls, time)).await?;
-        let load = load?;
-        Ok(Peak { mib: peak, answered: load.latencies.len(), refused: load.refused })
-    });
-    let peak = series.await?.values.pop().context("no login was answered")?;
+    let series = rounds::run(
+        Effort {
+            rounds: 1,
+            ..effort
+        },
+        async || {
+            let (load, peak) = server
+                .measure_peak_private_mib(load::closed_loop(&server, &calls, time))
+                .await?;
+            let load = load?;
+            Ok(Peak {
+                mib: peak,
+                answered: load.latencies.len(),
+                refused: load.refused,
+            })
+        },
+    );
+    let peak = series
+        .await?
+        .values
+        .pop()
+        .context("no login was answered")?;
     let workers = f64::from(u32::try_from(cores())?);
     let limit = MIB_PER_WORKER.mul_add(workers, idle + MIB_BESIDES);
-    let finding = Measurement::new(format!("private memory, {CONCURRENT_LOGINS} concurrent logins"), "MiB", peak.mib);
+    let finding = Measurement::new(
+        format!("private memory, {CONCURRENT_LOGINS} concurrent logins"),
+        "MiB",
+        peak.mib,
+    );
     let after = server.read_private_mib()?;
-    let note = format!("{} answered, {} told to wait; {after:.0} MiB after", peak.answered, peak.refused);
+    let note = format!(
+        "{} answered, {} told to wait; {after:.0} MiB after",
+        peak.answered, peak.refused
+    );
     report.add(finding.at_most(limit).note(note));
     Ok(())
 }

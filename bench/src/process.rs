@@ -60,13 +60,26 @@ impl Server {
         (health, path): (SocketAddr, &'static str),
     ) -> anyhow::Result<Self> {
         let log = directory.join("log");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
         let started = Instant::now();
-        let child = command.spawn().with_context(|| format!("can't start {}", command.get_program().display()))?;
-        let mut server = Self { child, address, operations: health, started_in: Duration::ZERO };
+        let child = command
+            .spawn()
+            .with_context(|| format!("can't start {}", command.get_program().display()))?;
+        let mut server = Self {
+            child,
+            address,
+            operations: health,
+            started_in: Duration::ZERO,
+        };
         while !is_ready(health, path).await {
             if started.elapsed() > START || server.child.try_wait()?.is_some() {
-                bail!("the server doesn't start: {}", std::fs::read_to_string(&log)?);
+                bail!(
+                    "the server doesn't start: {}",
+                    std::fs::read_to_string(&log)?
+                );
             }
             tokio::time::sleep(BETWEEN_POLLS).await;
         }
@@ -80,9 +93,14 @@ impl Server {
 
     /// The value of a metric without labels; 0 before its first event.
     pub(crate) async fn metric(&self, name: &str) -> anyhow::Result<f64> {
-        let answer = Connection::open(self.operations).await?.ask(&Call::get("/metrics")).await?;
+        let answer = Connection::open(self.operations)
+            .await?
+            .ask(&Call::get("/metrics"))
+            .await?;
         let text = String::from_utf8(answer.body)?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(value.map(str::parse).transpose()?.unwrap_or_default())
     }
 
@@ -98,7 +116,10 @@ impl Server {
     }
 
     /// The result of some work, and the most private memory meanwhile.
-    pub(crate) async fn measure_peak_private_mib<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<(T, f64)> {
+    pub(crate) async fn measure_peak_private_mib<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> anyhow::Result<(T, f64)> {
         let mut work = pin!(work);
         let mut peak = self.read_private_mib()?;
         loop {
@@ -111,7 +132,10 @@ impl Server {
 
     fn status_mib(&self, name: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .context("no such line")?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }
@@ -128,13 +152,18 @@ async fn is_ready(address: SocketAddr, path: &'static str) -> bool {
     let Ok(mut connection) = Connection::open(address).await else {
         return false;
     };
-    connection.send(&Call::get(path)).await.is_ok_and(|status| status == StatusCode::OK)
+    connection
+        .send(&Call::get(path))
+        .await
+        .is_ok_and(|status| status == StatusCode::OK)
 }
 
 /// The fields of `/proc/PID/stat` (proc(5)) from the third on: the second one, a name, may contain spaces.
 pub(crate) fn stat_fields(id: u32) -> anyhow::Result<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
-    let (_, fields) = stat.rsplit_once(") ").context("unknown format of /proc/PID/stat")?;
+    let (_, fields) = stat
+        .rsplit_once(") ")
+        .context("unknown format of /proc/PID/stat")?;
     Ok(fields.split_whitespace().map(str::to_owned).collect())
 }
 
@@ -146,8 +175,15 @@ impl Cpu {
     pub(crate) fn of(id: u32) -> anyhow::Result<Self> {
         // User and system time are the 14th and 15th field of all (proc(5)).
         let fields = stat_fields(id)?;
-        let ticks: Vec<f64> = fields.iter().skip(11).take(2).map(|field| field.parse()).collect::<Result<_, _>>()?;
-        Ok(Self(Duration::from_secs_f64(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)))
+        let ticks: Vec<f64> = fields
+            .iter()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse())
+            .collect::<Result<_, _>>()?;
+        Ok(Self(Duration::from_secs_f64(
+            ticks.iter().sum::<f64>() / TICKS_PER_SECOND,
+        )))
     }
 
     pub(crate) fn since(self, id: u32) -> anyhow::Result<Duration> {

@@ -65,7 +65,11 @@ impl Measurement {
         value: impl Fn(&T) -> f64,
     ) -> Self {
         let measured = Summary::of(&series.map(value));
-        Self { measured, conditions: Some(series.conditions), ..Self::new(name, unit, f64::NAN) }
+        Self {
+            measured,
+            conditions: Some(series.conditions),
+            ..Self::new(name, unit, f64::NAN)
+        }
     }
 
     /// A measurement and its ceiling of each round. Targets are about their ratio.
@@ -125,13 +129,21 @@ impl Measurement {
             Some(Verdict::NotMeasured) => "not measured",
             None => "",
         };
-        let digits: fn(f64) -> String = if self.ratio.is_some() { |ratio| format!("{ratio:.3}") } else { format_short };
+        let digits: fn(f64) -> String = if self.ratio.is_some() {
+            |ratio| format!("{ratio:.3}")
+        } else {
+            format_short
+        };
         [
             self.name.clone(),
             format!("{} {}", format_short(self.measured.median), self.unit),
             self.ceiling.map(format_short).unwrap_or_default(),
-            self.ratio.map(|ratio| digits(ratio.median)).unwrap_or_default(),
-            self.conditions.map(|_| format_spread(self.evaluated(), digits)).unwrap_or_default(),
+            self.ratio
+                .map(|ratio| digits(ratio.median))
+                .unwrap_or_default(),
+            self.conditions
+                .map(|_| format_spread(self.evaluated(), digits))
+                .unwrap_or_default(),
             self.target.clone().unwrap_or_default(),
             verdict.to_owned(),
             self.conditions.map(rounds).unwrap_or_default(),
@@ -167,12 +179,22 @@ pub(crate) fn format_short(value: f64) -> String {
 }
 
 /// Rows in columns as wide as their widest cell.
-pub(crate) fn write_table<const N: usize>(out: &mut impl Write, rows: &[[String; N]]) -> std::io::Result<()> {
+pub(crate) fn write_table<const N: usize>(
+    out: &mut impl Write,
+    rows: &[[String; N]],
+) -> std::io::Result<()> {
     for row in rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let width = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-            line.push_str(&format!("{cell:<width$}  ", width = width.unwrap_or_default()));
+            let width = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max();
+            line.push_str(&format!(
+                "{cell:<width$}  ",
+                width = width.unwrap_or_default()
+            ));
         }
         writeln!(out, "{}", line.trim_end())?;
     }
@@ -196,8 +218,16 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(is_quick: bool) -> Self {
-        let load_before = std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned();
-        Self { is_quick, load_before, findings: Vec::new(), failures: Vec::new() }
+        let load_before = std::fs::read_to_string("/proc/loadavg")
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        Self {
+            is_quick,
+            load_before,
+            findings: Vec::new(),
+            failures: Vec::new(),
+        }
     }
 
     /// Keeps it, and shows on stderr that work goes on.
@@ -211,7 +241,10 @@ impl Report {
     /// Keeps the error of a section, so that the others are still measured.
     pub(crate) fn end_section(&mut self, section: &str, outcome: anyhow::Result<()>) {
         if let Err(error) = outcome {
-            let failure = SectionError { section: section.to_owned(), error: format!("{error:#}") };
+            let failure = SectionError {
+                section: section.to_owned(),
+                error: format!("{error:#}"),
+            };
             let _ = writeln!(std::io::stderr(), "{section}: {}", failure.error);
             self.failures.push(failure);
         }
@@ -219,22 +252,40 @@ impl Report {
 
     /// Whether no promise was missed or left out, and no section failed. What a busy machine left undecided was not missed.
     pub(crate) fn is_met(&self) -> bool {
-        let is_broken = |finding: &Measurement| matches!(finding.verdict, Some(Verdict::Missed | Verdict::NotMeasured));
+        let is_broken = |finding: &Measurement| {
+            matches!(
+                finding.verdict,
+                Some(Verdict::Missed | Verdict::NotMeasured)
+            )
+        };
         self.failures.is_empty() && !self.findings.iter().any(is_broken)
     }
 
     pub(crate) fn print(&self) -> anyhow::Result<()> {
-        let head = ["", "measured", "ceiling", "ratio", "spread", "target", "", "rounds", "note"].map(str::to_owned);
-        let rows: Vec<[String; 9]> = [head].into_iter().chain(self.findings.iter().map(Measurement::cells)).collect();
+        let head = [
+            "", "measured", "ceiling", "ratio", "spread", "target", "", "rounds", "note",
+        ]
+        .map(str::to_owned);
+        let rows: Vec<[String; 9]> = [head]
+            .into_iter()
+            .chain(self.findings.iter().map(Measurement::cells))
+            .collect();
         let mut out = std::io::stdout().lock();
         write_table(&mut out, &rows)?;
         let cores = crate::hash::cores();
         writeln!(out, "{cores} cores, load before: {}", self.load_before)?;
-        let is_open =
-            |finding: &&Measurement| matches!(finding.verdict, Some(Verdict::BusyMachine | Verdict::NotMeasured));
+        let is_open = |finding: &&Measurement| {
+            matches!(
+                finding.verdict,
+                Some(Verdict::BusyMachine | Verdict::NotMeasured)
+            )
+        };
         let open = self.findings.iter().filter(is_open).count();
         if open > 0 {
-            writeln!(out, "the machine was too busy to judge {open} of the promises: repeat them when it is quiet")?;
+            writeln!(
+                out,
+                "the machine was too busy to judge {open} of the promises: repeat them when it is quiet"
+            )?;
         }
         for SectionError { section, error } in &self.failures {
             writeln!(out, "section {section} failed: {error}")?;
@@ -257,8 +308,16 @@ mod tests {
     use super::*;
 
     fn series(ratios: &[f64], is_busy: bool) -> Series<Pair> {
-        let values: Vec<Pair> = ratios.iter().map(|ratio| Pair::new(*ratio * 10.0, 10.0).unwrap()).collect();
-        let conditions = Conditions { rounds: values.len(), repeated: 2, others: 0.25, is_busy };
+        let values: Vec<Pair> = ratios
+            .iter()
+            .map(|ratio| Pair::new(*ratio * 10.0, 10.0).unwrap())
+            .collect();
+        let conditions = Conditions {
+            rounds: values.len(),
+            repeated: 2,
+            others: 0.25,
+            is_busy,
+        };
         Series { values, conditions }
     }
 
@@ -274,10 +333,21 @@ mod tests {
 
     #[test]
     fn target_applies_to_the_median_ratio() {
-        assert_eq!(finding(&[0.5, 0.96, 0.99], false).at_least(0.95).verdict, Some(Verdict::Kept));
-        assert_eq!(finding(&[0.5, 0.6, 0.99], false).at_least(0.95).verdict, Some(Verdict::Missed));
-        assert_eq!(finding(&[1.0, 1.1, 9.0], false).at_most(1.2).verdict, Some(Verdict::Kept));
-        let value = Measurement::of("login", "ms", &series(&[0.2, 0.3, 0.4], false), |pair| pair.measured);
+        assert_eq!(
+            finding(&[0.5, 0.96, 0.99], false).at_least(0.95).verdict,
+            Some(Verdict::Kept)
+        );
+        assert_eq!(
+            finding(&[0.5, 0.6, 0.99], false).at_least(0.95).verdict,
+            Some(Verdict::Missed)
+        );
+        assert_eq!(
+            finding(&[1.0, 1.1, 9.0], false).at_most(1.2).verdict,
+            Some(Verdict::Kept)
+        );
+        let value = Measurement::of("login", "ms", &series(&[0.2, 0.3, 0.4], false), |pair| {
+            pair.measured
+        });
         assert_eq!(value.at_most(2.9).verdict, Some(Verdict::Missed));
     }
 
@@ -306,7 +376,10 @@ mod tests {
 
     #[test]
     fn row_has_median_spread_and_rounds() {
-        let cells = finding(&[0.9, 0.5, 0.8], true).at_least(0.95).note("a note").cells();
+        let cells = finding(&[0.9, 0.5, 0.8], true)
+            .at_least(0.95)
+            .note("a note")
+            .cells();
         let expected = [
             "logins",
             "8.00 /s",
@@ -319,14 +392,23 @@ mod tests {
             "a note",
         ];
         assert_eq!(cells, expected.map(str::to_owned));
-        let single = Measurement::new("memory", "MiB", 12.34).at_most(20.0).cells();
-        assert_eq!(single, ["memory", "12.3 MiB", "", "", "", "<= 20.0", "kept", "", ""].map(str::to_owned));
+        let single = Measurement::new("memory", "MiB", 12.34)
+            .at_most(20.0)
+            .cells();
+        assert_eq!(
+            single,
+            ["memory", "12.3 MiB", "", "", "", "<= 20.0", "kept", "", ""].map(str::to_owned)
+        );
     }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let mut out = Vec::new();
-        write_table(&mut out, &[["a", "bb", ""], ["ccc", "d", "e"]].map(|row| row.map(str::to_owned))).unwrap();
+        write_table(
+            &mut out,
+            &[["a", "bb", ""], ["ccc", "d", "e"]].map(|row| row.map(str::to_owned)),
+        )
+        .unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "a    bb\nccc  d   e\n");
     }
 }

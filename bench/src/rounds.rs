@@ -57,8 +57,11 @@ pub(crate) async fn run<T>(
         let others = before.others_share(effort.machine.usage()?);
         let is_quiet = rounds.push(value, others);
         if !is_quiet && !rounds.is_done() {
-            let _ =
-                writeln!(std::io::stderr(), "a round is repeated: others took {:.0} % of the machine", others * 100.0);
+            let _ = writeln!(
+                std::io::stderr(),
+                "a round is repeated: others took {:.0} % of the machine",
+                others * 100.0
+            );
             effort.machine.wait_until_quiet(QUIET_TIMEOUT).await?;
         }
     }
@@ -78,23 +81,33 @@ struct Round<T> {
 
 impl<T> Rounds<T> {
     fn new(wanted: usize) -> Self {
-        Self { wanted, attempts: 0, measured: Vec::new() }
+        Self {
+            wanted,
+            attempts: 0,
+            measured: Vec::new(),
+        }
     }
 
     fn is_done(&self) -> bool {
-        let quiet = self.measured.iter().filter(|round| round.others <= BUSY_SHARE).count();
+        let quiet = self
+            .measured
+            .iter()
+            .filter(|round| round.others <= BUSY_SHARE)
+            .count();
         quiet >= self.wanted || self.attempts >= self.wanted * ATTEMPTS
     }
 
     /// Returns whether others left the machine alone.
     fn push(&mut self, value: Option<T>, others: f64) -> bool {
         self.attempts += 1;
-        self.measured.extend(value.map(|value| Round { value, others }));
+        self.measured
+            .extend(value.map(|value| Round { value, others }));
         others <= BUSY_SHARE
     }
 
     fn finish(mut self) -> Series<T> {
-        self.measured.sort_by(|one, other| one.others.total_cmp(&other.others));
+        self.measured
+            .sort_by(|one, other| one.others.total_cmp(&other.others));
         self.measured.truncate(self.wanted);
         let others = self.measured.last().map_or(0.0, |round| round.others);
         let rounds = self.measured.len();
@@ -104,7 +117,10 @@ impl<T> Rounds<T> {
             others,
             is_busy: rounds < self.wanted || others > BUSY_SHARE,
         };
-        Series { values: self.measured.into_iter().map(|round| round.value).collect(), conditions }
+        Series {
+            values: self.measured.into_iter().map(|round| round.value).collect(),
+            conditions,
+        }
     }
 }
 
@@ -127,21 +143,45 @@ mod tests {
     #[test]
     fn quiet_rounds_are_not_repeated() {
         let series = series(3, &[Some(0.01), Some(0.05), Some(0.0)]);
-        assert_eq!(series.conditions, Conditions { rounds: 3, repeated: 0, others: 0.05, is_busy: false });
+        assert_eq!(
+            series.conditions,
+            Conditions {
+                rounds: 3,
+                repeated: 0,
+                others: 0.05,
+                is_busy: false
+            }
+        );
     }
 
     #[test]
     fn busy_round_is_repeated_and_does_not_count() {
         let series = series(2, &[Some(0.0), Some(0.3), Some(0.01)]);
         assert_eq!(series.values, [0, 2]);
-        assert_eq!(series.conditions, Conditions { rounds: 2, repeated: 1, others: 0.01, is_busy: false });
+        assert_eq!(
+            series.conditions,
+            Conditions {
+                rounds: 2,
+                repeated: 1,
+                others: 0.01,
+                is_busy: false
+            }
+        );
     }
 
     #[test]
     fn on_a_machine_that_stays_busy_the_quietest_rounds_count_and_are_marked() {
         let series = series(3, &[0.0, 0.3, 0.01, 0.2, 0.1, 0.09].map(Some));
         assert_eq!(series.values, [0, 2, 5]);
-        assert_eq!(series.conditions, Conditions { rounds: 3, repeated: 3, others: 0.09, is_busy: true });
+        assert_eq!(
+            series.conditions,
+            Conditions {
+                rounds: 3,
+                repeated: 3,
+                others: 0.09,
+                is_busy: true
+            }
+        );
     }
 
     #[test]
@@ -151,11 +191,23 @@ mod tests {
         assert!(!one_missing.conditions.is_busy);
         let none = series(2, &[None, None, None, None]);
         assert_eq!(none.values, [0_usize; 0]);
-        assert_eq!(none.conditions, Conditions { rounds: 0, repeated: 4, others: 0.0, is_busy: true });
+        assert_eq!(
+            none.conditions,
+            Conditions {
+                rounds: 0,
+                repeated: 4,
+                others: 0.0,
+                is_busy: true
+            }
+        );
     }
 
     fn effort() -> Effort {
-        Effort { is_quick: true, rounds: 2, machine: Machine::new() }
+        Effort {
+            is_quick: true,
+            rounds: 2,
+            machine: Machine::new(),
+        }
     }
 
     #[tokio::test]
@@ -163,7 +215,11 @@ mod tests {
         let mut calls = 0;
         let series = run(effort(), async || {
             calls += 1;
-            if calls == 1 { Err(NothingMeasured("too little CPU time").into()) } else { Ok(calls) }
+            if calls == 1 {
+                Err(NothingMeasured("too little CPU time").into())
+            } else {
+                Ok(calls)
+            }
         });
         let series = series.await.unwrap();
         assert_eq!(series.values.len(), 2);
@@ -178,7 +234,10 @@ mod tests {
             calls += 1;
             Err::<(), _>(anyhow::anyhow!("the server is gone"))
         });
-        assert_eq!(series.await.err().unwrap().to_string(), "the server is gone");
+        assert_eq!(
+            series.await.err().unwrap().to_string(),
+            "the server is gone"
+        );
         assert_eq!(calls, 1);
     }
 }

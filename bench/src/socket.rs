@@ -16,17 +16,30 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Connected, and told all up to now.
-    pub(crate) async fn open(address: SocketAddr, token: &str, cursor: i64) -> anyhow::Result<Self> {
+    pub(crate) async fn open(
+        address: SocketAddr,
+        token: &str,
+        cursor: i64,
+    ) -> anyhow::Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
-        let config = WebSocketConfig::default().read_buffer_size(1024).write_buffer_size(0);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(1024)
+            .write_buffer_size(0);
         let url = format!("ws://{address}/sync/io/?EIO=4&transport=websocket");
         let (stream, _) = client_async_with_config(url, tcp, Some(config)).await?;
         let mut socket = Self { stream };
         socket.expect("0").await?;
-        socket.send(format!("40{}", serde_json::json!({"JWT": token}))).await?;
+        socket
+            .send(format!("40{}", serde_json::json!({"JWT": token})))
+            .await?;
         socket.expect("40").await?;
-        socket.send(format!("420{}", serde_json::json!(["init", {"cc_cursor": cursor}]))).await?;
+        socket
+            .send(format!(
+                "420{}",
+                serde_json::json!(["init", {"cc_cursor": cursor}])
+            ))
+            .await?;
         let answer = socket.expect("430").await?;
         ensure!(answer.contains("\"success\":true"), "{answer}");
         Ok(socket)

@@ -54,7 +54,9 @@ struct BenchServer {
 impl BenchServer {
     /// One project with so many members, besides its owner.
     async fn open(installation: &Installation, members: usize) -> anyhow::Result<Self> {
-        let gids: Vec<String> = (0..=members).map(|_| RandomIdGenerator.new_gid().to_string()).collect();
+        let gids: Vec<String> = (0..=members)
+            .map(|_| RandomIdGenerator.new_gid().to_string())
+            .collect();
         import(installation, &gids)?;
         let team = (gids.first().context("an owner")?.clone(), gids.clone());
         sql::execute(&installation.directory_url, &insert_projects(&[team]))?;
@@ -63,25 +65,50 @@ impl BenchServer {
         let address = server.address;
         let owner_token = log_in(address, USERNAME, PASSWORD).await?;
         let mut owner = Connection::open(address).await?;
-        let init: Value = serde_json::from_slice(&owner.ask(&Call::init(&owner_token)).await?.body)?;
-        let projects = init.pointer("/result/user_projects").and_then(Value::as_object).context("projects")?;
+        let init: Value =
+            serde_json::from_slice(&owner.ask(&Call::init(&owner_token)).await?.body)?;
+        let projects = init
+            .pointer("/result/user_projects")
+            .and_then(Value::as_object)
+            .context("projects")?;
         let project = projects.keys().next().context("a project")?.clone();
-        let cursor = init.pointer("/result/cc.cursor").and_then(Value::as_i64).context("a cursor")?;
-        let log_in = |number: usize| async move { log_in(address, &format!("user-{number}"), PASSWORD).await };
-        let tokens = stream::iter(1..=members).map(log_in).buffered(AT_ONCE).try_collect().await?;
+        let cursor = init
+            .pointer("/result/cc.cursor")
+            .and_then(Value::as_i64)
+            .context("a cursor")?;
+        let log_in = |number: usize| async move {
+            log_in(address, &format!("user-{number}"), PASSWORD).await
+        };
+        let tokens = stream::iter(1..=members)
+            .map(log_in)
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
         // What logins had would be taken by sockets, and not be counted.
         drop(server);
         let server = installation.serve().await?;
         let owner = Connection::open(server.address).await?;
         let (told, heard) = mpsc::unbounded_channel();
-        Ok(Self { server, tokens, project, owner, owner_token, cursor, delivered_sender: told, delivered: heard })
+        Ok(Self {
+            server,
+            tokens,
+            project,
+            owner,
+            owner_token,
+            cursor,
+            delivered_sender: told,
+            delivered: heard,
+        })
     }
 
     /// Those that are connected from now on have nothing to catch up with.
     async fn go_to_the_present(&mut self) -> anyhow::Result<()> {
         let call = Call::post_as("/sync/cursors", &self.owner_token, &json!({}));
         let answer: Value = serde_json::from_slice(&self.owner.ask(&call).await?.body)?;
-        self.cursor = answer.pointer("/result/cc.cursor").and_then(Value::as_i64).context("a cursor")?;
+        self.cursor = answer
+            .pointer("/result/cc.cursor")
+            .and_then(Value::as_i64)
+            .context("a cursor")?;
         Ok(())
     }
 
@@ -91,11 +118,19 @@ impl BenchServer {
         let open = |token: &String| {
             let (token, told, cursor) = (token.clone(), self.delivered_sender.clone(), self.cursor);
             async move {
-                tokio::spawn(Socket::open(address, &token, cursor).await?.record_events(told));
+                tokio::spawn(
+                    Socket::open(address, &token, cursor)
+                        .await?
+                        .record_events(told),
+                );
                 Ok::<_, anyhow::Error>(())
             }
         };
-        stream::iter(&self.tokens).map(open).buffer_unordered(AT_ONCE).try_collect().await
+        stream::iter(&self.tokens)
+            .map(open)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Renames the project; after how long the last of so many sockets is told, counted from the call.
@@ -108,13 +143,22 @@ impl BenchServer {
         let mut times = Vec::with_capacity(sockets);
         for _ in 0..sockets {
             let heard = tokio::time::timeout(TIMEOUT, self.delivered.recv()).await;
-            times.push(heard.context("not all were told")?.context("a channel")?.duration_since(sent));
+            times.push(
+                heard
+                    .context("not all were told")?
+                    .context("a channel")?
+                    .duration_since(sent),
+            );
         }
         Ok(times)
     }
 }
 
-pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+pub(crate) async fn measure(
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     let members = if effort.is_quick { 200 } else { 1000 };
     let installation = Installation::new(backend)?;
     let mut place = BenchServer::open(&installation, members).await?;
@@ -133,8 +177,13 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let series = series.await?;
     let name = format!("a change told to {members} sockets, {backend}");
     let all = Measurement::of(name, "ms", &series, |lasts| lasts.median);
-    let worst = series.map(|lasts| lasts.greatest).into_iter().fold(f64::NAN, f64::max);
-    report.add(all.at_most(ALL_WITHIN_MS).note(format!("from the call to the last of them; at worst {worst:.0} ms")));
+    let worst = series
+        .map(|lasts| lasts.greatest)
+        .into_iter()
+        .fold(f64::NAN, f64::max);
+    report.add(all.at_most(ALL_WITHIN_MS).note(format!(
+        "from the call to the last of them; at worst {worst:.0} ms"
+    )));
 
     place.go_to_the_present().await?;
     // What everybody needs, as caches of the databases, is there by now.
@@ -145,10 +194,22 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     tokio::time::sleep(Duration::from_secs(2)).await;
     let count = members * EACH;
     let open = place.server.metric("doorward_sockets_open").await?;
-    ensure!(open >= f64::from(u32::try_from(count)?), "{open} sockets are open");
-    let kib = (place.server.read_private_mib()? - before) * 1024.0 / f64::from(u32::try_from(count - members)?);
-    let memory = Measurement::new(format!("private memory of each of {count} sockets, {backend}"), "KiB", kib);
-    report.add(memory.at_most(MAX_KIB_PER_SOCKET).note(format!("{before:.0} MiB with {members} of them")));
+    ensure!(
+        open >= f64::from(u32::try_from(count)?),
+        "{open} sockets are open"
+    );
+    let kib = (place.server.read_private_mib()? - before) * 1024.0
+        / f64::from(u32::try_from(count - members)?);
+    let memory = Measurement::new(
+        format!("private memory of each of {count} sockets, {backend}"),
+        "KiB",
+        kib,
+    );
+    report.add(
+        memory
+            .at_most(MAX_KIB_PER_SOCKET)
+            .note(format!("{before:.0} MiB with {members} of them")),
+    );
     drop(place);
     measure_latency(report, backend, effort).await
 }
@@ -160,13 +221,21 @@ struct Latency {
 }
 
 /// Of one socket among a hundred, while others ask for news as fast as they can.
-async fn measure_latency(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+async fn measure_latency(
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     let members = 100;
     let installation = Installation::new(backend)?;
     let mut place = BenchServer::open(&installation, members).await?;
     place.connect_all().await?;
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 4 });
-    let idle = Call::post_as("/sync/get", &place.owner_token, &json!({"cc_cursor": place.cursor}));
+    let idle = Call::post_as(
+        "/sync/get",
+        &place.owner_token,
+        &json!({"cc_cursor": place.cursor}),
+    );
     let mut changes = 0;
     let series = rounds::run(effort, async || {
         let address = place.server.address;
@@ -185,12 +254,21 @@ async fn measure_latency(report: &mut Report, backend: Backend, effort: Effort) 
             Ok::<_, anyhow::Error>(times)
         };
         let (_, times) = tokio::try_join!(busy, watch)?;
-        Ok(Latency { p50: percentile(&times, 500), p99: percentile(&times, 990) })
+        Ok(Latency {
+            p50: percentile(&times, 500),
+            p99: percentile(&times, 990),
+        })
     });
     let series = series.await?;
-    let note = format!("{changes} changes to {members} sockets, from the call; {BUSY} connections ask for news");
+    let note = format!(
+        "{changes} changes to {members} sockets, from the call; {BUSY} connections ask for news"
+    );
     let name = |what: &str| format!("a change told under load, {what}, {backend}");
-    report.add(Measurement::of(name("p50"), "ms", &series, |round| round.p50).at_most(P50_MS).note(note));
+    report.add(
+        Measurement::of(name("p50"), "ms", &series, |round| round.p50)
+            .at_most(P50_MS)
+            .note(note),
+    );
     report.add(Measurement::of(name("p99"), "ms", &series, |round| round.p99).at_most(P99_MS));
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use diesel::{
-    Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, dsl::sql, sql_types::Integer,
+    Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
+    dsl::sql, sql_types::Integer,
 };
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 
@@ -18,11 +19,16 @@ pub(crate) struct PostgresDatabase {
 
 impl PostgresDatabase {
     pub(crate) fn create() -> anyhow::Result<Self> {
-        let server =
-            postgres_url().with_context(|| format!("{POSTGRES_VARIABLE} is not set: run this by `make bench`"))?;
-        let name = format!("bench_{}", RandomIdGenerator.new_gid().to_string().replace('-', "_"));
+        let server = postgres_url()
+            .with_context(|| format!("{POSTGRES_VARIABLE} is not set: run this by `make bench`"))?;
+        let name = format!(
+            "bench_{}",
+            RandomIdGenerator.new_gid().to_string().replace('-', "_")
+        );
         execute(&server, &format!("CREATE DATABASE {name}"))?;
-        let (base, _) = server.rsplit_once('/').context("a URL without a database")?;
+        let (base, _) = server
+            .rsplit_once('/')
+            .context("a URL without a database")?;
         let url = format!("{base}/{name}");
         Ok(Self { server, name, url })
     }
@@ -30,7 +36,10 @@ impl PostgresDatabase {
 
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        drop(execute(&self.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)));
+        drop(execute(
+            &self.server,
+            &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+        ));
     }
 }
 
@@ -41,7 +50,9 @@ fn postgres_url() -> Option<String> {
 /// Looks at the process that serves a connection to PostgreSQL, while it is open; `None` without a server.
 pub(crate) fn with_backend_process<T>(look: impl FnOnce(u32) -> Option<T>) -> Option<T> {
     let mut connection = PgConnection::establish(&postgres_url()?).ok()?;
-    let id: i32 = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(&mut connection).ok()?;
+    let id: i32 = diesel::select(sql::<Integer>("pg_backend_pid()"))
+        .get_result(&mut connection)
+        .ok()?;
     look(id.try_into().ok()?)
 }
 
@@ -56,5 +67,9 @@ pub(crate) fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
 
 /// What PostgreSQL's autovacuum does within a minute of such an amount of changes. SQLite is as it is in production.
 pub(crate) fn analyze(url: &str) -> anyhow::Result<()> {
-    if url.starts_with("sqlite://") { Ok(()) } else { execute(url, "ANALYZE") }
+    if url.starts_with("sqlite://") {
+        Ok(())
+    } else {
+        execute(url, "ANALYZE")
+    }
 }

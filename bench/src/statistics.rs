@@ -8,9 +8,9 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match sorted.get(sorted.len() / 2) {
-        Some(upper) if sorted.len().is_multiple_of(2) => {
-            sorted.get(sorted.len() / 2 - 1).map_or(*upper, |lower| (lower + upper) / 2.0)
-        }
+        Some(upper) if sorted.len().is_multiple_of(2) => sorted
+            .get(sorted.len() / 2 - 1)
+            .map_or(*upper, |lower| (lower + upper) / 2.0),
         Some(middle) => *middle,
         None => f64::NAN,
     }
@@ -81,7 +81,9 @@ pub(crate) fn percentile(durations: &[Duration], per_mille: usize) -> f64 {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();
     let position = (sorted.len() * per_mille / 1000).min(sorted.len().saturating_sub(1));
-    sorted.get(position).map_or(f64::NAN, |duration| milliseconds(*duration))
+    sorted
+        .get(position)
+        .map_or(f64::NAN, |duration| milliseconds(*duration))
 }
 
 pub(crate) fn milliseconds(duration: Duration) -> f64 {
@@ -101,8 +103,22 @@ mod tests {
 
     #[test]
     fn summary_has_the_median_and_both_ends() {
-        assert_eq!(Summary::of(&[0.9, 0.5, 0.8]), Summary { median: 0.8, least: 0.5, greatest: 0.9 });
-        assert_eq!(Summary::of(&[2.0]), Summary { median: 2.0, least: 2.0, greatest: 2.0 });
+        assert_eq!(
+            Summary::of(&[0.9, 0.5, 0.8]),
+            Summary {
+                median: 0.8,
+                least: 0.5,
+                greatest: 0.9
+            }
+        );
+        assert_eq!(
+            Summary::of(&[2.0]),
+            Summary {
+                median: 2.0,
+                least: 2.0,
+                greatest: 2.0
+            }
+        );
         let empty = Summary::of(&[]);
         assert!(empty.median.is_nan() && empty.least.is_nan() && empty.greatest.is_nan());
     }
@@ -112,8 +128,17 @@ mod tests {
         let pair = Pair::new(3.0, 4.0).unwrap();
         assert_eq!(pair.ratio(), 0.75);
         assert_eq!(pair.difference(), -1.0);
-        for (measured, ceiling) in [(0.0, 1.0), (1.0, 0.0), (1.0, -2.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)] {
-            assert!(Pair::new(measured, ceiling).is_err(), "{measured} and {ceiling}");
+        for (measured, ceiling) in [
+            (0.0, 1.0),
+            (1.0, 0.0),
+            (1.0, -2.0),
+            (f64::NAN, 1.0),
+            (1.0, f64::INFINITY),
+        ] {
+            assert!(
+                Pair::new(measured, ceiling).is_err(),
+                "{measured} and {ceiling}"
+            );
         }
     }
 

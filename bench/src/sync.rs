@@ -45,21 +45,41 @@ impl BenchServer {
         let mut connection = Connection::open(server.address).await?;
         for number in 0..CHANGES {
             let body = serde_json::json!({"name": format!("Ann {number}")});
-            connection.ask(&Call::post_as("/api/account/update", &token, &body)).await?;
+            connection
+                .ask(&Call::post_as("/api/account/update", &token, &body))
+                .await?;
         }
         let end = cursor(&mut connection, &token).await?;
-        let sync = |cursor: i64| Call::post_as("/sync/get", &token, &serde_json::json!({"cc_cursor": cursor}));
+        let sync = |cursor: i64| {
+            Call::post_as(
+                "/sync/get",
+                &token,
+                &serde_json::json!({"cc_cursor": cursor}),
+            )
+        };
         let (idle, behind, init) = (sync(end), sync(start), Call::init(&token));
         let told: Value = serde_json::from_slice(&connection.ask(&behind).await?.body)?;
-        let rows = told.pointer("/result/sync").and_then(Value::as_array).map(Vec::len);
+        let rows = told
+            .pointer("/result/sync")
+            .and_then(Value::as_array)
+            .map(Vec::len);
         ensure!(rows == Some(CHANGES), "{told}");
-        Ok(Self { server, connection, idle, behind, init })
+        Ok(Self {
+            server,
+            connection,
+            idle,
+            behind,
+            init,
+        })
     }
 
     /// The time that a call takes of the whole machine, in milliseconds.
     async fn loaded(&self, call: &Call, time: Duration) -> anyhow::Result<f64> {
         let calls = vec![call.clone(); CONNECTIONS];
-        Ok(1000.0 / load::closed_loop(&self.server, &calls, time).await?.per_second)
+        Ok(1000.0
+            / load::closed_loop(&self.server, &calls, time)
+                .await?
+                .per_second)
     }
 
     async fn alone(&mut self) -> anyhow::Result<Vec<f64>> {
@@ -78,9 +98,18 @@ async fn compare_alone(large: &mut BenchServer, small: &mut BenchServer) -> anyh
 }
 
 async fn cursor(connection: &mut Connection, token: &str) -> anyhow::Result<i64> {
-    let answer = connection.ask(&Call::post_as("/sync/cursors", token, &serde_json::json!({}))).await?;
+    let answer = connection
+        .ask(&Call::post_as(
+            "/sync/cursors",
+            token,
+            &serde_json::json!({}),
+        ))
+        .await?;
     let answer: Value = serde_json::from_slice(&answer.body)?;
-    answer.pointer("/result/cc.cursor").and_then(Value::as_i64).context("no cursor")
+    answer
+        .pointer("/result/cc.cursor")
+        .and_then(Value::as_i64)
+        .context("no cursor")
 }
 
 /// As the directory writes changes of projects: 20,000 projects of others.
@@ -108,7 +137,10 @@ fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
     sql::execute(&installation.directory_url, &feed)?;
     if installation.directory_url.starts_with("sqlite://") {
         // In production so many rows come over weeks, and the log is never so long.
-        sql::execute(&installation.directory_url, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+        sql::execute(
+            &installation.directory_url,
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+        )?;
     }
     sql::analyze(&installation.directory_url)
 }
@@ -124,7 +156,11 @@ struct Round {
     alone: Pair,
 }
 
-pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+pub(crate) async fn measure(
+    report: &mut Report,
+    backend: Backend,
+    effort: Effort,
+) -> anyhow::Result<()> {
     let rows = if effort.is_quick { ROWS_QUICK } else { ROWS };
     let (few, many) = (Installation::new(backend)?, Installation::new(backend)?);
     fill(&few, Size::SMALL)?;
@@ -137,26 +173,36 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
 
     let series = rounds::run(effort, async || {
-        let ceiling = load::closed_loop(&bare, &vec![small.init.clone(); CONNECTIONS], time).await?.per_second;
+        let ceiling = load::closed_loop(&bare, &vec![small.init.clone(); CONNECTIONS], time)
+            .await?
+            .per_second;
         let in_small = small.loaded(&small.idle, time).await?;
         Ok(Round {
             rates: Pair::new(1000.0 / in_small, ceiling)?,
             idle: Pair::new(large.loaded(&large.idle, time).await?, in_small)?,
-            behind: Pair::new(large.loaded(&large.behind, time).await?, small.loaded(&small.behind, time).await?)?,
+            behind: Pair::new(
+                large.loaded(&large.behind, time).await?,
+                small.loaded(&small.behind, time).await?,
+            )?,
             alone: compare_alone(&mut large, &mut small).await?,
         })
     });
     let series = series.await?;
     let name = format!("sync, nothing new, {CONNECTIONS} connections, {backend}");
-    report.add(Measurement::of_pairs(name, "/s", &series, |round| round.rates).at_least(MIN_CEILING_RATIO));
+    report.add(
+        Measurement::of_pairs(name, "/s", &series, |round| round.rates).at_least(MIN_CEILING_RATIO),
+    );
     let sizes = format!("a feed of {rows} rows against one of few");
     let findings: [(&str, PairOf); 3] = [
         ("nothing new", |round| round.idle),
-        ("10 rows behind all others', under load", |round| round.behind),
+        ("10 rows behind all others', under load", |round| {
+            round.behind
+        }),
         ("10 rows behind all others', alone", |round| round.alone),
     ];
     for (what, pair) in findings {
-        let finding = Measurement::of_pairs(format!("sync, {what}, {backend}"), "ms", &series, pair);
+        let finding =
+            Measurement::of_pairs(format!("sync, {what}, {backend}"), "ms", &series, pair);
         report.add(finding.at_most(LIMIT).note(sizes.clone()));
     }
     Ok(())

@@ -38,13 +38,24 @@ pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyho
     let series = rounds::run(effort, async || {
         let unchecked = plain.measure_cost("/api/p/x/login", time).await?;
         let checked = plain.measure_cost("/api/p/x/apikeys/delete", time).await?;
-        let crowded = crowded.measure_cost("/api/p/x/apikeys/delete", time).await?;
-        Ok(Checks { alone: Pair::new(checked, unchecked)?, crowded: Pair::new(crowded, checked)? })
+        let crowded = crowded
+            .measure_cost("/api/p/x/apikeys/delete", time)
+            .await?;
+        Ok(Checks {
+            alone: Pair::new(checked, unchecked)?,
+            crowded: Pair::new(crowded, checked)?,
+        })
     });
     let series = series.await?;
     let of = |value: fn(&Pair) -> f64| median(&series.map(|checks| value(&checks.alone)));
-    let note = format!("CPU {:.1} us with, {:.1} us without", of(|check| check.measured), of(|check| check.ceiling));
-    let check = Measurement::of("checking a token", "us", &series, |checks| checks.alone.difference());
+    let note = format!(
+        "CPU {:.1} us with, {:.1} us without",
+        of(|check| check.measured),
+        of(|check| check.ceiling)
+    );
+    let check = Measurement::of("checking a token", "us", &series, |checks| {
+        checks.alone.difference()
+    });
     report.add(check.at_most(15.0).note(note));
     let name = format!("an authorised call with {REVOCATIONS} revocations");
     let crowd = Measurement::of_pairs(name, "us", &series, |checks| checks.crowded);
@@ -73,13 +84,21 @@ impl Checked {
         fill(&installation, Size::SMALL)?;
         let server = installation.serve().await?;
         let token = log_in(server.address, USERNAME, PASSWORD).await?;
-        Ok(Self { installation, server, token })
+        Ok(Self {
+            installation,
+            server,
+            token,
+        })
     }
 
     /// Of the server, in microseconds of CPU for each call.
     async fn measure_cost(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
         let calls = vec![Call::refused(path, &self.token); CONNECTIONS];
-        Ok(micros(load::closed_loop(&self.server, &calls, time).await?.server_cpu))
+        Ok(micros(
+            load::closed_loop(&self.server, &calls, time)
+                .await?
+                .server_cpu,
+        ))
     }
 }
 
@@ -100,11 +119,19 @@ pub(crate) async fn measure_renewals(report: &mut Report, effort: Effort) -> any
     let installation = Installation::new(Backend::Sqlite)?;
     fill(&installation, Size::SMALL)?;
     let auth = free_address()?.to_string();
-    let server =
-        installation.serve_with(&[("DOORWARD_AUTH_LISTEN", &auth), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)]).await?;
+    let server = installation
+        .serve_with(&[
+            ("DOORWARD_AUTH_LISTEN", &auth),
+            ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN),
+        ])
+        .await?;
     let mut token = log_in(server.address, USERNAME, PASSWORD).await?;
-    let peer = Peer::Url { url: format!("http://{auth}"), tls: None };
-    let mut client = AuthClient::new(peer.connect(&ServiceToken::new(Some(SERVICE_TOKEN.to_owned().into())))?);
+    let peer = Peer::Url {
+        url: format!("http://{auth}"),
+        tls: None,
+    };
+    let mut client =
+        AuthClient::new(peer.connect(&ServiceToken::new(Some(SERVICE_TOKEN.to_owned().into())))?);
     let count = if effort.is_quick { 2_000 } else { 10_000 };
     let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("no key"))?;
     let series = rounds::run(effort, async || {
@@ -115,23 +142,47 @@ pub(crate) async fn measure_renewals(report: &mut Report, effort: Effort) -> any
         let before = Cpu::of(server.id())?;
         token = renew(&mut client, std::mem::take(&mut token), count).await?;
         let renewals = before.since(server.id())?;
-        Ok(Pair::new((micros(renewals) - micros(bare)) / f64::from(count), signature)?)
+        Ok(Pair::new(
+            (micros(renewals) - micros(bare)) / f64::from(count),
+            signature,
+        )?)
     });
     let series = series.await?;
-    let finding = Measurement::of_pairs("renewing a token, less a bare call", "us", &series, |pair| *pair);
-    report.add(finding.at_most(2.0).note("the ceiling is one signature, between such calls as well"));
+    let finding = Measurement::of_pairs(
+        "renewing a token, less a bare call",
+        "us",
+        &series,
+        |pair| *pair,
+    );
+    report.add(
+        finding
+            .at_most(2.0)
+            .note("the ceiling is one signature, between such calls as well"),
+    );
     Ok(())
 }
 
-async fn renew(client: &mut AuthClient<Channel>, mut token: String, count: u32) -> anyhow::Result<String> {
+async fn renew(
+    client: &mut AuthClient<Channel>,
+    mut token: String,
+    count: u32,
+) -> anyhow::Result<String> {
     for _ in 0..count {
-        token = client.renew_token(RenewTokenRequest { token }).await?.into_inner().token;
+        token = client
+            .renew_token(RenewTokenRequest { token })
+            .await?
+            .into_inner()
+            .token;
     }
     Ok(token)
 }
 
 /// Calls that do next to nothing, each with something to do here before.
-async fn ask(client: &mut AuthClient<Channel>, count: u32, mut before_each: impl FnMut()) -> anyhow::Result<()> {
+async fn ask(
+    client: &mut AuthClient<Channel>,
+    count: u32,
+    mut before_each: impl FnMut(),
+) -> anyhow::Result<()> {
     for _ in 0..count {
         before_each();
         client.get_public_keys(GetPublicKeysRequest {}).await?;
@@ -160,7 +211,9 @@ async fn measure_signature_cost(
 
 /// CPU time of this thread so far.
 fn thread_cpu_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
+    clock_gettime(ClockId::ThreadCPUTime)
+        .try_into()
+        .unwrap_or_default()
 }
 
 fn micros(duration: Duration) -> f64 {

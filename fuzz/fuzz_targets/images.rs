@@ -14,7 +14,8 @@ const MAX_SIDE: u32 = 1024;
 const MAX_BYTES: usize = 512 * 1024;
 
 fuzz_target!(|input: &[u8]| {
-    if size(input).is_some_and(|(width, height)| u64::from(width) * u64::from(height) > MAX_PIXELS) {
+    if size(input).is_some_and(|(width, height)| u64::from(width) * u64::from(height) > MAX_PIXELS)
+    {
         return;
     }
     if let Ok(picture) = Picture::decode(input.to_vec()) {
@@ -27,5 +28,9 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn size(file: &[u8]) -> Option<(u32, u32)> {
-    ImageReader::new(Cursor::new(file)).with_guessed_format().ok()?.into_dimensions().ok()
+    ImageReader::new(Cursor::new(file))
+        .with_guessed_format()
+        .ok()?
+        .into_dimensions()
+        .ok()
 }

@@ -15,7 +15,9 @@ thread_local! {
 
 fuzz_target!(|input: &[u8]| {
     let mut lines = input.splitn(2, |byte| *byte == b'\n');
-    let (Some(content_type), Some(body)) = (lines.next(), lines.next()) else { return };
+    let (Some(content_type), Some(body)) = (lines.next(), lines.next()) else {
+        return;
+    };
     match RUNTIME.with(|runtime| runtime.block_on(read_form(content_type, body))) {
         Ok(file) => assert!(file.is_none_or(|length| length <= body.len())),
         Err(status) => assert!(matches!(status, 400 | 413 | 415), "{status}"),

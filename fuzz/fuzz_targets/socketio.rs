@@ -20,7 +20,8 @@ use tower::{Service, service_fn};
 const PATH: &str = "/sync/io";
 
 type Answer = Response<Empty<Bytes>>;
-type Sockets = SocketIoService<tower::util::BoxCloneSyncService<Request<Full<Bytes>>, Answer, Infallible>>;
+type Sockets =
+    SocketIoService<tower::util::BoxCloneSyncService<Request<Full<Bytes>>, Answer, Infallible>>;
 
 thread_local! {
     static SERVER: LazyCell<(Runtime, Sockets)> = LazyCell::new(|| {
@@ -41,7 +42,9 @@ thread_local! {
     });
 }
 
-fuzz_target!(|input: &[u8]| SERVER.with(|server| server.0.block_on(session(server.1.clone(), input))));
+fuzz_target!(
+    |input: &[u8]| SERVER.with(|server| server.0.block_on(session(server.1.clone(), input)))
+);
 
 /// A session that connects, sends the input and ends.
 async fn session(mut sockets: Sockets, input: &[u8]) {
@@ -52,7 +55,10 @@ async fn session(mut sockets: Sockets, input: &[u8]) {
     let (status, _) = call(&mut sockets, "POST", &session, b"40{}").await;
     assert_eq!(status, StatusCode::OK);
     let (status, _) = call(&mut sockets, "POST", &session, input).await;
-    assert!(status == StatusCode::OK || status.is_client_error(), "{status}");
+    assert!(
+        status == StatusCode::OK || status.is_client_error(),
+        "{status}"
+    );
     call(&mut sockets, "POST", &session, b"1").await;
     // Lets the tasks of the session end.
     for _ in 0..10 {
@@ -60,7 +66,12 @@ async fn session(mut sockets: Sockets, input: &[u8]) {
     }
 }
 
-async fn call(sockets: &mut Sockets, method: &str, query: &str, body: &[u8]) -> (StatusCode, Bytes) {
+async fn call(
+    sockets: &mut Sockets,
+    method: &str,
+    query: &str,
+    body: &[u8],
+) -> (StatusCode, Bytes) {
     let request = Request::builder()
         .method(method)
         .uri(format!("{PATH}/?EIO=4&transport=polling{query}"))
@@ -68,5 +79,8 @@ async fn call(sockets: &mut Sockets, method: &str, query: &str, body: &[u8]) -> 
         .body(Full::new(Bytes::copy_from_slice(body)))
         .expect("a request");
     let (head, body) = sockets.call(request).await.expect("an answer").into_parts();
-    (head.status, body.collect().await.expect("a body").to_bytes())
+    (
+        head.status,
+        body.collect().await.expect("a body").to_bytes(),
+    )
 }

@@ -31,7 +31,10 @@ struct Setup {
 
 static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a key");
-    let public = PublicKey { kid: KID.to_owned(), x: key.public_key().as_ref().to_vec() };
+    let public = PublicKey {
+        kid: KID.to_owned(),
+        x: key.public_key().as_ref().to_vec(),
+    };
     Setup {
         key,
         keys: KeySet::new(vec![public]),
@@ -58,22 +61,37 @@ fuzz_target!(
 );
 
 fn sign(header: &[u8], payload: &[u8]) -> String {
-    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(payload)
+    );
     let signature = URL_SAFE_NO_PAD.encode(SETUP.key.sign(signed.as_bytes()));
     format!("{signed}.{signature}")
 }
 
 /// Whether the token is believed; with and without a memory, and for good reasons alone.
 fn verify_token(token: &str) -> bool {
-    let Setup { keys, verifier, remembering, .. } = &*SETUP;
+    let Setup {
+        keys,
+        verifier,
+        remembering,
+        ..
+    } = &*SETUP;
     let verified = verifier.verify(token, keys, NOW);
     for _ in 0..2 {
         assert_eq!(remembering.verify(token, keys, NOW), verified);
     }
     let Ok(claims) = verified else { return false };
-    assert_eq!(remembering.verify(token, &KeySet::default(), NOW), Err(Refused::UnknownKey));
+    assert_eq!(
+        remembering.verify(token, &KeySet::default(), NOW),
+        Err(Refused::UnknownKey)
+    );
     if claims.exp <= END_OF_TIME {
-        assert_eq!(remembering.verify(token, keys, Timestamp::from_seconds(claims.exp)), Err(Refused::Expired));
+        assert_eq!(
+            remembering.verify(token, keys, Timestamp::from_seconds(claims.exp)),
+            Err(Refused::Expired)
+        );
     }
     assert_believable(token, &claims);
     true
@@ -81,7 +99,9 @@ fn verify_token(token: &str) -> bool {
 
 fn assert_valid(token: &str, claims: &Claims) {
     let parts: Vec<&str> = token.split('.').collect();
-    let [header, payload, signature] = parts[..] else { panic!("{} parts", parts.len()) };
+    let [header, payload, signature] = parts[..] else {
+        panic!("{} parts", parts.len())
+    };
     UnparsedPublicKey::new(&ED25519, SETUP.key.public_key().as_ref())
         .verify(format!("{header}.{payload}").as_bytes(), &decode(signature))
         .expect("a signature of ours");
@@ -93,11 +113,23 @@ fn assert_valid(token: &str, claims: &Claims) {
     let payload: HashMap<String, &RawValue> = serde_json::from_str(&payload).expect("an object");
     let claim = |name: &str| serde_json::from_str::<Value>(payload[name].get()).expect("JSON");
     let time = |name: &str| claim(name).as_i64().expect("a whole number");
-    assert_eq!((claim("iss"), claim("aud")), (json!(ISSUER), json!("doorward")));
-    assert!(time("exp") > NOW.as_seconds() && time("iat") <= NOW.as_seconds() + 5, "{claims:?}");
-    assert_eq!((time("exp"), time("iat"), time("auth_time")), (claims.exp, claims.iat, claims.auth_time));
+    assert_eq!(
+        (claim("iss"), claim("aud")),
+        (json!(ISSUER), json!("doorward"))
+    );
+    assert!(
+        time("exp") > NOW.as_seconds() && time("iat") <= NOW.as_seconds() + 5,
+        "{claims:?}"
+    );
+    assert_eq!(
+        (time("exp"), time("iat"), time("auth_time")),
+        (claims.exp, claims.iat, claims.auth_time)
+    );
     assert_eq!(claim("sid"), json!(claims.sid));
-    assert_eq!(claim("sub").as_str().map(str::to_ascii_lowercase), Some(claims.sub.to_string()));
+    assert_eq!(
+        claim("sub").as_str().map(str::to_ascii_lowercase),
+        Some(claims.sub.to_string())
+    );
 }
 
 fn decode(part: &str) -> Vec<u8> {
@@ -110,6 +142,9 @@ fn assert_changed_token_is_rejected(token: &str) {
         let at = usize::from(u16::from_le_bytes([random[0], random[1]])) % token.len();
         let other = char::from(random[2] & 0x7f);
         let changed = format!("{}{other}{}", &token[..at], &token[at + 1..]);
-        assert!(changed == token || SETUP.verifier.verify(&changed, &SETUP.keys, NOW).is_err(), "{changed}");
+        assert!(
+            changed == token || SETUP.verifier.verify(&changed, &SETUP.keys, NOW).is_err(),
+            "{changed}"
+        );
     }
 }

@@ -40,7 +40,12 @@ impl App {
         let process = installation.spawn(&["serve"], &[]);
         let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
         let ops = Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));
-        let mut app = Self { process, installation, http, ops };
+        let mut app = Self {
+            process,
+            installation,
+            http,
+            ops,
+        };
         app.ready().await;
         app
     }
@@ -67,7 +72,12 @@ impl User {
     pub async fn create(installation: &Installation, http: &Http, username: &str) -> Self {
         let gid = installation.create_user(username).await;
         let token = http.login(username, PASSWORD).await.token();
-        Self { gid, username: username.to_owned(), token, http: http.clone() }
+        Self {
+            gid,
+            username: username.to_owned(),
+            token,
+            http: http.clone(),
+        }
     }
 
     pub async fn init(&self) -> Answer {
@@ -76,21 +86,38 @@ impl User {
 
     /// A call with the token.
     pub async fn call(&self, path: &str, body: &Value) -> Answer {
-        self.http.post(path).bearer(&self.token).json(body).send().await
+        self.http
+            .post(path)
+            .bearer(&self.token)
+            .json(body)
+            .send()
+            .await
     }
 
     /// One of the calls on a project's API users, such as `create`.
     pub async fn api_keys(&self, project: &str, call: &str, body: &Value) -> Answer {
-        self.call(&format!("/api/p/{project}/apikeys/{call}"), body).await
+        self.call(&format!("/api/p/{project}/apikeys/{call}"), body)
+            .await
     }
 
     /// Makes an API user.
     pub async fn create_api_user(&self, project: &str, name: &str) -> ApiUser {
-        let (made, _) = self.api_keys(project, "create", &json!({"name": name})).await.success();
+        let (made, _) = self
+            .api_keys(project, "create", &json!({"name": name}))
+            .await
+            .success();
         let gid = made["user"].as_str().expect("a gid").to_owned();
-        let (read, _) = self.api_keys(project, "get", &json!({"user": gid})).await.success();
+        let (read, _) = self
+            .api_keys(project, "get", &json!({"user": gid}))
+            .await
+            .success();
         let key = read["apikey"].as_str().expect("a key").to_owned();
-        ApiUser { gid, project: project.to_owned(), key, http: self.http.clone() }
+        ApiUser {
+            gid,
+            project: project.to_owned(),
+            key,
+            http: self.http.clone(),
+        }
     }
 
     /// Waits until the token is refused, within the second that the contract gives.
@@ -135,8 +162,9 @@ impl Http {
     }
 
     async fn denied_within(&self, time: Duration, token: &str) {
-        let answer =
-            eventually("401", time, async || Some(self.init(token).await).filter(|answer| answer.status != 200));
+        let answer = eventually("401", time, async || {
+            Some(self.init(token).await).filter(|answer| answer.status != 200)
+        });
         answer.await.assert_unauthenticated();
     }
 }

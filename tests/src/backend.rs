@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use diesel::{
-    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
-    sql_types::Text,
+    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection,
+    connection::SimpleConnection, sql_types::Text,
 };
 use doorward_storage::{AnyConnection, DatabaseUrl, testing::create_postgres_database};
 
@@ -32,7 +32,11 @@ impl Databases {
             Backend::Postgres => {
                 let (server, auth, auth_name) = create_postgres_database();
                 let (_, directory, directory_name) = create_postgres_database();
-                Self { auth, directory, drop_on: Some((server, [auth_name, directory_name])) }
+                Self {
+                    auth,
+                    directory,
+                    drop_on: Some((server, [auth_name, directory_name])),
+                }
             }
         }
     }
@@ -40,7 +44,11 @@ impl Databases {
     /// At these URLs; nothing is dropped at the end.
     #[must_use]
     pub fn at(auth: DatabaseUrl, directory: DatabaseUrl) -> Self {
-        Self { auth, directory, drop_on: None }
+        Self {
+            auth,
+            directory,
+            drop_on: None,
+        }
     }
 
     /// SQLite files in a directory.
@@ -56,7 +64,11 @@ impl Databases {
     /// On a server that is stopped and thrown away by the test.
     #[must_use]
     pub fn on(server: &Postgres) -> Self {
-        Self { auth: server.create_database("auth"), directory: server.create_database("directory"), drop_on: None }
+        Self {
+            auth: server.create_database("auth"),
+            directory: server.create_database("directory"),
+            drop_on: None,
+        }
     }
 }
 
@@ -64,7 +76,10 @@ impl Drop for Databases {
     fn drop(&mut self) {
         if let Some((server, names)) = &self.drop_on {
             for name in names {
-                execute(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+                execute(
+                    server,
+                    &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+                );
             }
         }
     }
@@ -95,7 +110,9 @@ pub fn undo_plain_names(database: &DatabaseUrl, service: &str) {
 
 /// Runs SQL that answers nothing.
 pub fn execute(url: &DatabaseUrl, sql: &str) {
-    connect(url).batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    connect(url)
+        .batch_execute(sql)
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 /// The first column of a query, which must be text and be called `text`.
@@ -106,8 +123,9 @@ pub fn texts(url: &DatabaseUrl, sql: &str) -> Vec<String> {
         #[diesel(sql_type = Text)]
         text: String,
     }
-    let rows: Vec<Row> =
-        diesel::sql_query(sql).load(&mut connect(url)).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let rows: Vec<Row> = diesel::sql_query(sql)
+        .load(&mut connect(url))
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
     rows.into_iter().map(|row| row.text).collect()
 }
 
@@ -120,8 +138,14 @@ pub struct LockedTable {
 #[must_use]
 pub fn lock_table(url: &DatabaseUrl, table: &str) -> LockedTable {
     let mut connection = connect(url);
-    connection.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).expect("a lock");
-    LockedTable { _connection: connection }
+    connection
+        .batch_execute(&format!(
+            "BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
+        ))
+        .expect("a lock");
+    LockedTable {
+        _connection: connection,
+    }
 }
 
 /// Everybody can read the table, and nobody write to it; with SQLite, to none.
@@ -133,7 +157,9 @@ pub fn block_writes(url: &DatabaseUrl, table: &str) -> LockedTable {
         AnyConnection::Postgres(_) => format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE"),
     };
     connection.batch_execute(&sql).expect("a lock");
-    LockedTable { _connection: connection }
+    LockedTable {
+        _connection: connection,
+    }
 }
 
 /// How many wait for a lock in this database.
@@ -147,8 +173,11 @@ pub fn count_lock_waiters(url: &DatabaseUrl) -> usize {
 fn connect(url: &DatabaseUrl) -> AnyConnection {
     match url {
         DatabaseUrl::Sqlite(path) => {
-            let mut connection = SqliteConnection::establish(&path.display().to_string()).expect("the SQLite file");
-            connection.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
+            let mut connection =
+                SqliteConnection::establish(&path.display().to_string()).expect("the SQLite file");
+            connection
+                .batch_execute("PRAGMA busy_timeout = 5000")
+                .expect("a setting");
             AnyConnection::Sqlite(connection)
         }
         DatabaseUrl::Postgres(url) => {

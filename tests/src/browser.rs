@@ -40,13 +40,22 @@ impl Browser {
         command.arg(format!("--port={port}")).env("HOME", directory);
         let mut driver = Process::spawn(command, directory, "");
         let http = Http::new(&address);
-        eventually("chromedriver: `./scripts/setup.sh test` installs it", START_TIMEOUT, async || {
-            assert!(driver.is_running(), "it ended: {}", driver.log());
-            (http.status("/status").await == Some(200)).then_some(())
-        })
+        eventually(
+            "chromedriver: `./scripts/setup.sh test` installs it",
+            START_TIMEOUT,
+            async || {
+                assert!(driver.is_running(), "it ended: {}", driver.log());
+                (http.status("/status").await == Some(200)).then_some(())
+            },
+        )
         .await;
         // The tests may run as root, and in containers: Chromium's sandbox works in neither.
-        let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"];
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--no-proxy-server",
+        ];
         let capabilities = json!({"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": arguments},
@@ -55,25 +64,40 @@ impl Browser {
         let made = command_of(&http, "/session", &json!({"capabilities": capabilities})).await;
         let made = made.unwrap_or_else(|error| panic!("no browser: {error}"));
         let session = format!("/session/{}", made["sessionId"].as_str().expect("an id"));
-        Self { session, http, _driver: driver }
+        Self {
+            session,
+            http,
+            _driver: driver,
+        }
     }
 
     /// Opens a page in a tab of its own.
     pub async fn open(&self, url: &str) -> Tab<'_> {
         let made = self.post("/window/new", &json!({"type": "tab"})).await;
-        let tab = Tab { browser: self, handle: made["handle"].as_str().expect("a handle").to_owned() };
-        tab.post("/url", &json!({"url": url})).await.expect("a page");
+        let tab = Tab {
+            browser: self,
+            handle: made["handle"].as_str().expect("a handle").to_owned(),
+        };
+        tab.post("/url", &json!({"url": url}))
+            .await
+            .expect("a page");
         tab
     }
 
     /// What the consoles of all tabs have said since this was last asked.
     pub async fn console(&self) -> Vec<String> {
         let said = self.post("/se/log", &json!({"type": "browser"})).await;
-        said.as_array().expect("a list").iter().map(|entry| entry["message"].to_string()).collect()
+        said.as_array()
+            .expect("a list")
+            .iter()
+            .map(|entry| entry["message"].to_string())
+            .collect()
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
-        self.try_post(path, body).await.unwrap_or_else(|error| panic!("{path} {body}: {error}"))
+        self.try_post(path, body)
+            .await
+            .unwrap_or_else(|error| panic!("{path} {body}: {error}"))
     }
 
     async fn try_post(&self, path: &str, body: &Value) -> Result<Value, String> {
@@ -84,10 +108,15 @@ impl Browser {
 impl Drop for Browser {
     /// Chromium would outlive its driver, also after a test that failed.
     fn drop(&mut self) {
-        let Ok(mut driver) = TcpStream::connect(self.http.address()) else { return };
+        let Ok(mut driver) = TcpStream::connect(self.http.address()) else {
+            return;
+        };
         drop(driver.set_read_timeout(Some(START_TIMEOUT)));
-        let end =
-            format!("DELETE {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.session, self.http.address());
+        let end = format!(
+            "DELETE {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.session,
+            self.http.address()
+        );
         // Answered when it has ended.
         if driver.write_all(end.as_bytes()).is_ok() {
             drop(driver.read(&mut [0]));
@@ -113,17 +142,28 @@ impl Tab<'_> {
     }
 
     pub async fn assert_visible_within(&self, time: Duration, xpath: &str) {
-        eventually(xpath, time, async || (self.visible(xpath).await > 0).then_some(())).await;
+        eventually(xpath, time, async || {
+            (self.visible(xpath).await > 0).then_some(())
+        })
+        .await;
     }
 
     /// Waits until there is none.
     pub async fn assert_hidden(&self, xpath: &str) {
-        eventually(&format!("no {xpath}"), AT_ONCE, async || (self.visible(xpath).await == 0).then_some(())).await;
+        eventually(&format!("no {xpath}"), AT_ONCE, async || {
+            (self.visible(xpath).await == 0).then_some(())
+        })
+        .await;
     }
 
     /// What a script returns.
     pub async fn run(&self, script: &str, arguments: &Value) -> Value {
-        let answer = self.post("/execute/sync", &json!({"script": script, "args": arguments})).await;
+        let answer = self
+            .post(
+                "/execute/sync",
+                &json!({"script": script, "args": arguments}),
+            )
+            .await;
         answer.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
@@ -132,21 +172,32 @@ impl Tab<'_> {
             let count = 0;
             for (let i = 0; i < found.snapshotLength; i++) count += found.snapshotItem(i).checkVisibility() ? 1 : 0;
             return count;";
-        self.run(script, &json!([xpath])).await.as_u64().expect("a number")
+        self.run(script, &json!([xpath]))
+            .await
+            .as_u64()
+            .expect("a number")
     }
 
     /// Waits until an element can be used like this.
     async fn command(&self, xpath: &str, verb: &str, body: &Value) {
         eventually(&format!("{verb} {xpath}"), AT_ONCE, async || {
-            let found = self.post("/element", &json!({"using": "xpath", "value": xpath})).await.ok()?;
+            let found = self
+                .post("/element", &json!({"using": "xpath", "value": xpath}))
+                .await
+                .ok()?;
             let element = found[ELEMENT].as_str()?;
-            self.post(&format!("/element/{element}/{verb}"), body).await.ok().map(drop)
+            self.post(&format!("/element/{element}/{verb}"), body)
+                .await
+                .ok()
+                .map(drop)
         })
         .await;
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
-        self.browser.post("/window", &json!({"handle": self.handle})).await;
+        self.browser
+            .post("/window", &json!({"handle": self.handle}))
+            .await;
         self.browser.try_post(path, body).await
     }
 }
@@ -155,5 +206,9 @@ impl Tab<'_> {
 async fn command_of(http: &Http, path: &str, body: &Value) -> Result<Value, String> {
     let answer = http.post(path).json(body).send().await;
     let value = answer.json()["value"].clone();
-    if answer.status == 200 { Ok(value) } else { Err(format!("{}: {}", value["error"], value["message"])) }
+    if answer.status == 200 {
+        Ok(value)
+    } else {
+        Err(format!("{}: {}", value["error"], value["message"]))
+    }
 }

@@ -45,8 +45,13 @@ pub struct Http {
 impl Http {
     #[must_use]
     pub fn new(address: &str) -> Self {
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
-        Self { address: address.to_owned(), client }
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build_http();
+        Self {
+            address: address.to_owned(),
+            client,
+        }
     }
 
     /// Host and port.
@@ -57,7 +62,13 @@ impl Http {
 
     pub fn call(&self, method: Method, path: &str) -> Call {
         let (http, path) = (self.clone(), path.to_owned());
-        Call { http, method, path, headers: HeaderMap::new(), body: Bytes::new() }
+        Call {
+            http,
+            method,
+            path,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
     }
 
     pub fn get(&self, path: &str) -> Call {
@@ -69,7 +80,8 @@ impl Http {
     }
 
     pub fn login_call(&self, username: &str, password: &str) -> Call {
-        self.post("/api/login").json(&json!({"username": username, "password": password}))
+        self.post("/api/login")
+            .json(&json!({"username": username, "password": password}))
     }
 
     pub async fn login(&self, username: &str, password: &str) -> Answer {
@@ -79,16 +91,25 @@ impl Http {
     /// With username and password, at a project's door.
     pub async fn project_login(&self, project: &str, username: &str, password: &str) -> Answer {
         let body = json!({"username": username, "password": password});
-        self.post(&format!("/api/p/{project}/login")).json(&body).send().await
+        self.post(&format!("/api/p/{project}/login"))
+            .json(&body)
+            .send()
+            .await
     }
 
     /// With an API key.
     pub async fn auth(&self, project: &str, api_key: &str) -> Answer {
-        self.post(&format!("/api/p/{project}/auth")).json(&json!({"api_key": api_key})).send().await
+        self.post(&format!("/api/p/{project}/auth"))
+            .json(&json!({"api_key": api_key}))
+            .send()
+            .await
     }
 
     pub async fn project_init(&self, project: &str, token: &str) -> Answer {
-        self.get(&format!("/api/p/{project}/init")).bearer(token).send().await
+        self.get(&format!("/api/p/{project}/init"))
+            .bearer(token)
+            .send()
+            .await
     }
 
     pub async fn init(&self, token: &str) -> Answer {
@@ -102,13 +123,20 @@ impl Http {
         assert_eq!(answer.status, 200, "{answer:?}");
         let text = answer.text();
         let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
-        let found = lines.filter(|(series, _)| series.split('{').next() == Some(name) || *series == name);
-        found.map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
+        let found =
+            lines.filter(|(series, _)| series.split('{').next() == Some(name) || *series == name);
+        found
+            .map(|(_, value)| value.parse::<f64>().expect("a number"))
+            .sum()
     }
 
     /// The status of a request that may also fail to reach the server.
     pub async fn status(&self, path: &str) -> Option<u16> {
-        self.get(path).try_send().await.ok().map(|answer| answer.status)
+        self.get(path)
+            .try_send()
+            .await
+            .ok()
+            .map(|answer| answer.status)
     }
 }
 
@@ -127,7 +155,10 @@ impl Call {
     /// Adds a header; another one of the same name stays. Any text goes, as UTF-8.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().expect("a header name");
-        self.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
+        self.headers.append(
+            name,
+            HeaderValue::from_bytes(value.as_bytes()).expect("a header value"),
+        );
         self
     }
 
@@ -141,24 +172,30 @@ impl Call {
     }
 
     pub fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json").body(body.to_string())
+        self.header("content-type", "application/json")
+            .body(body.to_string())
     }
 
     /// A form with one file in it, as browsers send it.
     pub fn file(self, part: &str, bytes: &[u8]) -> Self {
         let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-        self.header("content-type", &media_type).body(form(&[(part, bytes)]))
+        self.header("content-type", &media_type)
+            .body(form(&[(part, bytes)]))
     }
 
     pub async fn send(self) -> Answer {
         let what = format!("{} {}", self.method, self.path);
-        self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
+        self.try_send()
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
     /// One of many at once, for which a busy machine may have no time at first: sent again after a 503.
     pub async fn send_until_served(self) -> Answer {
-        eventually("an answer", TIMEOUT, async || Some(self.clone().send().await).filter(|answer| answer.status != 503))
-            .await
+        eventually("an answer", TIMEOUT, async || {
+            Some(self.clone().send().await).filter(|answer| answer.status != 503)
+        })
+        .await
     }
 
     /// # Errors
@@ -170,11 +207,26 @@ impl Call {
         *request.uri_mut() = uri.parse().expect("a URI");
         *request.headers_mut() = self.headers;
         let exchange = async {
-            let response = self.http.client.request(request).await.map_err(|error| format!("{error:?}"))?;
+            let response = self
+                .http
+                .client
+                .request(request)
+                .await
+                .map_err(|error| format!("{error:?}"))?;
             let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
-            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| format!("{error:?}"))?
+                .to_bytes();
+            Ok(Answer {
+                status: parts.status.as_u16(),
+                headers: parts.headers,
+                body,
+            })
         };
-        tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| format!("no answer in {TIMEOUT:?}"))?
+        tokio::time::timeout(TIMEOUT, exchange)
+            .await
+            .map_err(|_| format!("no answer in {TIMEOUT:?}"))?
     }
 }

@@ -43,7 +43,11 @@ impl Bits {
         self.put(1, 3);
         self.put(11 - 2, 4);
         for length in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10] {
-            if length <= 6 { self.put_code(length - 1, 3) } else { self.put_code(length + 5, 4) }
+            if length <= 6 {
+                self.put_code(length - 1, 3)
+            } else {
+                self.put_code(length + 5, 4)
+            }
         }
     }
 }
@@ -51,7 +55,10 @@ impl Bits {
 /// A WebP of 4 × 4 pixels and 3.8 MB: 65,536 groups of five prefix codes, for which a decoder allocates 1.3 GB.
 #[must_use]
 pub fn webp_with_many_codes() -> Vec<u8> {
-    let mut bits = Bits { bytes: vec![0x2f], count: 8 };
+    let mut bits = Bits {
+        bytes: vec![0x2f],
+        count: 8,
+    };
     bits.put(4 - 1, 14);
     bits.put(4 - 1, 14);
     // No alpha, version 0, no transform, no color cache; groups of codes for blocks of 4 × 4 pixels, named by an image.
@@ -80,13 +87,21 @@ pub fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         body.extend_from_slice(data);
         body.extend(vec![0; data.len() % 2]);
     }
-    [b"RIFF".as_slice(), &u32::try_from(body.len()).expect("a length").to_le_bytes(), &body].concat()
+    [
+        b"RIFF".as_slice(),
+        &u32::try_from(body.len()).expect("a length").to_le_bytes(),
+        &body,
+    ]
+    .concat()
 }
 
 /// A WebP without loss whose pixels all have one color, and an alpha of 128 if it has any. They take no bits.
 #[must_use]
 pub fn webp(width: u32, height: u32, has_alpha: bool) -> Vec<u8> {
-    let mut bits = Bits { bytes: vec![0x2f], count: 8 };
+    let mut bits = Bits {
+        bytes: vec![0x2f],
+        count: 8,
+    };
     bits.put(width - 1, 14);
     bits.put(height - 1, 14);
     bits.put(has_alpha.into(), 1);
@@ -113,18 +128,38 @@ pub struct JpegShape {
 /// A gray JPEG of this shape. The code of each block is a zero bit for its mean and, if it is not progressive, one for the rest.
 #[must_use]
 pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
-    let JpegShape { width, height, sampling, is_progressive, orientation } = *shape;
+    let JpegShape {
+        width,
+        height,
+        sampling,
+        is_progressive,
+        orientation,
+    } = *shape;
     let count = u8::try_from(sampling.len()).expect("few components");
-    let mut bytes = b"\xff\xd8\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    let mut bytes =
+        b"\xff\xd8\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     bytes.extend([orientation, 0, 0, 0, 0, 0, 0]);
     bytes.extend([0xff, 0xdb, 0, 67, 0]);
     bytes.extend([1; 64]);
-    bytes.extend([0xff, if is_progressive { 0xc2 } else { 0xc0 }, 0, 8 + 3 * count, 8]);
+    bytes.extend([
+        0xff,
+        if is_progressive { 0xc2 } else { 0xc0 },
+        0,
+        8 + 3 * count,
+        8,
+    ]);
     bytes.extend([height.to_be_bytes(), width.to_be_bytes()].concat());
     bytes.push(count);
-    bytes.extend((1..=count).zip(sampling).flat_map(|(id, factors)| [id, *factors, 0]));
+    bytes.extend(
+        (1..=count)
+            .zip(sampling)
+            .flat_map(|(id, factors)| [id, *factors, 0]),
+    );
     // One code of one bit in each table: no difference; the end of a block, or of at least 16,384 blocks.
-    for (table, symbol) in [(0x00, 0x00), (0x10, if is_progressive { 0xe0 } else { 0x00 })] {
+    for (table, symbol) in [
+        (0x00, 0x00),
+        (0x10, if is_progressive { 0xe0 } else { 0x00 }),
+    ] {
         bytes.extend([0xff, 0xc4, 0, 20, table, 1]);
         bytes.extend([0; 15]);
         bytes.push(symbol);
@@ -132,10 +167,15 @@ pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
     bytes.extend([0xff, 0xda, 0, 6 + 2 * count, count]);
     bytes.extend((1..=count).flat_map(|id| [id, 0]));
     bytes.extend([0, if is_progressive { 0 } else { 63 }, 0]);
-    let max = |factor: fn(&u8) -> u8| usize::from(sampling.iter().map(factor).max().expect("a component"));
+    let max = |factor: fn(&u8) -> u8| {
+        usize::from(sampling.iter().map(factor).max().expect("a component"))
+    };
     let (across, down) = (max(|factors| factors >> 4), max(|factors| factors & 15));
     let units = usize::from(width).div_ceil(8 * across) * usize::from(height).div_ceil(8 * down);
-    let blocks: usize = sampling.iter().map(|factors| usize::from(factors >> 4) * usize::from(factors & 15)).sum();
+    let blocks: usize = sampling
+        .iter()
+        .map(|factors| usize::from(factors >> 4) * usize::from(factors & 15))
+        .sum();
     let bits = units * blocks * if is_progressive { 1 } else { 2 };
     bytes.extend(vec![0; bits.div_ceil(8)]);
     bytes.extend([0xff, 0xd9]);
@@ -145,7 +185,13 @@ pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
 /// A progressive JPEG of 49,999,041 gray pixels that goes over all of them in each of 99,000 scans of a hundred bytes.
 #[must_use]
 pub fn jpeg_with_many_scans() -> Vec<u8> {
-    let shape = JpegShape { width: 7071, height: 7071, sampling: &[0x11], is_progressive: true, orientation: 1 };
+    let shape = JpegShape {
+        width: 7071,
+        height: 7071,
+        sampling: &[0x11],
+        is_progressive: true,
+        orientation: 1,
+    };
     let mut bytes = jpeg(&shape);
     bytes.truncate(bytes.len() - 2);
     let blocks = usize::from(shape.width.div_ceil(8)) * usize::from(shape.height.div_ceil(8));
@@ -161,7 +207,12 @@ pub fn jpeg_with_many_scans() -> Vec<u8> {
 /// A PNG of these chunks, between `IHDR` and `IEND`, that claims to have this size and 8 bits a channel with alpha.
 #[must_use]
 pub fn png(width: u32, height: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
-    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
+    let head = [
+        &width.to_be_bytes()[..],
+        &height.to_be_bytes(),
+        &[8, 6, 0, 0, 0],
+    ]
+    .concat();
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     for (kind, data) in [&[(b"IHDR", head.as_slice())], chunks, &[(b"IEND", &[])]].concat() {
         bytes.extend(u32::try_from(data.len()).expect("a length").to_be_bytes());
@@ -175,7 +226,13 @@ pub fn png(width: u32, height: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
     })
 }
 

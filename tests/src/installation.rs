@@ -38,7 +38,11 @@ impl Installation {
     pub fn over(databases: Databases, directory: TempDir) -> Self {
         let data = directory.path().join("data").display().to_string();
         let (auth, directory_url) = (url_text(&databases.auth), url_text(&databases.directory));
-        let installation = Self { directory, databases, variables: BTreeMap::new() };
+        let installation = Self {
+            directory,
+            databases,
+            variables: BTreeMap::new(),
+        };
         installation.with(&[
             ("DOORWARD_DATA_DIR", &data),
             ("DOORWARD_LISTEN", &ports::free_address()),
@@ -75,13 +79,18 @@ impl Installation {
 
     /// Adds or replaces these settings, for what is started from now on.
     pub fn set(&mut self, variables: &[(&str, &str)]) {
-        self.variables.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.variables.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
     }
 
     /// With these settings left to their defaults.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
-        self.variables.retain(|name, _| !names.contains(&name.as_str()));
+        self.variables
+            .retain(|name, _| !names.contains(&name.as_str()));
         self
     }
 
@@ -93,7 +102,10 @@ impl Installation {
     /// The value of a setting.
     #[must_use]
     pub fn variable(&self, name: &str) -> String {
-        self.variables.get(name).cloned().unwrap_or_else(|| panic!("{name} is not set"))
+        self.variables
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{name} is not set"))
     }
 
     /// Starts `doorward` with these words.
@@ -104,7 +116,9 @@ impl Installation {
 
     /// A command of the administration, to its end.
     pub async fn cli(&self, words: &[&str], stdin: &str) -> Output {
-        self.spawn_with_input(words, &[], stdin).wait_for_exit(COMMAND).await
+        self.spawn_with_input(words, &[], stdin)
+            .wait_for_exit(COMMAND)
+            .await
     }
 
     /// Creates a user with [`PASSWORD`] and `<username>@example.org`: their gid.
@@ -112,32 +126,59 @@ impl Installation {
         let email = format!("{username}@example.org");
         let mut name = username.to_owned();
         name[..1].make_ascii_uppercase();
-        let words = ["user", "create", "--username", username, "--email", &email, "--name", &name, "--password-stdin"];
+        let words = [
+            "user",
+            "create",
+            "--username",
+            username,
+            "--email",
+            &email,
+            "--name",
+            &name,
+            "--password-stdin",
+        ];
         gid(&self.cli(&words, PASSWORD).await.assert_success())
     }
 
     /// Creates a project and returns its gid. The owner is a username or a gid.
     pub async fn create_project(&self, owner: &str, name: &str) -> String {
-        let option = if is_gid(owner) { "--owner-gid" } else { "--owner" };
-        gid(&self.cli(&["project", "create", option, owner, "--name", name], "").await.assert_success())
+        let option = if is_gid(owner) {
+            "--owner-gid"
+        } else {
+            "--owner"
+        };
+        gid(&self
+            .cli(&["project", "create", option, owner, "--name", name], "")
+            .await
+            .assert_success())
     }
 
     /// Adds a member. The user is a username or a gid.
     pub async fn add_member(&self, project: &str, user: &str) {
         let option = if is_gid(user) { "--user-gid" } else { "--user" };
-        self.cli(&["member", "add", "--project", project, option, user], "").await.assert_success();
+        self.cli(&["member", "add", "--project", project, option, user], "")
+            .await
+            .assert_success();
     }
 
     /// Runs a command on one user, such as `deactivate`, that must succeed. The user is a username or a gid.
     pub async fn change_user(&self, change: &str, user: &str) {
-        let named: &[&str] = if is_gid(user) { &["--gid", user] } else { &[user] };
-        self.cli(&[&["user", change], named].concat(), "").await.assert_success();
+        let named: &[&str] = if is_gid(user) {
+            &["--gid", user]
+        } else {
+            &[user]
+        };
+        self.cli(&[&["user", change], named].concat(), "")
+            .await
+            .assert_success();
     }
 
     /// Starts `doorward` with these words through another program, which gets its path and the words as arguments.
     #[must_use]
     pub fn spawn_through(&self, wrapper: &[&str], words: &[&str]) -> Process {
-        let [program, arguments @ ..] = wrapper else { panic!("no program") };
+        let [program, arguments @ ..] = wrapper else {
+            panic!("no program")
+        };
         let mut command = self.command(program, &[]);
         command.args(arguments).arg(binary()).args(words);
         Process::spawn(command, self.path(), "")
@@ -145,7 +186,12 @@ impl Installation {
 
     /// Starts `doorward` with these words and more settings, and `stdin` to read.
     #[must_use]
-    pub fn spawn_with_input(&self, words: &[&str], variables: &[(&str, &str)], stdin: &str) -> Process {
+    pub fn spawn_with_input(
+        &self,
+        words: &[&str],
+        variables: &[(&str, &str)],
+        stdin: &str,
+    ) -> Process {
         let mut command = self.command(binary(), variables);
         command.args(words);
         Process::spawn(command, self.path(), stdin)
@@ -153,9 +199,16 @@ impl Installation {
 
     /// Returns a command with the settings of this installation.
     #[must_use]
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>, variables: &[(&str, &str)]) -> Command {
+    pub fn command(
+        &self,
+        program: impl AsRef<std::ffi::OsStr>,
+        variables: &[(&str, &str)],
+    ) -> Command {
         let mut command = clean_command(program);
-        command.envs(&self.variables).envs(variables.iter().copied()).current_dir(self.path());
+        command
+            .envs(&self.variables)
+            .envs(variables.iter().copied())
+            .current_dir(self.path());
         for name in ["RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -173,7 +226,15 @@ fn is_gid(text: &str) -> bool {
 #[must_use]
 pub fn gid(output: &Output) -> String {
     let json = output.json();
-    let gid = json["gid"].as_str().unwrap_or_else(|| panic!("no gid in {json}"));
-    assert_eq!(gid.parse::<doorward_domain::Gid>().map(|gid| gid.to_string()).ok().as_deref(), Some(gid));
+    let gid = json["gid"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no gid in {json}"));
+    assert_eq!(
+        gid.parse::<doorward_domain::Gid>()
+            .map(|gid| gid.to_string())
+            .ok()
+            .as_deref(),
+        Some(gid)
+    );
     gid.to_owned()
 }

@@ -38,8 +38,12 @@ impl Load {
     #[must_use]
     pub fn start(http: &Http, token: &str) -> Self {
         let stop = Arc::<AtomicBool>::default();
-        let sender =
-            |request: Request| (request, tokio::spawn(request.repeat(http.clone(), token.to_owned(), stop.clone())));
+        let sender = |request: Request| {
+            (
+                request,
+                tokio::spawn(request.repeat(http.clone(), token.to_owned(), stop.clone())),
+            )
+        };
         let senders = Request::ALL.map(sender).into();
         Self { senders, stop }
     }
@@ -56,7 +60,13 @@ impl Load {
 }
 
 impl Request {
-    const ALL: [Self; 5] = [Self::RightPassword, Self::WrongPassword, Self::UnknownUser, Self::Init, Self::BadToken];
+    const ALL: [Self; 5] = [
+        Self::RightPassword,
+        Self::WrongPassword,
+        Self::UnknownUser,
+        Self::Init,
+        Self::BadToken,
+    ];
 
     async fn repeat(self, http: Http, token: String, stop: Arc<AtomicBool>) -> Count {
         let mut count = Count::default();

@@ -22,7 +22,11 @@ impl MountNamespace {
     pub fn detect() -> Self {
         let [program, arguments @ ..] = IN_USER_NAMESPACE;
         let mut attempt = clean_command(program);
-        let status = attempt.args(arguments).arg("true").stderr(Stdio::null()).status();
+        let status = attempt
+            .args(arguments)
+            .arg("true")
+            .stderr(Stdio::null())
+            .status();
         if status.is_ok_and(|status| status.success()) {
             return Self::InUserNamespace;
         }

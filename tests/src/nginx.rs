@@ -21,14 +21,35 @@ impl Nginx {
         let directory = tempfile::tempdir().expect("a directory");
         let address = ports::free_address();
         let path = directory.path().join("nginx.conf");
-        std::fs::write(&path, config(directory.path(), &address, server, directives)).expect("a file");
-        let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
-        let mut command = Command::new(program.expect("no nginx: `./scripts/setup.sh test` installs it"));
-        command.env_clear().arg("-p").arg(directory.path()).arg("-c").arg(&path).args(["-e", "stderr"]);
+        std::fs::write(
+            &path,
+            config(directory.path(), &address, server, directives),
+        )
+        .expect("a file");
+        let program = ["/usr/sbin/nginx", "/usr/bin/nginx"]
+            .into_iter()
+            .find(|path| Path::new(path).exists());
+        let mut command =
+            Command::new(program.expect("no nginx: `./scripts/setup.sh test` installs it"));
+        command
+            .env_clear()
+            .arg("-p")
+            .arg(directory.path())
+            .arg("-c")
+            .arg(&path)
+            .args(["-e", "stderr"]);
         let process = Process::spawn(command, directory.path(), "");
-        let mut nginx = Self { process, _directory: directory, http: Http::new(&address) };
+        let mut nginx = Self {
+            process,
+            _directory: directory,
+            http: Http::new(&address),
+        };
         eventually("nginx", START_TIMEOUT, async || {
-            assert!(nginx.process.is_running(), "it ended: {}", nginx.process.log());
+            assert!(
+                nginx.process.is_running(),
+                "it ended: {}",
+                nginx.process.log()
+            );
             (nginx.http.status("/api/ping").await == Some(200)).then_some(())
         })
         .await;

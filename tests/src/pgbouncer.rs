@@ -41,18 +41,37 @@ impl PgBouncer {
         );
         std::fs::write(&file, settings).expect("a file");
         if is_root() {
-            run(Command::new("chown").arg("-R").arg("postgres").arg(directory.path()));
+            run(Command::new("chown")
+                .arg("-R")
+                .arg("postgres")
+                .arg(directory.path()));
         }
-        assert!(Path::new(PROGRAM).exists(), "no {PROGRAM}: scripts/setup.sh test installs it");
+        assert!(
+            Path::new(PROGRAM).exists(),
+            "no {PROGRAM}: scripts/setup.sh test installs it"
+        );
         let mut command = command_as_postgres_user(Path::new(PROGRAM));
-        command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).current_dir(directory.path());
-        let child = command.spawn().unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
-        Self { child, port, _directory: directory }
+        command
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir(directory.path());
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
+        Self {
+            child,
+            port,
+            _directory: directory,
+        }
     }
 
     #[must_use]
     pub fn url(&self, database: &str) -> DatabaseUrl {
-        DatabaseUrl::Postgres(format!("postgres://postgres@127.0.0.1:{}/{database}", self.port))
+        DatabaseUrl::Postgres(format!(
+            "postgres://postgres@127.0.0.1:{}/{database}",
+            self.port
+        ))
     }
 }
 

@@ -13,7 +13,9 @@ pub fn find_free_port() -> u16 {
     std::fs::create_dir_all(&directory).expect("a directory");
     for _ in 0..1000 {
         let port = 16_384
-            + u16::from_str_radix(&RandomIdGenerator.new_gid().to_string()[..4], 16).expect("hexadecimal") % 16_000;
+            + u16::from_str_radix(&RandomIdGenerator.new_gid().to_string()[..4], 16)
+                .expect("hexadecimal")
+                % 16_000;
         let lock = File::create(directory.join(port.to_string())).expect("a file");
         if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             // Held until the process ends.

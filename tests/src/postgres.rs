@@ -72,7 +72,8 @@ impl Postgres {
     /// Returns the directory of the small disk, as other processes reach it.
     #[must_use]
     pub fn mount_small_disk(&self) -> PathBuf {
-        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a running server");
+        let pid =
+            std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a running server");
         let pid = pid.lines().next().expect("its process ID");
         PathBuf::from(format!("/proc/{pid}/root{}", self.small_disk().display()))
     }
@@ -91,14 +92,28 @@ impl Postgres {
     /// PostgreSQL refuses to run as root.
     fn change_owner_to_postgres(&self) {
         if is_root() {
-            run(Command::new("chown").arg("-R").arg("postgres").arg(self.path()));
+            run(Command::new("chown")
+                .arg("-R")
+                .arg("postgres")
+                .arg(self.path()));
         }
     }
 
     fn init(&self) {
         let password_file = format!("--pwfile={}", self.path().join("password").display());
-        let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
-        run(self.api_user("initdb").arg("--pgdata").arg(self.data()).arg(password_file).args(options));
+        let options = [
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ];
+        run(self
+            .api_user("initdb")
+            .arg("--pgdata")
+            .arg(self.data())
+            .arg(password_file)
+            .args(options));
     }
 
     fn in_new_directory() -> Self {
@@ -127,14 +142,23 @@ impl Postgres {
         let log = self.path().join("log");
         let mut start = self.pg_ctl();
         start.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let started = start.args(["--wait", "--options", &settings, "--log"]).arg(log).arg("start");
+        let started = start
+            .args(["--wait", "--options", &settings, "--log"])
+            .arg(log)
+            .arg("start");
         let status = started.stdout(Stdio::null()).status().expect("pg_ctl");
-        assert!(status.success(), "PostgreSQL does not start: {}", self.log());
+        assert!(
+            status.success(),
+            "PostgreSQL does not start: {}",
+            self.log()
+        );
     }
 
     /// Stops it at once: connections are cut in the middle of what they do.
     pub fn stop(&self) {
-        run(self.pg_ctl().args(["--wait", "--mode", "immediate", "stop"]));
+        run(self
+            .pg_ctl()
+            .args(["--wait", "--mode", "immediate", "stop"]));
     }
 
     /// Removes the file that names the server's process. After a power cut no process has that number any more; after a kill
@@ -146,13 +170,18 @@ impl Postgres {
     /// Returns the server's log, which is in English.
     #[must_use]
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.path().join("log")).expect("the server's log")).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.path().join("log")).expect("the server's log"))
+            .into_owned()
     }
 
     /// Changes a setting of the whole server, also in sessions that are open.
     pub fn set(&self, name: &str, value: &str) {
-        let DatabaseUrl::Postgres(url) = self.url("postgres") else { panic!("PostgreSQL") };
-        let url = DatabaseUrl::Postgres(format!("{url}?options=-c%20default_transaction_read_only%3Doff"));
+        let DatabaseUrl::Postgres(url) = self.url("postgres") else {
+            panic!("PostgreSQL")
+        };
+        let url = DatabaseUrl::Postgres(format!(
+            "{url}?options=-c%20default_transaction_read_only%3Doff"
+        ));
         execute(&url, &format!("ALTER SYSTEM SET {name} = {value}"));
         execute(&url, "SELECT pg_reload_conf()");
     }
@@ -171,7 +200,11 @@ impl Postgres {
             "--checkpoint=fast",
             "--no-sync",
         ]);
-        run(copy.env("PGPASSWORD", PASSWORD).args(["--port", &port]).arg("--pgdata").arg(data));
+        run(copy
+            .env("PGPASSWORD", PASSWORD)
+            .args(["--port", &port])
+            .arg("--pgdata")
+            .arg(data));
         standby.restart();
         standby
     }
@@ -192,14 +225,24 @@ impl Postgres {
 
     #[must_use]
     pub fn create_database(&self, name: &str) -> DatabaseUrl {
-        let tablespace = if self.namespace.is_some() { SMALL_TABLESPACE } else { "pg_default" };
-        execute(&self.url("postgres"), &format!("CREATE DATABASE {name} TABLESPACE {tablespace}"));
+        let tablespace = if self.namespace.is_some() {
+            SMALL_TABLESPACE
+        } else {
+            "pg_default"
+        };
+        execute(
+            &self.url("postgres"),
+            &format!("CREATE DATABASE {name} TABLESPACE {tablespace}"),
+        );
         self.url(name)
     }
 
     #[must_use]
     pub fn url(&self, database: &str) -> DatabaseUrl {
-        DatabaseUrl::Postgres(format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}", self.port))
+        DatabaseUrl::Postgres(format!(
+            "postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}",
+            self.port
+        ))
     }
 
     fn path(&self) -> &Path {
@@ -225,7 +268,11 @@ impl Postgres {
             };
             let (program, arguments) = namespace.words().split_first().expect("a program");
             let mut command = clean_command(program);
-            command.args(arguments).args(["sh", "-c", script]).arg(self.small_disk()).arg(path);
+            command
+                .args(arguments)
+                .args(["sh", "-c", script])
+                .arg(self.small_disk())
+                .arg(path);
             command
         } else {
             command_as_postgres_user(&path)
@@ -239,7 +286,9 @@ impl Postgres {
 pub(crate) fn command_as_postgres_user(path: &Path) -> Command {
     if is_root() {
         let mut command = clean_command("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
+        command
+            .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+            .arg(path);
         command
     } else {
         clean_command(path)
@@ -248,15 +297,26 @@ pub(crate) fn command_as_postgres_user(path: &Path) -> Command {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        drop(self.pg_ctl().args(["--mode", "immediate", "stop"]).stderr(Stdio::null()).status());
+        drop(
+            self.pg_ctl()
+                .args(["--mode", "immediate", "stop"])
+                .stderr(Stdio::null())
+                .status(),
+        );
     }
 }
 
 pub(crate) fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n")
 }
 
 pub(crate) fn run(command: &mut Command) {
-    let status = command.stdout(Stdio::null()).status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let status = command
+        .stdout(Stdio::null())
+        .status()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
 }

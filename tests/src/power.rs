@@ -20,9 +20,16 @@ impl Power {
     pub fn at(root: &Path, beside: &Path) -> Self {
         let (library, shadow) = (beside.join("power.so"), beside.join("durable"));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("power/power.c");
-        run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source));
+        run(Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(source));
         run(Command::new("cp").arg("--archive").arg(root).arg(&shadow));
-        let power = Self { library, root: root.to_owned(), shadow };
+        let power = Self {
+            library,
+            root: root.to_owned(),
+            shadow,
+        };
         power.change_owner();
         power
     }
@@ -40,17 +47,26 @@ impl Power {
     /// Cuts the power. The processes must have been killed.
     pub fn cut(&self) {
         std::fs::remove_dir_all(&self.root).expect("a directory");
-        run(Command::new("cp").arg("--archive").arg(&self.shadow).arg(&self.root));
+        run(Command::new("cp")
+            .arg("--archive")
+            .arg(&self.shadow)
+            .arg(&self.root));
     }
 
     /// Gives the shadow to the owner of the directory, which can be another user than the one that runs the tests.
     fn change_owner(&self) {
         let owner = std::fs::metadata(&self.root).expect("a directory").uid();
-        run(Command::new("chown").arg("--recursive").arg(owner.to_string()).arg(&self.shadow).arg(&self.library));
+        run(Command::new("chown")
+            .arg("--recursive")
+            .arg(owner.to_string())
+            .arg(&self.shadow)
+            .arg(&self.library));
     }
 }
 
 fn run(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let status = command
+        .status()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
 }

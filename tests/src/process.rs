@@ -25,8 +25,16 @@ pub fn binary() -> PathBuf {
 #[must_use]
 pub fn built_binary(package: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
-    let built = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join(package);
-    assert!(built.exists(), "no {}: `cargo build --workspace --bins --examples` first", built.display());
+    let built = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps/<test>")
+        .join(package);
+    assert!(
+        built.exists(),
+        "no {}: `cargo build --workspace --bins --examples` first",
+        built.display()
+    );
     built
 }
 
@@ -55,8 +63,9 @@ impl Output {
     /// All of stdout: JSON and nothing else. A list and JSON lines are the same here.
     pub fn items(&self) -> Vec<serde_json::Value> {
         let values = serde_json::Deserializer::from_str(&self.stdout).into_iter();
-        let values: Vec<_> =
-            values.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"));
+        let values: Vec<_> = values
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"));
         match values.as_slice() {
             [serde_json::Value::Array(items)] => items.clone(),
             _ => values,
@@ -65,13 +74,18 @@ impl Output {
 
     /// The one JSON value on stdout.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"))
     }
 }
 
 impl std::fmt::Display for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "code {:?}\nstdout:\n{}\nstderr:\n{}", self.code, self.stdout, self.stderr)
+        write!(
+            f,
+            "code {:?}\nstdout:\n{}\nstderr:\n{}",
+            self.code, self.stdout, self.stderr
+        )
     }
 }
 
@@ -105,12 +119,28 @@ impl Process {
         let (input, stdout, stderr) = (file("stdin"), file("stdout"), file("stderr"));
         let create = |path: &PathBuf| Stdio::from(File::create(path).expect("a file for output"));
         std::fs::write(&input, stdin).expect("a file for input");
-        command.stdin(File::open(input).expect("input")).stdout(create(&stdout)).stderr(create(&stderr));
-        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-        let program = Path::new(command.get_program()).file_name().unwrap_or_default().display();
+        command
+            .stdin(File::open(input).expect("input"))
+            .stdout(create(&stdout))
+            .stderr(create(&stderr));
+        let words: Vec<_> = command
+            .get_args()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let program = Path::new(command.get_program())
+            .file_name()
+            .unwrap_or_default()
+            .display();
         let name = format!("{program} {}", words.join(" "));
-        let child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { child, name, stdout, stderr }
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self {
+            child,
+            name,
+            stdout,
+            stderr,
+        }
     }
 
     #[must_use]
@@ -153,8 +183,13 @@ impl Process {
             let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
             status.lines().any(|line| line == parent) && !status.contains("State:\tZ")
         };
-        let entries = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
+        let entries = std::fs::read_dir("/proc")
+            .expect("/proc")
+            .filter_map(Result::ok);
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(is_child)
+            .collect()
     }
 
     /// A line of `/proc/<pid>/status` (proc(5)).
@@ -172,7 +207,10 @@ impl Process {
 
     /// Sends a signal by its name without `SIG`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
+        let sent = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -{name} {}", self.child.id()))
+            .status();
         assert!(sent.expect("sh").success(), "{} is gone", self.name);
     }
 
@@ -185,8 +223,15 @@ impl Process {
     /// Its end, by itself.
     pub async fn wait_for_exit(&mut self, within: Duration) -> Output {
         let what = format!("the end of {}", self.name);
-        let status = eventually(&what, within, async || self.child.try_wait().expect("a child")).await;
-        Output { code: status.code(), stdout: self.stdout(), stderr: self.stderr() }
+        let status = eventually(&what, within, async || {
+            self.child.try_wait().expect("a child")
+        })
+        .await;
+        Output {
+            code: status.code(),
+            stdout: self.stdout(),
+            stderr: self.stderr(),
+        }
     }
 
     /// The end of its log, for failure messages.
@@ -194,7 +239,11 @@ impl Process {
     pub fn log(&self) -> String {
         let stderr = self.stderr();
         let lines: Vec<&str> = stderr.lines().collect();
-        format!("{}\n{}", self.name, lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
+        format!(
+            "{}\n{}",
+            self.name,
+            lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+        )
     }
 }
 

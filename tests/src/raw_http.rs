@@ -13,7 +13,9 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(address: &str) -> Self {
-        Self { stream: TcpStream::connect(address).await.expect("a connection") }
+        Self {
+            stream: TcpStream::connect(address).await.expect("a connection"),
+        }
     }
 
     /// Sends what the server is willing to read; it may have closed already.
@@ -29,12 +31,17 @@ impl Connection {
                 head.push(self.stream.read_u8().await.expect("a byte of the head"));
             }
             let head = String::from_utf8(head).expect("ASCII").to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .expect("a length");
             let mut body = vec![0; length.parse().expect("a number")];
             self.stream.read_exact(&mut body).await.expect("the body");
             (head, body)
         };
-        tokio::time::timeout(within, read).await.expect("a response in time")
+        tokio::time::timeout(within, read)
+            .await
+            .expect("a response in time")
     }
 
     /// Reads up to this text.
@@ -46,14 +53,20 @@ impl Connection {
             }
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        tokio::time::timeout(within, read).await.expect("the end of it in time")
+        tokio::time::timeout(within, read)
+            .await
+            .expect("the end of it in time")
     }
 
     /// What comes until the server closes; fails when it does neither in time.
     pub async fn rest(&mut self, within: Duration) -> String {
         let mut bytes = Vec::new();
         let read = tokio::time::timeout(within, self.stream.read_to_end(&mut bytes)).await;
-        assert!(read.is_ok(), "still open after {within:?}, with {:?}", String::from_utf8_lossy(&bytes));
+        assert!(
+            read.is_ok(),
+            "still open after {within:?}, with {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

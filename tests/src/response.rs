@@ -19,7 +19,8 @@ impl Answer {
 
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON: {error}\n{self:?}"))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON: {error}\n{self:?}"))
     }
 
     /// A header that is there at most once.
@@ -33,9 +34,14 @@ impl Answer {
     /// The bare token of a login-like answer.
     pub fn token(&self) -> String {
         assert_eq!(self.status, 200, "{self:?}");
-        let token = self.header("authorization").unwrap_or_else(|| panic!("no token: {self:?}"));
+        let token = self
+            .header("authorization")
+            .unwrap_or_else(|| panic!("no token: {self:?}"));
         assert_eq!(
-            token.split('.').filter(|part| !part.is_empty() && !part.contains(' ')).count(),
+            token
+                .split('.')
+                .filter(|part| !part.is_empty() && !part.contains(' '))
+                .count(),
             3,
             "{token} is no bare token"
         );
@@ -53,16 +59,24 @@ impl Answer {
 
     /// An error: the whole answer.
     pub fn assert_error(&self, status: u16, message: &str, info: &Value) {
-        self.assert_error_result(status, &json!({"code": status, "message": message, "info": info}));
+        self.assert_error_result(
+            status,
+            &json!({"code": status, "message": message, "info": info}),
+        );
     }
 
     fn assert_error_result(&self, status: u16, result: &Value) {
         assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(self.json(), json!({"success": false, "result": result, "data": {}}));
+        assert_eq!(
+            self.json(),
+            json!({"success": false, "result": result, "data": {}})
+        );
         self.assert_envelope();
         assert_eq!(self.header("authorization"), None);
         if [429, 503].contains(&status) {
-            let wait = self.header("retry-after").unwrap_or_else(|| panic!("no Retry-After: {self:?}"));
+            let wait = self
+                .header("retry-after")
+                .unwrap_or_else(|| panic!("no Retry-After: {self:?}"));
             assert!(wait.parse::<u32>().is_ok(), "Retry-After: {wait}");
         }
     }
@@ -70,7 +84,9 @@ impl Answer {
     /// 400 for a body that is no JSON object; the reason is free.
     pub fn assert_invalid_body(&self) {
         let json = self.json();
-        let reason = json["result"]["info"]["Invalid body"].as_str().unwrap_or_else(|| panic!("no reason: {self:?}"));
+        let reason = json["result"]["info"]["Invalid body"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no reason: {self:?}"));
         assert!(!reason.is_empty());
         self.assert_error(400, "Bad request", &json!({"Invalid body": reason}));
     }
@@ -78,7 +94,10 @@ impl Answer {
     /// 401 as every refusal of a token looks.
     pub fn assert_unauthenticated(&self) {
         self.assert_error(401, "Permission denied", &json!({}));
-        assert_eq!(self.header("www-authenticate"), Some(r#"Bearer realm="JWT access to Doorward.""#));
+        assert_eq!(
+            self.header("www-authenticate"),
+            Some(r#"Bearer realm="JWT access to Doorward.""#)
+        );
     }
 
     /// 403 as every failed login looks.
@@ -98,23 +117,42 @@ impl Answer {
 
     /// 1004 for an invitation that is not open any more.
     pub fn assert_invite_invalid(&self) {
-        self.assert_error_result(422, &json!({"code": 1004, "message": "Invite invalid", "info": {}}));
+        self.assert_error_result(
+            422,
+            &json!({"code": 1004, "message": "Invite invalid", "info": {}}),
+        );
     }
 
     /// 1001 for a field's data.
     pub fn assert_validation_error(&self, field: &str, reason: &str) {
-        self.assert_error_result(422, &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}));
+        self.assert_error_result(
+            422,
+            &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}),
+        );
     }
 
     /// 1001 for a password that would be guessed soon, with what helps to choose a better one.
     pub fn assert_weak(&self, field: &str) {
         let feedback = self.json()["result"]["info"]["feedback"].clone();
-        let suggestions = feedback["suggestions"].as_array().unwrap_or_else(|| panic!("no suggestions: {self:?}"));
-        assert!(suggestions.iter().all(|suggestion| suggestion.as_str().is_some_and(|text| !text.is_empty())));
+        let suggestions = feedback["suggestions"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no suggestions: {self:?}"));
+        assert!(
+            suggestions
+                .iter()
+                .all(|suggestion| suggestion.as_str().is_some_and(|text| !text.is_empty()))
+        );
         assert!(feedback["warning"].is_string(), "{feedback}");
-        assert_eq!(feedback.as_object().map(serde_json::Map::len), Some(2), "{feedback}");
+        assert_eq!(
+            feedback.as_object().map(serde_json::Map::len),
+            Some(2),
+            "{feedback}"
+        );
         let info = json!({field: "weak", "feedback": feedback});
-        self.assert_error_result(422, &json!({"code": 1001, "message": "Validation error", "info": info}));
+        self.assert_error_result(
+            422,
+            &json!({"code": 1001, "message": "Validation error", "info": info}),
+        );
     }
 
     /// 1001 for a code that is wrong, used or too old, or comes with something else than before.
@@ -130,8 +168,11 @@ impl Answer {
     /// 429 as every attempt during a wait of the throttle looks: the seconds to wait.
     pub fn assert_throttled(&self) -> u32 {
         self.assert_error(429, "Too many requests", &json!({}));
-        let wait = self.header("retry-after").and_then(|wait| wait.parse().ok());
-        wait.filter(|wait| *wait > 0).unwrap_or_else(|| panic!("Retry-After: {self:?}"))
+        let wait = self
+            .header("retry-after")
+            .and_then(|wait| wait.parse().ok());
+        wait.filter(|wait| *wait > 0)
+            .unwrap_or_else(|| panic!("Retry-After: {self:?}"))
     }
 
     /// 503, with a time to come back.
@@ -142,9 +183,15 @@ impl Answer {
     /// What every answer of `/api` has.
     fn assert_envelope(&self) {
         let media_type = self.header("content-type").unwrap_or_default();
-        assert!(media_type.split(';').next() == Some("application/json"), "Content-Type: {media_type}");
+        assert!(
+            media_type.split(';').next() == Some("application/json"),
+            "Content-Type: {media_type}"
+        );
         assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
-        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "no x-request-id: {self:?}");
+        assert!(
+            self.header("x-request-id").is_some_and(|id| !id.is_empty()),
+            "no x-request-id: {self:?}"
+        );
         let json = self.json();
         let members: Vec<&String> = json.as_object().expect("an object").keys().collect();
         assert_eq!(members, ["success", "result", "data"]);

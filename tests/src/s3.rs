@@ -28,16 +28,33 @@ impl S3 {
         let (host, port) = address.rsplit_once(':').expect("host and port");
         let mut command = clean_command(&python);
         command.args(["-m", "moto.server", "-H", host, "-p", port]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
-        let mut s3 = Self { child, http: Http::new(&address) };
-        eventually("moto (`./scripts/setup.sh test` installs it)", START_TIMEOUT, async || {
-            assert!(
-                s3.child.try_wait().expect("a child").is_none(),
-                "moto ended: `./scripts/setup.sh test` installs it"
-            );
-            s3.http.call(Method::PUT, &format!("/{BUCKET}")).try_send().await.ok().filter(|answer| answer.status == 200)
-        })
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+        let mut s3 = Self {
+            child,
+            http: Http::new(&address),
+        };
+        eventually(
+            "moto (`./scripts/setup.sh test` installs it)",
+            START_TIMEOUT,
+            async || {
+                assert!(
+                    s3.child.try_wait().expect("a child").is_none(),
+                    "moto ended: `./scripts/setup.sh test` installs it"
+                );
+                s3.http
+                    .call(Method::PUT, &format!("/{BUCKET}"))
+                    .try_send()
+                    .await
+                    .ok()
+                    .filter(|answer| answer.status == 200)
+            },
+        )
         .await;
         s3
     }
@@ -59,10 +76,17 @@ impl S3 {
 
     /// The names of all objects.
     pub async fn names(&self) -> Vec<String> {
-        let answer = self.http.get(&format!("/{BUCKET}?list-type=2")).send().await;
+        let answer = self
+            .http
+            .get(&format!("/{BUCKET}?list-type=2"))
+            .send()
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let text = answer.text();
-        text.split("<Key>").skip(1).filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned())).collect()
+        text.split("<Key>")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned()))
+            .collect()
     }
 
     /// Nothing answers any more.

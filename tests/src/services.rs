@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Backend, Http, Installation, Output, Process, User, app::wait_until_ready, installation::SERVICE_TOKEN, ports,
+    Backend, Http, Installation, Output, Process, User, app::wait_until_ready,
+    installation::SERVICE_TOKEN, ports,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +101,21 @@ impl Services {
         ]);
         installation.cli(&["migrate"], "").await.assert_success();
         let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
-        Self { services: Vec::new(), installation, http, auth, directory }
+        Self {
+            services: Vec::new(),
+            installation,
+            http,
+            auth,
+            directory,
+        }
     }
 
     /// Starts a service and doesn't wait for it.
     pub fn start_service(&mut self, role: Role) {
         let ops = ports::free_address();
-        let process = self.installation.spawn(&["serve", role.name()], &[("DOORWARD_OPS_LISTEN", &ops)]);
+        let process = self
+            .installation
+            .spawn(&["serve", role.name()], &[("DOORWARD_OPS_LISTEN", &ops)]);
         self.services.retain(|service| service.role != role);
         self.services.push(Service { role, ops, process });
     }
@@ -114,21 +123,38 @@ impl Services {
     /// One more of a role, ready, with these settings besides.
     pub async fn start_replica(&self, role: Role, variables: &[(&str, &str)]) -> Replica {
         let (address, ops) = (ports::free_address(), ports::free_address());
-        let own = [("DOORWARD_OPS_LISTEN", ops.as_str()), (role.listen_variable(), address.as_str())];
+        let own = [
+            ("DOORWARD_OPS_LISTEN", ops.as_str()),
+            (role.listen_variable(), address.as_str()),
+        ];
         let variables = [variables, &own].concat();
         let mut process = self.installation.spawn(&["serve", role.name()], &variables);
         let ops = Http::new(&ops);
         wait_until_ready(&mut process, &ops).await;
-        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Replica { address, ops, role, variables, process }
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Replica {
+            address,
+            ops,
+            role,
+            variables,
+            process,
+        }
     }
 
     /// SIGKILL, and the same once more, on the same ports.
     pub async fn restart(&self, replica: &mut Replica) {
         replica.kill();
-        let variables: Vec<(&str, &str)> =
-            replica.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        replica.process = self.installation.spawn(&["serve", replica.role.name()], &variables);
+        let variables: Vec<(&str, &str)> = replica
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        replica.process = self
+            .installation
+            .spawn(&["serve", replica.role.name()], &variables);
         wait_until_ready(&mut replica.process, &replica.ops).await;
     }
 
@@ -136,7 +162,9 @@ impl Services {
     pub async fn start_second_directory_and_gateway(&self) -> (Replica, Replica) {
         let directory = self.start_replica(Role::Directory, &[]).await;
         let url = format!("http://{}", directory.address);
-        let gateway = self.start_replica(Role::Gateway, &[("DOORWARD_DIRECTORY_URL", &url)]).await;
+        let gateway = self
+            .start_replica(Role::Gateway, &[("DOORWARD_DIRECTORY_URL", &url)])
+            .await;
         (directory, gateway)
     }
 
@@ -144,12 +172,18 @@ impl Services {
     pub async fn start_second_auth_and_gateway(&self) -> (Replica, Replica) {
         let auth = self.start_replica(Role::Auth, &[]).await;
         let url = format!("http://{}", auth.address);
-        let gateway = self.start_replica(Role::Gateway, &[("DOORWARD_AUTH_URL", &url)]).await;
+        let gateway = self
+            .start_replica(Role::Gateway, &[("DOORWARD_AUTH_URL", &url)])
+            .await;
         (auth, gateway)
     }
 
     pub async fn ready(&mut self, role: Role) {
-        let service = self.services.iter_mut().find(|service| service.role == role).expect("started");
+        let service = self
+            .services
+            .iter_mut()
+            .find(|service| service.role == role)
+            .expect("started");
         wait_until_ready(&mut service.process, &Http::new(&service.ops)).await;
     }
 
@@ -160,7 +194,11 @@ impl Services {
 
     /// Asks a service to stop: how it ended.
     pub async fn terminate(&mut self, role: Role, within: Duration) -> Output {
-        let service = self.services.iter_mut().find(|service| service.role == role).expect("started");
+        let service = self
+            .services
+            .iter_mut()
+            .find(|service| service.role == role)
+            .expect("started");
         service.process.terminate();
         service.process.wait_for_exit(within).await
     }
@@ -168,7 +206,12 @@ impl Services {
     /// A service that runs.
     #[must_use]
     pub fn process(&self, role: Role) -> &Process {
-        &self.services.iter().find(|service| service.role == role).expect("started").process
+        &self
+            .services
+            .iter()
+            .find(|service| service.role == role)
+            .expect("started")
+            .process
     }
 
     /// Creates a user by the command line, and logs in.
@@ -179,7 +222,14 @@ impl Services {
     /// Health and metrics of a service that runs.
     #[must_use]
     pub fn ops(&self, role: Role) -> Http {
-        Http::new(&self.services.iter().find(|service| service.role == role).expect("started").ops)
+        Http::new(
+            &self
+                .services
+                .iter()
+                .find(|service| service.role == role)
+                .expect("started")
+                .ops,
+        )
     }
 }
 

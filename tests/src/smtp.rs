@@ -38,17 +38,33 @@ pub struct ReceivedMail {
 
 impl ReceivedMail {
     fn new(line: &Value) -> Self {
-        let text = |name: &str| line[name].as_str().unwrap_or_else(|| panic!("no {name}: {line}")).to_owned();
-        let [to] = line["to"].as_array().expect("recipients").as_slice() else { panic!("not one recipient: {line}") };
-        let header =
-            |pair: &Value| (pair[0].as_str().expect("a name").into(), pair[1].as_str().expect("a value").into());
+        let text = |name: &str| {
+            line[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name}: {line}"))
+                .to_owned()
+        };
+        let [to] = line["to"].as_array().expect("recipients").as_slice() else {
+            panic!("not one recipient: {line}")
+        };
+        let header = |pair: &Value| {
+            (
+                pair[0].as_str().expect("a name").into(),
+                pair[1].as_str().expect("a value").into(),
+            )
+        };
         Self {
             from: text("from"),
             to: to.as_str().expect("an address").to_owned(),
             subject: text("subject"),
             text: text("text"),
             html: text("html"),
-            headers: line["headers"].as_array().expect("headers").iter().map(header).collect(),
+            headers: line["headers"]
+                .as_array()
+                .expect("headers")
+                .iter()
+                .map(header)
+                .collect(),
             raw: text("raw"),
             is_encrypted: line["tls"].as_bool().expect("whether there was TLS"),
             user: line["user"].as_str().map(str::to_owned),
@@ -59,8 +75,13 @@ impl ReceivedMail {
     /// The value of the header that there is once.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
-        let mut values = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        let (Some((_, value)), None) = (values.next(), values.next()) else { panic!("not one {name}: {self:?}") };
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let (Some((_, value)), None) = (values.next(), values.next()) else {
+            panic!("not one {name}: {self:?}")
+        };
         value
     }
 
@@ -68,9 +89,16 @@ impl ReceivedMail {
     #[must_use]
     pub fn code(&self) -> String {
         let is_code = |line: &&str| {
-            line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            line.len() == 6
+                && line
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         };
-        self.text.lines().find(is_code).unwrap_or_else(|| panic!("no code in {:?}", self.text)).to_owned()
+        self.text
+            .lines()
+            .find(is_code)
+            .unwrap_or_else(|| panic!("no code in {:?}", self.text))
+            .to_owned()
     }
 }
 
@@ -112,18 +140,38 @@ impl SmtpServer {
             let stdout = process.stdout();
             let (line, _) = stdout.split_once('\n')?;
             let line: Value = serde_json::from_str(line).expect("JSON");
-            line["port"].as_u64().and_then(|port| u16::try_from(port).ok())
+            line["port"]
+                .as_u64()
+                .and_then(|port| u16::try_from(port).ok())
         })
         .await;
-        Self { process, port, options, given: Mutex::default(), _directory: directory }
+        Self {
+            process,
+            port,
+            options,
+            given: Mutex::default(),
+            _directory: directory,
+        }
     }
 
     /// For `DOORWARD_SMTP_URL`; with the login, if there is one.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.options.is_wrapped { "smtps" } else { "smtp" };
-        let login = self.options.login.as_ref().map(|(user, password)| format!("{user}:{password}@"));
-        format!("{scheme}://{}localhost:{}", login.unwrap_or_default(), self.port)
+        let scheme = if self.options.is_wrapped {
+            "smtps"
+        } else {
+            "smtp"
+        };
+        let login = self
+            .options
+            .login
+            .as_ref()
+            .map(|(user, password)| format!("{user}:{password}@"));
+        format!(
+            "{scheme}://{}localhost:{}",
+            login.unwrap_or_default(),
+            self.port
+        )
     }
 
     #[must_use]
@@ -136,8 +184,14 @@ impl SmtpServer {
     pub fn mails(&self) -> Vec<ReceivedMail> {
         let stdout = self.process.stdout();
         // The last piece is not a whole line yet, or empty.
-        let lines = stdout.rsplit_once('\n').map_or("", |(whole, _)| whole).lines().skip(1);
-        lines.map(|line| ReceivedMail::new(&serde_json::from_str(line).expect("JSON"))).collect()
+        let lines = stdout
+            .rsplit_once('\n')
+            .map_or("", |(whole, _)| whole)
+            .lines()
+            .skip(1);
+        lines
+            .map(|line| ReceivedMail::new(&serde_json::from_str(line).expect("JSON")))
+            .collect()
     }
 
     /// The next mail to this address: the first that no earlier call has answered.
@@ -158,23 +212,35 @@ impl SmtpServer {
     /// How many mails have come to this address.
     #[must_use]
     pub fn count_to(&self, address: &str) -> usize {
-        self.mails().iter().filter(|mail| mail.to == address).count()
+        self.mails()
+            .iter()
+            .filter(|mail| mail.to == address)
+            .count()
     }
 }
 
 fn command(options: &Options) -> Command {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../.tools/venv/bin/python");
-    let has_server = clean_command(&python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
+    let has_server = clean_command(&python)
+        .args(["-c", "import aiosmtpd"])
+        .stderr(Stdio::null())
+        .status();
     assert!(
         has_server.is_ok_and(|status| status.success()),
         "no aiosmtpd for {}: `./scripts/setup.sh test` installs it",
         python.display()
     );
     let mut command = clean_command(python);
-    command.arg(tests.join("smtp/serve.py")).args(["--port", &options.port.to_string()]);
+    command
+        .arg(tests.join("smtp/serve.py"))
+        .args(["--port", &options.port.to_string()]);
     if let Some((certificate, key)) = &options.certificate {
-        command.arg("--certificate").arg(certificate).arg("--key").arg(key);
+        command
+            .arg("--certificate")
+            .arg(certificate)
+            .arg("--key")
+            .arg(key);
     }
     if options.is_wrapped {
         command.arg("--wrapped");

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 /// The value with each of these ids, wherever it stands, replaced by its name.
 #[must_use]
 pub fn with_names(value: &Value, names: &[(&str, &str)]) -> Value {
-    let text = names.iter().fold(value.to_string(), |text, (id, name)| text.replace(id, name));
+    let text = names
+        .iter()
+        .fold(value.to_string(), |text, (id, name)| text.replace(id, name));
     serde_json::from_str(&text).expect("still JSON")
 }
 
@@ -13,18 +15,38 @@ pub fn with_names(value: &Value, names: &[(&str, &str)]) -> Value {
 #[must_use]
 pub fn redact_project(answer: &Value, names: &[(&str, &str)]) -> Value {
     let cursor = &answer["result"]["cursor"];
-    assert!(cursor.as_i64().is_some_and(|cursor| cursor >= 0), "cursor {cursor}");
+    assert!(
+        cursor.as_i64().is_some_and(|cursor| cursor >= 0),
+        "cursor {cursor}"
+    );
     let project = answer["result"]["project"].as_str().expect("a project");
     let options = &answer["data"]["cc.projects"][project]["options"];
-    let id = |list: &str, position: usize| options[list][position].as_str().expect("an id").to_owned();
-    let ids = [id("orderedchannels", 1), id("orderedorderings", 0), id("orderedfieldlists", 0)];
-    assert!(ids.iter().all(|id| id.parse::<doorward_domain::Gid>().is_ok()), "{ids:?}");
-    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
-    let ids = ids.iter().map(String::as_str).zip(["<channel>", "<ordering>", "<fieldlist>"]);
+    let id =
+        |list: &str, position: usize| options[list][position].as_str().expect("an id").to_owned();
+    let ids = [
+        id("orderedchannels", 1),
+        id("orderedorderings", 0),
+        id("orderedfieldlists", 0),
+    ];
+    assert!(
+        ids.iter()
+            .all(|id| id.parse::<doorward_domain::Gid>().is_ok()),
+        "{ids:?}"
+    );
+    assert!(
+        ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2],
+        "{ids:?}"
+    );
+    let ids = ids
+        .iter()
+        .map(String::as_str)
+        .zip(["<channel>", "<ordering>", "<fieldlist>"]);
     let mut answer = redact(&with_names(answer, &ids.collect::<Vec<_>>()), names);
     answer["result"]["cursor"] = json!("<cursor>");
     // The caller first, the others in an order that the contract leaves open.
-    let members = answer["result"]["project_members"].as_array_mut().expect("a list");
+    let members = answer["result"]["project_members"]
+        .as_array_mut()
+        .expect("a list");
     members[1..].sort_by_key(Value::to_string);
     answer
 }
@@ -35,7 +57,10 @@ pub fn redact_project(answer: &Value, names: &[(&str, &str)]) -> Value {
 pub fn redact(answer: &Value, names: &[(&str, &str)]) -> Value {
     let mut answer = with_names(answer, names);
     let cursor = &mut answer["result"]["cc.cursor"];
-    assert!(cursor.as_i64().is_some_and(|cursor| cursor >= 0), "cc.cursor {cursor}");
+    assert!(
+        cursor.as_i64().is_some_and(|cursor| cursor >= 0),
+        "cc.cursor {cursor}"
+    );
     *cursor = json!("<cursor>");
     let version = &mut answer["result"]["cc.version"];
     assert!(is_release(version), "cc.version {version}");
@@ -44,7 +69,9 @@ pub fn redact(answer: &Value, names: &[(&str, &str)]) -> Value {
     assert_eq!(languages["nl"], json!("Dutch"));
     *languages = json!("<languages>");
     if let Some(memberships) = answer["data"]["cc.projects_members"].as_array_mut() {
-        memberships.sort_by_key(|membership| format!("{} {}", membership["project_gid"], membership["user_gid"]));
+        memberships.sort_by_key(|membership| {
+            format!("{} {}", membership["project_gid"], membership["user_gid"])
+        });
     }
     answer
 }
@@ -54,7 +81,9 @@ pub fn redact(answer: &Value, names: &[(&str, &str)]) -> Value {
 pub fn is_release(version: &Value) -> bool {
     let parts: Vec<&str> = version.as_str().unwrap_or_default().split('.').collect();
     parts.iter().map(|part| part.len()).eq([4, 2, 3])
-        && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+        && parts
+            .iter()
+            .all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Equality with a message that shows both in full.

@@ -37,7 +37,11 @@ impl Library {
         let (mut command, script, modules) = match self {
             Self::Python => (python(), "socketio/drive.py", tools.join("venv")),
             Self::PythonThreads => (python(), "socketio/threads.py", tools.join("venv")),
-            Self::JavaScript => (clean_command("node"), "socketio-js/drive.mjs", tools.join("node")),
+            Self::JavaScript => (
+                clean_command("node"),
+                "socketio-js/drive.mjs",
+                tools.join("node"),
+            ),
         };
         command.arg(tests.join(script)).env("MODULES", modules);
         command
@@ -54,28 +58,50 @@ pub struct SocketClient {
 impl SocketClient {
     #[must_use]
     pub fn connect(library: Library, address: &str, transports: &[&str], auth: &Value) -> Self {
-        let asked = json!({"url": format!("http://{address}"), "transports": transports, "auth": auth});
+        let asked =
+            json!({"url": format!("http://{address}"), "transports": transports, "auth": auth});
         let mut command = library.command();
-        command.arg(asked.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("a client: `./scripts/setup.sh test` installs it");
-        let (stdin, stdout) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
+        command
+            .arg(asked.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .expect("a client: `./scripts/setup.sh test` installs it");
+        let (stdin, stdout) = (
+            child.stdin.take().expect("stdin"),
+            child.stdout.take().expect("stdout"),
+        );
         let (sender, lines) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
-            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+            BufReader::new(stdout)
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
         });
-        Self { child, stdin, lines }
+        Self {
+            child,
+            stdin,
+            lines,
+        }
     }
 
     /// What it says next: the name of an event, and what came with it.
     pub async fn next_message(&mut self) -> Value {
-        let line = tokio::time::timeout(TIMEOUT, self.lines.recv()).await.expect("it says nothing");
+        let line = tokio::time::timeout(TIMEOUT, self.lines.recv())
+            .await
+            .expect("it says nothing");
         serde_json::from_str(&line.expect("it has ended")).expect("JSON")
     }
 
     /// What it says next, but for a change of transports, which may come at any time.
     pub async fn next_event(&mut self) -> Value {
         let said = self.next_message().await;
-        if said[0] == "upgrade" { self.next_message().await } else { said }
+        if said[0] == "upgrade" {
+            self.next_message().await
+        } else {
+            said
+        }
     }
 
     pub fn emit(&mut self, words: &Value) {

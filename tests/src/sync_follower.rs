@@ -29,11 +29,23 @@ impl SyncFollower {
         let (result, data) = http.init(token).await.success();
         let cursor = result["cc.cursor"].as_i64().expect("a cursor");
         let (name, token, http) = (name.to_owned(), token.to_owned(), http.clone());
-        Self { name, token, http, cursor, entries: picture(&data), is_away: false }
+        Self {
+            name,
+            token,
+            http,
+            cursor,
+            entries: picture(&data),
+            is_away: false,
+        }
     }
 
     async fn call(&self, path: &str, body: &Value) -> Answer {
-        self.http.post(path).bearer(&self.token).json(body).send().await
+        self.http
+            .post(path)
+            .bearer(&self.token)
+            .json(body)
+            .send()
+            .await
     }
 
     /// All that is new, page by page: the rows, after doing what they say. While others write, what is fetched may be newer
@@ -41,7 +53,10 @@ impl SyncFollower {
     async fn sync(&mut self, others_write: bool) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
-            let (result, data) = self.call("/sync/get", &json!({"cc_cursor": self.cursor})).await.success();
+            let (result, data) = self
+                .call("/sync/get", &json!({"cc_cursor": self.cursor}))
+                .await
+                .success();
             assert_eq!(data, json!({}));
             let rows = result["sync"].as_array().expect("a list");
             for row in rows {
@@ -59,7 +74,11 @@ impl SyncFollower {
 
     async fn apply_row(&mut self, row: &Value, others_write: bool) {
         let cursor = row["cursor"].as_i64().expect("a cursor");
-        assert!(row["type"] == "cc" && cursor > self.cursor, "{row} after {}", self.cursor);
+        assert!(
+            row["type"] == "cc" && cursor > self.cursor,
+            "{row} after {}",
+            self.cursor
+        );
         self.cursor = cursor;
         let (data_type, key) = (text(&row["data_type"]), text(&row["data_key"]));
         let fetched = self.fetch(data_type, key).await;
@@ -75,7 +94,10 @@ impl SyncFollower {
             ("DELETE", None) => drop(self.entries.remove(&entry)),
             ("DELETE", Some(_)) if others_write => drop(self.entries.remove(&entry)),
             ("INSERT" | "UPDATE", None) if others_write => {}
-            (action, fetched) => panic!("{} is told {action} of {entry}, which is {fetched:?}", self.name),
+            (action, fetched) => panic!(
+                "{} is told {action} of {entry}, which is {fetched:?}",
+                self.name
+            ),
         }
     }
 
@@ -84,9 +106,11 @@ impl SyncFollower {
         let (path, body, reason) = match (data_type, key.split_once('/')) {
             ("cc.users", None) => ("users", json!({"user": key}), "user_not_found"),
             ("cc.projects", None) => ("projects", json!({"project": key}), "project_not_found"),
-            ("cc.projects_members", Some((project, member))) => {
-                ("members", json!({"project": project, "member": member}), "member_not_found")
-            }
+            ("cc.projects_members", Some((project, member))) => (
+                "members",
+                json!({"project": project, "member": member}),
+                "member_not_found",
+            ),
             _ => panic!("{data_type} {key}"),
         };
         let answer = self.call(&format!("/api/{path}/get"), &body).await;
@@ -100,7 +124,12 @@ impl SyncFollower {
     async fn assert_matches_init(&self, what: &str) {
         let (_, data) = self.http.init(&self.token).await.success();
         let fresh = picture(&data);
-        assert!(self.entries == fresh, "{what}: {} has {:#?}\ninit gives {fresh:#?}", self.name, self.entries);
+        assert!(
+            self.entries == fresh,
+            "{what}: {} has {:#?}\ninit gives {fresh:#?}",
+            self.name,
+            self.entries
+        );
     }
 }
 
@@ -113,17 +142,22 @@ impl Audience {
     /// From the present on.
     pub async fn add_user(&mut self, user: &User) {
         self.name(&user.gid, &user.username);
-        self.followers.push(SyncFollower::start(&user.username, &user.token, &user.http).await);
+        self.followers
+            .push(SyncFollower::start(&user.username, &user.token, &user.http).await);
     }
 
     pub async fn add_api_user(&mut self, robot: &ApiUser) {
         self.name(&robot.gid, "robot");
         let (token, http) = (robot.auth().await.token(), robot.http());
-        self.followers.push(SyncFollower::start("robot", &token, http).await);
+        self.followers
+            .push(SyncFollower::start("robot", &token, http).await);
     }
 
     pub fn follower(&mut self, name: &str) -> &mut SyncFollower {
-        self.followers.iter_mut().find(|follower| follower.name == name).expect("somebody who follows")
+        self.followers
+            .iter_mut()
+            .find(|follower| follower.name == name)
+            .expect("somebody who follows")
     }
 
     /// Whose token is dead: they read on once they are back.
@@ -139,21 +173,38 @@ impl Audience {
     /// As [`is_told_all`](Self::is_told_all); several names before the rows are told the same.
     pub async fn assert_rows(&mut self, what: &str, expected: &[(&str, &[&str])]) {
         let rows = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect();
-        let each = expected.iter().flat_map(|(names, told)| names.split(' ').map(move |name| (name, rows(told))));
-        self.assert_rows_of_all(what, &each.collect::<Vec<_>>()).await;
+        let each = expected
+            .iter()
+            .flat_map(|(names, told)| names.split(' ').map(move |name| (name, rows(told))));
+        self.assert_rows_of_all(what, &each.collect::<Vec<_>>())
+            .await;
     }
 
     /// Everybody reads on: all rows that they are told since the last time, as `UPDATE cc.users ben`, by who is told them.
     /// Whoever isn't named is told nothing.
     pub async fn assert_rows_of_all(&mut self, what: &str, expected: &[(&str, Vec<String>)]) {
         let mut told = Map::new();
-        for follower in self.followers.iter_mut().filter(|follower| !follower.is_away) {
+        for follower in self
+            .followers
+            .iter_mut()
+            .filter(|follower| !follower.is_away)
+        {
             let rows = follower.sync(false).await;
-            told.insert(follower.name.clone(), rows.iter().map(|row| shown(row, &self.names)).collect());
+            told.insert(
+                follower.name.clone(),
+                rows.iter().map(|row| shown(row, &self.names)).collect(),
+            );
         }
         let mut wanted: Map<_, _> = told.keys().map(|name| (name.clone(), json!([]))).collect();
-        wanted.extend(expected.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))));
-        assert!(told == wanted, "{what}: got {told:#?}\nexpected {wanted:#?}");
+        wanted.extend(
+            expected
+                .iter()
+                .map(|(name, rows)| ((*name).to_owned(), json!(rows))),
+        );
+        assert!(
+            told == wanted,
+            "{what}: got {told:#?}\nexpected {wanted:#?}"
+        );
         for follower in self.followers.iter().filter(|follower| !follower.is_away) {
             follower.assert_matches_init(what).await;
         }
@@ -161,7 +212,12 @@ impl Audience {
 
     /// Everybody reads what there is while others write.
     pub async fn sync_concurrently(&mut self) {
-        join_all(self.followers.iter_mut().map(|follower| follower.sync(true))).await;
+        join_all(
+            self.followers
+                .iter_mut()
+                .map(|follower| follower.sync(true)),
+        )
+        .await;
     }
 
     /// Everybody reads the rest of it.
@@ -181,9 +237,17 @@ impl Audience {
 }
 
 fn shown(row: &Value, names: &[(String, String)]) -> Value {
-    let names: Vec<_> = names.iter().map(|(gid, name)| (gid.as_str(), name.as_str())).collect();
+    let names: Vec<_> = names
+        .iter()
+        .map(|(gid, name)| (gid.as_str(), name.as_str()))
+        .collect();
     let row = with_names(row, &names);
-    json!(format!("{} {} {}", text(&row["action"]), text(&row["data_type"]), text(&row["data_key"])))
+    json!(format!(
+        "{} {} {}",
+        text(&row["action"]),
+        text(&row["data_type"]),
+        text(&row["data_key"])
+    ))
 }
 
 fn text(value: &Value) -> &str {
@@ -198,13 +262,18 @@ fn picture(data: &Value) -> Map<String, Value> {
             let mut entry = entry.clone();
             if data_type == "cc.projects" {
                 let fields = entry.as_object_mut().expect("an object");
-                fields.retain(|field, _| !["options", "build", "backups"].contains(&field.as_str()));
+                fields
+                    .retain(|field, _| !["options", "build", "backups"].contains(&field.as_str()));
             }
             picture.insert(format!("{data_type} {gid}"), entry);
         }
     }
     for entry in data["cc.projects_members"].as_array().into_iter().flatten() {
-        let key = format!("{}/{}", text(&entry["project_gid"]), text(&entry["user_gid"]));
+        let key = format!(
+            "{}/{}",
+            text(&entry["project_gid"]),
+            text(&entry["user_gid"])
+        );
         picture.insert(format!("cc.projects_members {key}"), entry.clone());
     }
     picture

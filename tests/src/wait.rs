@@ -7,7 +7,11 @@ use tokio::time::Instant;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(20);
 
 /// Asks until there is an answer, and fails the test when there is none in time.
-pub async fn eventually<T>(what: &str, within: Duration, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut attempt: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + within;
     loop {
         if let Some(value) = attempt().await {

@@ -56,8 +56,13 @@ impl WebSocket {
     /// Opens one with more in its query, such as `&sid=...`.
     pub async fn open_at(address: &str, query: &str) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(RECEIVED_BYTES).expect("a setting");
-        let mut stream = socket.connect(address.parse().expect("an address")).await.expect("a connection");
+        socket
+            .set_recv_buffer_size(RECEIVED_BYTES)
+            .expect("a setting");
+        let mut stream = socket
+            .connect(address.parse().expect("an address"))
+            .await
+            .expect("a connection");
         let head = format!("GET /sync/io/?EIO=4&transport=websocket{query}{HEAD}");
         stream.write_all(head.as_bytes()).await.expect("it reads");
         let mut head = Vec::new();
@@ -66,8 +71,14 @@ impl WebSocket {
         }
         let head = String::from_utf8_lossy(&head).to_lowercase();
         // Nothing but this: aiohttp takes no other.
-        assert!(head.starts_with("http/1.1 101 ") && head.contains("\nconnection: upgrade\r"), "{head}");
-        Self { stream: WebSocketStream::from_raw_socket(stream, Role::Client, None).await, asked: 0 }
+        assert!(
+            head.starts_with("http/1.1 101 ") && head.contains("\nconnection: upgrade\r"),
+            "{head}"
+        );
+        Self {
+            stream: WebSocketStream::from_raw_socket(stream, Role::Client, None).await,
+            asked: 0,
+        }
     }
 
     /// Sends a packet of Engine.IO.
@@ -79,9 +90,13 @@ impl WebSocket {
     pub async fn packet(&mut self) -> Option<String> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            let message = timeout_at(deadline, self.stream.next()).await.expect("it says nothing");
+            let message = timeout_at(deadline, self.stream.next())
+                .await
+                .expect("it says nothing");
             match message {
-                Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3".to_owned()).await,
+                Some(Ok(Message::Text(text))) if text.as_str() == "2" => {
+                    self.send("3".to_owned()).await
+                }
                 Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}
@@ -94,7 +109,8 @@ impl WebSocket {
     pub async fn says(&mut self) -> Option<Value> {
         let packet = self.packet().await?;
         let (kind, rest) = packet.split_at(2);
-        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| panic!("{packet}"));
+        let parsed =
+            |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| panic!("{packet}"));
         Some(match kind {
             "41" => json!(["disconnect"]),
             "42" => parsed(rest),
@@ -123,7 +139,11 @@ impl WebSocket {
     pub async fn ask(&mut self, words: &Value) -> Value {
         self.emit(words).await;
         let said = self.says().await.expect("an answer");
-        assert_eq!((&said[0], &said[1]), (&json!("ack"), &json!(self.asked)), "{said}");
+        assert_eq!(
+            (&said[0], &said[1]),
+            (&json!("ack"), &json!(self.asked)),
+            "{said}"
+        );
         said[2].clone()
     }
 
@@ -136,12 +156,17 @@ impl WebSocket {
             rows.extend(said[1].as_array().expect("a list").iter().cloned());
         }
         let cursors = cursors(&rows);
-        assert!(cursors.is_sorted_by(|one, other| one < other), "{cursors:?}");
+        assert!(
+            cursors.is_sorted_by(|one, other| one < other),
+            "{cursors:?}"
+        );
         rows
     }
 }
 
 #[must_use]
 pub fn cursors(rows: &[Value]) -> Vec<i64> {
-    rows.iter().map(|row| row["cursor"].as_i64().expect("a cursor")).collect()
+    rows.iter()
+        .map(|row| row["cursor"].as_i64().expect("a cursor"))
+        .collect()
 }

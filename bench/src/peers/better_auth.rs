@@ -35,10 +35,17 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
     serve.arg(address.port().to_string());
     let server = Server::start(serve, directory.path(), address, (address, "/health")).await?;
     let idle = Memory::when_idle(&server).await?;
-    let login = Call::post("/api/auth/sign-in/email", &json!({"email": USER, "password": PASSWORD}));
+    let login = Call::post(
+        "/api/auth/sign-in/email",
+        &json!({"email": USER, "password": PASSWORD}),
+    );
     let answer = Connection::open(address).await?.ask(&login).await?;
     answer.json()?;
-    let cookie = answer.headers.get(SET_COOKIE).context("a login without a cookie")?.to_str()?;
+    let cookie = answer
+        .headers
+        .get(SET_COOKIE)
+        .context("a login without a cookie")?
+        .to_str()?;
     let (cookie, _) = cookie.split_once(';').unwrap_or((cookie, ""));
     Ok(Peer {
         name: name(&node)?,
@@ -53,26 +60,45 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
 }
 
 fn node() -> anyhow::Result<PathBuf> {
-    let versions = std::fs::read_dir(LIBRARIES).context("no Node.js: scripts/setup.sh bench installs it")?;
-    let found = versions.filter_map(Result::ok).map(|version| version.path().join(NODE)).find(|node| node.exists());
+    let versions =
+        std::fs::read_dir(LIBRARIES).context("no Node.js: scripts/setup.sh bench installs it")?;
+    let found = versions
+        .filter_map(Result::ok)
+        .map(|version| version.path().join(NODE))
+        .find(|node| node.exists());
     found.context("no Node.js: scripts/setup.sh bench installs it")
 }
 
 fn command(node: &Path, directory: &TempDir, what: &str) -> Command {
     let mut command = Command::new(node);
-    command.arg(PROGRAM).arg(what).arg(directory.path()).env_clear().env("NODE_ENV", "production");
+    command
+        .arg(PROGRAM)
+        .arg(what)
+        .arg(directory.path())
+        .env_clear()
+        .env("NODE_ENV", "production");
     command
 }
 
 fn run(command: &mut Command) -> anyhow::Result<String> {
     let output = command.output().context("can't run Node.js")?;
-    ensure!(output.status.success(), "Node.js: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "Node.js: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(String::from_utf8(output.stdout)?)
 }
 
 fn name(node: &Path) -> anyhow::Result<String> {
     let package: Value = serde_json::from_slice(&std::fs::read(PACKAGE)?)?;
-    let version = package.pointer("/version").and_then(Value::as_str).context("a package without a version")?;
+    let version = package
+        .pointer("/version")
+        .and_then(Value::as_str)
+        .context("a package without a version")?;
     let node = run(Command::new(node).arg("--version"))?;
-    Ok(format!("Better Auth {version}, Node.js {}", node.trim().trim_start_matches('v')))
+    Ok(format!(
+        "Better Auth {version}, Node.js {}",
+        node.trim().trim_start_matches('v')
+    ))
 }

@@ -9,7 +9,13 @@ use crate::{
 
 pub(super) async fn start() -> anyhow::Result<Peer> {
     let installation = Installation::new(Backend::Sqlite)?;
-    fill(&installation, Size { users: USERS, ..Size::SMALL })?;
+    fill(
+        &installation,
+        Size {
+            users: USERS,
+            ..Size::SMALL
+        },
+    )?;
     let version = installation.run(&["--version"])?;
     let server = installation.serve().await?;
     let idle = Memory::when_idle(&server).await?;

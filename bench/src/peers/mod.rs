@@ -52,7 +52,10 @@ struct Memory {
 
 impl Memory {
     fn of(server: &Server) -> anyhow::Result<Self> {
-        Ok(Self { private: server.read_private_mib()?, resident: server.resident_mib()? })
+        Ok(Self {
+            private: server.read_private_mib()?,
+            resident: server.resident_mib()?,
+        })
     }
 
     /// Waits until a server has started completely, and returns its memory.
@@ -84,7 +87,11 @@ struct Row {
 
 /// Measures all servers and prints the table.
 pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
-    let peers = [doorward::start().await?, pocketbase::start().await?, better_auth::start().await?];
+    let peers = [
+        doorward::start().await?,
+        pocketbase::start().await?,
+        better_auth::start().await?,
+    ];
     let seconds = |quick, full| Duration::from_secs(if effort.is_quick { quick } else { full });
     // Just-in-time compilers and caches need a first round, which does not count.
     measure(&peers, seconds(1, 5)).await?;
@@ -92,8 +99,16 @@ pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
 
     let mut rows = Vec::new();
     for (number, peer) in peers.iter().enumerate() {
-        let answer = Connection::open(peer.server.address).await?.ask(&peer.start).await?;
-        ensure!(answer.status == peer.start.expected, "{}: {}", peer.name, answer.status);
+        let answer = Connection::open(peer.server.address)
+            .await?
+            .ask(&peer.start)
+            .await?;
+        ensure!(
+            answer.status == peer.start.expected,
+            "{}: {}",
+            peer.name,
+            answer.status
+        );
         let summary = |of: fn(&Rates) -> f64| summary(&series, number, of);
         rows.push(Row {
             name: peer.name.clone(),
@@ -116,15 +131,26 @@ async fn measure(peers: &[Peer], time: Duration) -> anyhow::Result<Vec<Rates>> {
         let logins = vec![peer.login.clone(); 2 * cores()];
         let starts = vec![peer.start.clone(); CONNECTIONS];
         rates.push(Rates {
-            logins: load::closed_loop(&peer.server, &logins, time).await.with_context(|| peer.name.clone())?.per_second,
-            starts: load::closed_loop(&peer.server, &starts, time).await.with_context(|| peer.name.clone())?.per_second,
+            logins: load::closed_loop(&peer.server, &logins, time)
+                .await
+                .with_context(|| peer.name.clone())?
+                .per_second,
+            starts: load::closed_loop(&peer.server, &starts, time)
+                .await
+                .with_context(|| peer.name.clone())?
+                .per_second,
         });
     }
     Ok(rates)
 }
 
 fn summary(series: &Series<Vec<Rates>>, peer: usize, of: fn(&Rates) -> f64) -> Summary {
-    let values: Vec<f64> = series.values.iter().filter_map(|round| round.get(peer)).map(of).collect();
+    let values: Vec<f64> = series
+        .values
+        .iter()
+        .filter_map(|round| round.get(peer))
+        .map(of)
+        .collect();
     Summary::of(&values)
 }
 
@@ -161,13 +187,20 @@ fn print(rows: &[Row], conditions: Conditions) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     write_table(&mut out, &table)?;
     let processor = processor();
-    writeln!(out, "{} cores, {processor}; rounds: {}", cores(), describe_rounds(conditions))?;
+    writeln!(
+        out,
+        "{} cores, {processor}; rounds: {}",
+        cores(),
+        describe_rounds(conditions)
+    )?;
     if conditions.is_busy {
-        writeln!(out, "the machine was busy with other things: repeat this when it is quiet")?;
+        writeln!(
+            out,
+            "the machine was busy with other things: repeat this when it is quiet"
+        )?;
     }
     let found: Vec<_> = rows.iter().map(Row::json).collect();
-    let json =
-        json!({"cores": cores(), "processor": processor, "users": USERS, "conditions": conditions, "servers": found});
+    let json = json!({"cores": cores(), "processor": processor, "users": USERS, "conditions": conditions, "servers": found});
     write_json(JSON_FILE, &json)
 }
 
@@ -185,13 +218,20 @@ impl Row {
 /// The name that the processor gives itself.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    name.map_or("unknown processor", |(_, name)| name).to_owned()
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("unknown processor", |(_, name)| name)
+        .to_owned()
 }
 
 /// Checks that `scripts/setup.sh bench` has installed a file.
 fn installed(path: &Path) -> anyhow::Result<()> {
-    ensure!(path.exists(), "no {}: scripts/setup.sh bench installs it", path.display());
+    ensure!(
+        path.exists(),
+        "no {}: scripts/setup.sh bench installs it",
+        path.display()
+    );
     Ok(())
 }
 
@@ -202,14 +242,23 @@ mod tests {
     #[test]
     fn summary_covers_one_server_in_all_rounds() {
         let rates = |logins, starts| Rates { logins, starts };
-        let conditions = Conditions { rounds: 3, repeated: 0, others: 0.0, is_busy: false };
+        let conditions = Conditions {
+            rounds: 3,
+            repeated: 0,
+            others: 0.0,
+            is_busy: false,
+        };
         let values = vec![
             vec![rates(10.0, 1.0), rates(90.0, 7.0)],
             vec![rates(12.0, 3.0), rates(70.0, 8.0)],
             vec![rates(11.0, 2.0), rates(80.0, 9.0)],
         ];
         let series = Series { values, conditions };
-        let expected = Summary { median: 80.0, least: 70.0, greatest: 90.0 };
+        let expected = Summary {
+            median: 80.0,
+            least: 70.0,
+            greatest: 90.0,
+        };
         assert_eq!(summary(&series, 1, |rates| rates.logins), expected);
         assert_eq!(summary(&series, 0, |rates| rates.starts).median, 2.0);
     }

@@ -36,7 +36,9 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
     let token = token(&mut Connection::open(server.address).await?, &login).await?;
     let version = run(&directory, &["--version"])?;
     Ok(Peer {
-        name: version.trim().replacen("pocketbase version", "PocketBase", 1),
+        name: version
+            .trim()
+            .replacen("pocketbase version", "PocketBase", 1),
         password_hash: "bcrypt, cost 10",
         server,
         idle,
@@ -49,13 +51,23 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
 
 fn command(directory: &TempDir, words: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(words).arg(format!("--dir={}", directory.path().join("data").display())).env_clear();
+    command
+        .args(words)
+        .arg(format!("--dir={}", directory.path().join("data").display()))
+        .env_clear();
     command
 }
 
 fn run(directory: &TempDir, words: &[&str]) -> anyhow::Result<String> {
-    let output = command(directory, words).output().context("can't run pocketbase")?;
-    ensure!(output.status.success(), "pocketbase {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+    let output = command(directory, words)
+        .output()
+        .context("can't run pocketbase")?;
+    ensure!(
+        output.status.success(),
+        "pocketbase {}: {}",
+        words.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(String::from_utf8(output.stdout)?)
 }
 
@@ -71,13 +83,21 @@ fn log_in(path: &'static str, email: &str) -> Call {
 
 async fn token(connection: &mut Connection, login: &Call) -> anyhow::Result<String> {
     let answer = connection.ask(login).await?.json()?;
-    Ok(answer.pointer("/token").and_then(Value::as_str).context("a login without a token")?.to_owned())
+    Ok(answer
+        .pointer("/token")
+        .and_then(Value::as_str)
+        .context("a login without a token")?
+        .to_owned())
 }
 
 /// Users, and members of five projects.
 async fn fill(address: SocketAddr) -> anyhow::Result<()> {
     let mut connection = Connection::open(address).await?;
-    let token = token(&mut connection, &log_in("/api/collections/_superusers/auth-with-password", SUPERUSER)).await?;
+    let token = token(
+        &mut connection,
+        &log_in("/api/collections/_superusers/auth-with-password", SUPERUSER),
+    )
+    .await?;
     let post = |path, body: Value| Call::post(path, &body).header(AUTHORIZATION, token.clone());
     let relation = json!({"name": "user", "type": "relation", "collectionId": "_pb_users_auth_", "maxSelect": 1, "required": true});
     let members = json!({
@@ -91,18 +111,28 @@ async fn fill(address: SocketAddr) -> anyhow::Result<()> {
             {"name": "status", "type": "text"},
         ],
     });
-    connection.ask(&post("/api/collections", members)).await?.json()?;
+    connection
+        .ask(&post("/api/collections", members))
+        .await?
+        .json()?;
     for number in 0..USERS {
         let user = json!({
             "email": format!("user-{number}@example.org"), "name": "Ann Other",
             "password": PASSWORD, "passwordConfirm": PASSWORD,
         });
-        let user = connection.ask(&post("/api/collections/users/records", user)).await?.json()?;
+        let user = connection
+            .ask(&post("/api/collections/users/records", user))
+            .await?
+            .json()?;
         if number < MEMBERS {
             let project = format!("00000000-0000-4000-8000-{:012}", number / 10);
             let user = user.get("id").context("PocketBase answered no id")?;
-            let member = json!({"user": user, "project": project, "role": "member", "status": "active"});
-            connection.ask(&post("/api/collections/members/records", member)).await?.json()?;
+            let member =
+                json!({"user": user, "project": project, "role": "member", "status": "active"});
+            connection
+                .ask(&post("/api/collections/members/records", member))
+                .await?
+                .json()?;
         }
     }
     Ok(())

@@ -40,7 +40,8 @@ pub struct ApiKey {
 impl ApiKey {
     /// Whether a use at `now` is worth recording.
     pub(crate) fn is_use_due(&self, now: Timestamp) -> bool {
-        self.last_used_at.is_none_or(|used| used < now.saturating_sub(LAST_USE_PRECISION))
+        self.last_used_at
+            .is_none_or(|used| used < now.saturating_sub(LAST_USE_PRECISION))
     }
 }
 
@@ -68,14 +69,26 @@ impl ApiKeys {
     ) -> Result<Self, Error> {
         let opener = sealer.clone();
         let secret = database
-            .write(move |connection| secrets::find_or_create(connection, &opener, secrets::API_KEY_HMAC_KEY))
+            .write(move |connection| {
+                secrets::find_or_create(connection, &opener, secrets::API_KEY_HMAC_KEY)
+            })
             .await?;
         let lookup = Arc::new(hmac::Key::new(HMAC_SHA256, &secret));
-        Ok(Self { database, clock, sealer, lookup_hmac_key: lookup, lifetime })
+        Ok(Self {
+            database,
+            clock,
+            sealer,
+            lookup_hmac_key: lookup,
+            lifetime,
+        })
     }
 
     /// By the key's text. Anything else than a key is looked up all the same: the time tells nothing.
-    pub(crate) fn find(&self, connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Option<ApiKey>> {
+    pub(crate) fn find(
+        &self,
+        connection: &mut AnyConnection,
+        text: &str,
+    ) -> doorward_storage::Result<Option<ApiKey>> {
         self.find_with(store::api_key::find_by_lookup, connection, text)
     }
 
@@ -98,7 +111,10 @@ impl ApiKeys {
         connection: &mut AnyConnection,
         text: &str,
     ) -> doorward_storage::Result<Option<ApiKey>> {
-        let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
+        let end = text
+            .char_indices()
+            .nth(MAX_CHARS)
+            .map_or(text.len(), |(end, _)| end);
         let lookup = self.lookup_hmac(text.get(..end).unwrap_or_default());
         let found = find(connection, &lookup)?;
         let is_key = is_well_formed(text);
@@ -109,7 +125,12 @@ impl ApiKeys {
     ///
     /// # Errors
     /// Those of the database; when the master key is another by now.
-    pub async fn get_or_create(&self, user: Gid, project: Gid, origin: Origin) -> Result<String, Error> {
+    pub async fn get_or_create(
+        &self,
+        user: Gid,
+        project: Gid,
+        origin: Origin,
+    ) -> Result<String, Error> {
         let this = self.clone();
         self.database
             .write(move |connection| {
@@ -122,9 +143,16 @@ impl ApiKeys {
                 let now = this.clock.now();
                 let (text, action) = match key {
                     Some(key) => (this.unseal(&key)?, Action::ApiKeyRead),
-                    None => (this.insert_new(connection, user, project, now)?, Action::ApiKeyCreated),
+                    None => (
+                        this.insert_new(connection, user, project, now)?,
+                        Action::ApiKeyCreated,
+                    ),
                 };
-                audit::record(connection, Entry::new(action, Some(user), &origin).with_project(Some(project)), now)?;
+                audit::record(
+                    connection,
+                    Entry::new(action, Some(user), &origin).with_project(Some(project)),
+                    now,
+                )?;
                 Ok(text)
             })
             .await
@@ -142,8 +170,13 @@ impl ApiKeys {
                 let text = this.insert_new(connection, user, project, this.clock.now())?;
                 // Logins with the old key are over now, or wait for the new one: what they began before is covered.
                 let now = this.clock.now();
-                revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], this.lifetime)?;
-                let entry = Entry::new(Action::ApiKeyRotated, Some(user), &origin).with_project(Some(project));
+                revocation::revoke(
+                    connection,
+                    vec![(RevocationTarget::Subject(user), now)],
+                    this.lifetime,
+                )?;
+                let entry = Entry::new(Action::ApiKeyRotated, Some(user), &origin)
+                    .with_project(Some(project));
                 audit::record(connection, entry, now)?;
                 Ok(text)
             })
@@ -167,12 +200,20 @@ impl ApiKeys {
                 store::trust_version::lock(connection)?;
                 let now = clock.now();
                 if action != Action::ApiKeyActivated {
-                    revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
+                    revocation::revoke(
+                        connection,
+                        vec![(RevocationTarget::Subject(user), now)],
+                        lifetime,
+                    )?;
                 }
                 if action == Action::ApiKeyDeleted {
                     store::api_key::delete_older(connection, user, now)?;
                 }
-                audit::record(connection, Entry::new(action, Some(user), &origin).with_project(Some(project)), now)
+                audit::record(
+                    connection,
+                    Entry::new(action, Some(user), &origin).with_project(Some(project)),
+                    now,
+                )
             })
             .await
     }
@@ -187,16 +228,27 @@ impl ApiKeys {
         // After a change of the master key, a process that still has the old one must seal nothing more.
         secrets::find_or_create(connection, &self.sealer, secrets::API_KEY_HMAC_KEY)?;
         let text = generate()?;
-        let sealed = self.sealer.seal(&api_key_associated_data(&user.to_string()), text.as_bytes())?;
+        let sealed = self
+            .sealer
+            .seal(&api_key_associated_data(&user.to_string()), text.as_bytes())?;
         let lookup = self.lookup_hmac(&text);
-        let key =
-            ApiKey { user, project, lookup_hmac: lookup, sealed_key: sealed, created_at: now, last_used_at: None };
+        let key = ApiKey {
+            user,
+            project,
+            lookup_hmac: lookup,
+            sealed_key: sealed,
+            created_at: now,
+            last_used_at: None,
+        };
         store::api_key::upsert(connection, &key)?;
         Ok(text)
     }
 
     fn unseal(&self, key: &ApiKey) -> Result<String, Error> {
-        let text = self.sealer.open(&api_key_associated_data(&key.user.to_string()), &key.sealed_key)?;
+        let text = self.sealer.open(
+            &api_key_associated_data(&key.user.to_string()),
+            &key.sealed_key,
+        )?;
         String::from_utf8(text).map_err(|_| Error::Internal("a sealed API key is no text"))
     }
 
@@ -210,12 +262,21 @@ pub(crate) fn api_key_associated_data(user: &str) -> String {
 }
 
 fn generate() -> Result<String, Error> {
-    Ok(format!("{PREFIX}{}", bs58::encode(secrets::random_bytes::<KEY_BYTES>()?).with_check().into_string()))
+    Ok(format!(
+        "{PREFIX}{}",
+        bs58::encode(secrets::random_bytes::<KEY_BYTES>()?)
+            .with_check()
+            .into_string()
+    ))
 }
 
 fn is_well_formed(text: &str) -> bool {
     let decoded = |text: &str| bs58::decode(text).with_check(None).into_vec().ok();
-    text.len() <= MAX_CHARS && text.strip_prefix(PREFIX).and_then(decoded).is_some_and(|bytes| bytes.len() == KEY_BYTES)
+    text.len() <= MAX_CHARS
+        && text
+            .strip_prefix(PREFIX)
+            .and_then(decoded)
+            .is_some_and(|bytes| bytes.len() == KEY_BYTES)
 }
 
 #[cfg(test)]
@@ -226,7 +287,13 @@ mod tests {
     fn api_key_format_is_recognized() {
         let key = generate().unwrap();
         assert!(key.starts_with("dw_") && is_well_formed(&key), "{key}");
-        assert!(key.strip_prefix("dw_").unwrap().bytes().all(|byte| byte.is_ascii_alphanumeric()), "{key}");
+        assert!(
+            key.strip_prefix("dw_")
+                .unwrap()
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric()),
+            "{key}"
+        );
         assert_ne!(key, generate().unwrap());
         let changed = |position: usize| {
             let mut bytes = key.clone().into_bytes();
@@ -236,7 +303,14 @@ mod tests {
         for position in 0..key.len() {
             assert!(!is_well_formed(&changed(position)), "{position}");
         }
-        for bad in ["", "dw_", "dw_0OIl", &key[3..], &format!("{key} "), &"1".repeat(4000)] {
+        for bad in [
+            "",
+            "dw_",
+            "dw_0OIl",
+            &key[3..],
+            &format!("{key} "),
+            &"1".repeat(4000),
+        ] {
             assert!(!is_well_formed(bad), "{bad}");
         }
     }

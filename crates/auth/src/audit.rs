@@ -111,16 +111,29 @@ pub struct Origin {
 impl Origin {
     #[must_use]
     pub const fn command_line() -> Self {
-        Self { actor: Actor::CommandLine, address: None, request_id: None, client_request_id: None }
+        Self {
+            actor: Actor::CommandLine,
+            address: None,
+            request_id: None,
+            client_request_id: None,
+        }
     }
 
     pub(crate) const fn internal() -> Self {
-        Self { actor: Actor::Service, address: None, request_id: None, client_request_id: None }
+        Self {
+            actor: Actor::Service,
+            address: None,
+            request_id: None,
+            client_request_id: None,
+        }
     }
 
     /// The same, by somebody who has proved who they are.
     pub(crate) fn with_user(&self, user: Gid) -> Self {
-        Self { actor: Actor::User(user), ..self.clone() }
+        Self {
+            actor: Actor::User(user),
+            ..self.clone()
+        }
     }
 }
 
@@ -137,7 +150,13 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(action: Action, user: Option<Gid>, origin: &Origin) -> Self {
-        Self { action, user, project: None, origin: origin.clone(), detail: None }
+        Self {
+            action,
+            user,
+            project: None,
+            origin: origin.clone(),
+            detail: None,
+        }
     }
 
     pub(crate) fn with_project(self, project: Option<Gid>) -> Self {
@@ -145,12 +164,19 @@ impl Entry {
     }
 
     pub(crate) fn with_detail(self, detail: &str) -> Self {
-        Self { detail: Some(detail.to_owned()), ..self }
+        Self {
+            detail: Some(detail.to_owned()),
+            ..self
+        }
     }
 }
 
 /// Writes it down within the caller's transaction.
-pub(crate) fn record(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<(), Error> {
+pub(crate) fn record(
+    connection: &mut AnyConnection,
+    entry: Entry,
+    now: Timestamp,
+) -> Result<(), Error> {
     Ok(store::audit::insert(connection, entry, now)?)
 }
 
@@ -161,7 +187,11 @@ pub(crate) fn record_given_up_mail(
     now: Timestamp,
 ) -> doorward_storage::Result<()> {
     let entry = Entry::new(Action::MailGivenUp, mail.user, &Origin::internal());
-    store::audit::insert(connection, entry.with_detail(&format!("{}: {}", mail.kind, mail.reason)), now)
+    store::audit::insert(
+        connection,
+        entry.with_detail(&format!("{}: {}", mail.kind, mail.reason)),
+        now,
+    )
 }
 
 /// Writes down what was done elsewhere.
@@ -175,7 +205,9 @@ pub async fn record_action(
     origin: Origin,
     now: Timestamp,
 ) -> Result<(), Error> {
-    database.write(move |connection| record(connection, Entry::new(action, Some(user), &origin), now)).await
+    database
+        .write(move |connection| record(connection, Entry::new(action, Some(user), &origin), now))
+        .await
 }
 
 /// What was written down.
@@ -212,5 +244,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Record>, Error> {
     let filter = filter.clone();
-    database.read_snapshot(move |connection| Ok(store::audit::list(connection, &filter, after, limit)?)).await
+    database
+        .read_snapshot(move |connection| Ok(store::audit::list(connection, &filter, after, limit)?))
+        .await
 }

@@ -56,7 +56,8 @@ pub enum Error {
 impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
         let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
-        let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
+        let unprocessable =
+            |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         match error {
             Error::Storage(ref storage) if storage.is_unavailable() => {
                 tracing::warn!(%error, "auth's database is unavailable");
@@ -70,15 +71,15 @@ impl From<Error> for RpcError {
             Error::InvalidToken => Self::new(ErrorCode::Unauthenticated),
             Error::Throttled(wait) => Self::new(ErrorCode::Throttled).with_retry_after(wait),
             Error::HashQueueFull => Self::unavailable(),
-            Error::PasswordTooShort(least) => {
-                validation("password", "weak").with_info("feedback", &Feedback::for_short_password(least).to_json())
+            Error::PasswordTooShort(least) => validation("password", "weak")
+                .with_info("feedback", &Feedback::for_short_password(least).to_json()),
+            Error::PasswordWeak(feedback) => {
+                validation("password", "weak").with_info("feedback", &feedback.to_json())
             }
-            Error::PasswordWeak(feedback) => validation("password", "weak").with_info("feedback", &feedback.to_json()),
             Error::PasswordTooLong(_) => validation("password", "too_long"),
             Error::PasswordInvalid | Error::UnusableHash(_) => validation("password", "invalid"),
-            Error::CurrentPasswordMissing => {
-                Self::new(ErrorCode::InvalidRequest).with_info("Missing parameter", "current_password")
-            }
+            Error::CurrentPasswordMissing => Self::new(ErrorCode::InvalidRequest)
+                .with_info("Missing parameter", "current_password"),
             Error::CurrentPasswordWrong => validation("current_password", "incorrect"),
             Error::EmailInvalid => validation("email", "invalid"),
             Error::InvalidCode => validation("verification_code", "incorrect"),

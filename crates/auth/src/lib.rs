@@ -48,8 +48,12 @@ pub use tokens::signing_keys::{KeyState, Keys, SigningKey};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations =
-    Migrations { postgres: POSTGRES, sqlite: SQLITE, owner_table: "credentials", data_migrations: &[] };
+pub const MIGRATIONS: Migrations = Migrations {
+    postgres: POSTGRES,
+    sqlite: SQLITE,
+    owner_table: "credentials",
+    data_migrations: &[],
+};
 
 /// What the service stands on.
 pub struct Dependencies {
@@ -78,12 +82,26 @@ impl Auth {
     ///
     /// # Errors
     /// When the database can't be reached, or the master key is not the one that sealed the signing keys.
-    pub async fn start(deps: Dependencies, config: Config, shutdown: CancellationToken) -> Result<Self, Error> {
-        let Dependencies { database, clock, ids, sealer, directory } = deps;
+    pub async fn start(
+        deps: Dependencies,
+        config: Config,
+        shutdown: CancellationToken,
+    ) -> Result<Self, Error> {
+        let Dependencies {
+            database,
+            clock,
+            ids,
+            sealer,
+            directory,
+        } = deps;
         let config = Arc::new(config);
         let lifetime = config.token_lifetime;
-        Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).create_missing().await?;
-        let note = move |connection: &mut AnyConnection| store::trust_version::record_lifetime(connection, lifetime);
+        Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime)
+            .create_missing()
+            .await?;
+        let note = move |connection: &mut AnyConnection| {
+            store::trust_version::record_lifetime(connection, lifetime)
+        };
         database.write(note).await?;
         let trust = Arc::new(tokens::trust_store::TrustStore::new(
             database.clone(),
@@ -92,7 +110,12 @@ impl Auth {
             config.trust_max_age,
         ));
         trust.refresh().await?;
-        let tokens = Arc::new(tokens::issue::Tokens::new(clock.clone(), ids.clone(), config.clone(), trust.clone()));
+        let tokens = Arc::new(tokens::issue::Tokens::new(
+            clock.clone(),
+            ids.clone(),
+            config.clone(),
+            trust.clone(),
+        ));
         tokens.check_signing()?;
         let codes = accounts::codes::Codes::start(&database, sealer.clone()).await?;
         let (outbox, mailer) = start_outbox(&database, &clock, &sealer, config.mail.clone())?;
@@ -132,8 +155,11 @@ impl Auth {
             shutdown: shutdown.clone(),
         };
         let (position, followed) = tokio::sync::watch::channel(-1);
-        let feed_age =
-            feed::age::FeedAgeMonitor { directory: directory.clone(), trust: trust.clone(), applied_cursor: followed };
+        let feed_age = feed::age::FeedAgeMonitor {
+            directory: directory.clone(),
+            trust: trust.clone(),
+            applied_cursor: followed,
+        };
         let follower = feed::follow::Follower {
             database: database.clone(),
             directory,
@@ -142,7 +168,11 @@ impl Auth {
             applied_cursor: position,
             lifetime,
         };
-        let upkeep = maintenance::Maintenance { database: database.clone(), clock, config };
+        let upkeep = maintenance::Maintenance {
+            database: database.clone(),
+            clock,
+            config,
+        };
         Ok(Self {
             database,
             service,
@@ -167,7 +197,11 @@ impl Auth {
     pub fn readiness_check(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
         let trust = self.trust.clone();
         move || {
-            if trust.is_fresh() { Ok(()) } else { Err("the directory's feed is not followed".to_owned()) }
+            if trust.is_fresh() {
+                Ok(())
+            } else {
+                Err("the directory's feed is not followed".to_owned())
+            }
         }
     }
 
@@ -175,7 +209,11 @@ impl Auth {
     ///
     /// # Errors
     /// When a listener fails.
-    pub async fn serve(self, listeners: Listeners, token: ServiceToken) -> Result<(), tonic::transport::Error> {
+    pub async fn serve(
+        self,
+        listeners: Listeners,
+        token: ServiceToken,
+    ) -> Result<(), tonic::transport::Error> {
         let Self {
             database,
             service,
@@ -205,7 +243,14 @@ impl Auth {
             &shutdown,
         );
         let routes = Routes::new(AuthenticatedService::new(AuthServer::new(service), gate));
-        server::serve("doorward.auth.v1.Auth", routes, listeners, is_ready, shutdown).await
+        server::serve(
+            "doorward.auth.v1.Auth",
+            routes,
+            listeners,
+            is_ready,
+            shutdown,
+        )
+        .await
     }
 }
 
@@ -220,7 +265,11 @@ fn start_outbox(
         return Ok((None, None));
     };
     let outbox = Outbox::new(database.clone(), clock.clone(), sealer.clone());
-    let worker = Worker::new(outbox.clone(), config, Box::new(audit::record_given_up_mail));
+    let worker = Worker::new(
+        outbox.clone(),
+        config,
+        Box::new(audit::record_given_up_mail),
+    );
     let worker = worker.map_err(|error| {
         tracing::error!(%error, "mails can't be sent");
         Error::Internal("the settings of mail make no sense")

@@ -19,7 +19,11 @@ pub(crate) struct Maintenance {
 impl Maintenance {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut interval = tokio::time::interval(INTERVAL);
-        while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+        while shutdown
+            .run_until_cancelled(interval.tick())
+            .await
+            .is_some()
+        {
             if let Err(error) = self.delete_expired().await {
                 tracing::warn!(%error, "what is too old stays for now");
             }
@@ -31,12 +35,18 @@ impl Maintenance {
         for kind in throttle::BucketKind::ALL {
             let config = config.clone();
             self.database
-                .write(move |connection| throttle::delete_decayed(connection, kind, &config.throttle, now))
+                .write(move |connection| {
+                    throttle::delete_decayed(connection, kind, &config.throttle, now)
+                })
                 .await?;
         }
         let forget = move |connection: &mut AnyConnection| {
             codes::delete_expired(connection, now)?;
-            Ok::<_, Error>(store::known_network::delete_older(connection, now, throttle::KNOWN_NETWORK_LIFETIME)?)
+            Ok::<_, Error>(store::known_network::delete_older(
+                connection,
+                now,
+                throttle::KNOWN_NETWORK_LIFETIME,
+            )?)
         };
         self.database.write(forget).await?;
         let cut = now.saturating_sub(self.config.audit_retention);

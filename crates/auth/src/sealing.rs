@@ -34,8 +34,10 @@ impl Sealer {
     /// `place` names what is sealed, such as `signing_key/<kid>`: it opens only there.
     pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<String, SealError> {
         let mut sealed = secret.to_vec();
-        let nonce =
-            self.key.seal_in_place_append_tag(Aad::from(place), &mut sealed).map_err(|_| SealError::CryptoFailed)?;
+        let nonce = self
+            .key
+            .seal_in_place_append_tag(Aad::from(place), &mut sealed)
+            .map_err(|_| SealError::CryptoFailed)?;
         let mut whole = nonce.as_ref().to_vec();
         whole.append(&mut sealed);
         Ok(STANDARD.encode(whole))
@@ -43,10 +45,15 @@ impl Sealer {
 
     pub(crate) fn open(&self, place: &str, sealed: &str) -> Result<Vec<u8>, SealError> {
         let whole = STANDARD.decode(sealed).map_err(|_| SealError::WrongKey)?;
-        let (nonce, sealed) = whole.split_at_checked(NONCE_BYTES).ok_or(SealError::WrongKey)?;
+        let (nonce, sealed) = whole
+            .split_at_checked(NONCE_BYTES)
+            .ok_or(SealError::WrongKey)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::WrongKey)?;
         let mut sealed = sealed.to_vec();
-        let secret = self.key.open_in_place(nonce, Aad::from(place), &mut sealed).map_err(|_| SealError::WrongKey)?;
+        let secret = self
+            .key
+            .open_in_place(nonce, Aad::from(place), &mut sealed)
+            .map_err(|_| SealError::WrongKey)?;
         Ok(secret.to_vec())
     }
 }

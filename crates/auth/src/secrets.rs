@@ -31,7 +31,10 @@ pub(crate) fn find_or_create(
         return Ok(sealer.open(&secret_associated_data(name), &sealed)?);
     }
     // Not with another key than all the rest.
-    if let Some(active) = store::signing_key::list(connection)?.iter().find(|key| key.state == KeyState::Active) {
+    if let Some(active) = store::signing_key::list(connection)?
+        .iter()
+        .find(|key| key.state == KeyState::Active)
+    {
         active.to_signer(sealer)?;
     }
     let secret = random_bytes::<BYTES>()?;

@@ -13,13 +13,18 @@ use crate::{
 ///
 /// # Errors
 /// Returns an error when the database fails.
-pub async fn create(database: &Database, token: NamedToken, origin: Origin) -> Result<InsertOutcome, Error> {
+pub async fn create(
+    database: &Database,
+    token: NamedToken,
+    origin: Origin,
+) -> Result<InsertOutcome, Error> {
     let now = token.created_at;
     database
         .write(move |connection| {
             let insertion = doorward_service_tokens::insert(connection, &token)?;
             if insertion == InsertOutcome::Inserted {
-                let entry = Entry::new(Action::ServiceTokenCreated, None, &origin).with_detail(&describe_token(&token));
+                let entry = Entry::new(Action::ServiceTokenCreated, None, &origin)
+                    .with_detail(&describe_token(&token));
                 audit::record(connection, entry, now)?;
             }
             Ok(insertion)
@@ -31,11 +36,17 @@ pub async fn create(database: &Database, token: NamedToken, origin: Origin) -> R
 ///
 /// # Errors
 /// Returns an error when the database fails.
-pub async fn revoke(database: &Database, name: ClientName, origin: Origin, now: Timestamp) -> Result<(), Error> {
+pub async fn revoke(
+    database: &Database,
+    name: ClientName,
+    origin: Origin,
+    now: Timestamp,
+) -> Result<(), Error> {
     database
         .write(move |connection| {
             doorward_service_tokens::delete(connection, &name)?;
-            let entry = Entry::new(Action::ServiceTokenRevoked, None, &origin).with_detail(name.as_str());
+            let entry =
+                Entry::new(Action::ServiceTokenRevoked, None, &origin).with_detail(name.as_str());
             audit::record(connection, entry, now)
         })
         .await

@@ -78,7 +78,10 @@ impl Reseal {
     /// # Errors
     /// When the old key does not open them.
     pub fn reseal_row(&self, table: &str, row: &mut Row) -> Result<(), SealError> {
-        let Some(table) = table.strip_prefix(TABLES.database).and_then(|table| table.strip_prefix('.')) else {
+        let Some(table) = table
+            .strip_prefix(TABLES.database)
+            .and_then(|table| table.strip_prefix('.'))
+        else {
             return Ok(());
         };
         for sealed in SEALED.iter().filter(|sealed| sealed.table == table) {
@@ -124,7 +127,9 @@ mod tests {
     #[test]
     fn resealed_value_opens_with_the_new_key() {
         let mut row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
-        Reseal::new(sealer(1), Some(sealer(2))).reseal_row("auth.api_keys", &mut row).unwrap();
+        Reseal::new(sealer(1), Some(sealer(2)))
+            .reseal_row("auth.api_keys", &mut row)
+            .unwrap();
         let sealed = row["sealed_key"].as_str().unwrap();
         assert_eq!(sealer(2).open(PLACE, sealed).unwrap(), b"secret");
         assert_eq!(row["lookup_hmac"], json!("x"));
@@ -134,18 +139,29 @@ mod tests {
     fn value_is_unchanged_with_the_same_key() {
         let row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
         let mut resealed = row.clone();
-        Reseal::new(sealer(1), None).reseal_row("auth.api_keys", &mut resealed).unwrap();
+        Reseal::new(sealer(1), None)
+            .reseal_row("auth.api_keys", &mut resealed)
+            .unwrap();
         assert_eq!(resealed, row);
-        assert!(Reseal::new(sealer(2), None).reseal_row("auth.api_keys", &mut resealed).is_err());
+        assert!(
+            Reseal::new(sealer(2), None)
+                .reseal_row("auth.api_keys", &mut resealed)
+                .is_err()
+        );
     }
 
     #[test]
     fn retired_keys_and_tables_without_secrets_are_unchanged() {
         let reseal = Reseal::new(sealer(1), Some(sealer(2)));
-        let retired = json!({"kid": "a", "sealed_private_key": ""}).as_object().unwrap().clone();
-        for (table, row) in
-            [("auth.signing_keys", retired), ("directory.outbox", api_key("x")), ("auth.audit", api_key("x"))]
-        {
+        let retired = json!({"kid": "a", "sealed_private_key": ""})
+            .as_object()
+            .unwrap()
+            .clone();
+        for (table, row) in [
+            ("auth.signing_keys", retired),
+            ("directory.outbox", api_key("x")),
+            ("auth.audit", api_key("x")),
+        ] {
             let mut resealed = row.clone();
             reseal.reseal_row(table, &mut resealed).unwrap();
             assert_eq!(resealed, row);
@@ -156,23 +172,38 @@ mod tests {
     async fn all_tables_are_listed_and_all_sealed_columns_known() {
         for database in TestDatabase::both(&MIGRATIONS) {
             let check = |connection: &mut AnyConnection| -> Result<_, doorward_storage::Error> {
-                Ok((check_tables(connection, &TABLES).map_err(|error| error.to_string()), sealed_columns(connection)))
+                Ok((
+                    check_tables(connection, &TABLES).map_err(|error| error.to_string()),
+                    sealed_columns(connection),
+                ))
             };
             let (checked, found) = database.database.read_snapshot(check).await.unwrap();
             assert_eq!(checked, Ok(()));
-            let mut known: Vec<_> = SEALED.iter().map(|sealed| (sealed.table, sealed.column)).collect();
+            let mut known: Vec<_> = SEALED
+                .iter()
+                .map(|sealed| (sealed.table, sealed.column))
+                .collect();
             // Its name doesn't tell.
             known.retain(|known| *known != ("outbox", "content"));
             known.sort_unstable();
-            let found: Vec<_> = found.iter().map(|(table, column)| (table.as_str(), column.as_str())).collect();
-            assert_eq!(found, known, "each sealed column needs its line in `SEALED`");
+            let found: Vec<_> = found
+                .iter()
+                .map(|(table, column)| (table.as_str(), column.as_str()))
+                .collect();
+            assert_eq!(
+                found, known,
+                "each sealed column needs its line in `SEALED`"
+            );
         }
     }
 
     /// Columns that are sealed by their name.
     fn sealed_columns(connection: &mut AnyConnection) -> Vec<(String, String)> {
         let columns = doorward_storage::transfer::list_columns(connection, &TABLES).unwrap();
-        let mut sealed: Vec<_> = columns.into_iter().filter(|(_, column)| column.contains("sealed")).collect();
+        let mut sealed: Vec<_> = columns
+            .into_iter()
+            .filter(|(_, column)| column.contains("sealed"))
+            .collect();
         sealed.sort_unstable();
         sealed
     }

@@ -33,8 +33,12 @@ impl Caller {
     ///
     /// # Errors
     /// Database errors.
-    pub(crate) fn find_active(self, connection: &mut AnyConnection) -> doorward_storage::Result<Option<ActiveCaller>> {
-        let user = store::user::find(connection, self.0)?.filter(|user| user.status == UserStatus::Active);
+    pub(crate) fn find_active(
+        self,
+        connection: &mut AnyConnection,
+    ) -> doorward_storage::Result<Option<ActiveCaller>> {
+        let user =
+            store::user::find(connection, self.0)?.filter(|user| user.status == UserStatus::Active);
         Ok(user.map(ActiveCaller))
     }
 
@@ -42,9 +46,16 @@ impl Caller {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
-    pub(crate) fn active_person(self, connection: &mut AnyConnection) -> Result<ActiveCaller, Error> {
+    pub(crate) fn active_person(
+        self,
+        connection: &mut AnyConnection,
+    ) -> Result<ActiveCaller, Error> {
         let caller = self.active(connection)?;
-        if caller.0.is_api_user() { Err(Error::Forbidden) } else { Ok(caller) }
+        if caller.0.is_api_user() {
+            Err(Error::Forbidden)
+        } else {
+            Ok(caller)
+        }
     }
 }
 
@@ -79,7 +90,10 @@ impl Actor {
     ///
     /// # Errors
     /// The errors of [`Caller::active`].
-    pub(crate) fn active(self, connection: &mut AnyConnection) -> Result<Option<ActiveCaller>, Error> {
+    pub(crate) fn active(
+        self,
+        connection: &mut AnyConnection,
+    ) -> Result<Option<ActiveCaller>, Error> {
         match self {
             Self::Administrator => Ok(None),
             Self::User(caller) => caller.active(connection).map(Some),

@@ -81,7 +81,8 @@ pub enum Error {
 
 impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
-        let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
+        let unprocessable =
+            |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
         match error {
             Error::Storage(error) => storage_error(&error),
@@ -120,7 +121,8 @@ impl From<Error> for RpcError {
             Error::CursorExpired => unprocessable("cursor_expired"),
             Error::MediaNotFound => unprocessable("media_not_found"),
             Error::Malformed(field, malformed) => {
-                let is_too_long = malformed == DisplayName::TOO_LONG || malformed == Username::TOO_LONG;
+                let is_too_long =
+                    malformed == DisplayName::TOO_LONG || malformed == Username::TOO_LONG;
                 validation(field, if is_too_long { "too_long" } else { "invalid" })
             }
         }

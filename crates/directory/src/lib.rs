@@ -98,19 +98,29 @@ impl Directory {
     /// Sets the languages of new projects: codes of the global list, at least one, each once.
     #[must_use]
     pub fn with_project_languages(self, languages: Vec<String>) -> Self {
-        Self { default_languages: languages.into(), ..self }
+        Self {
+            default_languages: languages.into(),
+            ..self
+        }
     }
 
     /// Sets the version of the published API that the feed announces.
     #[must_use]
     pub fn with_api_version(self, api_version: ApiVersion) -> Self {
-        Self { api_version, ..self }
+        Self {
+            api_version,
+            ..self
+        }
     }
 
     /// Where mails go that changes bring about.
     #[must_use]
     pub fn with_outbox(mut self) -> Self {
-        self.outbox = Some(Outbox::new(self.database.clone(), self.clock.clone(), Arc::new(PlainContent)));
+        self.outbox = Some(Outbox::new(
+            self.database.clone(),
+            self.clock.clone(),
+            Arc::new(PlainContent),
+        ));
         self
     }
 
@@ -159,10 +169,19 @@ pub async fn serve(
     token: ServiceToken,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    tokio::spawn(feed::retention::run(directory.clone(), feed_retention, shutdown.clone()));
+    tokio::spawn(feed::retention::run(
+        directory.clone(),
+        feed_retention,
+        shutdown.clone(),
+    ));
     tokio::spawn(feed::release::announce(directory.clone(), shutdown.clone()));
     let news = directory.feed_changed.clone();
-    listen(directory.database.url(), feed::new_change::NOTIFY_CHANNEL, move || news.send_replace(()), shutdown.clone());
+    listen(
+        directory.database.url(),
+        feed::new_change::NOTIFY_CHANNEL,
+        move || news.send_replace(()),
+        shutdown.clone(),
+    );
     let database = directory.database.clone();
     let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
     let is_ready = server::watch_readiness(
@@ -172,7 +191,17 @@ pub async fn serve(
         },
         &shutdown,
     );
-    let service = DirectoryServer::new(service::Service { directory, shutdown: shutdown.clone() });
+    let service = DirectoryServer::new(service::Service {
+        directory,
+        shutdown: shutdown.clone(),
+    });
     let routes = Routes::new(AuthenticatedService::new(service, gate));
-    server::serve("doorward.directory.v1.Directory", routes, listeners, is_ready, shutdown).await
+    server::serve(
+        "doorward.directory.v1.Directory",
+        routes,
+        listeners,
+        is_ready,
+        shutdown,
+    )
+    .await
 }

@@ -18,7 +18,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { projects_per_user: 1000, members_per_project: 10_000 }
+        Self {
+            projects_per_user: 1000,
+            members_per_project: 10_000,
+        }
     }
 }
 
@@ -27,17 +30,34 @@ impl Limits {
     ///
     /// # Errors
     /// [`Error::LimitReached`], and database errors.
-    pub(crate) fn check_projects(self, connection: &mut AnyConnection, owner: Gid) -> Result<(), Error> {
+    pub(crate) fn check_projects(
+        self,
+        connection: &mut AnyConnection,
+        owner: Gid,
+    ) -> Result<(), Error> {
         let is_reached = store::project::owns_at_least(connection, owner, self.projects_per_user)?;
-        if is_reached { Err(Error::LimitReached) } else { Ok(()) }
+        if is_reached {
+            Err(Error::LimitReached)
+        } else {
+            Ok(())
+        }
     }
 
     /// Checks that a project may have one more membership.
     ///
     /// # Errors
     /// [`Error::LimitReached`], and database errors.
-    pub(crate) fn check_members(self, connection: &mut AnyConnection, project: Gid) -> Result<(), Error> {
-        let is_reached = store::membership::has_at_least(connection, project, self.members_per_project)?;
-        if is_reached { Err(Error::LimitReached) } else { Ok(()) }
+    pub(crate) fn check_members(
+        self,
+        connection: &mut AnyConnection,
+        project: Gid,
+    ) -> Result<(), Error> {
+        let is_reached =
+            store::membership::has_at_least(connection, project, self.members_per_project)?;
+        if is_reached {
+            Err(Error::LimitReached)
+        } else {
+            Ok(())
+        }
     }
 }

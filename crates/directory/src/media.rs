@@ -32,10 +32,17 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, and database errors.
     pub async fn prepare_avatar(&self, caller: Caller, extension: &str) -> Result<String, Error> {
-        let (name, clock) = (format!("{}.{extension}", self.ids.new_gid()), self.clock.clone());
+        let (name, clock) = (
+            format!("{}.{extension}", self.ids.new_gid()),
+            self.clock.clone(),
+        );
         let prepare = move |connection: &mut AnyConnection| {
             caller.active_person(connection)?;
-            store::media::discard(connection, &file(&name), clock.now().saturating_add(UNASSIGNED_LIFETIME))?;
+            store::media::discard(
+                connection,
+                &file(&name),
+                clock.now().saturating_add(UNASSIGNED_LIFETIME),
+            )?;
             Ok(name)
         };
         self.write(prepare).await
@@ -47,18 +54,36 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and database errors.
     pub async fn set_avatar(&self, caller: Caller, name: Option<String>) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.write(move |connection| set_avatar(connection, caller, name, &*clock)).await
+        self.write(move |connection| set_avatar(connection, caller, name, &*clock))
+            .await
     }
 
     /// As for an avatar, but the project's icon. Its owner's, also while the project is deleted.
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
-    pub async fn prepare_icon(&self, caller: Caller, project: Gid, extension: &str) -> Result<String, Error> {
-        let (name, clock) = (format!("{}.{extension}", self.ids.new_gid()), self.clock.clone());
+    pub async fn prepare_icon(
+        &self,
+        caller: Caller,
+        project: Gid,
+        extension: &str,
+    ) -> Result<String, Error> {
+        let (name, clock) = (
+            format!("{}.{extension}", self.ids.new_gid()),
+            self.clock.clone(),
+        );
         let prepare = move |connection: &mut AnyConnection| {
-            lifecycle::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
-            store::media::discard(connection, &icon_path(&name), clock.now().saturating_add(UNASSIGNED_LIFETIME))?;
+            lifecycle::get_authorized(
+                connection,
+                Actor::User(caller),
+                project,
+                Permission::AdministerProject,
+            )?;
+            store::media::discard(
+                connection,
+                &icon_path(&name),
+                clock.now().saturating_add(UNASSIGNED_LIFETIME),
+            )?;
             Ok(name)
         };
         self.write(prepare).await
@@ -66,9 +91,17 @@ impl Directory {
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MediaNotFound`], and database errors.
-    pub async fn set_icon(&self, caller: Caller, project: Gid, name: Option<String>) -> Result<FullProject, Error> {
+    pub async fn set_icon(
+        &self,
+        caller: Caller,
+        project: Gid,
+        name: Option<String>,
+    ) -> Result<FullProject, Error> {
         let clock = self.clock.clone();
-        self.write(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await
+        self.write(move |connection| {
+            set_icon(connection, caller, project, name.as_deref(), &*clock)
+        })
+        .await
     }
 
     /// The file of an icon.
@@ -76,10 +109,15 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn find_icon(&self, icon: String) -> Result<Option<String>, Error> {
-        let project = icon.split_once('.').and_then(|(project, _)| project.parse().ok());
-        let Some(project) = project else { return Ok(None) };
+        let project = icon
+            .split_once('.')
+            .and_then(|(project, _)| project.parse().ok());
+        let Some(project) = project else {
+            return Ok(None);
+        };
         let find = move |connection: &mut AnyConnection| {
-            let found = store::project::find(connection, project)?.filter(|found| found.icon.as_ref() == Some(&icon));
+            let found = store::project::find(connection, project)?
+                .filter(|found| found.icon.as_ref() == Some(&icon));
             match found {
                 Some(found) => store::project::find_icon_file(connection, found.gid),
                 None => Ok(None),
@@ -94,7 +132,10 @@ impl Directory {
     /// Those of the database.
     pub async fn list_discarded_media(&self) -> Result<Vec<String>, Error> {
         let now = self.clock.now();
-        Ok(self.database.query(move |connection| store::media::list_due(connection, now, PAGE)).await?)
+        Ok(self
+            .database
+            .query(move |connection| store::media::list_due(connection, now, PAGE))
+            .await?)
     }
 
     /// These were deleted. What isn't to be deleted yet stays listed.
@@ -103,7 +144,8 @@ impl Directory {
     /// Those of the database.
     pub async fn confirm_media_deletion(&self, names: Vec<String>) -> Result<(), Error> {
         let now = self.clock.now();
-        self.write(move |connection| Ok(store::media::delete_due(connection, &names, now)?)).await
+        self.write(move |connection| Ok(store::media::delete_due(connection, &names, now)?))
+            .await
     }
 }
 
@@ -120,13 +162,25 @@ fn set_avatar(
         return Ok(user);
     }
     if let Some(name) = &name
-        && !store::media::take_reserved(connection, &file(name), clock.now().saturating_add(ASSIGN_MARGIN))?
+        && !store::media::take_reserved(
+            connection,
+            &file(name),
+            clock.now().saturating_add(ASSIGN_MARGIN),
+        )?
     {
         return Err(Error::MediaNotFound);
     }
     discard_avatar(connection, &user, clock)?;
     store::user::set_avatar(connection, user.gid, name.as_deref(), clock.now())?;
-    feed::append(connection, vec![NewChange::user(Action::Update, user.gid, user.status.as_str())], clock)?;
+    feed::append(
+        connection,
+        vec![NewChange::user(
+            Action::Update,
+            user.gid,
+            user.status.as_str(),
+        )],
+        clock,
+    )?;
     user.avatar = name;
     Ok(user)
 }
@@ -139,14 +193,22 @@ fn set_icon(
     clock: &dyn Clock,
 ) -> Result<FullProject, Error> {
     feed::lock(connection)?;
-    let mut project =
-        lifecycle::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
+    let mut project = lifecycle::get_authorized(
+        connection,
+        Actor::User(caller),
+        project,
+        Permission::AdministerProject,
+    )?;
     let old = store::project::find_icon_file(connection, project.gid)?;
     // Also when the answer to the same call got lost.
     if old.as_deref() != name {
         let now = clock.now();
         if let Some(name) = name
-            && !store::media::take_reserved(connection, &icon_path(name), now.saturating_add(ASSIGN_MARGIN))?
+            && !store::media::take_reserved(
+                connection,
+                &icon_path(name),
+                now.saturating_add(ASSIGN_MARGIN),
+            )?
         {
             return Err(Error::MediaNotFound);
         }
@@ -162,7 +224,11 @@ fn set_icon(
 }
 
 /// The icon of a project that gets another one, or goes.
-pub(crate) fn discard_icon(connection: &mut AnyConnection, project: Gid, clock: &dyn Clock) -> Result<(), Error> {
+pub(crate) fn discard_icon(
+    connection: &mut AnyConnection,
+    project: Gid,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
     if let Some(file) = store::project::find_icon_file(connection, project)? {
         store::media::discard(connection, &icon_path(&file), clock.now())?;
     }
@@ -170,7 +236,11 @@ pub(crate) fn discard_icon(connection: &mut AnyConnection, project: Gid, clock: 
 }
 
 /// The picture of a user who gets another one, or goes.
-pub(crate) fn discard_avatar(connection: &mut AnyConnection, user: &User, clock: &dyn Clock) -> Result<(), Error> {
+pub(crate) fn discard_avatar(
+    connection: &mut AnyConnection,
+    user: &User,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
     if let Some(avatar) = &user.avatar {
         store::media::discard(connection, &file(avatar), clock.now())?;
     }

@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use doorward_domain::{Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
+use doorward_domain::{
+    Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::feed::audience::Scope;
@@ -132,7 +134,11 @@ pub struct Notifications {
 
 impl Default for Notifications {
     fn default() -> Self {
-        Self { email: None, events: vec!["all".to_owned()], frequency: "immediate".to_owned() }
+        Self {
+            email: None,
+            events: vec!["all".to_owned()],
+            frequency: "immediate".to_owned(),
+        }
     }
 }
 

@@ -10,7 +10,9 @@ impl Directory {
     /// # Errors
     /// Returns an error when the database fails.
     pub async fn insert_service_token(&self, token: NamedToken) -> Result<InsertOutcome, Error> {
-        self.database.write(move |connection| Ok(doorward_service_tokens::insert(connection, &token)?)).await
+        self.database
+            .write(move |connection| Ok(doorward_service_tokens::insert(connection, &token)?))
+            .await
     }
 
     /// Deletes a token unless its name belongs to another one by now.
@@ -18,7 +20,9 @@ impl Directory {
     /// # Errors
     /// Returns an error when the database fails.
     pub async fn delete_exact_service_token(&self, token: NamedToken) -> Result<(), Error> {
-        self.database.write(move |connection| Ok(doorward_service_tokens::withdraw(connection, &token)?)).await
+        self.database
+            .write(move |connection| Ok(doorward_service_tokens::withdraw(connection, &token)?))
+            .await
     }
 
     /// Deletes a token, if there is one.

@@ -44,10 +44,20 @@ pub fn for_each_picture<E: From<TransferError>>(
     snapshot: &mut Snapshot,
     mut each: impl FnMut(Picture) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut used = |name| each(Picture { name, is_discarded: false });
+    let mut used = |name| {
+        each(Picture {
+            name,
+            is_discarded: false,
+        })
+    };
     snapshot.for_each_value(&USERS, "avatar", |find_name| used(media::file(&find_name)))?;
     snapshot.for_each_value(&PROJECTS, "icon_file", |name| used(media::icon_path(&name)))?;
-    snapshot.for_each_value(&DISCARDED_MEDIA, "name", |name| each(Picture { name, is_discarded: true }))
+    snapshot.for_each_value(&DISCARDED_MEDIA, "name", |name| {
+        each(Picture {
+            name,
+            is_discarded: true,
+        })
+    })
 }
 
 /// Whether this can be the name of a picture in the media store.
@@ -56,9 +66,13 @@ pub fn is_picture(name: &str) -> bool {
     let is_file = |file: &str| {
         !file.is_empty()
             && !file.starts_with('.')
-            && file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+            && file
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
     };
-    ["avatars/", "icons/"].iter().any(|folder| name.strip_prefix(folder).is_some_and(is_file))
+    ["avatars/", "icons/"]
+        .iter()
+        .any(|folder| name.strip_prefix(folder).is_some_and(is_file))
 }
 
 #[cfg(test)]
@@ -74,13 +88,19 @@ mod tests {
             let check = |connection: &mut AnyConnection| -> Result<_, doorward_storage::Error> {
                 Ok(check_tables(connection, &TABLES).map_err(|error| error.to_string()))
             };
-            assert_eq!(database.database.read_snapshot(check).await.unwrap(), Ok(()));
+            assert_eq!(
+                database.database.read_snapshot(check).await.unwrap(),
+                Ok(())
+            );
         }
     }
 
     #[test]
     fn picture_names_have_their_folder() {
-        for name in ["avatars/0f8fad5b-d9cb-469f-a165-70867728950e.png", "icons/a.webp"] {
+        for name in [
+            "avatars/0f8fad5b-d9cb-469f-a165-70867728950e.png",
+            "icons/a.webp",
+        ] {
             assert!(is_picture(name), "{name}");
         }
         for name in [

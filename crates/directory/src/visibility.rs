@@ -16,11 +16,15 @@ pub(crate) enum Visibility {
 /// Deleted projects are seen by their owner alone, from without; a membership that is not active only while it is an
 /// invitation.
 pub(crate) fn of_project(project: ProjectStatus, membership: Option<&Membership>) -> Visibility {
-    let Some(membership) = membership else { return Visibility::None };
+    let Some(membership) = membership else {
+        return Visibility::None;
+    };
     match (project, membership.status) {
         (ProjectStatus::Deleted, _) if membership.role == Role::Owner => Visibility::Card,
         (ProjectStatus::Deleted, _)
-        | (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => Visibility::None,
+        | (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => {
+            Visibility::None
+        }
         (ProjectStatus::Active, MembershipStatus::Invited) => Visibility::Card,
         (ProjectStatus::Active, MembershipStatus::Active) => Visibility::Inside,
     }

@@ -10,7 +10,9 @@ use std::{
 };
 
 use doorward_directory::{Actor, Directory, Error, MIGRATIONS, NewUser, model::User};
-use doorward_domain::{Clock, DisplayName, IdGenerator, RandomIdGenerator, Timestamp, UserStatus, Username};
+use doorward_domain::{
+    Clock, DisplayName, IdGenerator, RandomIdGenerator, Timestamp, UserStatus, Username,
+};
 use doorward_storage::testing::TestDatabase;
 
 #[derive(Default)]
@@ -24,7 +26,8 @@ impl Clock for SetClock {
 
 impl SetClock {
     fn wait(&self, time: Duration) {
-        self.0.fetch_add(time.as_secs().try_into().unwrap(), Ordering::SeqCst);
+        self.0
+            .fetch_add(time.as_secs().try_into().unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -37,25 +40,44 @@ struct Fixture {
 fn both() -> Vec<Fixture> {
     let fixture = |test: TestDatabase| {
         let clock = Arc::new(SetClock::default());
-        let directory = Directory::new(test.database.clone(), clock.clone(), Arc::new(RandomIdGenerator));
-        Fixture { directory, clock, _database: test }
+        let directory = Directory::new(
+            test.database.clone(),
+            clock.clone(),
+            Arc::new(RandomIdGenerator),
+        );
+        Fixture {
+            directory,
+            clock,
+            _database: test,
+        }
     };
-    TestDatabase::both(&MIGRATIONS).into_iter().map(fixture).collect()
+    TestDatabase::both(&MIGRATIONS)
+        .into_iter()
+        .map(fixture)
+        .collect()
 }
 
 impl Fixture {
     async fn user(&self, username: &str) -> User {
-        let (gid, name) = (RandomIdGenerator.new_gid(), DisplayName::parse(username).unwrap());
+        let (gid, name) = (
+            RandomIdGenerator.new_gid(),
+            DisplayName::parse(username).unwrap(),
+        );
         let new = NewUser::new(gid, Username::parse(username).unwrap(), None, name);
         self.directory.create_user(new).await.unwrap()
     }
 
     async fn prepare(&self, user: &User) -> String {
-        self.directory.prepare_avatar(user.gid.into(), "png").await.unwrap()
+        self.directory
+            .prepare_avatar(user.gid.into(), "png")
+            .await
+            .unwrap()
     }
 
     async fn set(&self, user: &User, name: &str) -> Result<User, Error> {
-        self.directory.set_avatar(user.gid.into(), Some(name.to_owned())).await
+        self.directory
+            .set_avatar(user.gid.into(), Some(name.to_owned()))
+            .await
     }
 
     async fn discarded(&self) -> Vec<String> {
@@ -78,22 +100,52 @@ async fn new_picture_discards_the_previous_one() {
         let first = fixture.prepare(&ann).await;
         assert!(first.ends_with(".png") && first.len() == 40, "{first}");
         let head = fixture.head().await;
-        assert_eq!(fixture.set(&ann, &first).await.unwrap().avatar.as_deref(), Some(first.as_str()));
-        assert_eq!(fixture.directory.get_user_by_gid(ann.gid).await.unwrap().avatar.as_deref(), Some(first.as_str()));
+        assert_eq!(
+            fixture.set(&ann, &first).await.unwrap().avatar.as_deref(),
+            Some(first.as_str())
+        );
+        assert_eq!(
+            fixture
+                .directory
+                .get_user_by_gid(ann.gid)
+                .await
+                .unwrap()
+                .avatar
+                .as_deref(),
+            Some(first.as_str())
+        );
         // Once more, as after an answer that got lost.
-        assert_eq!(fixture.set(&ann, &first).await.unwrap().avatar.as_deref(), Some(first.as_str()));
-        assert_eq!((fixture.head().await, fixture.discarded().await), (head + 1, Vec::new()));
+        assert_eq!(
+            fixture.set(&ann, &first).await.unwrap().avatar.as_deref(),
+            Some(first.as_str())
+        );
+        assert_eq!(
+            (fixture.head().await, fixture.discarded().await),
+            (head + 1, Vec::new())
+        );
 
         let second = fixture.prepare(&ann).await;
         fixture.set(&ann, &second).await.unwrap();
         assert_eq!(fixture.discarded().await, [file(&first)]);
         fixture.clock.wait(Duration::from_secs(1));
         for _ in 0..2 {
-            assert_eq!(fixture.directory.set_avatar(ann.gid.into(), None).await.unwrap().avatar, None);
+            assert_eq!(
+                fixture
+                    .directory
+                    .set_avatar(ann.gid.into(), None)
+                    .await
+                    .unwrap()
+                    .avatar,
+                None
+            );
         }
         assert_eq!(fixture.head().await, head + 3);
         assert_eq!(fixture.discarded().await, [file(&first), file(&second)]);
-        fixture.directory.confirm_media_deletion(vec![file(&first), file("x")]).await.unwrap();
+        fixture
+            .directory
+            .confirm_media_deletion(vec![file(&first), file("x")])
+            .await
+            .unwrap();
         assert_eq!(fixture.discarded().await, [file(&second)]);
     }
 }
@@ -104,14 +156,26 @@ async fn unassigned_upload_is_discarded_after_ten_minutes() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let (first, second) = (fixture.prepare(&ann).await, fixture.prepare(&ann).await);
         // It stays until then, whatever is said.
-        fixture.directory.confirm_media_deletion(vec![file(&first), file(&second)]).await.unwrap();
+        fixture
+            .directory
+            .confirm_media_deletion(vec![file(&first), file(&second)])
+            .await
+            .unwrap();
         fixture.clock.wait(Duration::from_secs(9 * 60 - 1));
         fixture.set(&ann, &first).await.unwrap();
         fixture.clock.wait(Duration::from_secs(1));
         assert!(fixture.discarded().await.is_empty());
         // Too late, or nobody's, or somebody's.
-        for name in [second.as_str(), "0f8fad5b-d9cb-469f-a165-70867728950e.png", "", &first] {
-            assert!(matches!(fixture.set(&ben, name).await, Err(Error::MediaNotFound)), "{name}");
+        for name in [
+            second.as_str(),
+            "0f8fad5b-d9cb-469f-a165-70867728950e.png",
+            "",
+            &first,
+        ] {
+            assert!(
+                matches!(fixture.set(&ben, name).await, Err(Error::MediaNotFound)),
+                "{name}"
+            );
         }
         fixture.clock.wait(Duration::from_secs(60));
         assert_eq!(fixture.discarded().await, [file(&second)]);
@@ -137,7 +201,11 @@ async fn pictures_require_an_active_account() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture
             .directory
-            .create_project_for(ann.gid, DisplayName::parse("One").unwrap(), doorward_domain::Timezone::default())
+            .create_project_for(
+                ann.gid,
+                DisplayName::parse("One").unwrap(),
+                doorward_domain::Timezone::default(),
+            )
             .await
             .unwrap();
         let robot = fixture
@@ -147,14 +215,34 @@ async fn pictures_require_an_active_account() {
             .unwrap()
             .user;
         let name = fixture.prepare(&ben).await;
-        fixture.directory.set_user_status(ben.gid, UserStatus::Inactive).await.unwrap();
+        fixture
+            .directory
+            .set_user_status(ben.gid, UserStatus::Inactive)
+            .await
+            .unwrap();
         for avatar in [None, Some(name.clone())] {
-            let of = |user: &User| fixture.directory.set_avatar(user.gid.into(), avatar.clone());
+            let of = |user: &User| {
+                fixture
+                    .directory
+                    .set_avatar(user.gid.into(), avatar.clone())
+            };
             assert!(matches!(of(&robot).await, Err(Error::Forbidden)));
             assert!(matches!(of(&ben).await, Err(Error::CallerNotActive)));
         }
-        assert!(matches!(fixture.directory.prepare_avatar(robot.gid.into(), "png").await, Err(Error::Forbidden)));
-        assert!(matches!(fixture.directory.prepare_avatar(ben.gid.into(), "png").await, Err(Error::CallerNotActive)));
+        assert!(matches!(
+            fixture
+                .directory
+                .prepare_avatar(robot.gid.into(), "png")
+                .await,
+            Err(Error::Forbidden)
+        ));
+        assert!(matches!(
+            fixture
+                .directory
+                .prepare_avatar(ben.gid.into(), "png")
+                .await,
+            Err(Error::CallerNotActive)
+        ));
     }
 }
 
@@ -168,7 +256,11 @@ async fn discarded_list_is_limited_to_a_hundred() {
         fixture.clock.wait(Duration::from_secs(600));
         let names = fixture.discarded().await;
         assert_eq!(names.len(), 100);
-        fixture.directory.confirm_media_deletion(names).await.unwrap();
+        fixture
+            .directory
+            .confirm_media_deletion(names)
+            .await
+            .unwrap();
         assert_eq!(fixture.discarded().await.len(), 1);
     }
 }

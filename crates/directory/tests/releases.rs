@@ -6,7 +6,10 @@ use doorward_directory::{Error, SyncCursors, SyncPage, model::Action};
 use support::{Fixture, both};
 
 async fn note(fixture: &Fixture, release: &str) -> Result<(), Error> {
-    fixture.directory.announce_api_version(release.to_owned()).await
+    fixture
+        .directory
+        .announce_api_version(release.to_owned())
+        .await
 }
 
 #[tokio::test]
@@ -16,15 +19,34 @@ async fn newer_api_version_is_announced_once() {
         fixture.project(&ann, "Herbarium").await;
         let before = fixture.directory.feed_head().await.unwrap();
         let told = async |since: i64| {
-            let since = SyncCursors { cc_cursor: Some(since), ..SyncCursors::default() };
+            let since = SyncCursors {
+                cc_cursor: Some(since),
+                ..SyncCursors::default()
+            };
             let news: [SyncPage; 2] = [
-                fixture.directory.sync(ann.gid.into(), since, false).await.unwrap(),
-                fixture.directory.sync(ben.gid.into(), since, false).await.unwrap(),
+                fixture
+                    .directory
+                    .sync(ann.gid.into(), since, false)
+                    .await
+                    .unwrap(),
+                fixture
+                    .directory
+                    .sync(ben.gid.into(), since, false)
+                    .await
+                    .unwrap(),
             ];
             assert_eq!(news[0].rows, news[1].rows);
-            assert!(news[0].rows.iter().all(|row| row.action == Action::Update && row.data_type == "cc.version"));
+            assert!(
+                news[0]
+                    .rows
+                    .iter()
+                    .all(|row| row.action == Action::Update && row.data_type == "cc.version")
+            );
             let [news, _] = news;
-            news.rows.into_iter().map(|row| (row.cursor - before, row.data_key)).collect::<Vec<_>>()
+            news.rows
+                .into_iter()
+                .map(|row| (row.cursor - before, row.data_key))
+                .collect::<Vec<_>>()
         };
         // The first one that there is: nobody has seen another.
         note(&fixture, "2026.01.001").await.unwrap();
@@ -36,7 +58,11 @@ async fn newer_api_version_is_announced_once() {
         let newer = (1, "2026.01.002".to_owned());
         for same_or_older in ["2026.01.002", "2026.01.001"] {
             note(&fixture, same_or_older).await.unwrap();
-            assert_eq!(told(before).await, std::slice::from_ref(&newer), "{same_or_older}");
+            assert_eq!(
+                told(before).await,
+                std::slice::from_ref(&newer),
+                "{same_or_older}"
+            );
         }
         note(&fixture, "2026.11.001").await.unwrap();
         assert_eq!(told(before).await, [newer, (2, "2026.11.001".to_owned())]);
@@ -50,12 +76,21 @@ async fn one_of_several_servers_announces_the_api_version() {
     for fixture in both() {
         note(&fixture, "2026.01.001").await.unwrap();
         let before = fixture.directory.feed_head().await.unwrap();
-        let notes = futures_util::future::join_all((0..4).map(|_| note(&fixture, "2026.02.001"))).await;
+        let notes =
+            futures_util::future::join_all((0..4).map(|_| note(&fixture, "2026.02.001"))).await;
         assert!(notes.iter().all(Result::is_ok), "{notes:?}");
         let changes = fixture.directory.list_changes(before).await.unwrap();
-        let [change] = changes.as_slice() else { panic!("{changes:?}") };
-        assert_eq!((change.action, change.data_type.as_str()), (Action::Update, "cc.version"));
-        assert_eq!((change.data_key.as_str(), change.project), ("2026.02.001", None));
+        let [change] = changes.as_slice() else {
+            panic!("{changes:?}")
+        };
+        assert_eq!(
+            (change.action, change.data_type.as_str()),
+            (Action::Update, "cc.version")
+        );
+        assert_eq!(
+            (change.data_key.as_str(), change.project),
+            ("2026.02.001", None)
+        );
     }
 }
 
@@ -65,7 +100,17 @@ async fn services_cannot_publish_an_api_version() {
         let ann = fixture.user("ann").await;
         let project = fixture.project(&ann, "Herbarium").await;
         let (data_type, data_key) = ("cc.version".to_owned(), "2099.01.001".to_owned());
-        let row = doorward_directory::PublishedRow { action: Action::Update, data_type, data_key };
-        assert!(fixture.directory.publish(project.gid, vec![row]).await.is_err());
+        let row = doorward_directory::PublishedRow {
+            action: Action::Update,
+            data_type,
+            data_key,
+        };
+        assert!(
+            fixture
+                .directory
+                .publish(project.gid, vec![row])
+                .await
+                .is_err()
+        );
     }
 }

@@ -21,11 +21,29 @@ async fn changes_without_events_stay_expired() {
             Ok::<_, doorward_storage::Error>(connection.batch_execute(&sql)?)
         };
         fixture.directory.database().write(migrate).await.unwrap();
-        fixture.directory.delete_old_changes(Duration::ZERO).await.unwrap();
+        fixture
+            .directory
+            .delete_old_changes(Duration::ZERO)
+            .await
+            .unwrap();
         assert_eq!(fixture.directory.list_changes(head).await.unwrap(), []);
-        let since = |cursor| SyncCursors { cc_cursor: Some(cursor), ..SyncCursors::default() };
-        let expired = fixture.directory.sync(ann.gid.into(), since(head - 1), true).await;
+        let since = |cursor| SyncCursors {
+            cc_cursor: Some(cursor),
+            ..SyncCursors::default()
+        };
+        let expired = fixture
+            .directory
+            .sync(ann.gid.into(), since(head - 1), true)
+            .await;
         assert!(matches!(expired, Err(Error::CursorExpired)), "{expired:?}");
-        assert_eq!(fixture.directory.sync(ann.gid.into(), since(head), true).await.unwrap().rows, []);
+        assert_eq!(
+            fixture
+                .directory
+                .sync(ann.gid.into(), since(head), true)
+                .await
+                .unwrap()
+                .rows,
+            []
+        );
     }
 }

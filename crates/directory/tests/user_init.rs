@@ -27,11 +27,19 @@ async fn user_sees_only_members_of_own_projects() {
             fixture.project(&carl, "Three").await,
         );
         for (project, member) in [(&one, &ben), (&two, &ann), (&two, &dora)] {
-            fixture.directory.add_member(project.gid, member.gid).await.unwrap();
+            fixture
+                .directory
+                .add_member(project.gid, member.gid)
+                .await
+                .unwrap();
         }
         let seen = init(&fixture, ann.gid).await;
         assert_eq!(seen.caller, ann);
-        let mut people: Vec<_> = seen.users.iter().filter_map(|person| person.username.clone()).collect();
+        let mut people: Vec<_> = seen
+            .users
+            .iter()
+            .filter_map(|person| person.username.clone())
+            .collect();
         people.sort();
         assert_eq!(people, ["ben", "dora"], "each once");
         let mut roles: Vec<_> = seen.user_projects().collect();
@@ -56,10 +64,23 @@ async fn user_sees_only_members_of_own_projects() {
 async fn inactive_user_gets_no_init() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
-        fixture.directory.set_user_status(ann.gid, UserStatus::Inactive).await.unwrap();
-        assert!(matches!(fixture.directory.get_init(ann.gid.into()).await, Err(Error::CallerNotActive)));
-        assert!(matches!(fixture.directory.get_init(Gid::NIL.into()).await, Err(Error::CallerNotActive)));
-        assert!(matches!(fixture.directory.add_member(Gid::NIL, ann.gid).await, Err(Error::ProjectNotFound)));
+        fixture
+            .directory
+            .set_user_status(ann.gid, UserStatus::Inactive)
+            .await
+            .unwrap();
+        assert!(matches!(
+            fixture.directory.get_init(ann.gid.into()).await,
+            Err(Error::CallerNotActive)
+        ));
+        assert!(matches!(
+            fixture.directory.get_init(Gid::NIL.into()).await,
+            Err(Error::CallerNotActive)
+        ));
+        assert!(matches!(
+            fixture.directory.add_member(Gid::NIL, ann.gid).await,
+            Err(Error::ProjectNotFound)
+        ));
     }
 }
 
@@ -68,11 +89,28 @@ async fn inactive_member_is_visible_as_inactive() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture.project(&ann, "One").await;
-        fixture.directory.add_member(project.gid, ben.gid).await.unwrap();
-        assert!(matches!(fixture.directory.add_member(project.gid, ben.gid).await, Err(Error::AlreadyMember)));
-        fixture.directory.set_user_status(ben.gid, UserStatus::Inactive).await.unwrap();
+        fixture
+            .directory
+            .add_member(project.gid, ben.gid)
+            .await
+            .unwrap();
+        assert!(matches!(
+            fixture.directory.add_member(project.gid, ben.gid).await,
+            Err(Error::AlreadyMember)
+        ));
+        fixture
+            .directory
+            .set_user_status(ben.gid, UserStatus::Inactive)
+            .await
+            .unwrap();
         let seen = init(&fixture, ann.gid).await;
-        assert_eq!(seen.users.iter().map(|person| person.status).collect::<Vec<_>>(), [UserStatus::Inactive]);
+        assert_eq!(
+            seen.users
+                .iter()
+                .map(|person| person.status)
+                .collect::<Vec<_>>(),
+            [UserStatus::Inactive]
+        );
     }
 }
 

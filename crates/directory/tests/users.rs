@@ -11,10 +11,20 @@ async fn user_is_found_by_any_form_of_username_and_by_gid() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         let find = async |name: &str| {
-            fixture.directory.find_login(LoginIdentifier::Username(name.to_owned()), None).await.unwrap()
+            fixture
+                .directory
+                .find_login(LoginIdentifier::Username(name.to_owned()), None)
+                .await
+                .unwrap()
         };
-        assert_eq!((find("ann").await, find("ａｎｎ").await), (Some((ann.gid, true)), Some((ann.gid, true))));
-        assert_eq!(fixture.directory.get_user_by_gid(ann.gid).await.unwrap(), ann);
+        assert_eq!(
+            (find("ann").await, find("ａｎｎ").await),
+            (Some((ann.gid, true)), Some((ann.gid, true)))
+        );
+        assert_eq!(
+            fixture.directory.get_user_by_gid(ann.gid).await.unwrap(),
+            ann
+        );
         for stranger in ["Ann", "ben", "", "a b", &"x".repeat(4000)] {
             assert_eq!(find(stranger).await, None, "{stranger}");
         }
@@ -50,12 +60,21 @@ async fn valid_users_of_a_batch_are_created() {
         let twin = new_user("dora");
         let answers = fixture
             .directory
-            .create_users(vec![new_user("ann"), new_user("ben"), thief, twin.clone(), twin])
+            .create_users(vec![
+                new_user("ann"),
+                new_user("ben"),
+                thief,
+                twin.clone(),
+                twin,
+            ])
             .await
             .unwrap();
         let made: Vec<bool> = answers.iter().map(Result::is_ok).collect();
         assert_eq!(made, [false, true, false, true, false]);
-        assert_eq!(fixture.directory.list_users(None, 10).await.unwrap().len(), 3);
+        assert_eq!(
+            fixture.directory.list_users(None, 10).await.unwrap().len(),
+            3
+        );
     }
 }
 
@@ -63,11 +82,22 @@ async fn valid_users_of_a_batch_are_created() {
 async fn every_change_and_only_changes_are_in_the_feed() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
-        for status in [UserStatus::Inactive, UserStatus::Inactive, UserStatus::Active] {
-            fixture.directory.set_user_status(ann.gid, status).await.unwrap();
+        for status in [
+            UserStatus::Inactive,
+            UserStatus::Inactive,
+            UserStatus::Active,
+        ] {
+            fixture
+                .directory
+                .set_user_status(ann.gid, status)
+                .await
+                .unwrap();
         }
         fixture.directory.delete_user(ann.gid).await.unwrap();
-        assert!(matches!(fixture.directory.delete_user(ann.gid).await, Err(Error::UserNotFound)));
+        assert!(matches!(
+            fixture.directory.delete_user(ann.gid).await,
+            Err(Error::UserNotFound)
+        ));
         let rows: Vec<_> = fixture
             .directory
             .list_changes(0)
@@ -82,7 +112,10 @@ async fn every_change_and_only_changes_are_in_the_feed() {
             (3, Action::Update, "active"),
             (4, Action::Delete, ""),
         ];
-        assert_eq!(rows, expected.map(|(cursor, action, status)| (cursor, action, status.to_owned())));
+        assert_eq!(
+            rows,
+            expected.map(|(cursor, action, status)| (cursor, action, status.to_owned()))
+        );
     }
 }
 
@@ -91,13 +124,35 @@ async fn owner_cannot_be_deleted_and_memberships_are_deleted_with_a_user() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture.project(&ann, "One").await;
-        fixture.directory.add_member(project.gid, ben.gid).await.unwrap();
-        assert!(matches!(fixture.directory.delete_user(ann.gid).await, Err(Error::OwnsProjects)));
+        fixture
+            .directory
+            .add_member(project.gid, ben.gid)
+            .await
+            .unwrap();
+        assert!(matches!(
+            fixture.directory.delete_user(ann.gid).await,
+            Err(Error::OwnsProjects)
+        ));
         fixture.directory.delete_user(ben.gid).await.unwrap();
-        let members = fixture.directory.list_members(project.gid, None, 10).await.unwrap();
-        assert_eq!(members.iter().map(|member| member.user).collect::<Vec<_>>(), [ann.gid]);
+        let members = fixture
+            .directory
+            .list_members(project.gid, None, 10)
+            .await
+            .unwrap();
+        assert_eq!(
+            members.iter().map(|member| member.user).collect::<Vec<_>>(),
+            [ann.gid]
+        );
         let again = fixture.user("ben").await;
         assert_ne!(again.gid, ben.gid);
-        assert!(fixture.directory.get_init(again.gid.into()).await.unwrap().projects.is_empty());
+        assert!(
+            fixture
+                .directory
+                .get_init(again.gid.into())
+                .await
+                .unwrap()
+                .projects
+                .is_empty()
+        );
     }
 }

@@ -53,8 +53,13 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that asks the machine for the time"
+        )]
         let now = std::time::SystemTime::now();
-        Timestamp(to_micros(now.duration_since(UNIX_EPOCH).unwrap_or_default()))
+        Timestamp(to_micros(
+            now.duration_since(UNIX_EPOCH).unwrap_or_default(),
+        ))
     }
 }

@@ -48,14 +48,29 @@ impl Email {
         let lower: String = content.to_lowercase().nfc().collect();
         let folded_local = quote_if_needed(&lower);
         // What the mail library would not send to as written is sent to in the simplest spelling.
-        let delivered_local = if is_local_part(written_local) { written_local } else { &plain };
+        let delivered_local = if is_local_part(written_local) {
+            written_local
+        } else {
+            &plain
+        };
         let folded = format!("{folded_local}@{domain}");
-        if folded.len() > MAX_BYTES || !is_local_part(&folded_local) || !is_local_part(delivered_local) {
+        if folded.len() > MAX_BYTES
+            || !is_local_part(&folded_local)
+            || !is_local_part(delivered_local)
+        {
             return Err(MALFORMED);
         }
-        let delivered_domain = if written_domain.is_ascii() { written_domain } else { &domain };
+        let delivered_domain = if written_domain.is_ascii() {
+            written_domain
+        } else {
+            &domain
+        };
         let delivered = format!("{delivered_local}@{delivered_domain}");
-        Ok(Self { original: written.to_owned(), delivery_address: delivered, canonical: folded })
+        Ok(Self {
+            original: written.to_owned(),
+            delivery_address: delivered,
+            canonical: folded,
+        })
     }
 
     /// Returns the address as its owner wrote it, to be shown.
@@ -113,7 +128,11 @@ fn unquote_local_part(local: &str) -> Option<String> {
     let mut chars = quoted.strip_suffix('"')?.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => content.push(chars.next().filter(|escaped| (' '..='~').contains(escaped))?),
+            '\\' => content.push(
+                chars
+                    .next()
+                    .filter(|escaped| (' '..='~').contains(escaped))?,
+            ),
             '"' => return None,
             c => content.push(c),
         }

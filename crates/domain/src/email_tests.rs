@@ -34,15 +34,44 @@ fn spellings_of_one_mailbox_share_a_canonical_form() {
                 "Fay@XN--BCHER-KVA.Example",
             ],
         ),
-        ("fay@xn--strae-oqa.example", &["fay@straße.example", "fay@xn--strae-oqa.example"]),
-        ("fée@example.org", &["fée@example.org", "fe\u{301}e@example.org", "\"F\u{c9}E\"@example.org"]),
-        ("first.last@example.org", &["\"first.last\"@example.org", "\"first\\.last\"@example.org"]),
+        (
+            "fay@xn--strae-oqa.example",
+            &["fay@straße.example", "fay@xn--strae-oqa.example"],
+        ),
+        (
+            "fée@example.org",
+            &[
+                "fée@example.org",
+                "fe\u{301}e@example.org",
+                "\"F\u{c9}E\"@example.org",
+            ],
+        ),
+        (
+            "first.last@example.org",
+            &["\"first.last\"@example.org", "\"first\\.last\"@example.org"],
+        ),
         ("o'brien+tag@example.org", &["\"o'brien+tag\"@example.org"]),
-        ("\"a b\"@example.org", &["\"a b\"@example.org", "\"a\\ b\"@example.org", "\"\\A b\"@example.org"]),
-        ("\"a@b\"@example.org", &["\"a@b\"@example.org", "\"a\\@b\"@example.org"]),
-        ("\".a\"@example.org", &["\".a\"@example.org", "\"\\.a\"@example.org"]),
+        (
+            "\"a b\"@example.org",
+            &[
+                "\"a b\"@example.org",
+                "\"a\\ b\"@example.org",
+                "\"\\A b\"@example.org",
+            ],
+        ),
+        (
+            "\"a@b\"@example.org",
+            &["\"a@b\"@example.org", "\"a\\@b\"@example.org"],
+        ),
+        (
+            "\".a\"@example.org",
+            &["\".a\"@example.org", "\"\\.a\"@example.org"],
+        ),
         ("\"a..b\"@example.org", &["\"a..b\"@example.org"]),
-        ("\"\\\"a\\\"\"@example.org", &["\"\\\"a\\\"\"@example.org", "\"\\\"\\a\\\"\"@example.org"]),
+        (
+            "\"\\\"a\\\"\"@example.org",
+            &["\"\\\"a\\\"\"@example.org", "\"\\\"\\a\\\"\"@example.org"],
+        ),
         ("\"a\\\\b\"@example.org", &["\"a\\\\b\"@example.org"]),
     ] {
         for spelling in spellings {
@@ -107,7 +136,12 @@ fn lengths_count_the_canonical_form() {
     // Fewer characters as written than in ASCII.
     let label = "ü".repeat(48);
     assert!(Email::parse(&format!("a@{label}.{label}.{label}.{label}.example")).is_ok());
-    assert!(Email::parse(&format!("a@{label}.{label}.{label}.{label}.{label}.example")).is_err());
+    assert!(
+        Email::parse(&format!(
+            "a@{label}.{label}.{label}.{label}.{label}.example"
+        ))
+        .is_err()
+    );
     assert!(Email::parse(&format!("a@{}.example", "y".repeat(64))).is_err());
     assert!(Email::parse(&format!("a@{}.example", "ü".repeat(63))).is_err());
 }
@@ -167,10 +201,16 @@ fn malformed_addresses_are_rejected() {
 
 #[test]
 fn white_space_around_an_address_is_ignored() {
-    let around = " \t\r\n\u{b}\u{c}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
+    let around =
+        " \t\r\n\u{b}\u{c}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
     let email = Email::parse(&format!("{around}ann@example.org{around}")).unwrap();
     assert_eq!(email.as_str(), "ann@example.org");
-    for bad in ["\u{200b}ann@example.org", "ann @example.org", "ann@ example.org", "ann@example.org\u{feff}"] {
+    for bad in [
+        "\u{200b}ann@example.org",
+        "ann @example.org",
+        "ann@ example.org",
+        "ann@example.org\u{feff}",
+    ] {
         assert!(Email::parse(bad).is_err(), "{bad:?}");
     }
 }

@@ -33,7 +33,9 @@ impl FromStr for Gid {
         if text.len() != 36 {
             return Err(Malformed("not a UUID"));
         }
-        Uuid::try_parse(text).map(Self).map_err(|_| Malformed("not a UUID"))
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| Malformed("not a UUID"))
     }
 }
 
@@ -73,7 +75,10 @@ mod tests {
     fn only_hyphenated_uuids_are_gids() {
         let lower = "0f8fad5b-d9cb-469f-a165-70867728950e";
         assert_eq!(lower.parse::<Gid>().unwrap().to_string(), lower);
-        assert_eq!(lower.to_uppercase().parse::<Gid>().unwrap().to_string(), lower);
+        assert_eq!(
+            lower.to_uppercase().parse::<Gid>().unwrap().to_string(),
+            lower
+        );
         for bad in [
             "",
             "x",

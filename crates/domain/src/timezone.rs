@@ -41,7 +41,13 @@ mod tests {
         for good in ["Europe/Amsterdam", "UTC", "America/Argentina/Buenos_Aires"] {
             assert_eq!(good.parse::<Timezone>().unwrap().to_string(), good);
         }
-        for bad in ["", "europe/amsterdam", "CET+1", "../etc/passwd", "Mars/Olympus"] {
+        for bad in [
+            "",
+            "europe/amsterdam",
+            "CET+1",
+            "../etc/passwd",
+            "Mars/Olympus",
+        ] {
             assert!(bad.parse::<Timezone>().is_err(), "{bad}");
         }
         assert!(Timezone::default().to_string().parse::<Timezone>().is_ok());

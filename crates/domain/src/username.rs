@@ -20,7 +20,11 @@ impl Username {
     /// The text is not a username by RFC 8265, is too long, or is a UUID in any notation: it could be the gid of another user.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let username = Self::parse_existing(text)?;
-        if is_uuid(&username.0) { Err(Malformed("is a UUID")) } else { Ok(username) }
+        if is_uuid(&username.0) {
+            Err(Malformed("is a UUID"))
+        } else {
+            Ok(username)
+        }
     }
 
     /// Parses the name by which an account is looked up. Accounts from before the rule about UUIDs can have such a name.
@@ -33,8 +37,8 @@ impl Username {
         if text.len() > Self::MAX_CHARS * 12 {
             return Err(Self::TOO_LONG);
         }
-        let normal =
-            UsernameCasePreserved::enforce(text).map_err(|_| Malformed("has characters that no username may have"))?;
+        let normal = UsernameCasePreserved::enforce(text)
+            .map_err(|_| Malformed("has characters that no username may have"))?;
         match normal.chars().count() {
             0 => Err(Malformed("is empty")),
             1..=Self::MAX_CHARS => Ok(Self(normal.into_owned())),
@@ -53,7 +57,8 @@ impl Username {
     /// spelling: otherwise a user could take another user's address as a name.
     #[must_use]
     pub fn is_allowed_for_email(&self, email: Option<&Email>) -> bool {
-        !self.0.contains('@') || email.is_some_and(|email| Email::parse(&self.0).is_ok_and(|own| own == *email))
+        !self.0.contains('@')
+            || email.is_some_and(|email| Email::parse(&self.0).is_ok_and(|own| own == *email))
     }
 
     #[must_use]
@@ -93,16 +98,33 @@ mod tests {
 
     #[test]
     fn equivalent_usernames_normalize_to_the_same() {
-        assert_eq!(Username::parse("ann").unwrap(), Username::parse("ａｎｎ").unwrap());
-        assert_eq!(Username::parse("Zo\u{eb}").unwrap(), Username::parse("Zoe\u{308}").unwrap());
-        assert_ne!(Username::parse("ann").unwrap(), Username::parse("Ann").unwrap());
+        assert_eq!(
+            Username::parse("ann").unwrap(),
+            Username::parse("ａｎｎ").unwrap()
+        );
+        assert_eq!(
+            Username::parse("Zo\u{eb}").unwrap(),
+            Username::parse("Zoe\u{308}").unwrap()
+        );
+        assert_ne!(
+            Username::parse("ann").unwrap(),
+            Username::parse("Ann").unwrap()
+        );
     }
 
     #[test]
     fn usernames_forbidden_by_rfc_8265_are_rejected() {
-        for bad in
-            ["", "a b", "a\0", "a\nb", "\u{200b}", "\u{202e}nna", "ann\u{1f600}", &"x".repeat(65), &"x".repeat(4000)]
-        {
+        for bad in [
+            "",
+            "a b",
+            "a\0",
+            "a\nb",
+            "\u{200b}",
+            "\u{202e}nna",
+            "ann\u{1f600}",
+            &"x".repeat(65),
+            &"x".repeat(4000),
+        ] {
             assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Username::parse(&"é".repeat(64)).is_ok());
@@ -114,7 +136,13 @@ mod tests {
         let hyphenated = "0f8fad5b-d9cb-469f-a165-70867728950e";
         let full_width: String = hyphenated
             .chars()
-            .map(|c| if c == '-' { c } else { char::from_u32(u32::from(c) + 0xfee0).unwrap() })
+            .map(|c| {
+                if c == '-' {
+                    c
+                } else {
+                    char::from_u32(u32::from(c) + 0xfee0).unwrap()
+                }
+            })
             .collect();
         for uuid in [
             plain.to_owned(),
@@ -130,9 +158,12 @@ mod tests {
             assert!(Username::parse(&uuid).is_err(), "{uuid}");
             assert!(Username::parse_existing(&uuid).is_ok(), "{uuid}");
         }
-        for name in
-            [&plain[1..], "0f8fad5b", "g0f8fad5bd9cb469fa16570867728950", "0f8fad5b-d9cb-469f-a165-70867728950e1"]
-        {
+        for name in [
+            &plain[1..],
+            "0f8fad5b",
+            "g0f8fad5bd9cb469fa16570867728950",
+            "0f8fad5b-d9cb-469f-a165-70867728950e1",
+        ] {
             assert!(Username::parse(name).is_ok(), "{name}");
         }
     }
@@ -140,14 +171,38 @@ mod tests {
     #[test]
     fn username_with_at_sign_must_be_the_own_address() {
         let email = Email::parse("Ann@example.org").unwrap();
-        assert!(Username::parse("ann@Example.org").unwrap().is_allowed_for_email(Some(&email)));
-        assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for_email(Some(&email)));
-        assert!(!Username::parse("ann@example.org").unwrap().is_allowed_for_email(None));
+        assert!(
+            Username::parse("ann@Example.org")
+                .unwrap()
+                .is_allowed_for_email(Some(&email))
+        );
+        assert!(
+            !Username::parse("ben@example.org")
+                .unwrap()
+                .is_allowed_for_email(Some(&email))
+        );
+        assert!(
+            !Username::parse("ann@example.org")
+                .unwrap()
+                .is_allowed_for_email(None)
+        );
         assert!(Username::parse("ann").unwrap().is_allowed_for_email(None));
         let email = Email::parse("Ann@b\u{fc}cher.example").unwrap();
-        assert!(Username::parse("ann@xn--bcher-kva.example").unwrap().is_allowed_for_email(Some(&email)));
-        assert!(!Username::parse("ann@bucher.example").unwrap().is_allowed_for_email(Some(&email)));
-        assert!(!Username::parse("x@ann@b\u{fc}cher.example").unwrap().is_allowed_for_email(Some(&email)));
+        assert!(
+            Username::parse("ann@xn--bcher-kva.example")
+                .unwrap()
+                .is_allowed_for_email(Some(&email))
+        );
+        assert!(
+            !Username::parse("ann@bucher.example")
+                .unwrap()
+                .is_allowed_for_email(Some(&email))
+        );
+        assert!(
+            !Username::parse("x@ann@b\u{fc}cher.example")
+                .unwrap()
+                .is_allowed_for_email(Some(&email))
+        );
     }
 
     #[test]
@@ -156,8 +211,16 @@ mod tests {
         let name = Username::parse("ann").unwrap();
         assert_eq!(Username::parse(&format!("{around}ann")).unwrap(), name);
         assert_eq!(Username::parse(&format!("ann{around}")).unwrap(), name);
-        assert_eq!(Username::parse(&format!("{}ann", " ".repeat(100_000))).unwrap(), name);
-        for bad in [around.to_owned(), format!("a{around}nn"), "\u{200b}ann".to_owned(), "\u{feff}ann".to_owned()] {
+        assert_eq!(
+            Username::parse(&format!("{}ann", " ".repeat(100_000))).unwrap(),
+            name
+        );
+        for bad in [
+            around.to_owned(),
+            format!("a{around}nn"),
+            "\u{200b}ann".to_owned(),
+            "\u{feff}ann".to_owned(),
+        ] {
             assert!(Username::parse(&bad).is_err(), "{bad:?}");
         }
         for (typed, compared) in [(" \u{ff41}nn\n", "ann"), ("\ta b ", "a b"), (" ", "")] {

@@ -8,7 +8,12 @@ use crate::Malformed;
 #[must_use]
 pub fn current_release() -> String {
     let mut parts = env!("CARGO_PKG_VERSION").split(['.', '-', '+']);
-    let mut next = || parts.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or_default();
+    let mut next = || {
+        parts
+            .next()
+            .and_then(|part| part.parse::<u32>().ok())
+            .unwrap_or_default()
+    };
     format!("{:04}.{:02}.{:03}", next(), next(), next())
 }
 
@@ -23,7 +28,9 @@ impl ApiVersion {
     /// When the text has another form, or the month is none.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let parts: Vec<&str> = text.split('.').collect();
-        let is_number = |part: &str, digits| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = |part: &str, digits| {
+            part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
         match parts.as_slice() {
             [year, month, number]
                 if is_number(year, 4)
@@ -101,6 +108,9 @@ mod tests {
         ] {
             assert!(ApiVersion::parse(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(ApiVersion::parse(&super::current_release()).unwrap(), ApiVersion::default());
+        assert_eq!(
+            ApiVersion::parse(&super::current_release()).unwrap(),
+            ApiVersion::default()
+        );
     }
 }

@@ -10,8 +10,8 @@ use actix_web::{
 use crate::{
     FromRequest,
     handlers::{
-        account, api_keys, avatars, email_change, icons, init, invitations, jwks, languages, login, media, members,
-        password_reset, ping, project_init, project_login,
+        account, api_keys, avatars, email_change, icons, init, invitations, jwks, languages, login,
+        media, members, password_reset, ping, project_init, project_login,
         project_options::{self, Channels, Fieldlists, Orderings},
         projects, signup, sockets, sync, users,
     },
@@ -20,6 +20,8 @@ use crate::{
 };
 
 /// Method, path, function. `change` is a `POST` that counts against the write budget.
+// One line for each route.
+#[rustfmt::skip]
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         // Open to anybody.
@@ -71,6 +73,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 }
 
 /// Under `/api/p/{project}`. Within a scope one pattern is matched for all of them, and names are compared from there on.
+// One line for each route.
+#[rustfmt::skip]
 fn project_routes(config: &mut ServiceConfig) {
     config
         .configure(not_implemented_in_project)
@@ -138,7 +142,8 @@ fn not_implemented(config: &mut ServiceConfig) {
 /// Answers 501 to every method on this path and all paths below it.
 fn unimplemented_paths(segment: &str) -> Resource {
     let answer = || async { Err::<String, _>(ApiError::NotImplemented) };
-    web::resource([format!("/{segment}"), format!("/{segment}/{{path:.*}}")]).default_service(web::to(answer))
+    web::resource([format!("/{segment}"), format!("/{segment}/{{path:.*}}")])
+        .default_service(web::to(answer))
 }
 
 /// Routes `GET`, and `HEAD` with it (RFC 9110, section 9.3.2). The server sends no body in response to `HEAD`.
@@ -148,7 +153,10 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path).get(handler.clone()).head(handler).default_service(not_allowed("GET, HEAD"))
+    web::resource(path)
+        .get(handler.clone())
+        .head(handler)
+        .default_service(not_allowed("GET, HEAD"))
 }
 
 fn post<F, Args>(path: &str, handler: F) -> Resource
@@ -157,7 +165,9 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path).post(handler).default_service(not_allowed("POST"))
+    web::resource(path)
+        .post(handler)
+        .default_service(not_allowed("POST"))
 }
 
 /// A call that changes data, and counts against the caller's write budget. `logout` does not: a thief of the token who uses
@@ -177,7 +187,10 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let resource = web::resource(path).get(handler.clone()).head(handler.clone()).post(handler);
+    let resource = web::resource(path)
+        .get(handler.clone())
+        .head(handler.clone())
+        .post(handler);
     resource.default_service(not_allowed("GET, HEAD, POST"))
 }
 

@@ -89,9 +89,12 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdGenerator>,
     ) -> std::io::Result<Self> {
-        let challenge =
-            HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
-        let trust = Arc::new(session::trust_store::Trust::new(&config.issuer, config.trust_max_age));
+        let challenge = HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm))
+            .map_err(std::io::Error::other)?;
+        let trust = Arc::new(session::trust_store::Trust::new(
+            &config.issuer,
+            config.trust_max_age,
+        ));
         let languages = handlers::languages::Languages::load().map_err(std::io::Error::other)?;
         let documents = openapi::Documents::load().map_err(std::io::Error::other)?;
         let writes = http::write_budget::WriteBudgets::new(config.write_budget);
@@ -122,12 +125,20 @@ impl Gateway {
         let age = seconds(self.clock.now().as_seconds().saturating_sub(claims.iat));
         let lifetime = seconds(claims.exp.saturating_sub(claims.iat));
         let renew_after = self.config.renew_after;
-        age >= if renew_after < lifetime { renew_after } else { lifetime / 10 }
+        age >= if renew_after < lifetime {
+            renew_after
+        } else {
+            lifetime / 10
+        }
     }
 
     /// Whether the keys and revocations are known, and known to be current.
     pub fn check_trust(&self) -> Result<(), String> {
-        if self.trust.is_fresh() { Ok(()) } else { Err("auth is not heard of".to_owned()) }
+        if self.trust.is_fresh() {
+            Ok(())
+        } else {
+            Err("auth is not heard of".to_owned())
+        }
     }
 }
 
@@ -144,17 +155,34 @@ pub async fn serve(
     http::denials::register();
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
-    tokio::spawn(gateway.trust.clone().run(own.auth.clone(), move || clock.now(), shutdown.clone()));
-    tokio::spawn(media_cleanup::run(gateway.clone(), own.directory.clone(), shutdown.clone()));
+    tokio::spawn(gateway.trust.clone().run(
+        own.auth.clone(),
+        move || clock.now(),
+        shutdown.clone(),
+    ));
+    tokio::spawn(media_cleanup::run(
+        gateway.clone(),
+        own.directory.clone(),
+        shutdown.clone(),
+    ));
     let sockets = handlers::sockets::start(gateway.clone(), own, &shutdown);
     let in_server = gateway.clone();
     let (gateway, in_app) = (Data::from(gateway), Data::from(sockets.clone()));
     let app = move || {
-        let cors =
-            Condition::new(!gateway.config.cors_origins.is_empty(), http::cors::policy(&gateway.config.cors_origins));
-        let pages = |config: &mut ServiceConfig| http::static_pages::routes(config, gateway.config.pages);
-        let app = App::new().app_data(gateway.clone()).app_data(in_app.clone()).configure(app::routes).configure(pages);
-        let app = app.wrap(cors).wrap(from_fn(http::middleware::handle_request));
+        let cors = Condition::new(
+            !gateway.config.cors_origins.is_empty(),
+            http::cors::policy(&gateway.config.cors_origins),
+        );
+        let pages =
+            |config: &mut ServiceConfig| http::static_pages::routes(config, gateway.config.pages);
+        let app = App::new()
+            .app_data(gateway.clone())
+            .app_data(in_app.clone())
+            .configure(app::routes)
+            .configure(pages);
+        let app = app
+            .wrap(cors)
+            .wrap(from_fn(http::middleware::handle_request));
         match Peers::connect(&peers) {
             Ok(peers) => app.app_data(Data::new(peers)),
             Err(error) => {

@@ -32,14 +32,27 @@ pub(crate) struct ComposedMail {
 }
 
 impl Composer {
-    pub(crate) fn compose(&self, mail: &LeasedMail, letter: &MailContent) -> Result<ComposedMail, DeliveryError> {
-        let no_mail = || DeliveryError::Refused("no mail can be sent to an address of this form".to_owned());
-        let to: Address = mail.recipient.parse().map(with_ascii_domain).map_err(|_| no_mail())?;
+    pub(crate) fn compose(
+        &self,
+        mail: &LeasedMail,
+        letter: &MailContent,
+    ) -> Result<ComposedMail, DeliveryError> {
+        let no_mail =
+            || DeliveryError::Refused("no mail can be sent to an address of this form".to_owned());
+        let to: Address = mail
+            .recipient
+            .parse()
+            .map(with_ascii_domain)
+            .map_err(|_| no_mail())?;
         // From the headers, it would come without addresses that are quoted in odd ways.
-        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]).map_err(|_| no_mail())?;
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()])
+            .map_err(|_| no_mail())?;
         let words = templates::write(letter, &mail.language);
         let text = render::render_text(&words, &self.app_url);
-        let body = MultiPart::alternative_plain_html(text.clone(), render::render_html(&words, &self.app_url));
+        let body = MultiPart::alternative_plain_html(
+            text.clone(),
+            render::render_html(&words, &self.app_url),
+        );
         let message = Message::builder()
             .envelope(envelope.clone())
             .from(self.from.clone())
@@ -50,7 +63,12 @@ impl Composer {
             .raw_header(raw_header(AUTO_SUBMITTED, "auto-generated".to_owned()))
             .multipart(body)
             .map_err(|_| no_mail())?;
-        Ok(ComposedMail { envelope, bytes: message.formatted(), subject: words.subject, text })
+        Ok(ComposedMail {
+            envelope,
+            bytes: message.formatted(),
+            subject: words.subject,
+            text,
+        })
     }
 
     /// The same at each try.
@@ -65,7 +83,9 @@ fn raw_header(name: HeaderName, value: String) -> HeaderValue {
 }
 
 fn to_system_time(at: Timestamp) -> SystemTime {
-    let seconds = u64::try_from(at.as_seconds()).unwrap_or(0).min(MAX_DATE_SECONDS);
+    let seconds = u64::try_from(at.as_seconds())
+        .unwrap_or(0)
+        .min(MAX_DATE_SECONDS);
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
@@ -90,7 +110,10 @@ mod tests {
 
     fn composer() -> Composer {
         let from = parse_from("Doorward <no-reply@example.org>").unwrap();
-        Composer { from, app_url: "https://app.example.org".to_owned() }
+        Composer {
+            from,
+            app_url: "https://app.example.org".to_owned(),
+        }
     }
 
     fn waiting(to: &str) -> LeasedMail {
@@ -112,23 +135,51 @@ mod tests {
     /// The lines of the headers, those that go on put together.
     fn headers(bytes: &[u8]) -> Vec<String> {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "bare line feeds");
-        assert_eq!(text.matches('\r').count(), text.matches("\r\n").count(), "bare carriage returns");
+        assert_eq!(
+            text.matches('\n').count(),
+            text.matches("\r\n").count(),
+            "bare line feeds"
+        );
+        assert_eq!(
+            text.matches('\r').count(),
+            text.matches("\r\n").count(),
+            "bare carriage returns"
+        );
         let (head, _) = text.split_once("\r\n\r\n").unwrap();
-        head.replace("\r\n ", " ").replace("\r\n\t", " ").split("\r\n").map(str::to_owned).collect()
+        head.replace("\r\n ", " ")
+            .replace("\r\n\t", " ")
+            .split("\r\n")
+            .map(str::to_owned)
+            .collect()
     }
 
     fn names(bytes: &[u8]) -> Vec<String> {
-        headers(bytes).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
+        headers(bytes)
+            .iter()
+            .map(|line| line.split(':').next().unwrap_or_default().to_owned())
+            .collect()
     }
 
-    const NAMES: [&str; 8] =
-        ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"];
+    const NAMES: [&str; 8] = [
+        "From",
+        "To",
+        "Subject",
+        "Date",
+        "Message-ID",
+        "Auto-Submitted",
+        "MIME-Version",
+        "Content-Type",
+    ];
 
     #[test]
     fn mail_has_the_expected_headers() {
-        let letter = MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
-        let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
+        let letter = MailContent::ResetCode {
+            code: "K7MWQ4".to_owned(),
+            usernames: vec!["ann".to_owned()],
+        };
+        let composed = composer()
+            .compose(&waiting("ann@example.org"), &letter)
+            .unwrap();
         let headers = headers(&composed.bytes);
         let (content_type, others) = headers.split_last().unwrap();
         assert_eq!(
@@ -143,14 +194,19 @@ mod tests {
                 "MIME-Version: 1.0",
             ]
         );
-        assert!(content_type.starts_with("Content-Type: multipart/alternative;"), "{content_type}");
+        assert!(
+            content_type.starts_with("Content-Type: multipart/alternative;"),
+            "{content_type}"
+        );
         assert!(composed.bytes.is_ascii());
         assert!(composed.text.contains("\nK7MWQ4\n"));
     }
 
     #[test]
     fn unusual_addresses_are_not_changed() {
-        let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
+        let letter = MailContent::SignupCode {
+            code: "K7MWQ4".to_owned(),
+        };
         for (address, sent_to) in [
             ("o'brien+tag@example.org", "o'brien+tag@example.org"),
             ("\"a b\"@example.org", "\"a b\"@example.org"),
@@ -159,13 +215,36 @@ mod tests {
             ("ünn@bücher.example", "ünn@xn--bcher-kva.example"),
         ] {
             let address = Email::parse(address).unwrap();
-            let composed = composer().compose(&waiting(address.as_str()), &letter).unwrap();
-            assert_eq!(composed.envelope.to().iter().map(ToString::to_string).collect::<Vec<_>>(), [sent_to]);
-            assert!(headers(&composed.bytes).contains(&format!("To: {sent_to}")), "{:?}", headers(&composed.bytes));
-        }
-        for address in ["", "ann", "a b@example.org", "ann@example.org\r\nBcc: x@y.org", "a@b.org, c@d.org"] {
+            let composed = composer()
+                .compose(&waiting(address.as_str()), &letter)
+                .unwrap();
+            assert_eq!(
+                composed
+                    .envelope
+                    .to()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>(),
+                [sent_to]
+            );
             assert!(
-                matches!(composer().compose(&waiting(address), &letter), Err(DeliveryError::Refused(_))),
+                headers(&composed.bytes).contains(&format!("To: {sent_to}")),
+                "{:?}",
+                headers(&composed.bytes)
+            );
+        }
+        for address in [
+            "",
+            "ann",
+            "a b@example.org",
+            "ann@example.org\r\nBcc: x@y.org",
+            "a@b.org, c@d.org",
+        ] {
+            assert!(
+                matches!(
+                    composer().compose(&waiting(address), &letter),
+                    Err(DeliveryError::Refused(_))
+                ),
                 "{address}"
             );
         }
@@ -173,22 +252,41 @@ mod tests {
 
     #[test]
     fn unusual_senders_are_accepted() {
-        let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
+        let letter = MailContent::SignupCode {
+            code: "K7MWQ4".to_owned(),
+        };
         for (from, header) in [
             ("no-reply@example.org", "From: no-reply@example.org"),
-            ("\"Door, ward\" <a@example.org>", "From: =?utf-8?b?RG9vciwgd2FyZA==?= <a@example.org>"),
-            ("Tür <a@bücher.example>", "From: =?utf-8?b?VMO8cg==?= <a@xn--bcher-kva.example>"),
+            (
+                "\"Door, ward\" <a@example.org>",
+                "From: =?utf-8?b?RG9vciwgd2FyZA==?= <a@example.org>",
+            ),
+            (
+                "Tür <a@bücher.example>",
+                "From: =?utf-8?b?VMO8cg==?= <a@xn--bcher-kva.example>",
+            ),
         ] {
-            let composer = Composer { from: parse_from(from).unwrap(), ..composer() };
-            let composed = composer.compose(&waiting("ann@example.org"), &letter).unwrap();
-            assert!(headers(&composed.bytes).contains(&header.to_owned()), "{:?}", headers(&composed.bytes));
+            let composer = Composer {
+                from: parse_from(from).unwrap(),
+                ..composer()
+            };
+            let composed = composer
+                .compose(&waiting("ann@example.org"), &letter)
+                .unwrap();
+            assert!(
+                headers(&composed.bytes).contains(&header.to_owned()),
+                "{:?}",
+                headers(&composed.bytes)
+            );
         }
     }
 
     #[test]
     fn hostile_names_do_not_reach_headers() {
         for letter in all_contents("a\u{202e}b\r\nBcc: x@y.org\r\n\r\n<script>") {
-            let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
+            let composed = composer()
+                .compose(&waiting("ann@example.org"), &letter)
+                .unwrap();
             assert_eq!(names(&composed.bytes), NAMES);
             assert!(!composed.text.contains("\nBcc"));
         }

@@ -43,7 +43,9 @@ pub fn check_url(text: &str) -> Result<(), String> {
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn check_from(text: &str) -> Result<(), String> {
-    parse_from(text).map(drop).map_err(|error| error.to_string())
+    parse_from(text)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 pub(crate) fn parse_from(text: &str) -> Result<Mailbox, Error> {
@@ -52,7 +54,10 @@ pub(crate) fn parse_from(text: &str) -> Result<Mailbox, Error> {
         return Err(wrong());
     }
     let Mailbox { name, email } = text.trim().parse().map_err(|_| wrong())?;
-    Ok(Mailbox { name, email: with_ascii_domain(email) })
+    Ok(Mailbox {
+        name,
+        email: with_ascii_domain(email),
+    })
 }
 
 #[cfg(test)]
@@ -61,13 +66,26 @@ mod tests {
 
     #[test]
     fn sender_is_an_address_with_optional_name() {
-        for good in ["ann@example.org", "Doorward <no-reply@example.org>", "\"Door, ward\" <a@b.org>", "Tür <a@b.org>"]
-        {
+        for good in [
+            "ann@example.org",
+            "Doorward <no-reply@example.org>",
+            "\"Door, ward\" <a@b.org>",
+            "Tür <a@b.org>",
+        ] {
             assert_eq!(check_from(good), Ok(()), "{good}");
         }
-        for bad in ["", "Doorward", "Doorward <>", "a@b.org\r\nBcc: c@d.org", "a@b.org, c@d.org"] {
+        for bad in [
+            "",
+            "Doorward",
+            "Doorward <>",
+            "a@b.org\r\nBcc: c@d.org",
+            "a@b.org, c@d.org",
+        ] {
             assert!(check_from(bad).is_err(), "{bad}");
         }
-        assert_eq!(parse_from("a@bücher.example").unwrap().email.domain(), "xn--bcher-kva.example");
+        assert_eq!(
+            parse_from("a@bücher.example").unwrap().email.domain(),
+            "xn--bcher-kva.example"
+        );
     }
 }

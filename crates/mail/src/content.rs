@@ -66,11 +66,24 @@ pub(crate) mod tests {
         let (code, text) = ("K7MWQ4".to_owned(), text.to_owned());
         vec![
             MailContent::SignupCode { code: code.clone() },
-            MailContent::AccountExists { usernames: vec![text.clone(), "ben".to_owned()] },
-            MailContent::ResetCode { code: code.clone(), usernames: vec![text.clone()] },
-            MailContent::EmailCode { code, username: text.clone() },
-            MailContent::PasswordChanged { username: text.clone() },
-            MailContent::EmailChanged { username: text.clone(), email: format!("{text}@example.org") },
+            MailContent::AccountExists {
+                usernames: vec![text.clone(), "ben".to_owned()],
+            },
+            MailContent::ResetCode {
+                code: code.clone(),
+                usernames: vec![text.clone()],
+            },
+            MailContent::EmailCode {
+                code,
+                username: text.clone(),
+            },
+            MailContent::PasswordChanged {
+                username: text.clone(),
+            },
+            MailContent::EmailChanged {
+                username: text.clone(),
+                email: format!("{text}@example.org"),
+            },
             MailContent::Invitation {
                 inviter: text.clone(),
                 project: text,
@@ -84,11 +97,17 @@ pub(crate) mod tests {
     fn content_is_stored_as_json_with_its_kind() {
         for letter in all_contents("ann") {
             let json = serde_json::to_string(&letter).unwrap();
-            assert!(json.contains(&format!(r#""kind":"{}""#, letter.kind())), "{json}");
+            assert!(
+                json.contains(&format!(r#""kind":"{}""#, letter.kind())),
+                "{json}"
+            );
             assert_eq!(serde_json::from_str::<MailContent>(&json).unwrap(), letter);
         }
         let kept = r#"{"kind":"reset_code","code":"K7MWQ4","usernames":["ann"]}"#;
-        let letter = MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
+        let letter = MailContent::ResetCode {
+            code: "K7MWQ4".to_owned(),
+            usernames: vec!["ann".to_owned()],
+        };
         assert_eq!(serde_json::from_str::<MailContent>(kept).unwrap(), letter);
     }
 }

@@ -33,8 +33,11 @@ pub struct GivenUpMail {
 }
 
 /// Runs in the transaction in which the mail goes.
-pub type OnGiveUp =
-    Box<dyn Fn(&mut AnyConnection, &GivenUpMail, Timestamp) -> Result<(), doorward_storage::Error> + Send + Sync>;
+pub type OnGiveUp = Box<
+    dyn Fn(&mut AnyConnection, &GivenUpMail, Timestamp) -> Result<(), doorward_storage::Error>
+        + Send
+        + Sync,
+>;
 
 /// Between tries to delete what was sent.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -66,10 +69,19 @@ pub(crate) struct Deliverer {
 }
 
 impl Deliverer {
-    pub(crate) fn new(outbox: Outbox, config: MailConfig, on_give_up: OnGiveUp) -> Result<Self, Error> {
-        let composer = Composer { from: parse_from(&config.from)?, app_url: config.app_url };
+    pub(crate) fn new(
+        outbox: Outbox,
+        config: MailConfig,
+        on_give_up: OnGiveUp,
+    ) -> Result<Self, Error> {
+        let composer = Composer {
+            from: parse_from(&config.from)?,
+            app_url: config.app_url,
+        };
         let way = match &config.delivery {
-            Delivery::Smtp(url) => Transport::Smtp(Box::new(SmtpTransport::new(url, &config.ehlo_name)?)),
+            Delivery::Smtp(url) => {
+                Transport::Smtp(Box::new(SmtpTransport::new(url, &config.ehlo_name)?))
+            }
             Delivery::Log => Transport::Log,
         };
         Ok(Self {
@@ -84,7 +96,11 @@ impl Deliverer {
 
     pub(crate) async fn deliver(self: Arc<Self>, mail: LeasedMail) {
         let is_sent_already = self.acknowledged().contains(&mail.id);
-        let sent = if is_sent_already { Ok(()) } else { self.send(&mail).await };
+        let sent = if is_sent_already {
+            Ok(())
+        } else {
+            self.send(&mail).await
+        };
         match sent {
             Ok(()) => {
                 self.acknowledged().insert(mail.id);
@@ -98,7 +114,10 @@ impl Deliverer {
     }
 
     async fn send(&self, mail: &LeasedMail) -> Result<(), DeliveryError> {
-        if mail.expires_at.is_some_and(|end| end <= self.outbox.clock.now()) {
+        if mail
+            .expires_at
+            .is_some_and(|end| end <= self.outbox.clock.now())
+        {
             return Err(DeliveryError::Expired);
         }
         let composed = self.composer.compose(mail, &self.outbox.unseal(mail)?)?;
@@ -165,7 +184,9 @@ impl Deliverer {
                 store::quarantine(connection, &mail.id.to_string(), now).map(|()| Outcome::SetAside)
             }
             Some(next) => store::release(connection, &mail, next).map(|()| Outcome::Retried),
-            None => this.give_up(connection, &mail, &failure, now).map(|()| Outcome::GivenUpMail),
+            None => this
+                .give_up(connection, &mail, &failure, now)
+                .map(|()| Outcome::GivenUpMail),
         });
         match written.await {
             Ok(Outcome::Retried) => {
@@ -179,7 +200,9 @@ impl Deliverer {
             Ok(Outcome::SetAside) => self.log_quarantined(&id.to_string(), &reason),
             Ok(Outcome::Replaced) => {}
             // It is tried again when the lease ends.
-            Err(error) => tracing::warn!(%id, kind, %error, "what became of a mail can't be written down"),
+            Err(error) => {
+                tracing::warn!(%id, kind, %error, "what became of a mail can't be written down")
+            }
         }
     }
 
@@ -194,18 +217,28 @@ impl Deliverer {
             return Ok(());
         }
         let reason = failure.reason().to_owned();
-        let given_up = GivenUpMail { id: mail.id, user: mail.user, kind: mail.kind.clone(), reason };
+        let given_up = GivenUpMail {
+            id: mail.id,
+            user: mail.user,
+            kind: mail.kind.clone(),
+            reason,
+        };
         (self.on_give_up)(connection, &given_up, now)
     }
 
     pub(crate) fn log_quarantined(&self, id: &str, reason: &str) {
-        tracing::error!(id, reason, "a mail can't be read and is set aside; the next start tries it again");
+        tracing::error!(
+            id,
+            reason,
+            "a mail can't be read and is set aside; the next start tries it again"
+        );
         self.count("set_aside");
     }
 
     fn count(&self, outcome: &'static str) {
         let database = self.outbox.database.name();
-        metrics::counter!("doorward_mails_total", "outcome" => outcome, "database" => database).increment(1);
+        metrics::counter!("doorward_mails_total", "outcome" => outcome, "database" => database)
+            .increment(1);
     }
 
     fn acknowledged(&self) -> MutexGuard<'_, HashSet<Gid>> {

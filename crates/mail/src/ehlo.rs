@@ -19,7 +19,9 @@ pub fn is_ehlo_name(text: &str) -> bool {
 /// address literal.
 #[must_use]
 pub fn default_ehlo_name(app_url: &str) -> String {
-    let host = Url::parse(app_url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
+    let host = Url::parse(app_url)
+        .ok()
+        .and_then(|url| url.host().map(|host| host.to_owned()));
     let id = match host {
         Some(Host::Domain(domain)) => {
             let domain = domain.strip_suffix('.').unwrap_or(&domain);
@@ -31,7 +33,8 @@ pub fn default_ehlo_name(app_url: &str) -> String {
         Some(Host::Ipv6(address)) if !address.is_unspecified() => Some(ClientId::Ipv6(address)),
         Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => None,
     };
-    id.unwrap_or(ClientId::Ipv4(Ipv4Addr::LOCALHOST)).to_string()
+    id.unwrap_or(ClientId::Ipv4(Ipv4Addr::LOCALHOST))
+        .to_string()
 }
 
 pub(crate) fn parse(text: &str) -> Option<ClientId> {
@@ -40,7 +43,9 @@ pub(crate) fn parse(text: &str) -> Option<ClientId> {
     };
     let literal = literal.strip_suffix(']')?;
     match literal.split_at_checked(5) {
-        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => address.parse().ok().map(ClientId::Ipv6),
+        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => {
+            address.parse().ok().map(ClientId::Ipv6)
+        }
         Some(_) | None => literal.parse().ok().map(ClientId::Ipv4),
     }
 }
@@ -48,12 +53,17 @@ pub(crate) fn parse(text: &str) -> Option<ClientId> {
 fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL_BYTES).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     // Otherwise it is an IP address, which is written as a literal.
-    let ends_with_number = text.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    let ends_with_number = text
+        .rsplit('.')
+        .next()
+        .is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
     text.len() <= MAX_DOMAIN_BYTES && text.split('.').all(is_label) && !ends_with_number
 }
 
@@ -63,7 +73,13 @@ mod tests {
 
     #[test]
     fn ehlo_name_is_a_domain_or_address_literal() {
-        let longest = format!("{}.{}.{}.{}", "a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(63));
+        let longest = format!(
+            "{}.{}.{}.{}",
+            "a".repeat(63),
+            "b".repeat(63),
+            "c".repeat(63),
+            "d".repeat(63)
+        );
         for good in [
             "mail.example.org",
             "MAIL.Example.org",

@@ -37,7 +37,12 @@ pub struct Outbox {
 impl Outbox {
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, seal: Arc<dyn ContentSealer>) -> Self {
-        Self { database, clock, seal, woken: Arc::default() }
+        Self {
+            database,
+            clock,
+            seal,
+            woken: Arc::default(),
+        }
     }
 
     /// Writes a mail within the caller's transaction. It replaces what waits with the same topic; what is being sent
@@ -51,7 +56,8 @@ impl Outbox {
         mail: NewMail,
         now: Timestamp,
     ) -> Result<(), doorward_storage::Error> {
-        let other = |error: &dyn std::fmt::Display| doorward_storage::Error::Other(error.to_string());
+        let other =
+            |error: &dyn std::fmt::Display| doorward_storage::Error::Other(error.to_string());
         if let Some(topic) = &mail.topic {
             store::lock_topic(connection, topic)?;
             store::delete_waiting(connection, topic, now)?;
@@ -59,7 +65,10 @@ impl Outbox {
         let letter = serde_json::to_string(&mail.content).map_err(|error| other(&error))?;
         let id = mail.id.to_string();
         let row = Row {
-            content: self.seal.seal(&associated_data(&id), &letter).map_err(|error| other(&error))?,
+            content: self
+                .seal
+                .seal(&associated_data(&id), &letter)
+                .map_err(|error| other(&error))?,
             id,
             recipient: mail.recipient.delivery_address().to_owned(),
             language: mail.language,
@@ -103,13 +112,16 @@ impl Outbox {
     /// # Errors
     /// [`DeliveryError::Unreadable`]: it may be of another release, or its key may just be replaced.
     pub(crate) fn unseal(&self, mail: &LeasedMail) -> Result<MailContent, DeliveryError> {
-        let unreadable = |error: &dyn std::fmt::Display| DeliveryError::Unreadable(format!("unreadable: {error}"));
+        let unreadable = |error: &dyn std::fmt::Display| {
+            DeliveryError::Unreadable(format!("unreadable: {error}"))
+        };
         let letter = self
             .seal
             .open(&associated_data(&mail.id.to_string()), &mail.content)
             .map_err(|error| unreadable(&error))?;
         // Its own words could repeat a piece of the letter.
-        serde_json::from_str(&letter).map_err(|_| unreadable(&"not a letter that this release knows"))
+        serde_json::from_str(&letter)
+            .map_err(|_| unreadable(&"not a letter that this release knows"))
     }
 }
 
@@ -150,7 +162,12 @@ pub fn reseal(
             return Ok(());
         };
         after.clone_from(&last.id);
-        for StoredContent { id, content: letter, quarantined_at } in page {
+        for StoredContent {
+            id,
+            content: letter,
+            quarantined_at,
+        } in page
+        {
             match again(&id, &letter) {
                 Ok(resealed) => store::set_content(connection, &id, &resealed)?,
                 Err(_) if quarantined_at.is_some() => {}

@@ -5,7 +5,11 @@ use crate::templates::{Block, MailText};
 pub(crate) fn render_text(words: &MailText, app_url: &str) -> String {
     let blocks = words.blocks.iter().map(|block| match block {
         Block::Paragraph(text) | Block::Code(text) => text.clone(),
-        Block::List(items) => items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n"),
+        Block::List(items) => items
+            .iter()
+            .map(|item| format!("- {item}"))
+            .collect::<Vec<_>>()
+            .join("\n"),
         Block::App => app_url.to_owned(),
         Block::Link(path) => format!("{app_url}{path}"),
     });
@@ -23,7 +27,9 @@ pub(crate) fn render_html(words: &MailText, app_url: &str) -> String {
         Block::Paragraph(text) => format!("<p>{}</p>", escape_html(text)),
         Block::Code(code) => format!("<p style=\"{CODE}\">{}</p>", escape_html(code)),
         Block::List(items) => {
-            let items = items.iter().map(|item| format!("<li><bdi>{}</bdi></li>", escape_html(item)));
+            let items = items
+                .iter()
+                .map(|item| format!("<li><bdi>{}</bdi></li>", escape_html(item)));
             format!("<ul>{}</ul>", items.collect::<String>())
         }
         Block::App => html_link(app_url),
@@ -66,9 +72,12 @@ mod tests {
 
     fn all(text: &str) -> Vec<(MailContent, MailText)> {
         let languages = ["en", "nl", "de"];
-        let pairs =
-            all_contents(text).into_iter().flat_map(|letter| languages.map(|language| (letter.clone(), language)));
-        pairs.map(|(letter, language)| (letter.clone(), templates::write(&letter, language))).collect()
+        let pairs = all_contents(text)
+            .into_iter()
+            .flat_map(|letter| languages.map(|language| (letter.clone(), language)));
+        pairs
+            .map(|(letter, language)| (letter.clone(), templates::write(&letter, language)))
+            .collect()
     }
 
     #[test]
@@ -76,10 +85,22 @@ mod tests {
         for (letter, words) in all("ann") {
             let has_code = letter.kind().ends_with("_code");
             let text = render_text(&words, APP);
-            assert_eq!(text.lines().filter(|line| *line == "K7MWQ4").count(), usize::from(has_code), "{text}");
+            assert_eq!(
+                text.lines().filter(|line| *line == "K7MWQ4").count(),
+                usize::from(has_code),
+                "{text}"
+            );
             let html = render_html(&words, APP);
-            assert_eq!(html.matches(">K7MWQ4<").count(), usize::from(has_code), "{html}");
-            assert_eq!(text.contains("15 minu") || text.contains("15 Minuten"), has_code, "{text}");
+            assert_eq!(
+                html.matches(">K7MWQ4<").count(),
+                usize::from(has_code),
+                "{html}"
+            );
+            assert_eq!(
+                text.contains("15 minu") || text.contains("15 Minuten"),
+                has_code,
+                "{text}"
+            );
             assert!(!words.subject.contains("K7MWQ4"));
         }
     }
@@ -87,11 +108,30 @@ mod tests {
     #[test]
     fn text_and_html_link_to_the_app_and_load_nothing() {
         for (_, words) in all(HOSTILE) {
-            assert_eq!(render_text(&words, APP).matches(&format!("\n\n{APP}")).count(), 1);
+            assert_eq!(
+                render_text(&words, APP)
+                    .matches(&format!("\n\n{APP}"))
+                    .count(),
+                1
+            );
             let html = render_html(&words, APP).to_lowercase();
-            assert_eq!(html.matches("<a href=\"https://app.example.org/a&amp;b").count(), 1);
+            assert_eq!(
+                html.matches("<a href=\"https://app.example.org/a&amp;b")
+                    .count(),
+                1
+            );
             assert_eq!(html.matches("href").count(), 1);
-            for loads in ["<img", "<link", "<script", "<style", "<iframe", "url(", "src=\"", "background", "@import"] {
+            for loads in [
+                "<img",
+                "<link",
+                "<script",
+                "<style",
+                "<iframe",
+                "url(",
+                "src=\"",
+                "background",
+                "@import",
+            ] {
                 assert!(!html.contains(loads), "{loads}: {html}");
             }
         }
@@ -105,7 +145,11 @@ mod tests {
             let shows_username = !matches!(letter.kind(), "signup_code" | "invitation");
             let escaped = "&lt;img src=https://evil.example/x.png&gt;&quot;&#39;&amp;&lt;/p&gt;";
             let unlinked = "&lt;img src=https···evil·example·x·png&gt;&quot;&#39;&amp;&lt;·p&gt;";
-            assert_eq!(html.contains(unlinked), letter.kind() == "invitation", "{html}");
+            assert_eq!(
+                html.contains(unlinked),
+                letter.kind() == "invitation",
+                "{html}"
+            );
             assert_eq!(html.contains(escaped), shows_username, "{html}");
             assert_eq!(render_text(&words, APP).contains(HOSTILE), shows_username);
         }
@@ -114,24 +158,35 @@ mod tests {
     #[test]
     fn invitation_links_to_its_page() {
         let path = "/invite?invitee=0f8fad5b-d9cb-469f-a165-70867728950e&project=7c9e6679-7425-40de-944b-e07fc1f90ae7";
-        for (_, words) in all("ann").into_iter().filter(|(letter, _)| letter.kind() == "invitation") {
+        for (_, words) in all("ann")
+            .into_iter()
+            .filter(|(letter, _)| letter.kind() == "invitation")
+        {
             assert!(
                 render_text(&words, "https://app.example.org")
                     .contains(&format!("\n\nhttps://app.example.org{path}\n\n"))
             );
-            assert!(render_html(&words, "https://app.example.org").contains(&path.replace('&', "&amp;")));
+            assert!(
+                render_html(&words, "https://app.example.org")
+                    .contains(&path.replace('&', "&amp;"))
+            );
         }
     }
 
     #[test]
     fn code_mail_snapshot() {
-        let letter =
-            MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned(), "ben".to_owned()] };
+        let letter = MailContent::ResetCode {
+            code: "K7MWQ4".to_owned(),
+            usernames: vec!["ann".to_owned(), "ben".to_owned()],
+        };
         let expected = "With this code you can set a new Doorward password:\n\nK7MWQ4\n\n\
             It is good for 15 minutes, and only once. Don't give it to anybody.\n\n\
             Your username with this email address:\n\n- ann\n- ben\n\n\
             You didn't ask for a new password? Then you need to do nothing: the old one still works.\n\n\
             https://app.example.org\n";
-        assert_eq!(render_text(&templates::write(&letter, "en"), "https://app.example.org"), expected);
+        assert_eq!(
+            render_text(&templates::write(&letter, "en"), "https://app.example.org"),
+            expected
+        );
     }
 }

@@ -54,9 +54,15 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// When to try again; never, when that has no sense.
-    pub(crate) fn next_attempt_at(&self, failure: &DeliveryError, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_attempt_at(
+        &self,
+        failure: &DeliveryError,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let wait = match failure {
-            DeliveryError::Refused(_) | DeliveryError::Expired | DeliveryError::Unreadable(_) => return None,
+            DeliveryError::Refused(_) | DeliveryError::Expired | DeliveryError::Unreadable(_) => {
+                return None;
+            }
             DeliveryError::Later(_) => self.backoff(),
             DeliveryError::Away(_) => self.backoff().min(MAX_SERVER_BACKOFF),
         };
@@ -86,19 +92,42 @@ mod tests {
     }
 
     fn tries(attempts: i64) -> Attempt {
-        Attempt { attempts, created_at: START, expires_at: None }
+        Attempt {
+            attempts,
+            created_at: START,
+            expires_at: None,
+        }
     }
 
     #[test]
     fn backoff_grows_to_an_hour() {
         let later = DeliveryError::Later("451".to_owned());
         let away = DeliveryError::Away("away".to_owned());
-        let cases = [(1, 5, 5), (2, 15, 15), (3, 60, 60), (4, 300, 60), (5, 900, 60), (6, 3600, 60), (7, 3600, 60)];
+        let cases = [
+            (1, 5, 5),
+            (2, 15, 15),
+            (3, 60, 60),
+            (4, 300, 60),
+            (5, 900, 60),
+            (6, 3600, 60),
+            (7, 3600, 60),
+        ];
         for (attempts, wait, wait_for_server) in cases {
-            assert_eq!(tries(attempts).next_attempt_at(&later, START), Some(after(wait)), "{attempts}");
-            assert_eq!(tries(attempts).next_attempt_at(&away, START), Some(after(wait_for_server)), "{attempts}");
+            assert_eq!(
+                tries(attempts).next_attempt_at(&later, START),
+                Some(after(wait)),
+                "{attempts}"
+            );
+            assert_eq!(
+                tries(attempts).next_attempt_at(&away, START),
+                Some(after(wait_for_server)),
+                "{attempts}"
+            );
         }
-        assert_eq!(tries(i64::MAX).next_attempt_at(&later, START), Some(after(3600)));
+        assert_eq!(
+            tries(i64::MAX).next_attempt_at(&later, START),
+            Some(after(3600))
+        );
     }
 
     #[test]
@@ -106,9 +135,18 @@ mod tests {
         let later = DeliveryError::Later("451".to_owned());
         assert!(tries(30).next_attempt_at(&later, after(86_399)).is_some());
         assert_eq!(tries(30).next_attempt_at(&later, after(86_400)), None);
-        assert_eq!(tries(1).next_attempt_at(&DeliveryError::Refused("550".to_owned()), START), None);
-        assert_eq!(tries(1).next_attempt_at(&DeliveryError::Expired, START), None);
-        let ends = Attempt { expires_at: Some(after(900)), ..tries(4) };
+        assert_eq!(
+            tries(1).next_attempt_at(&DeliveryError::Refused("550".to_owned()), START),
+            None
+        );
+        assert_eq!(
+            tries(1).next_attempt_at(&DeliveryError::Expired, START),
+            None
+        );
+        let ends = Attempt {
+            expires_at: Some(after(900)),
+            ..tries(4)
+        };
         assert_eq!(ends.next_attempt_at(&later, after(800)), Some(after(900)));
     }
 }

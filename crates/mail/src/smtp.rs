@@ -44,15 +44,22 @@ impl SmtpTransport {
         let url = SmtpUrl::parse(url.expose_secret())
             .map_err(|error| Error::Config(format!("the URL of the mail server: {error}")))?;
         let tls = TlsParameters::new(url.host.clone());
-        let tls = tls.map_err(|error| Error::Config(format!("TLS with the mail server: {}", error_chain(&error))))?;
-        let hello = ehlo::parse(hello).ok_or_else(|| Error::Config(format!("EHLO can't give the name {hello}")))?;
+        let tls = tls.map_err(|error| {
+            Error::Config(format!("TLS with the mail server: {}", error_chain(&error)))
+        })?;
+        let hello = ehlo::parse(hello)
+            .ok_or_else(|| Error::Config(format!("EHLO can't give the name {hello}")))?;
         Ok(Self { url, tls, hello })
     }
 
     /// Returns once the server has taken over the responsibility for the mail.
     pub(crate) async fn send(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.send_message(mail)).await;
-        sent.unwrap_or_else(|_| Err(DeliveryError::Later("the mail server was too slow".to_owned())))
+        sent.unwrap_or_else(|_| {
+            Err(DeliveryError::Later(
+                "the mail server was too slow".to_owned(),
+            ))
+        })
     }
 
     async fn send_message(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
@@ -60,8 +67,13 @@ impl SmtpTransport {
         let mut connection = connected
             .map_err(|_| DeliveryError::Away("no greeting in time".to_owned()))?
             .map_err(|error| DeliveryError::Away(error_chain(&error)))?
-            .ok_or_else(|| DeliveryError::Away("it offers no TLS, and credentials don't go without".to_owned()))?;
-        connection.send(&mail.envelope, &mail.bytes).await.map_err(|error| classify_error(&error))?;
+            .ok_or_else(|| {
+                DeliveryError::Away("it offers no TLS, and credentials don't go without".to_owned())
+            })?;
+        connection
+            .send(&mail.envelope, &mail.bytes)
+            .await
+            .map_err(|error| classify_error(&error))?;
         // The mail is sent; that it ends politely is nobody's worry.
         tokio::spawn(async move { tokio::time::timeout(QUIT_TIMEOUT, connection.abort()).await });
         Ok(())
@@ -72,8 +84,14 @@ impl SmtpTransport {
         let (host, tls) = (self.url.host.as_str(), self.tls.clone());
         let wrapped = (self.url.tls == Tls::Implicit).then(|| tls.clone());
         let address = (host, self.url.port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_TIMEOUT), &self.hello, wrapped, None).await?;
+        let mut connection = AsyncSmtpConnection::connect_tokio1(
+            address,
+            Some(CONNECT_TIMEOUT),
+            &self.hello,
+            wrapped,
+            None,
+        )
+        .await?;
         let upgrades = match self.url.tls {
             Tls::Required => true,
             Tls::Opportunistic => connection.can_starttls(),
@@ -86,7 +104,9 @@ impl SmtpTransport {
             if !connection.is_encrypted() && !self.url.may_send_credentials_plainly {
                 return Ok(None);
             }
-            connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
+            connection
+                .auth(&[Mechanism::Plain, Mechanism::Login], credentials)
+                .await?;
         }
         Ok(Some(connection))
     }
@@ -98,10 +118,13 @@ fn classify_error(error: &SmtpError) -> DeliveryError {
         Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => {
             DeliveryError::Away(format!("it wants a login: {}", reply_code(code, error)))
         }
-        Some(code) if error.is_permanent() => {
-            DeliveryError::Refused(format!("the mail server refused it: {}", reply_code(code, error)))
+        Some(code) if error.is_permanent() => DeliveryError::Refused(format!(
+            "the mail server refused it: {}",
+            reply_code(code, error)
+        )),
+        Some(code) => {
+            DeliveryError::Later(format!("the mail server said {}", reply_code(code, error)))
         }
-        Some(code) => DeliveryError::Later(format!("the mail server said {}", reply_code(code, error))),
         // Ours: it saw that the server knows no such addresses (SMTPUTF8).
         None if error.is_client() => {
             DeliveryError::Refused("the mail server takes no addresses of this form".to_owned())
@@ -116,12 +139,20 @@ fn reply_code(code: Code, error: &SmtpError) -> String {
     let extended = words.split_whitespace().next().unwrap_or_default();
     let is_extended = extended.len() <= 11
         && extended.split('.').count() == 3
-        && extended.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-    if is_extended { format!("{code} {extended}") } else { code.to_string() }
+        && extended
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_extended {
+        format!("{code} {extended}")
+    } else {
+        code.to_string()
+    }
 }
 
 /// An error and its causes, on one line.
 fn error_chain(error: &SmtpError) -> String {
     let text = error.to_string();
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use lettre::transport::smtp::{SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, authentication::Credentials};
+use lettre::transport::smtp::{
+    SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT, authentication::Credentials,
+};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -30,8 +32,14 @@ pub(crate) struct SmtpUrl {
 impl SmtpUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| format!("it is no URL: {error}"))?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or("it names no host")?;
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(
                 "it has a path or a fragment; in a password, `/`, `?` and `#` are written %2F, %3F and %23".into()
@@ -41,7 +49,9 @@ impl SmtpUrl {
         let is_here = is_loopback(&host);
         let tls = match (url.scheme(), named) {
             ("smtps", None) => Tls::Implicit,
-            ("smtps", Some(_)) => return Err("smtps:// is TLS from the start: leave out `tls=`".to_owned()),
+            ("smtps", Some(_)) => {
+                return Err("smtps:// is TLS from the start: leave out `tls=`".to_owned());
+            }
             ("smtp", Some(named)) => named,
             ("smtp", None) if is_here => Tls::None,
             ("smtp", None) => Tls::Required,
@@ -82,7 +92,9 @@ fn parse_tls(url: &Url) -> Result<Option<Tls>, String> {
 fn parse_credentials(url: &Url) -> Result<Option<Credentials>, String> {
     let decode = |text: &str| {
         let decoded = percent_decode_str(text).decode_utf8();
-        decoded.map(String::from).map_err(|_| "the user or the password is not UTF-8".to_owned())
+        decoded
+            .map(String::from)
+            .map_err(|_| "the user or the password is not UTF-8".to_owned())
     };
     match (url.username(), url.password()) {
         ("", None) => Ok(None),
@@ -93,7 +105,10 @@ fn parse_credentials(url: &Url) -> Result<Option<Credentials>, String> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -105,8 +120,18 @@ mod tests {
         let cases = [
             ("smtp://mail.example.org", 587, Tls::Required, false),
             ("smtp://mail.example.org:2525/", 2525, Tls::Required, false),
-            ("smtp://ann:secret@mail.example.org?tls=opportunistic", 587, Tls::Opportunistic, false),
-            ("smtp://ann:secret@mail.example.org?tls=none", 25, Tls::None, true),
+            (
+                "smtp://ann:secret@mail.example.org?tls=opportunistic",
+                587,
+                Tls::Opportunistic,
+                false,
+            ),
+            (
+                "smtp://ann:secret@mail.example.org?tls=none",
+                25,
+                Tls::None,
+                true,
+            ),
             ("smtps://mail.example.org", 465, Tls::Implicit, false),
             ("smtp://127.0.0.9", 25, Tls::None, true),
             ("smtp://[::1]:1025", 1025, Tls::None, true),
@@ -116,17 +141,27 @@ mod tests {
         ];
         for (text, port, tls, plainly) in cases {
             let url = SmtpUrl::parse(text).unwrap();
-            assert_eq!((url.port, url.tls, url.may_send_credentials_plainly), (port, tls, plainly), "{text}");
+            assert_eq!(
+                (url.port, url.tls, url.may_send_credentials_plainly),
+                (port, tls, plainly),
+                "{text}"
+            );
         }
         assert_eq!(SmtpUrl::parse("smtp://[::1]:1025").unwrap().host, "::1");
     }
 
     #[test]
     fn credentials_are_percent_decoded() {
-        let url = SmtpUrl::parse("smtps://ann%40example.org:s%2Fe+c%23ret@mail.example.org").unwrap();
+        let url =
+            SmtpUrl::parse("smtps://ann%40example.org:s%2Fe+c%23ret@mail.example.org").unwrap();
         let expected = Credentials::new("ann@example.org".to_owned(), "s/e+c#ret".to_owned());
         assert!(url.credentials == Some(expected));
-        assert!(SmtpUrl::parse("smtps://mail.example.org").unwrap().credentials.is_none());
+        assert!(
+            SmtpUrl::parse("smtps://mail.example.org")
+                .unwrap()
+                .credentials
+                .is_none()
+        );
     }
 
     #[test]
@@ -150,7 +185,9 @@ mod tests {
             "smtps://mail.example.org?tls=none",
             "smtp://mail.example.org:99999",
         ] {
-            let Err(error) = SmtpUrl::parse(bad) else { panic!("{bad}") };
+            let Err(error) = SmtpUrl::parse(bad) else {
+                panic!("{bad}")
+            };
             assert!(!error.contains("s3c"), "{error}");
         }
     }

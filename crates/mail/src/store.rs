@@ -76,12 +76,18 @@ impl LeasedMail {
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
-        Attempt { attempts: self.attempts, created_at: self.created_at, expires_at: self.expires_at }
+        Attempt {
+            attempts: self.attempts,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+        }
     }
 }
 
 pub(crate) fn insert(connection: &mut AnyConnection, row: &Row) -> Result<()> {
-    diesel::insert_into(outbox::table).values(row).execute(connection)?;
+    diesel::insert_into(outbox::table)
+        .values(row)
+        .execute(connection)?;
     Ok(())
 }
 
@@ -90,22 +96,36 @@ pub(crate) fn lock_topic(connection: &mut AnyConnection, topic: &str) -> Result<
     // In SQLite a write transaction has the database to itself.
     if let AnyConnection::Postgres(connection) = connection {
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('outbox/' || $1, 0))";
-        diesel::sql_query(lock).bind::<Text, _>(topic).execute(connection)?;
+        diesel::sql_query(lock)
+            .bind::<Text, _>(topic)
+            .execute(connection)?;
     }
     Ok(())
 }
 
 /// Those of the topic that aren't being sent.
-pub(crate) fn delete_waiting(connection: &mut AnyConnection, topic: &str, now: Timestamp) -> Result<()> {
-    let is_free = outbox::leased_until.is_null().or(outbox::leased_until.le(now.as_micros()));
-    diesel::delete(outbox::table.filter(outbox::topic.eq(topic)).filter(is_free)).execute(connection)?;
+pub(crate) fn delete_waiting(
+    connection: &mut AnyConnection,
+    topic: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let is_free = outbox::leased_until
+        .is_null()
+        .or(outbox::leased_until.le(now.as_micros()));
+    diesel::delete(
+        outbox::table
+            .filter(outbox::topic.eq(topic))
+            .filter(is_free),
+    )
+    .execute(connection)?;
     Ok(())
 }
 
 /// Whether there is something to claim.
 pub(crate) fn has_due(connection: &mut AnyConnection, now: Timestamp) -> Result<bool> {
-    let due =
-        outbox::table.filter(outbox::next_attempt_at.le(now.as_micros())).filter(outbox::quarantined_at.is_null());
+    let due = outbox::table
+        .filter(outbox::next_attempt_at.le(now.as_micros()))
+        .filter(outbox::quarantined_at.is_null());
     let due = due.select(outbox::id).limit(1);
     Ok(due.get_result::<String>(connection).optional()?.is_some())
 }
@@ -126,9 +146,12 @@ pub(crate) fn claim(
     limit: i64,
 ) -> Result<Claimed> {
     let due = || {
-        let due =
-            outbox::table.filter(outbox::next_attempt_at.le(now.as_micros())).filter(outbox::quarantined_at.is_null());
-        due.order((outbox::next_attempt_at, outbox::id)).select(outbox::id).limit(limit)
+        let due = outbox::table
+            .filter(outbox::next_attempt_at.le(now.as_micros()))
+            .filter(outbox::quarantined_at.is_null());
+        due.order((outbox::next_attempt_at, outbox::id))
+            .select(outbox::id)
+            .limit(limit)
     };
     let ids: Vec<String> = match connection {
         AnyConnection::Postgres(connection) => due().for_update().skip_locked().load(connection)?,
@@ -152,8 +175,16 @@ pub(crate) fn claim(
 }
 
 /// Reads a row by itself, so that one that can't be read keeps no other from being sent: that one is `None`.
-fn find_leased(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<Option<LeasedMail>> {
-    match outbox::table.find(id).select(Row::as_select()).get_result(connection) {
+fn find_leased(
+    connection: &mut AnyConnection,
+    id: &str,
+    lease_end: Timestamp,
+) -> Result<Option<LeasedMail>> {
+    match outbox::table
+        .find(id)
+        .select(Row::as_select())
+        .get_result(connection)
+    {
         Ok(row) => Ok(LeasedMail::new(row, lease_end).ok()),
         Err(Diesel::DeserializationError(_)) => Ok(None),
         Err(error) => Err(error.into()),
@@ -174,7 +205,10 @@ fn lease(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Resu
 /// Keeps a row that can't be read, and excludes it from sending.
 pub(crate) fn quarantine(connection: &mut AnyConnection, id: &str, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.find(id))
-        .set((outbox::quarantined_at.eq(now.as_micros()), outbox::leased_until.eq(None::<i64>)))
+        .set((
+            outbox::quarantined_at.eq(now.as_micros()),
+            outbox::leased_until.eq(None::<i64>),
+        ))
         .execute(connection)?;
     Ok(())
 }
@@ -182,7 +216,10 @@ pub(crate) fn quarantine(connection: &mut AnyConnection, id: &str, now: Timestam
 /// Lets all rows that were set aside be tried again: another release, or another key, may be able to read them.
 pub(crate) fn retry_quarantined(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.filter(outbox::quarantined_at.is_not_null()))
-        .set((outbox::quarantined_at.eq(None::<i64>), outbox::next_attempt_at.eq(now.as_micros())))
+        .set((
+            outbox::quarantined_at.eq(None::<i64>),
+            outbox::next_attempt_at.eq(now.as_micros()),
+        ))
         .execute(connection)?;
     Ok(())
 }
@@ -194,10 +231,17 @@ pub(crate) fn delete(connection: &mut AnyConnection, id: Gid) -> Result<()> {
 }
 
 /// Lets it wait, unless its lease has ended and somebody else has it.
-pub(crate) fn release(connection: &mut AnyConnection, mail: &LeasedMail, next_attempt_at: Timestamp) -> Result<()> {
+pub(crate) fn release(
+    connection: &mut AnyConnection,
+    mail: &LeasedMail,
+    next_attempt_at: Timestamp,
+) -> Result<()> {
     let leased = outbox::table.find(mail.id.to_string());
     diesel::update(leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros())))
-        .set((outbox::next_attempt_at.eq(next_attempt_at.as_micros()), outbox::leased_until.eq(None::<i64>)))
+        .set((
+            outbox::next_attempt_at.eq(next_attempt_at.as_micros()),
+            outbox::leased_until.eq(None::<i64>),
+        ))
         .execute(connection)?;
     Ok(())
 }
@@ -211,17 +255,27 @@ pub(crate) fn delete_leased(connection: &mut AnyConnection, mail: &LeasedMail) -
 
 /// Whether a newer mail of the same topic was written while this one was being sent.
 pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &LeasedMail) -> Result<bool> {
-    let Some(topic) = &mail.topic else { return Ok(false) };
+    let Some(topic) = &mail.topic else {
+        return Ok(false);
+    };
     let newer = outbox::table
         .filter(outbox::topic.eq(topic))
         .filter(outbox::id.ne(mail.id.to_string()))
         .filter(outbox::created_at.ge(mail.created_at.as_micros()));
-    Ok(newer.select(outbox::id).limit(1).get_result::<String>(connection).optional()?.is_some())
+    Ok(newer
+        .select(outbox::id)
+        .limit(1)
+        .get_result::<String>(connection)
+        .optional()?
+        .is_some())
 }
 
 /// Returns the number of mails that wait.
 pub(crate) fn count(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(outbox::table.filter(outbox::quarantined_at.is_null()).count().get_result(connection)?)
+    Ok(outbox::table
+        .filter(outbox::quarantined_at.is_null())
+        .count()
+        .get_result(connection)?)
 }
 
 /// A letter as it is stored.
@@ -233,13 +287,24 @@ pub(crate) struct StoredContent {
 }
 
 /// Returns a page in the order of ids, after the last of the page before.
-pub(crate) fn list_contents(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<StoredContent>> {
-    let page = outbox::table.filter(outbox::id.gt(after)).order(outbox::id).limit(limit);
-    Ok(page.select((outbox::id, outbox::content, outbox::quarantined_at)).load(connection)?)
+pub(crate) fn list_contents(
+    connection: &mut AnyConnection,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<StoredContent>> {
+    let page = outbox::table
+        .filter(outbox::id.gt(after))
+        .order(outbox::id)
+        .limit(limit);
+    Ok(page
+        .select((outbox::id, outbox::content, outbox::quarantined_at))
+        .load(connection)?)
 }
 
 pub(crate) fn set_content(connection: &mut AnyConnection, id: &str, letter: &str) -> Result<()> {
-    diesel::update(outbox::table.find(id)).set(outbox::content.eq(letter)).execute(connection)?;
+    diesel::update(outbox::table.find(id))
+        .set(outbox::content.eq(letter))
+        .execute(connection)?;
     Ok(())
 }
 

@@ -11,8 +11,12 @@ use crate::{ContentSealer, MailContent, NewMail, Outbox, PlainContent, SealError
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../auth/migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../auth/migrations/sqlite");
-const MIGRATIONS: Migrations =
-    Migrations { postgres: POSTGRES, sqlite: SQLITE, owner_table: "outbox", data_migrations: &[] };
+const MIGRATIONS: Migrations = Migrations {
+    postgres: POSTGRES,
+    sqlite: SQLITE,
+    owner_table: "outbox",
+    data_migrations: &[],
+};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
@@ -25,7 +29,9 @@ fn mail(code: &str, topic: Option<&str>) -> NewMail {
         id: RandomIdGenerator.new_gid(),
         recipient: Email::parse("ann@example.org").unwrap(),
         language: "nl-be".to_owned(),
-        content: MailContent::SignupCode { code: code.to_owned() },
+        content: MailContent::SignupCode {
+            code: code.to_owned(),
+        },
         topic: topic.map(str::to_owned),
         expires_at: Some(after(900)),
         user: None,
@@ -52,13 +58,19 @@ fn outbox(database: &Database, seal: impl ContentSealer + 'static) -> Outbox {
 
 async fn put(database: &Database, mail: NewMail, now: Timestamp) -> Gid {
     let (outbox, id) = (outbox(database, PlainContent), mail.id);
-    database.write(move |connection| outbox.enqueue(connection, mail, now)).await.unwrap();
+    database
+        .write(move |connection| outbox.enqueue(connection, mail, now))
+        .await
+        .unwrap();
     id
 }
 
 async fn claim_at(database: &Database, now: Timestamp, limit: i64) -> Vec<LeasedMail> {
     let end = now.saturating_add(Duration::from_secs(120));
-    let claimed = database.write(move |connection| claim(connection, now, end, limit)).await.unwrap();
+    let claimed = database
+        .write(move |connection| claim(connection, now, end, limit))
+        .await
+        .unwrap();
     assert_eq!(claimed.quarantined, Vec::<String>::new());
     claimed.mails
 }
@@ -74,7 +86,15 @@ async fn write<T: Send + 'static>(
 async fn queued_mail_is_claimed_unchanged_and_once() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let user = RandomIdGenerator.new_gid();
-        let id = put(&test.database, NewMail { user: Some(user), ..mail("K7MWQ4", Some("signup/ann")) }, NOW).await;
+        let id = put(
+            &test.database,
+            NewMail {
+                user: Some(user),
+                ..mail("K7MWQ4", Some("signup/ann"))
+            },
+            NOW,
+        )
+        .await;
         assert!(
             !test
                 .database
@@ -82,19 +102,41 @@ async fn queued_mail_is_claimed_unchanged_and_once() {
                 .await
                 .unwrap()
         );
-        assert!(test.database.query(|connection| has_due(connection, NOW)).await.unwrap());
+        assert!(
+            test.database
+                .query(|connection| has_due(connection, NOW))
+                .await
+                .unwrap()
+        );
 
         let claimed = claim_at(&test.database, NOW, 4).await;
-        let [claimed] = claimed.as_slice() else { panic!("{claimed:?}") };
+        let [claimed] = claimed.as_slice() else {
+            panic!("{claimed:?}")
+        };
         assert_eq!(
-            (claimed.id, claimed.recipient.as_str(), claimed.language.as_str()),
+            (
+                claimed.id,
+                claimed.recipient.as_str(),
+                claimed.language.as_str()
+            ),
             (id, "ann@example.org", "nl-be")
         );
-        assert_eq!((claimed.kind.as_str(), claimed.topic.as_deref()), ("signup_code", Some("signup/ann")));
-        assert_eq!((claimed.user, claimed.created_at, claimed.expires_at), (Some(user), NOW, Some(after(900))));
+        assert_eq!(
+            (claimed.kind.as_str(), claimed.topic.as_deref()),
+            ("signup_code", Some("signup/ann"))
+        );
+        assert_eq!(
+            (claimed.user, claimed.created_at, claimed.expires_at),
+            (Some(user), NOW, Some(after(900)))
+        );
         assert_eq!((claimed.attempts, claimed.leased_until), (1, after(120)));
         let letter = outbox(&test.database, PlainContent).unseal(claimed);
-        assert_eq!(letter.unwrap(), MailContent::SignupCode { code: "K7MWQ4".to_owned() });
+        assert_eq!(
+            letter.unwrap(),
+            MailContent::SignupCode {
+                code: "K7MWQ4".to_owned()
+            }
+        );
 
         assert!(claim_at(&test.database, after(119), 4).await.is_empty());
         // Its process has died.
@@ -125,7 +167,11 @@ async fn claim_takes_the_oldest_up_to_the_limit() {
         for second in [3, 1, 2] {
             ids.push(put(&test.database, mail("K7MWQ4", None), after(second)).await);
         }
-        let claimed: Vec<_> = claim_at(&test.database, after(5), 2).await.iter().map(|mail| mail.id).collect();
+        let claimed: Vec<_> = claim_at(&test.database, after(5), 2)
+            .await
+            .iter()
+            .map(|mail| mail.id)
+            .collect();
         assert_eq!(claimed, [ids[1], ids[2]]);
         assert_eq!(test.database.query(count).await.unwrap(), 3);
     }
@@ -170,7 +216,10 @@ async fn mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent()
         let second = put(database, mail("SECND2", Some("reset/ann")), after(1)).await;
         assert_eq!(database.query(count).await.unwrap(), 2);
         let claimed = claim_at(database, after(1), 4).await;
-        assert_eq!(claimed.iter().map(|mail| mail.id).collect::<Vec<_>>(), [other, second]);
+        assert_eq!(
+            claimed.iter().map(|mail| mail.id).collect::<Vec<_>>(),
+            [other, second]
+        );
         let sending = claimed[1].clone();
         assert!(
             !write(database, {
@@ -190,7 +239,10 @@ async fn mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent()
             .await
         );
         let claimed = claim_at(database, after(2), 4).await;
-        assert_eq!(claimed.iter().map(|mail| mail.id).collect::<Vec<_>>(), [third]);
+        assert_eq!(
+            claimed.iter().map(|mail| mail.id).collect::<Vec<_>>(),
+            [third]
+        );
         assert!(
             !write(database, {
                 let it = claimed[0].clone();
@@ -206,7 +258,9 @@ async fn concurrent_mails_of_one_topic_leave_one() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let puts = (0..20).map(|_| {
             let database = test.database.clone();
-            tokio::spawn(async move { put(&database, mail("K7MWQ4", Some("reset/ann")), NOW).await })
+            tokio::spawn(
+                async move { put(&database, mail("K7MWQ4", Some("reset/ann")), NOW).await },
+            )
         });
         for put in puts.collect::<Vec<_>>() {
             put.await.unwrap();
@@ -246,15 +300,28 @@ async fn resealed_content_opens_only_with_the_new_key() {
         let database = &test.database;
         for _ in 0..3 {
             let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
-            write(database, move |connection| outbox.enqueue(connection, mail, NOW)).await;
+            write(database, move |connection| {
+                outbox.enqueue(connection, mail, NOW)
+            })
+            .await;
         }
-        let wrong = database.write(|c| reseal(c, &Labelled("other"), &Labelled("new"))).await;
+        let wrong = database
+            .write(|c| reseal(c, &Labelled("other"), &Labelled("new")))
+            .await;
         assert!(matches!(wrong, Err(crate::Error::Seal(SealError))));
-        database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();
+        database
+            .write(|c| reseal(c, &Labelled("old"), &Labelled("new")))
+            .await
+            .unwrap();
         for claimed in claim_at(database, NOW, 4).await {
             assert!(outbox(database, Labelled("old")).unseal(&claimed).is_err());
             let letter = outbox(database, Labelled("new")).unseal(&claimed).unwrap();
-            assert_eq!(letter, MailContent::SignupCode { code: "K7MWQ4".to_owned() });
+            assert_eq!(
+                letter,
+                MailContent::SignupCode {
+                    code: "K7MWQ4".to_owned()
+                }
+            );
         }
     }
 }
@@ -262,7 +329,10 @@ async fn resealed_content_opens_only_with_the_new_key() {
 /// Runs SQL on a row, as a mistake of an operator or a faulty disk might.
 async fn damage(database: &Database, id: &str, change: &str) {
     let sql = format!("UPDATE outbox SET {change} WHERE id = '{id}'");
-    write(database, move |connection| Ok(diesel::sql_query(sql).execute(connection).map(drop)?)).await;
+    write(database, move |connection| {
+        Ok(diesel::sql_query(sql).execute(connection).map(drop)?)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,19 +347,43 @@ async fn unreadable_rows_are_quarantined_and_others_claimed() {
         let readable = put(database, mail("K7MWQ4", None), after(1)).await;
 
         let limit = i64::try_from(changes.len() + 1).unwrap();
-        let claim_all = move |connection: &mut AnyConnection| claim(connection, after(1), after(121), limit);
+        let claim_all =
+            move |connection: &mut AnyConnection| claim(connection, after(1), after(121), limit);
         let claimed = database.write(claim_all).await.unwrap();
-        assert_eq!(claimed.mails.iter().map(|mail| mail.id).collect::<Vec<_>>(), [readable]);
+        assert_eq!(
+            claimed.mails.iter().map(|mail| mail.id).collect::<Vec<_>>(),
+            [readable]
+        );
         assert_eq!(claimed.quarantined.len(), changes.len());
-        assert_eq!(database.query(count).await.unwrap(), 1, "what is set aside is not waiting");
-        assert!(!database.query(|connection| has_due(connection, after(2))).await.unwrap());
+        assert_eq!(
+            database.query(count).await.unwrap(),
+            1,
+            "what is set aside is not waiting"
+        );
+        assert!(
+            !database
+                .query(|connection| has_due(connection, after(2)))
+                .await
+                .unwrap()
+        );
 
         // They are kept, and tried again when asked for.
-        write(database, |connection| retry_quarantined(connection, after(2))).await;
+        write(database, |connection| {
+            retry_quarantined(connection, after(2))
+        })
+        .await;
         let claimed = database.write(claim_all).await.unwrap();
-        assert_eq!((claimed.mails.len(), claimed.quarantined.len()), (0, 0), "not before their time");
-        let claim_all = move |connection: &mut AnyConnection| claim(connection, after(2), after(122), limit);
-        assert_eq!(database.write(claim_all).await.unwrap().quarantined.len(), changes.len());
+        assert_eq!(
+            (claimed.mails.len(), claimed.quarantined.len()),
+            (0, 0),
+            "not before their time"
+        );
+        let claim_all =
+            move |connection: &mut AnyConnection| claim(connection, after(2), after(122), limit);
+        assert_eq!(
+            database.write(claim_all).await.unwrap().quarantined.len(),
+            changes.len()
+        );
     }
 }
 
@@ -299,14 +393,25 @@ async fn quarantined_content_does_not_block_resealing() {
         let database = &test.database;
         for _ in 0..2 {
             let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
-            write(database, move |connection| outbox.enqueue(connection, mail, NOW)).await;
+            write(database, move |connection| {
+                outbox.enqueue(connection, mail, NOW)
+            })
+            .await;
         }
         let [broken, whole] = claim_at(database, NOW, 4).await.try_into().unwrap();
         let id = broken.id.to_string();
         damage(database, &id, "content = 'nothing that was sealed'").await;
-        assert!(database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.is_err());
+        assert!(
+            database
+                .write(|c| reseal(c, &Labelled("old"), &Labelled("new")))
+                .await
+                .is_err()
+        );
         write(database, move |connection| quarantine(connection, &id, NOW)).await;
-        database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();
+        database
+            .write(|c| reseal(c, &Labelled("old"), &Labelled("new")))
+            .await
+            .unwrap();
         let [resealed] = claim_at(database, after(120), 4).await.try_into().unwrap();
         assert_eq!(resealed.id, whole.id);
         assert!(outbox(database, Labelled("new")).unseal(&resealed).is_ok());

@@ -35,7 +35,9 @@ impl Worker {
     /// When the configuration can't be used.
     pub fn new(outbox: Outbox, config: MailConfig, on_give_up: OnGiveUp) -> Result<Self, Error> {
         let deliverer = Deliverer::new(outbox, config, on_give_up)?;
-        Ok(Self { deliverer: Arc::new(deliverer) })
+        Ok(Self {
+            deliverer: Arc::new(deliverer),
+        })
     }
 
     /// Until `shutdown`, and until what is being sent by then is sent, within reason.
@@ -69,32 +71,49 @@ impl Worker {
                 _ = counts.tick() => self.count_waiting().await,
             }
         }
-        let finished =
-            tokio::time::timeout(SHUTDOWN_GRACE, async { while on_their_way.join_next().await.is_some() {} });
+        let finished = tokio::time::timeout(SHUTDOWN_GRACE, async {
+            while on_their_way.join_next().await.is_some() {}
+        });
         if finished.await.is_err() {
-            tracing::warn!(mails = on_their_way.len(), "mails that were being sent are tried again later");
+            tracing::warn!(
+                mails = on_their_way.len(),
+                "mails that were being sent are tried again later"
+            );
         }
     }
 
     async fn claim(&self, limit: usize) -> Result<Vec<LeasedMail>, doorward_storage::Error> {
         let limit = i64::try_from(limit).unwrap_or(0);
-        let (database, now) = (&self.deliverer.outbox.database, self.deliverer.outbox.clock.now());
+        let (database, now) = (
+            &self.deliverer.outbox.database,
+            self.deliverer.outbox.clock.now(),
+        );
         // Most looks find nothing, and then nothing is locked.
-        if limit == 0 || !database.query(move |connection| store::has_due(connection, now)).await? {
+        if limit == 0
+            || !database
+                .query(move |connection| store::has_due(connection, now))
+                .await?
+        {
             return Ok(Vec::new());
         }
         let end = now.saturating_add(LEASE_DURATION);
         let claim = move |connection: &mut AnyConnection| store::claim(connection, now, end, limit);
         let claimed = database.write(claim).await?;
         for id_column in claimed.quarantined {
-            self.deliverer.log_quarantined(&id_column, "a column of its row is not of its type");
+            self.deliverer
+                .log_quarantined(&id_column, "a column of its row is not of its type");
         }
         Ok(claimed.mails)
     }
 
     async fn retry_quarantined(&self) {
-        let (database, now) = (&self.deliverer.outbox.database, self.deliverer.outbox.clock.now());
-        let retried = database.write(move |connection| store::retry_quarantined(connection, now)).await;
+        let (database, now) = (
+            &self.deliverer.outbox.database,
+            self.deliverer.outbox.clock.now(),
+        );
+        let retried = database
+            .write(move |connection| store::retry_quarantined(connection, now))
+            .await;
         if let Err(error) = retried {
             tracing::warn!(%error, "mails that were set aside stay so until the next start");
         }
@@ -104,7 +123,8 @@ impl Worker {
         let database = &self.deliverer.outbox.database;
         if let Ok(count) = database.query(store::count).await {
             #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-            metrics::gauge!("doorward_mails_waiting", "database" => database.name()).set(count as f64);
+            metrics::gauge!("doorward_mails_waiting", "database" => database.name())
+                .set(count as f64);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult, Limits, metadata::Orientation};
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult, Limits, metadata::Orientation,
+};
 
 use crate::{Format, PictureError, decoder_process::MAX_DATA_BYTES, file_structure};
 
@@ -13,7 +15,8 @@ pub(crate) const MAX_SIDE: u32 = 1024;
 
 /// Returns the first frame. The largest files need several hundred megabytes and seconds.
 pub(crate) fn decode(format: Format, mut file: Vec<u8>) -> Result<DynamicImage, PictureError> {
-    let (width, height) = file_structure::find_dimensions(format, &file).ok_or(PictureError::NotAPicture)?;
+    let (width, height) =
+        file_structure::find_dimensions(format, &file).ok_or(PictureError::NotAPicture)?;
     check_pixels(width, height)?;
     let length = file_structure::find_length(format, &file).ok_or(PictureError::NotAPicture)?;
     file.truncate(length);
@@ -22,7 +25,9 @@ pub(crate) fn decode(format: Format, mut file: Vec<u8>) -> Result<DynamicImage, 
     // The decoder may know better than the header.
     let (width, height) = decoder.dimensions();
     check_pixels(width, height)?;
-    let orientation = exif.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
+    let orientation = exif
+        .or_else(|| decoder.orientation().ok())
+        .unwrap_or(Orientation::NoTransforms);
     let mut image = to_eight_bits(scale_down(DynamicImage::from_decoder(decoder)?, MAX_SIDE));
     image.apply_orientation(orientation);
     Ok(image)
@@ -57,9 +62,16 @@ pub(crate) fn scale_down(mut image: DynamicImage, max_side: u32) -> DynamicImage
     if image.width() <= max_side && image.height() <= max_side {
         return image;
     }
-    map_colors(&mut image, |color, alpha, max| (color * alpha + max / 2) / max);
+    map_colors(&mut image, |color, alpha, max| {
+        (color * alpha + max / 2) / max
+    });
     let mut small = image.thumbnail(max_side, max_side);
-    map_colors(&mut small, |color, alpha, max| (color * max + alpha / 2).checked_div(alpha).unwrap_or(0).min(max));
+    map_colors(&mut small, |color, alpha, max| {
+        (color * max + alpha / 2)
+            .checked_div(alpha)
+            .unwrap_or(0)
+            .min(max)
+    });
     small
 }
 
@@ -76,12 +88,18 @@ fn map_colors(image: &mut DynamicImage, weigh: impl Fn(u32, u32, u32) -> u32) {
     }
 }
 
-fn map_samples<T>(samples: &mut [T], channels: usize, max: u32, weigh: impl Fn(u32, u32, u32) -> u32)
-where
+fn map_samples<T>(
+    samples: &mut [T],
+    channels: usize,
+    max: u32,
+    weigh: impl Fn(u32, u32, u32) -> u32,
+) where
     T: Copy + Into<u32> + TryFrom<u32>,
 {
     for pixel in samples.chunks_exact_mut(channels) {
-        let Some((alpha, colors)) = pixel.split_last_mut() else { continue };
+        let Some((alpha, colors)) = pixel.split_last_mut() else {
+            continue;
+        };
         for color in colors {
             *color = T::try_from(weigh((*color).into(), (*alpha).into(), max)).unwrap_or(*color);
         }
@@ -97,11 +115,22 @@ fn to_eight_bits(image: DynamicImage) -> DynamicImage {
         (false, true) => image.into_luma_alpha8().into(),
         (false, false) => image.into_luma8().into(),
     };
-    let is_transparent = image.as_luma_alpha8().is_some_and(|gray| gray.pixels().any(|pixel| pixel.0[1] < u8::MAX))
-        || image.as_rgba8().is_some_and(|pixels| pixels.pixels().any(|pixel| pixel.0[3] < u8::MAX));
+    let is_transparent = image
+        .as_luma_alpha8()
+        .is_some_and(|gray| gray.pixels().any(|pixel| pixel.0[1] < u8::MAX))
+        || image
+            .as_rgba8()
+            .is_some_and(|pixels| pixels.pixels().any(|pixel| pixel.0[3] < u8::MAX));
     if is_transparent {
-        map_colors(&mut image, |color, alpha, _| if alpha == 0 { 0 } else { color });
+        map_colors(
+            &mut image,
+            |color, alpha, _| if alpha == 0 { 0 } else { color },
+        );
         return image;
     }
-    if color.has_color() { image.into_rgb8().into() } else { image.into_luma8().into() }
+    if color.has_color() {
+        image.into_rgb8().into()
+    } else {
+        image.into_luma8().into()
+    }
 }

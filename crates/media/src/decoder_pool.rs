@@ -20,7 +20,9 @@ use tokio::{
 
 use crate::{
     Format, Picture, PictureError,
-    decoder_process::{CANNOT_SET_LIMITS, DECODER_COMMAND, MAX_SECONDS, NOT_AN_IMAGE, TOO_MANY_PIXELS},
+    decoder_process::{
+        CANNOT_SET_LIMITS, DECODER_COMMAND, MAX_SECONDS, NOT_AN_IMAGE, TOO_MANY_PIXELS,
+    },
     encode::MAX_BYTES,
 };
 
@@ -67,10 +69,16 @@ impl DecoderPool {
     /// # Errors
     /// See [`PictureError`].
     pub async fn decode(&self, user: Gid, file: File) -> Result<Picture, PictureError> {
-        let _place = self.queue_slots.try_acquire().map_err(|_| PictureError::Busy)?;
+        let _place = self
+            .queue_slots
+            .try_acquire()
+            .map_err(|_| PictureError::Busy)?;
         let turn = self.user_queue(user)?;
         let turns = async { (turn.acquire().await, self.decoders.acquire().await) };
-        let (Ok(_turn), Ok(_decoder)) = timeout(MAX_WAIT, turns).await.map_err(|_| PictureError::Busy)? else {
+        let (Ok(_turn), Ok(_decoder)) = timeout(MAX_WAIT, turns)
+            .await
+            .map_err(|_| PictureError::Busy)?
+        else {
             return Err(PictureError::Busy);
         };
         let child = self.spawn(file).map_err(|error| {
@@ -97,14 +105,27 @@ impl DecoderPool {
         file.rewind()?;
         // No variables: they hold secrets.
         let mut command = Command::new(self.program.as_path());
-        command.arg0("doorward").arg(DECODER_COMMAND).env_clear().current_dir("/").kill_on_drop(true);
-        command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+        command
+            .arg0("doorward")
+            .arg(DECODER_COMMAND)
+            .env_clear()
+            .current_dir("/")
+            .kill_on_drop(true);
+        command
+            .stdin(file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
     }
 }
 
 /// Returns the program that runs. On Linux not by its path, so that it is the same one after an upgrade has replaced the file.
 fn current_executable() -> PathBuf {
-    if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().unwrap_or_default() }
+    if cfg!(target_os = "linux") {
+        "/proc/self/exe".into()
+    } else {
+        std::env::current_exe().unwrap_or_default()
+    }
 }
 
 /// Waits for a decoder and reads what it wrote; kills one that takes too long or writes too much.
@@ -119,7 +140,10 @@ async fn wait_for_decoder(mut child: Child, max_time: Duration) -> Result<Pictur
         child.wait().await
     });
     let Ok(end) = end.await else {
-        tracing::warn!(?max_time, "the decoder of an image took too long and was ended");
+        tracing::warn!(
+            ?max_time,
+            "the decoder of an image took too long and was ended"
+        );
         if let Err(error) = child.kill().await {
             tracing::error!(%error, "can't end a decoder of images");
         }
@@ -131,8 +155,9 @@ async fn wait_for_decoder(mut child: Child, max_time: Duration) -> Result<Pictur
     })?;
     match status.code().map(u8::try_from) {
         Some(Ok(0)) => {
-            let format =
-                Format::detect(&bytes).filter(|_| bytes.len() <= MAX_BYTES).ok_or(PictureError::NotAPicture)?;
+            let format = Format::detect(&bytes)
+                .filter(|_| bytes.len() <= MAX_BYTES)
+                .ok_or(PictureError::NotAPicture)?;
             Ok(Picture { format, bytes })
         }
         Some(Ok(TOO_MANY_PIXELS)) => Err(PictureError::TooManyPixels),

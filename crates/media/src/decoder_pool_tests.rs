@@ -17,7 +17,10 @@ impl Program {
         let path = directory.path().join("program");
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        Self { directory, pictures: DecoderPool::with_program(path) }
+        Self {
+            directory,
+            pictures: DecoderPool::with_program(path),
+        }
     }
 
     /// Runs until there is a file `go` in its directory; writes its number to a file `running.<number>`.
@@ -37,8 +40,12 @@ impl Program {
 
     /// Process ids of all that were started.
     fn started(&self) -> Vec<String> {
-        let names = fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        names.filter_map(|name| Some(name.to_str()?.strip_prefix("running.")?.to_owned())).collect()
+        let names = fs::read_dir(self.directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        names
+            .filter_map(|name| Some(name.to_str()?.strip_prefix("running.")?.to_owned()))
+            .collect()
     }
 
     async fn wait_until_started(&self, count: usize) {
@@ -71,11 +78,20 @@ async fn decoder_reads_the_file_and_writes_the_picture() {
     let program = Program::new("/bin/cat");
     let pictures = &program.pictures;
     let picture = pictures.decode(user(), file(PNG)).await.unwrap();
-    assert_eq!((picture.format, picture.bytes.as_slice()), (Format::Png, PNG));
+    assert_eq!(
+        (picture.format, picture.bytes.as_slice()),
+        (Format::Png, PNG)
+    );
     // What the process writes is not believed.
-    assert_eq!(pictures.decode(user(), file(b"<html>")).await, Err(PictureError::NotAPicture));
+    assert_eq!(
+        pictures.decode(user(), file(b"<html>")).await,
+        Err(PictureError::NotAPicture)
+    );
     let long = [PNG, &vec![0; MAX_BYTES]].concat();
-    assert_eq!(pictures.decode(user(), file(&long)).await, Err(PictureError::NotAPicture));
+    assert_eq!(
+        pictures.decode(user(), file(&long)).await,
+        Err(PictureError::NotAPicture)
+    );
 }
 
 #[tokio::test]
@@ -90,22 +106,38 @@ async fn every_exit_of_the_process_gives_a_result() {
         ("/bin/cat; exit 1", PictureError::NotAPicture),
         ("true", PictureError::NotAPicture),
     ] {
-        assert_eq!(Program::new(script).pictures.decode(user(), file(PNG)).await, Err(expected), "{script}");
+        assert_eq!(
+            Program::new(script)
+                .pictures
+                .decode(user(), file(PNG))
+                .await,
+            Err(expected),
+            "{script}"
+        );
     }
     let missing = DecoderPool::with_program(PathBuf::from("/nowhere"));
-    assert_eq!(missing.decode(user(), file(PNG)).await, Err(PictureError::Busy));
+    assert_eq!(
+        missing.decode(user(), file(PNG)).await,
+        Err(PictureError::Busy)
+    );
 }
 
 #[tokio::test]
 async fn process_gets_no_variables_and_one_argument() {
     let program = Program::new("");
     let path = program.directory.path().join("out");
-    let script = format!("#!/bin/sh\n(/usr/bin/env; pwd; echo \"$@\") > {}\nexit 3\n", path.display());
+    let script = format!(
+        "#!/bin/sh\n(/usr/bin/env; pwd; echo \"$@\") > {}\nexit 3\n",
+        path.display()
+    );
     fs::write(program.directory.path().join("program"), script).unwrap();
     assert!(program.pictures.decode(user(), file(PNG)).await.is_err());
     let out = fs::read_to_string(path).unwrap();
     // These two are the shell's own.
-    let lines: Vec<&str> = out.lines().filter(|line| !line.starts_with("PWD=") && !line.starts_with("_=")).collect();
+    let lines: Vec<&str> = out
+        .lines()
+        .filter(|line| !line.starts_with("PWD=") && !line.starts_with("_="))
+        .collect();
     assert_eq!(lines, ["/", "decode-image"]);
 }
 
@@ -119,15 +151,22 @@ async fn dropped_call_kills_its_process() {
     call.abort();
     wait_until(|| !process.exists()).await;
     program.go();
-    assert_eq!(program.pictures.decode(user(), self::file(PNG)).await, Err(PictureError::NotAPicture));
+    assert_eq!(
+        program.pictures.decode(user(), self::file(PNG)).await,
+        Err(PictureError::NotAPicture)
+    );
 }
 
 #[tokio::test]
 async fn process_that_takes_too_long_is_ended() {
-    let mut program = Program::new("echo $$ > \"$(dirname \"$0\")\"/running.$$; exec /bin/sleep 1000");
+    let mut program =
+        Program::new("echo $$ > \"$(dirname \"$0\")\"/running.$$; exec /bin/sleep 1000");
     program.pictures.max_time = Duration::from_millis(500);
     let start = Instant::now();
-    assert_eq!(program.pictures.decode(user(), file(PNG)).await, Err(PictureError::NotAPicture));
+    assert_eq!(
+        program.pictures.decode(user(), file(PNG)).await,
+        Err(PictureError::NotAPicture)
+    );
     assert!(start.elapsed() >= Duration::from_millis(500));
     assert_eq!(program.started().len(), 1);
     for process in program.started() {
@@ -146,20 +185,32 @@ async fn running_and_waiting_decoders_are_bounded() {
     // One user has one process at a time, and so many places.
     let ann = user();
     let mut calls: Vec<_> = (0..MAX_IMAGES_PER_USER).map(|_| decode(ann)).collect();
-    wait_until(|| program.pictures.queue_slots.available_permits() == MAX_IMAGES - MAX_IMAGES_PER_USER).await;
-    assert_eq!(program.pictures.decode(ann, file(PNG)).await, Err(PictureError::Busy));
+    wait_until(|| {
+        program.pictures.queue_slots.available_permits() == MAX_IMAGES - MAX_IMAGES_PER_USER
+    })
+    .await;
+    assert_eq!(
+        program.pictures.decode(ann, file(PNG)).await,
+        Err(PictureError::Busy)
+    );
     program.wait_until_started(1).await;
     // Images of others are decoded at the same time.
     calls.push(decode(user()));
     program.wait_until_started(2).await;
     calls.extend((calls.len()..MAX_IMAGES).map(|_| decode(user())));
     wait_until(|| program.pictures.queue_slots.available_permits() == 0).await;
-    assert_eq!(program.pictures.decode(user(), file(PNG)).await, Err(PictureError::Busy));
+    assert_eq!(
+        program.pictures.decode(user(), file(PNG)).await,
+        Err(PictureError::Busy)
+    );
     assert_eq!(program.started().len(), MAX_DECODERS);
     program.go();
     for call in calls {
         assert_eq!(call.await.unwrap(), Err(PictureError::NotAPicture));
     }
-    assert_eq!(program.pictures.decode(user(), file(PNG)).await, Err(PictureError::NotAPicture));
+    assert_eq!(
+        program.pictures.decode(user(), file(PNG)).await,
+        Err(PictureError::NotAPicture)
+    );
     assert_eq!(program.pictures.users.lock().unwrap().len(), 1);
 }

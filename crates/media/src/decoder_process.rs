@@ -36,13 +36,21 @@ pub fn run_decoder() -> ExitCode {
     }
     let mut file = Vec::with_capacity(MAX_FILE_BYTES + 1);
     let max_bytes = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);
-    if std::io::stdin().take(max_bytes + 1).read_to_end(&mut file).is_err() || file.len() > MAX_FILE_BYTES {
+    if std::io::stdin()
+        .take(max_bytes + 1)
+        .read_to_end(&mut file)
+        .is_err()
+        || file.len() > MAX_FILE_BYTES
+    {
         return NOT_AN_IMAGE.into();
     }
     match Picture::decode(file) {
         Ok(picture) => {
             let mut stdout = std::io::stdout().lock();
-            match stdout.write_all(&picture.bytes).and_then(|()| stdout.flush()) {
+            match stdout
+                .write_all(&picture.bytes)
+                .and_then(|()| stdout.flush())
+            {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             }

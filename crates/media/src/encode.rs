@@ -35,9 +35,15 @@ pub(crate) fn encode(mut image: DynamicImage, source: Format) -> Result<Picture,
 
 /// Estimates the side that fits: the size of a file grows with the square of it. At least a tenth smaller, so that it ends.
 fn estimate_side(side: u32, bytes: usize) -> u32 {
-    let (max, bytes) = (u64::try_from(MAX_BYTES).unwrap_or(u64::MAX), u64::try_from(bytes).unwrap_or(u64::MAX));
+    let (max, bytes) = (
+        u64::try_from(MAX_BYTES).unwrap_or(u64::MAX),
+        u64::try_from(bytes).unwrap_or(u64::MAX),
+    );
     let fitting = (u64::from(side) * u64::from(side) * max / bytes.max(1)).isqrt();
-    u32::try_from(fitting).unwrap_or(side).min(side / 10 * 9).max(1)
+    u32::try_from(fitting)
+        .unwrap_or(side)
+        .min(side / 10 * 9)
+        .max(1)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,12 +54,18 @@ enum Encoding {
 }
 
 fn list_encodings(source: Format, has_alpha: bool) -> Vec<Encoding> {
-    let qualities = || JPEG_QUALITIES.into_iter().map(|quality| Encoding::Jpeg { quality });
+    let qualities = || {
+        JPEG_QUALITIES
+            .into_iter()
+            .map(|quality| Encoding::Jpeg { quality })
+    };
     let lossless: &[Encoding] = match (source, has_alpha) {
         (Format::Jpeg, false) => &[],
         (Format::Png | Format::Gif, false) => &[Encoding::Png],
         (Format::Webp, false) => &[Encoding::Webp],
-        (Format::Png | Format::Gif | Format::Jpeg, true) => return vec![Encoding::Png, Encoding::Webp],
+        (Format::Png | Format::Gif | Format::Jpeg, true) => {
+            return vec![Encoding::Png, Encoding::Webp];
+        }
         (Format::Webp, true) => return vec![Encoding::Webp, Encoding::Png],
     };
     lossless.iter().copied().chain(qualities()).collect()
@@ -65,7 +77,11 @@ impl Encoding {
         let format = match self {
             Self::Png => {
                 let (compression, filter) = (CompressionType::Default, FilterType::Adaptive);
-                image.write_with_encoder(PngEncoder::new_with_quality(&mut bytes, compression, filter))?;
+                image.write_with_encoder(PngEncoder::new_with_quality(
+                    &mut bytes,
+                    compression,
+                    filter,
+                ))?;
                 Format::Png
             }
             Self::Webp => {

@@ -14,7 +14,10 @@ pub(crate) fn find_dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)
         Format::Png => {
             // The signature, and length and type of `IHDR`.
             rest.read_bytes(PNG_SIGNATURE_BYTES + 8)?;
-            Some((u32::from_be_bytes(rest.read_array()?), u32::from_be_bytes(rest.read_array()?)))
+            Some((
+                u32::from_be_bytes(rest.read_array()?),
+                u32::from_be_bytes(rest.read_array()?),
+            ))
         }
         Format::Jpeg => loop {
             let Segment { marker, data } = rest.read_segment()?;
@@ -22,14 +25,19 @@ pub(crate) fn find_dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)
             if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
                 let mut frame = ByteReader(data);
                 frame.read_byte()?;
-                let (height, width) =
-                    (u16::from_be_bytes(frame.read_array()?), u16::from_be_bytes(frame.read_array()?));
+                let (height, width) = (
+                    u16::from_be_bytes(frame.read_array()?),
+                    u16::from_be_bytes(frame.read_array()?),
+                );
                 return Some((width.into(), height.into()));
             }
         },
         Format::Gif => {
             rest.read_bytes(6)?;
-            Some((u16::from_le_bytes(rest.read_array()?).into(), u16::from_le_bytes(rest.read_array()?).into()))
+            Some((
+                u16::from_le_bytes(rest.read_array()?).into(),
+                u16::from_le_bytes(rest.read_array()?).into(),
+            ))
         }
         Format::Webp => find_webp_dimensions(rest),
     }
@@ -140,7 +148,10 @@ fn find_webp_dimensions(mut rest: ByteReader<'_>) -> Option<(u32, u32)> {
         b"VP8X" => {
             rest.read_bytes(4)?;
             let [w0, w1, w2, h0, h1, h2]: [u8; 6] = rest.read_array()?;
-            Some((u32::from_le_bytes([w0, w1, w2, 0]) + 1, u32::from_le_bytes([h0, h1, h2, 0]) + 1))
+            Some((
+                u32::from_le_bytes([w0, w1, w2, 0]) + 1,
+                u32::from_le_bytes([h0, h1, h2, 0]) + 1,
+            ))
         }
         b"VP8L" => {
             rest.read_byte()?;
@@ -149,7 +160,10 @@ fn find_webp_dimensions(mut rest: ByteReader<'_>) -> Option<(u32, u32)> {
         }
         b"VP8 " => {
             rest.read_bytes(6)?;
-            let (width, height) = (u16::from_le_bytes(rest.read_array()?), u16::from_le_bytes(rest.read_array()?));
+            let (width, height) = (
+                u16::from_le_bytes(rest.read_array()?),
+                u16::from_le_bytes(rest.read_array()?),
+            );
             Some((u32::from(width & 0x3fff), u32::from(height & 0x3fff)))
         }
         _ => None,
@@ -212,7 +226,10 @@ impl<'a> ByteReader<'a> {
             return Some(Segment { marker, data: &[] });
         }
         let length = u16::from_be_bytes(self.read_array()?);
-        Some(Segment { marker, data: self.read_bytes(usize::from(length.checked_sub(2)?))? })
+        Some(Segment {
+            marker,
+            data: self.read_bytes(usize::from(length.checked_sub(2)?))?,
+        })
     }
 
     /// Returns the next marker of a JPEG. The data of a scan before it is skipped: there 0xff is followed by 0.
@@ -233,7 +250,11 @@ impl<'a> ByteReader<'a> {
 
     /// Skips the colors of a GIF, if these flags announce any.
     fn skip_color_table(&mut self, flags: u8) -> Option<()> {
-        let count = if flags & 0x80 == 0 { 0 } else { 2_usize << (flags & 7) };
+        let count = if flags & 0x80 == 0 {
+            0
+        } else {
+            2_usize << (flags & 7)
+        };
         self.read_bytes(3 * count).map(drop)
     }
 }

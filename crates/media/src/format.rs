@@ -17,13 +17,17 @@ impl Format {
     #[must_use]
     pub fn detect(bytes: &[u8]) -> Option<Self> {
         let found = image::guess_format(bytes).ok()?;
-        Self::ALL.into_iter().find(|format| format.decoder() == found)
+        Self::ALL
+            .into_iter()
+            .find(|format| format.decoder() == found)
     }
 
     /// By the end of a file's name, in small letters.
     #[must_use]
     pub fn from_extension(extension: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.extension() == extension)
+        Self::ALL
+            .into_iter()
+            .find(|format| format.extension() == extension)
     }
 
     #[must_use]

@@ -25,7 +25,9 @@ impl FromStr for Location {
             Some(path) if path.starts_with('/') => decoded(path)?,
             Some(_) => return Err("expected file:///<path>".to_owned()),
             None if text.is_empty() || text.contains("://") => {
-                return Err("expected a directory, or s3://<bucket>/<prefix>?<parameters>".to_owned());
+                return Err(
+                    "expected a directory, or s3://<bucket>/<prefix>?<parameters>".to_owned(),
+                );
             }
             None => text.to_owned(),
         };
@@ -36,7 +38,9 @@ impl FromStr for Location {
 /// Returns the text without its percent-encoding.
 pub(crate) fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(String::from).map_err(|_| "expected UTF-8 after its %".to_owned())
+    decoded
+        .map(String::from)
+        .map_err(|_| "expected UTF-8 after its %".to_owned())
 }
 
 impl fmt::Display for Location {
@@ -73,9 +77,17 @@ mod tests {
 
     #[test]
     fn errors_name_the_mistake_and_never_the_value() {
-        for bad in ["", "gs://s3cret", "https://ann:s3cret@example.org", "file://s3cret"] {
+        for bad in [
+            "",
+            "gs://s3cret",
+            "https://ann:s3cret@example.org",
+            "file://s3cret",
+        ] {
             let message = bad.parse::<Location>().unwrap_err();
-            assert!(message.starts_with("expected") && !message.contains("s3cret"), "{bad}: {message}");
+            assert!(
+                message.starts_with("expected") && !message.contains("s3cret"),
+                "{bad}: {message}"
+            );
         }
     }
 }

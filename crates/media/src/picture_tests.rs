@@ -19,7 +19,13 @@ const SECRET: &str = "52.3731,4.8922";
 
 /// Two colors, so that it is the same as a GIF; wider than high, and not symmetric.
 fn pixels() -> DynamicImage {
-    let color = |x, y| if x < 4 || y < 2 { Rgb([200, 30, 30]) } else { Rgb([20, 20, 220]) };
+    let color = |x, y| {
+        if x < 4 || y < 2 {
+            Rgb([200, 30, 30])
+        } else {
+            Rgb([20, 20, 220])
+        }
+    };
     RgbImage::from_fn(13, 7, color).into()
 }
 
@@ -69,7 +75,9 @@ fn exif(orientation: u8) -> Vec<u8> {
 fn sample_with_metadata(format: Format, orientation: u8) -> Vec<u8> {
     fn write(mut encoder: impl ImageEncoder, orientation: u8) {
         encoder.set_exif_metadata(exif(orientation)).unwrap();
-        encoder.set_icc_profile(format!("profile {SECRET}").into_bytes()).unwrap();
+        encoder
+            .set_icc_profile(format!("profile {SECRET}").into_bytes())
+            .unwrap();
         pixels().write_with_encoder(encoder).unwrap();
     }
     let mut bytes = Vec::new();
@@ -89,7 +97,9 @@ fn sample_with_metadata(format: Format, orientation: u8) -> Vec<u8> {
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 fn image_of(picture: &Picture) -> DynamicImage {
@@ -100,13 +110,23 @@ fn image_of(picture: &Picture) -> DynamicImage {
 fn difference(one: &DynamicImage, other: &DynamicImage) -> u8 {
     assert_eq!((one.width(), one.height()), (other.width(), other.height()));
     let (one, other) = (one.to_rgb8(), other.to_rgb8());
-    one.iter().zip(other.iter()).map(|(one, other)| one.abs_diff(*other)).max().unwrap()
+    one.iter()
+        .zip(other.iter())
+        .map(|(one, other)| one.abs_diff(*other))
+        .max()
+        .unwrap()
 }
 
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [kind.as_slice(), data].concat();
     let crc = body.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
     });
     let length = u32::try_from(data.len()).unwrap().to_be_bytes();
     [length.as_slice(), &body, &(!crc).to_be_bytes()].concat()
@@ -121,7 +141,10 @@ fn every_format_keeps_its_pixels() {
             (served_format(format), Some(served_format(format)))
         );
         let off = difference(&image_of(&picture), &pixels());
-        assert!(off == 0 || (format == Format::Jpeg && off < 60), "{format:?}: {off}");
+        assert!(
+            off == 0 || (format == Format::Jpeg && off < 60),
+            "{format:?}: {off}"
+        );
         // A result can be decoded again.
         assert!(decoded(&picture.bytes).is_ok());
     }
@@ -142,32 +165,51 @@ fn deep_and_gray_colors_are_accepted() {
         // An alpha channel of opaque pixels only is not kept.
         assert!(!read.color().has_alpha());
         assert_eq!(read.color().has_color(), image.color().has_color());
-        assert_eq!(read.color().bits_per_pixel() / u16::from(read.color().channel_count()), 8);
+        assert_eq!(
+            read.color().bits_per_pixel() / u16::from(read.color().channel_count()),
+            8
+        );
         assert!(difference(&read, &image) <= 1);
     }
 }
 
 #[test]
 fn palettes_and_low_bit_depths_are_accepted() {
-    for (depth, data) in [(png::BitDepth::One, [0b0100_0000]), (png::BitDepth::Two, [0b0001_0000])] {
+    for (depth, data) in [
+        (png::BitDepth::One, [0b0100_0000]),
+        (png::BitDepth::Two, [0b0001_0000]),
+    ] {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
         encoder.set_color(png::ColorType::Indexed);
         encoder.set_depth(depth);
         encoder.set_palette(vec![255, 0, 0, 0, 0, 255]);
         encoder.set_trns(vec![255, 128]);
-        encoder.write_header().unwrap().write_image_data(&data).unwrap();
+        encoder
+            .write_header()
+            .unwrap()
+            .write_image_data(&data)
+            .unwrap();
         let read = image_of(&decoded(&bytes).unwrap()).into_rgba8();
-        assert_eq!((read.get_pixel(0, 0).0, read.get_pixel(1, 0).0), ([255, 0, 0, 255], [0, 0, 255, 128]));
+        assert_eq!(
+            (read.get_pixel(0, 0).0, read.get_pixel(1, 0).0),
+            ([255, 0, 0, 255], [0, 0, 255, 128])
+        );
     }
 }
 
 /// Gray, 8 by 8, in the seven passes of Adam7, each pixel 16 times its column plus its row.
 fn interlaced() -> Vec<u8> {
     let mut data = Vec::new();
-    for (x0, y0, dx, dy) in
-        [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
-    {
+    for (x0, y0, dx, dy) in [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ] {
         for y in (y0..8).step_by(dy) {
             data.push(0);
             data.extend((x0..8).step_by(dx).map(|x: u8| 16 * x + y));
@@ -178,17 +220,35 @@ fn interlaced() -> Vec<u8> {
         (low, (high + low) % 65_521)
     });
     let length = u16::try_from(data.len()).unwrap();
-    let stored = [&[0x78, 1, 1], &length.to_le_bytes()[..], &(!length).to_le_bytes(), &data].concat();
+    let stored = [
+        &[0x78, 1, 1],
+        &length.to_le_bytes()[..],
+        &(!length).to_le_bytes(),
+        &data,
+    ]
+    .concat();
     let zlib = [stored, (high << 16 | low).to_be_bytes().to_vec()].concat();
     let head = [0, 0, 0, 8, 0, 0, 0, 8, 8, 0, 0, 0, 1];
     let signature = b"\x89PNG\r\n\x1a\n".to_vec();
-    [signature, chunk(b"IHDR", &head), chunk(b"IDAT", &zlib), chunk(b"IEND", &[])].concat()
+    [
+        signature,
+        chunk(b"IHDR", &head),
+        chunk(b"IDAT", &zlib),
+        chunk(b"IEND", &[]),
+    ]
+    .concat()
 }
 
 #[test]
 fn interlaced_png_is_accepted() {
     let expected = GrayImage::from_fn(8, 8, |x, y| Luma([u8::try_from(16 * x + y).unwrap()]));
-    assert_eq!(difference(&image_of(&decoded(&interlaced()).unwrap()), &expected.into()), 0);
+    assert_eq!(
+        difference(
+            &image_of(&decoded(&interlaced()).unwrap()),
+            &expected.into()
+        ),
+        0
+    );
 }
 
 fn jpeg(
@@ -208,9 +268,19 @@ fn jpeg(
 fn progressive_jpegs_of_every_sampling_are_accepted() {
     use jpeg_encoder::{ColorType, SamplingFactor};
     let expected: DynamicImage =
-        RgbImage::from_fn(61, 45, |x, _| if x < 32 { Rgb([200; 3]) } else { Rgb([20; 3]) }).into();
+        RgbImage::from_fn(
+            61,
+            45,
+            |x, _| if x < 32 { Rgb([200; 3]) } else { Rgb([20; 3]) },
+        )
+        .into();
     let rgb = expected.to_rgb8();
-    for sampling in [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_2_2, SamplingFactor::F_1_2] {
+    for sampling in [
+        SamplingFactor::F_1_1,
+        SamplingFactor::F_2_1,
+        SamplingFactor::F_2_2,
+        SamplingFactor::F_1_2,
+    ] {
         for (is_progressive, restart_interval) in [(true, 0), (false, 0), (true, 3), (false, 3)] {
             let bytes = jpeg(&rgb, (61, 45), ColorType::Rgb, |encoder| {
                 encoder.set_progressive(is_progressive);
@@ -218,7 +288,10 @@ fn progressive_jpegs_of_every_sampling_are_accepted() {
                 encoder.set_restart_interval(restart_interval);
             });
             let off = difference(&image_of(&decoded(&bytes).unwrap()), &expected);
-            assert!(off < 60, "{sampling:?} {is_progressive} {restart_interval}: {off}");
+            assert!(
+                off < 60,
+                "{sampling:?} {is_progressive} {restart_interval}: {off}"
+            );
         }
     }
 }
@@ -230,9 +303,17 @@ fn cmyk_jpegs_are_accepted() {
     let cyan = [255, 0, 0, 0].repeat(16 * 16);
     for color in [ColorType::Cmyk, ColorType::CmykAsYcck] {
         for is_progressive in [false, true] {
-            let bytes = jpeg(&cyan, (16, 16), color, |encoder| encoder.set_progressive(is_progressive));
-            let [red, green, blue] = image_of(&decoded(&bytes).unwrap()).to_rgb8().get_pixel(8, 8).0;
-            assert!(red < 60 && green > 120 && blue > 120, "{color:?} {is_progressive}: {red} {green} {blue}");
+            let bytes = jpeg(&cyan, (16, 16), color, |encoder| {
+                encoder.set_progressive(is_progressive)
+            });
+            let [red, green, blue] = image_of(&decoded(&bytes).unwrap())
+                .to_rgb8()
+                .get_pixel(8, 8)
+                .0;
+            assert!(
+                red < 60 && green > 120 && blue > 120,
+                "{color:?} {is_progressive}: {red} {green} {blue}"
+            );
         }
     }
 }
@@ -251,7 +332,10 @@ fn metadata_is_removed() {
     assert_eq!(decoded(&bytes), decoded(&png));
     let jpeg = sample(Format::Jpeg);
     let comment = [b"\xff\xfe\0\x10".as_slice(), SECRET.as_bytes()].concat();
-    assert_eq!(decoded(&[&jpeg[..2], &comment, &jpeg[2..]].concat()), decoded(&jpeg));
+    assert_eq!(
+        decoded(&[&jpeg[..2], &comment, &jpeg[2..]].concat()),
+        decoded(&jpeg)
+    );
     // Colors of pixels that are not seen.
     let mut hidden = noise(20, 20);
     hidden.pixels_mut().for_each(|pixel| pixel.0[3] = 0);
@@ -270,7 +354,10 @@ fn exif_orientation_is_applied() {
     for format in [Format::Png, Format::Jpeg, Format::Webp] {
         for orientation in 1..=8 {
             let read = image_of(&decoded(&sample_with_metadata(format, orientation)).unwrap());
-            assert!(difference(&read, &rotate(orientation)) < 60, "{format:?} {orientation}");
+            assert!(
+                difference(&read, &rotate(orientation)) < 60,
+                "{format:?} {orientation}"
+            );
         }
         assert!(decoded(&sample_with_metadata(format, 77)).is_ok());
     }
@@ -281,7 +368,11 @@ fn exif_after_the_pixels_or_with_a_prefix_is_applied() {
     let png = sample(Format::Png);
     let (before, end) = png.split_at(png.len() - 12);
     let webp = sample_with_metadata(Format::Webp, 6);
-    let place = webp.windows(4).position(|window| window == b"EXIF").unwrap() + 4;
+    let place = webp
+        .windows(4)
+        .position(|window| window == b"EXIF")
+        .unwrap()
+        + 4;
     let length = u32::from_le_bytes(webp[place..place + 4].try_into().unwrap());
     let riff = u32::from_le_bytes(webp[4..8].try_into().unwrap()) + 6;
     let prefixed = [
@@ -299,7 +390,10 @@ fn exif_after_the_pixels_or_with_a_prefix_is_applied() {
         [before, &chunk(b"eXIf", &big_endian), end].concat(),
         prefixed,
     ] {
-        assert_eq!(difference(&image_of(&decoded(&bytes).unwrap()), &rotate(6)), 0);
+        assert_eq!(
+            difference(&image_of(&decoded(&bytes).unwrap()), &rotate(6)),
+            0
+        );
     }
 }
 
@@ -315,12 +409,20 @@ fn large_pictures_are_scaled_and_keep_their_ratio() {
         ] {
             let image = pixels().resize_exact(size.0, size.1, FilterType::Nearest);
             let read = image_of(&decoded(&file(format, &image)).unwrap());
-            assert_eq!((read.width(), read.height()), expected, "{format:?} {size:?}");
-            let corners =
-                [(0, 0), (read.width() - 1, read.height() - 1)].map(|(x, y)| read.to_rgb8().get_pixel(x, y).0);
-            let originals = [(0, 0), (size.0 - 1, size.1 - 1)].map(|(x, y)| image.to_rgb8().get_pixel(x, y).0);
+            assert_eq!(
+                (read.width(), read.height()),
+                expected,
+                "{format:?} {size:?}"
+            );
+            let corners = [(0, 0), (read.width() - 1, read.height() - 1)]
+                .map(|(x, y)| read.to_rgb8().get_pixel(x, y).0);
+            let originals =
+                [(0, 0), (size.0 - 1, size.1 - 1)].map(|(x, y)| image.to_rgb8().get_pixel(x, y).0);
             for (is, was) in corners.iter().flatten().zip(originals.iter().flatten()) {
-                assert!(is.abs_diff(*was) < 40, "{format:?} {size:?}: {corners:?} {originals:?}");
+                assert!(
+                    is.abs_diff(*was) < 40,
+                    "{format:?} {size:?}: {corners:?} {originals:?}"
+                );
             }
         }
     }
@@ -331,7 +433,10 @@ fn scaling_precedes_rotation() {
     let mut bytes = Vec::new();
     let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 90);
     encoder.set_exif_metadata(exif(6)).unwrap();
-    pixels().resize_exact(3000, 1500, FilterType::Nearest).write_with_encoder(encoder).unwrap();
+    pixels()
+        .resize_exact(3000, 1500, FilterType::Nearest)
+        .write_with_encoder(encoder)
+        .unwrap();
     let read = image_of(&decoded(&bytes).unwrap());
     assert_eq!((read.width(), read.height()), (512, 1024));
 }
@@ -339,26 +444,54 @@ fn scaling_precedes_rotation() {
 #[test]
 fn transparency_is_kept_and_hidden_colors_are_removed() {
     // Visible green next to transparent red.
-    let color = |x: u32, alpha: u8| if x.is_multiple_of(2) { Rgba([0, 200, 0, alpha]) } else { Rgba([255, 0, 0, 0]) };
+    let color = |x: u32, alpha: u8| {
+        if x.is_multiple_of(2) {
+            Rgba([0, 200, 0, alpha])
+        } else {
+            Rgba([255, 0, 0, 0])
+        }
+    };
     for alpha in [255, 100] {
         let image: DynamicImage = RgbaImage::from_fn(2048, 64, |x, _| color(x, alpha)).into();
         for image in [image.clone(), image.into_rgba16().into()] {
             for format in [Format::Png, Format::Webp] {
                 // WebP has 8 bits a channel.
-                let image = if format == Format::Webp { image.to_rgba8().into() } else { image.clone() };
+                let image = if format == Format::Webp {
+                    image.to_rgba8().into()
+                } else {
+                    image.clone()
+                };
                 let picture = decoded(&file(format, &image)).unwrap();
                 assert_eq!(picture.format, format);
                 let [red, green, _, is] = image_of(&picture).into_rgba8().get_pixel(500, 16).0;
-                assert!(red == 0 && green.abs_diff(200) < 4 && is.abs_diff(alpha / 2) < 3, "{red} {green} {is}");
+                assert!(
+                    red == 0 && green.abs_diff(200) < 4 && is.abs_diff(alpha / 2) < 3,
+                    "{red} {green} {is}"
+                );
             }
         }
     }
     let mut gif = Vec::new();
-    let image = RgbaImage::from_fn(64, 64, |x, _| if x < 32 { Rgba([0, 200, 0, 255]) } else { Rgba([0; 4]) });
-    GifEncoder::new(&mut gif).encode_frame(Frame::new(image)).unwrap();
+    let image = RgbaImage::from_fn(64, 64, |x, _| {
+        if x < 32 {
+            Rgba([0, 200, 0, 255])
+        } else {
+            Rgba([0; 4])
+        }
+    });
+    GifEncoder::new(&mut gif)
+        .encode_frame(Frame::new(image))
+        .unwrap();
     let picture = decoded(&gif).unwrap();
     let read = image_of(&picture).into_rgba8();
-    assert_eq!((picture.format, read.get_pixel(9, 9).0[3], read.get_pixel(40, 9).0[3]), (Format::Png, 255, 0));
+    assert_eq!(
+        (
+            picture.format,
+            read.get_pixel(9, 9).0[3],
+            read.get_pixel(40, 9).0[3]
+        ),
+        (Format::Png, 255, 0)
+    );
 }
 
 #[test]
@@ -368,7 +501,11 @@ fn served_image_is_small_even_for_noise() {
         let opaque: DynamicImage = transparent.to_rgb8().into();
         for format in Format::ALL {
             let picture = decoded(&file(format, &opaque)).unwrap();
-            assert!(picture.bytes.len() <= MAX_BYTES, "{format:?}: {}", picture.bytes.len());
+            assert!(
+                picture.bytes.len() <= MAX_BYTES,
+                "{format:?}: {}",
+                picture.bytes.len()
+            );
             assert_eq!(
                 (picture.format, Format::detect(&picture.bytes)),
                 (Format::Jpeg, Some(Format::Jpeg)),
@@ -377,12 +514,23 @@ fn served_image_is_small_even_for_noise() {
         }
         for format in [Format::Png, Format::Webp] {
             let picture = decoded(&file(format, &transparent)).unwrap();
-            assert!(picture.bytes.len() <= MAX_BYTES, "{format:?}: {}", picture.bytes.len());
+            assert!(
+                picture.bytes.len() <= MAX_BYTES,
+                "{format:?}: {}",
+                picture.bytes.len()
+            );
             assert_eq!(Format::detect(&picture.bytes), Some(picture.format));
             let read = image_of(&picture);
-            assert!(read.color().has_alpha() && read.width() > 250, "{format:?}: {}", read.width());
+            assert!(
+                read.color().has_alpha() && read.width() > 250,
+                "{format:?}: {}",
+                read.width()
+            );
             let ratio = f64::from(read.width()) / f64::from(read.height());
-            assert!((ratio - f64::from(width) / f64::from(height)).abs() < 0.02, "{ratio}");
+            assert!(
+                (ratio - f64::from(width) / f64::from(height)).abs() < 0.02,
+                "{ratio}"
+            );
         }
     }
 }
@@ -392,8 +540,17 @@ fn files_claiming(width: u32, height: u32) -> Vec<Vec<u8>> {
     let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
     head.extend([8, 6, 0, 0, 0]);
     let signature = b"\x89PNG\r\n\x1a\n".to_vec();
-    let png = [signature, chunk(b"IHDR", &head), chunk(b"IDAT", &[0; 100]), chunk(b"IEND", &[])].concat();
-    let (w, h) = (u16::try_from(width).unwrap_or(u16::MAX), u16::try_from(height).unwrap_or(u16::MAX));
+    let png = [
+        signature,
+        chunk(b"IHDR", &head),
+        chunk(b"IDAT", &[0; 100]),
+        chunk(b"IEND", &[]),
+    ]
+    .concat();
+    let (w, h) = (
+        u16::try_from(width).unwrap_or(u16::MAX),
+        u16::try_from(height).unwrap_or(u16::MAX),
+    );
     let mut gif = sample(Format::Gif);
     gif[6..10].copy_from_slice(&[w.to_le_bytes(), h.to_le_bytes()].concat());
     let mut jpegs = [
@@ -403,7 +560,10 @@ fn files_claiming(width: u32, height: u32) -> Vec<Vec<u8>> {
         }),
     ];
     for jpeg in &mut jpegs {
-        let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0] || marker == [0xff, 0xc2]).unwrap();
+        let frame = jpeg
+            .windows(2)
+            .position(|marker| marker == [0xff, 0xc0] || marker == [0xff, 0xc2])
+            .unwrap();
         jpeg[frame + 5..frame + 9].copy_from_slice(&[h.to_be_bytes(), w.to_be_bytes()].concat());
     }
     let mut webp = sample_with_metadata(Format::Webp, 1);
@@ -414,9 +574,19 @@ fn files_claiming(width: u32, height: u32) -> Vec<Vec<u8>> {
 
 #[test]
 fn too_many_pixels_are_rejected_by_the_header() {
-    for (width, height) in [(50_000, 50_000), (7072, 7071), (60_000, 834), (65_535, 65_535)] {
+    for (width, height) in [
+        (50_000, 50_000),
+        (7072, 7071),
+        (60_000, 834),
+        (65_535, 65_535),
+    ] {
         for bytes in files_claiming(width, height) {
-            assert_eq!(decoded(&bytes), Err(PictureError::TooManyPixels), "{:?}: {width}", Format::detect(&bytes));
+            assert_eq!(
+                decoded(&bytes),
+                Err(PictureError::TooManyPixels),
+                "{:?}: {width}",
+                Format::detect(&bytes)
+            );
         }
     }
     let mut lossless = sample(Format::Webp);
@@ -439,7 +609,12 @@ fn too_many_pixels_are_rejected_by_the_header() {
         if let Some(Format::Gif) = Format::detect(&empty) {
             empty[6..10].fill(0);
         }
-        assert_eq!(decoded(&empty).err().filter(|error| *error != PictureError::NotAPicture), None);
+        assert_eq!(
+            decoded(&empty)
+                .err()
+                .filter(|error| *error != PictureError::NotAPicture),
+            None
+        );
     }
 }
 
@@ -449,7 +624,11 @@ fn truncated_file_is_rejected() {
         for bytes in [sample(format), sample_with_metadata(format, 6)] {
             assert!(decoded(&bytes).is_ok());
             for length in 0..bytes.len() {
-                assert_eq!(decoded(&bytes[..length]), Err(PictureError::NotAPicture), "{format:?}: {length}");
+                assert_eq!(
+                    decoded(&bytes[..length]),
+                    Err(PictureError::NotAPicture),
+                    "{format:?}: {length}"
+                );
             }
         }
     }
@@ -461,16 +640,31 @@ fn gif_needs_only_its_first_frame() {
     let mut encoder = GifEncoder::new(&mut bytes);
     let frame = |number: u8| {
         let image = RgbImage::from_pixel(13, 7, Rgb([number, 255 - number, 9]));
-        Frame::from_parts(DynamicImage::from(image).into_rgba8(), 0, 0, Delay::from_numer_denom_ms(50, 1))
+        Frame::from_parts(
+            DynamicImage::from(image).into_rgba8(),
+            0,
+            0,
+            Delay::from_numer_denom_ms(50, 1),
+        )
     };
     encoder.encode_frames((0..250).map(frame)).unwrap();
     drop(encoder);
     let picture = decoded(&bytes).unwrap();
-    assert_eq!(difference(&image_of(&picture), &DynamicImage::from(frame(0).into_buffer())), 0);
+    assert_eq!(
+        difference(
+            &image_of(&picture),
+            &DynamicImage::from(frame(0).into_buffer())
+        ),
+        0
+    );
     assert!(picture.bytes.len() < bytes.len() / 10);
     let end = file_structure::find_length(Format::Gif, &bytes).unwrap();
     for length in 0..end {
-        assert_eq!(decoded(&bytes[..length]), Err(PictureError::NotAPicture), "{length}");
+        assert_eq!(
+            decoded(&bytes[..length]),
+            Err(PictureError::NotAPicture),
+            "{length}"
+        );
     }
     for length in [end, end + 1, end + 20, bytes.len() / 2, bytes.len() - 1] {
         assert_eq!(decoded(&bytes[..length]), Ok(picture.clone()), "{length}");
@@ -484,8 +678,17 @@ fn gif_needs_only_its_first_frame() {
 fn trailing_bytes_are_removed() {
     for format in Format::ALL {
         let bytes = sample(format);
-        for tail in ["PK\x03\x04 an archive", "<html><script>alert(1)</script>", "\0", "\u{d9}"] {
-            assert_eq!(decoded(&[&bytes, tail.as_bytes()].concat()), decoded(&bytes), "{format:?}");
+        for tail in [
+            "PK\x03\x04 an archive",
+            "<html><script>alert(1)</script>",
+            "\0",
+            "\u{d9}",
+        ] {
+            assert_eq!(
+                decoded(&[&bytes, tail.as_bytes()].concat()),
+                decoded(&bytes),
+                "{format:?}"
+            );
         }
     }
     let gif = sample(Format::Gif);
@@ -496,8 +699,11 @@ fn trailing_bytes_are_removed() {
 
 #[test]
 fn other_formats_are_rejected() {
-    let bmp =
-        [b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\x18\0".as_slice(), &[0; 28]].concat();
+    let bmp = [
+        b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\x18\0".as_slice(),
+        &[0; 28],
+    ]
+    .concat();
     let others: [&[u8]; 12] = [
         b"",
         b"x",

@@ -33,12 +33,27 @@ pub struct Bucket {
 impl Bucket {
     /// Returns the store. Parameters that the setting lacks come from the standard `AWS_*` variables.
     pub(crate) fn open(&self, retry_timeout: Duration) -> Result<impl ObjectStore, Error> {
-        let with = |builder: AmazonS3Builder, (key, value): (AmazonS3ConfigKey, &str)| builder.with_config(key, value);
-        let defaults = CLIENT_DEFAULTS.iter().map(|(key, value)| (AmazonS3ConfigKey::Client(*key), *value));
+        let with = |builder: AmazonS3Builder, (key, value): (AmazonS3ConfigKey, &str)| {
+            builder.with_config(key, value)
+        };
+        let defaults = CLIENT_DEFAULTS
+            .iter()
+            .map(|(key, value)| (AmazonS3ConfigKey::Client(*key), *value));
         let builder = defaults.fold(AmazonS3Builder::from_env(), with);
-        let builder = self.parameters.iter().map(|(key, value)| (*key, value.as_str())).fold(builder, with);
-        let retry = RetryConfig { max_retries: RETRIES, retry_timeout, ..RetryConfig::default() };
-        let store = builder.with_bucket_name(&self.name).with_retry(retry).build()?;
+        let builder = self
+            .parameters
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .fold(builder, with);
+        let retry = RetryConfig {
+            max_retries: RETRIES,
+            retry_timeout,
+            ..RetryConfig::default()
+        };
+        let store = builder
+            .with_bucket_name(&self.name)
+            .with_retry(retry)
+            .build()?;
         Ok(PrefixStore::new(store, self.prefix.clone()))
     }
 }
@@ -49,21 +64,31 @@ impl FromStr for Bucket {
     fn from_str(text: &str) -> Result<Self, String> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
-        let is_in_bucket_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
+        let is_in_bucket_name =
+            |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
         if name.is_empty() || !name.chars().all(is_in_bucket_name) {
             return Err("expected the name of a bucket after s3://".to_owned());
         }
-        let prefix =
-            Path::parse(decoded(prefix)?).map_err(|_| "expected another prefix after the bucket".to_owned())?;
-        let parameters =
-            query.split('&').filter(|pair| !pair.is_empty()).map(parse_parameter).collect::<Result<_, _>>()?;
-        Ok(Self { name: name.to_owned(), prefix, parameters })
+        let prefix = Path::parse(decoded(prefix)?)
+            .map_err(|_| "expected another prefix after the bucket".to_owned())?;
+        let parameters = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(parse_parameter)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            name: name.to_owned(),
+            prefix,
+            parameters,
+        })
     }
 }
 
 /// Keys have + and / in them: a + is itself here, and not a blank as in forms.
 fn parse_parameter(pair: &str) -> Result<(AmazonS3ConfigKey, String), String> {
-    let (key, value) = pair.split_once('=').ok_or("expected <parameter>=<value> after the ?")?;
+    let (key, value) = pair
+        .split_once('=')
+        .ok_or("expected <parameter>=<value> after the ?")?;
     let known = key.parse().map_err(|_| {
         "expected parameters such as endpoint, region, access_key_id, secret_access_key or allow_http".to_owned()
     })?;
@@ -87,9 +112,17 @@ mod tests {
         let location: Location = text.parse().unwrap();
         assert_eq!(location.to_string(), "s3://pictures/a/b");
         assert!(!format!("{location:?}").contains("s3/c"));
-        let Location::S3(bucket) = location else { panic!("a directory") };
-        assert_eq!(bucket.parameters[1], (AmazonS3ConfigKey::SecretAccessKey, "s3/c+r&et".to_owned()));
-        assert_eq!("s3://pictures".parse::<Location>().unwrap().to_string(), "s3://pictures/");
+        let Location::S3(bucket) = location else {
+            panic!("a directory")
+        };
+        assert_eq!(
+            bucket.parameters[1],
+            (AmazonS3ConfigKey::SecretAccessKey, "s3/c+r&et".to_owned())
+        );
+        assert_eq!(
+            "s3://pictures".parse::<Location>().unwrap().to_string(),
+            "s3://pictures/"
+        );
     }
 
     #[test]
@@ -104,7 +137,10 @@ mod tests {
             "bucket?endpoint=%ffs3cret",
         ] {
             let message = bad.parse::<Bucket>().err().unwrap();
-            assert!(message.starts_with("expected") && !message.contains("s3cret"), "{bad}: {message}");
+            assert!(
+                message.starts_with("expected") && !message.contains("s3cret"),
+                "{bad}: {message}"
+            );
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Objects by name, such as `avatars/<gid>.png`. What is put is there as a whole or not at all.
 
 use std::{
-    fs::DirBuilder, future::Future, io::ErrorKind, ops::Range, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc,
-    time::Duration,
+    fs::DirBuilder, future::Future, io::ErrorKind, ops::Range, os::unix::fs::DirBuilderExt,
+    path::PathBuf, sync::Arc, time::Duration,
 };
 
 use bytes::Bytes;
 use doorward_domain::IdGenerator;
 use futures_util::{TryStreamExt, stream::BoxStream};
 use object_store::{
-    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path,
+    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, local::LocalFileSystem,
+    path::Path,
 };
 
 use crate::Location;
@@ -56,11 +57,18 @@ impl Store {
         match location {
             Location::Directory(path) => {
                 let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
-                created.map_err(|error| StoreError(format!("can't create the directory: {error}")))?;
+                created
+                    .map_err(|error| StoreError(format!("can't create the directory: {error}")))?;
                 let objects = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
-                Ok(Self { objects: Arc::new(objects), directory: Some(path.clone()) })
+                Ok(Self {
+                    objects: Arc::new(objects),
+                    directory: Some(path.clone()),
+                })
             }
-            Location::S3(bucket) => Ok(Self { objects: Arc::new(bucket.open(OPERATION_TIMEOUT)?), directory: None }),
+            Location::S3(bucket) => Ok(Self {
+                objects: Arc::new(bucket.open(OPERATION_TIMEOUT)?),
+                directory: None,
+            }),
         }
     }
 
@@ -77,7 +85,11 @@ impl Store {
             None => false,
         };
         self.delete(&name).await?;
-        if is_read { Ok(()) } else { Err(StoreError("what was put can't be read".to_owned())) }
+        if is_read {
+            Ok(())
+        } else {
+            Err(StoreError("what was put can't be read".to_owned()))
+        }
     }
 
     /// In place of what has the name.
@@ -94,9 +106,17 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn find(&self, name: &str, range: Option<Range<u64>>) -> Result<Option<Object>, StoreError> {
-        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let found = none_if_missing(with_timeout(self.objects.get_opts(&parse(name)?, options)).await)?;
+    pub async fn find(
+        &self,
+        name: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Object>, StoreError> {
+        let options = GetOptions {
+            range: range.map(GetRange::Bounded),
+            ..GetOptions::default()
+        };
+        let found =
+            none_if_missing(with_timeout(self.objects.get_opts(&parse(name)?, options)).await)?;
         Ok(found.map(|found| Object {
             size: found.meta.size,
             etag: found.meta.e_tag.clone(),
@@ -128,8 +148,14 @@ impl Store {
         if let Some(directory) = &self.directory {
             // Of a process that ended while it wrote.
             let half = tokio::fs::remove_file(directory.join(format!("{path}#1"))).await;
-            half.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
-                .map_err(|error| StoreError(error.to_string()))?;
+            half.or_else(|error| {
+                if error.kind() == ErrorKind::NotFound {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            })
+            .map_err(|error| StoreError(error.to_string()))?;
         }
         none_if_missing(with_timeout(self.objects.delete(&path)).await).map(drop)
     }
@@ -140,12 +166,14 @@ fn parse(name: &str) -> Result<Path, StoreError> {
 }
 
 async fn with_timeout<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(OPERATION_TIMEOUT, work).await.unwrap_or_else(|_| {
-        Err(Error::Generic {
-            store: "media",
-            source: format!("no answer within {} s", OPERATION_TIMEOUT.as_secs()).into(),
+    tokio::time::timeout(OPERATION_TIMEOUT, work)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::Generic {
+                store: "media",
+                source: format!("no answer within {} s", OPERATION_TIMEOUT.as_secs()).into(),
+            })
         })
-    })
 }
 
 fn none_if_missing<T>(found: Result<T, Error>) -> Result<Option<T>, StoreError> {

@@ -19,9 +19,15 @@ async fn stored_object_is_found_whole_and_in_ranges_until_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     store.probe(&RandomIdGenerator).await.unwrap();
-    assert!(store.find(NAME, None).await.unwrap().is_none() && store.head(NAME).await.unwrap().is_none());
+    assert!(
+        store.find(NAME, None).await.unwrap().is_none()
+            && store.head(NAME).await.unwrap().is_none()
+    );
     store.put(NAME, b"0123456789".to_vec()).await.unwrap();
-    let (head, whole) = (store.head(NAME).await.unwrap().unwrap(), store.find(NAME, None).await.unwrap().unwrap());
+    let (head, whole) = (
+        store.head(NAME).await.unwrap().unwrap(),
+        store.find(NAME, None).await.unwrap().unwrap(),
+    );
     assert_eq!((head.size, whole.size, &whole.range), (10, 10, &(0..10)));
     assert!(head.etag.is_some() && head.etag == whole.etag);
     assert_eq!(text(whole).await, "0123456789");
@@ -42,7 +48,10 @@ async fn directory_is_private_and_empty_after_a_probe() {
     store.probe(&RandomIdGenerator).await.unwrap();
     let root = directory.path().join("a/media");
     for path in [&root, &directory.path().join("a")] {
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            std::fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
     assert_eq!(std::fs::read_dir(root.join("probe")).unwrap().count(), 0);
 }
@@ -64,7 +73,13 @@ async fn names_cannot_leave_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     std::fs::write(directory.path().join("secret"), "x").unwrap();
-    for name in ["../secret", "avatars/../../secret", "avatars//x", "./x", "a\0b"] {
+    for name in [
+        "../secret",
+        "avatars/../../secret",
+        "avatars//x",
+        "./x",
+        "a\0b",
+    ] {
         assert!(store.find(name, None).await.is_err(), "{name}");
         assert!(store.put(name, Vec::new()).await.is_err(), "{name}");
     }
@@ -77,10 +92,20 @@ async fn unwritable_directory_is_rejected() {
 
 #[tokio::test]
 async fn missing_bucket_is_rejected() {
-    let location =
-        "s3://bucket?endpoint=http://127.0.0.1:9&allow_http=true&region=x&access_key_id=x&secret_access_key=s3cret";
+    let location = "s3://bucket?endpoint=http://127.0.0.1:9&allow_http=true&region=x&access_key_id=x&secret_access_key=s3cret";
     let store = Store::open(&location.parse().unwrap()).unwrap();
-    let error = store.probe(&RandomIdGenerator).await.unwrap_err().to_string();
+    let error = store
+        .probe(&RandomIdGenerator)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(!error.contains("s3cret"), "{error}");
-    assert!(Store::open(&"s3://bucket?endpoint=http://127.0.0.1:9&timeout=s3cret".parse().unwrap()).is_err());
+    assert!(
+        Store::open(
+            &"s3://bucket?endpoint=http://127.0.0.1:9&timeout=s3cret"
+                .parse()
+                .unwrap()
+        )
+        .is_err()
+    );
 }

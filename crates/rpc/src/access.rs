@@ -62,7 +62,9 @@ impl Rpc {
     #[must_use]
     pub const fn access(self) -> Access {
         match self {
-            Self::AuthVerifyToken | Self::AuthGetPublicKeys | Self::AuthWatchTrust => Access::Scope(Scope::Verify),
+            Self::AuthVerifyToken | Self::AuthGetPublicKeys | Self::AuthWatchTrust => {
+                Access::Scope(Scope::Verify)
+            }
             Self::DirectoryGetUser
             | Self::DirectoryGetProject
             | Self::DirectoryListProjects
@@ -72,7 +74,9 @@ impl Rpc {
             | Self::DirectoryViewProject
             | Self::DirectoryViewMember
             | Self::DirectoryViewMembers => Access::Scope(Scope::Read),
-            Self::DirectoryWatchChanges | Self::DirectoryWatchEvents => Access::Scope(Scope::Follow),
+            Self::DirectoryWatchChanges | Self::DirectoryWatchEvents => {
+                Access::Scope(Scope::Follow)
+            }
             Self::DirectoryPublish => Access::Scope(Scope::Publish),
             Self::AuthVerifyPassword
             | Self::AuthCountAnonymousCall
@@ -165,7 +169,10 @@ mod tests {
     fn scope_table_matches_the_documentation() {
         let document = include_str!("../../../docs/grpc.md");
         for scope in Scope::ALL {
-            let row = document.lines().find(|line| line.starts_with(&format!("| `{scope}` |"))).unwrap();
+            let row = document
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{scope}` |")))
+                .unwrap();
             let documented: Vec<&str> = row.split('`').skip(3).step_by(2).collect();
             let allowed: Vec<&str> = Rpc::ALL
                 .iter()

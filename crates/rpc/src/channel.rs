@@ -78,19 +78,23 @@ impl Peer {
             }
             Self::InMemory(sender) => {
                 let sender = sender.clone();
-                configure_endpoint(Endpoint::from_static("http://in-memory")).connect_with_connector_lazy(
-                    tower::service_fn(move |_| {
+                configure_endpoint(Endpoint::from_static("http://in-memory"))
+                    .connect_with_connector_lazy(tower::service_fn(move |_| {
                         let sender = sender.clone();
                         async move {
                             let (ours, theirs) = tokio::io::duplex(IN_MEMORY_BUFFER_BYTES);
                             sender.send(theirs).await.map_err(std::io::Error::other)?;
                             Ok::<_, std::io::Error>(TokioIo::new(ours))
                         }
-                    }),
-                )
+                    }))
             }
         };
-        Ok(InterceptedService::new(channel, MetadataInterceptor { token: token.metadata() }))
+        Ok(InterceptedService::new(
+            channel,
+            MetadataInterceptor {
+                token: token.metadata(),
+            },
+        ))
     }
 }
 
@@ -117,10 +121,17 @@ impl Interceptor for MetadataInterceptor {
             request.set_timeout(RPC_DEADLINE);
         }
         if let Some(token) = &self.token {
-            request.metadata_mut().insert(crate::service_token::HEADER, token.clone());
+            request
+                .metadata_mut()
+                .insert(crate::service_token::HEADER, token.clone());
         }
-        let ids = CURRENT_REQUEST_IDS.try_with(Clone::clone).unwrap_or_default();
-        for (header, id) in [(REQUEST_ID, ids.request_id), (CLIENT_REQUEST_ID, ids.client_request_id)] {
+        let ids = CURRENT_REQUEST_IDS
+            .try_with(Clone::clone)
+            .unwrap_or_default();
+        for (header, id) in [
+            (REQUEST_ID, ids.request_id),
+            (CLIENT_REQUEST_ID, ids.client_request_id),
+        ] {
             if let Some(Ok(id)) = id.map(|id| id.parse()) {
                 request.metadata_mut().insert(header, id);
             }
@@ -148,8 +159,12 @@ impl Injector for MetadataInjector<'_> {
 /// # Errors
 /// When it can't be reached or says that it doesn't serve.
 pub async fn check_health(channel: Channel, service: &str) -> Result<(), String> {
-    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-    let request = HealthCheckRequest { service: service.to_owned() };
+    use tonic_health::pb::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    };
+    let request = HealthCheckRequest {
+        service: service.to_owned(),
+    };
     match HealthClient::new(channel).check(request).await {
         Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
         Ok(_) => Err("not serving".to_owned()),

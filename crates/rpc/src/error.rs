@@ -21,7 +21,11 @@ pub struct RpcError {
 impl RpcError {
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, info: Info::new(), retry_after: None }
+        Self {
+            code,
+            info: Info::new(),
+            retry_after: None,
+        }
     }
 
     #[must_use]
@@ -132,17 +136,30 @@ mod tests {
     #[test]
     fn every_error_code_round_trips() {
         for &code in ErrorCode::ALL {
-            let sent =
-                RpcError::new(code).with_info("username", "unavailable").with_retry_after(Duration::from_secs(3));
+            let sent = RpcError::new(code)
+                .with_info("username", "unavailable")
+                .with_retry_after(Duration::from_secs(3));
             assert_eq!(RpcError::from(Status::from(sent.clone())), sent);
         }
     }
 
     #[test]
     fn unreachable_peer_is_unavailable_not_unauthenticated() {
-        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unauthenticated, Code::Unknown] {
-            assert_eq!(RpcError::from(Status::new(code, "")).code, ErrorCode::Unavailable);
+        for code in [
+            Code::Unavailable,
+            Code::DeadlineExceeded,
+            Code::Cancelled,
+            Code::Unauthenticated,
+            Code::Unknown,
+        ] {
+            assert_eq!(
+                RpcError::from(Status::new(code, "")).code,
+                ErrorCode::Unavailable
+            );
         }
-        assert_eq!(RpcError::from(Status::unimplemented("x")).code, ErrorCode::Internal);
+        assert_eq!(
+            RpcError::from(Status::unimplemented("x")).code,
+            ErrorCode::Internal
+        );
     }
 }

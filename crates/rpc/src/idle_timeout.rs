@@ -28,8 +28,10 @@ pub(crate) struct IdleLimits {
     pub(crate) close_after: Duration,
 }
 
-pub(crate) const IDLE_LIMITS: IdleLimits =
-    IdleLimits { goaway_after: Duration::from_secs(50), close_after: Duration::from_secs(55) };
+pub(crate) const IDLE_LIMITS: IdleLimits = IdleLimits {
+    goaway_after: Duration::from_secs(50),
+    close_after: Duration::from_secs(55),
+};
 
 /// The calls of one connection. Clones share it.
 #[derive(Debug, Clone)]
@@ -43,7 +45,10 @@ struct State {
 
 impl ConnectionActivity {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { active_calls: 0, idle_since: Instant::now() })))
+        Self(Arc::new(Mutex::new(State {
+            active_calls: 0,
+            idle_since: Instant::now(),
+        })))
     }
 
     /// Counts a call as open until the returned value is dropped.
@@ -57,7 +62,11 @@ impl ConnectionActivity {
         loop {
             let end = {
                 let state = self.state();
-                if state.active_calls == 0 { state.idle_since + limit } else { Instant::now() + limit }
+                if state.active_calls == 0 {
+                    state.idle_since + limit
+                } else {
+                    Instant::now() + limit
+                }
             };
             if end <= Instant::now() {
                 return;
@@ -104,8 +113,18 @@ pub(crate) struct IdleTimeoutStream {
 
 impl IdleTimeoutStream {
     /// `on_end` is cancelled when the connection has ended.
-    pub(crate) fn new(stream: TcpStream, activity: ConnectionActivity, limit: Duration, on_end: DropGuard) -> Self {
-        Self { stream, close_timer: Box::pin(activity.wait_until_idle(limit)), is_closed: false, _closed_guard: on_end }
+    pub(crate) fn new(
+        stream: TcpStream,
+        activity: ConnectionActivity,
+        limit: Duration,
+        on_end: DropGuard,
+    ) -> Self {
+        Self {
+            stream,
+            close_timer: Box::pin(activity.wait_until_idle(limit)),
+            is_closed: false,
+            _closed_guard: on_end,
+        }
     }
 }
 
@@ -124,7 +143,11 @@ impl AsyncRead for IdleTimeoutStream {
 }
 
 impl AsyncWrite for IdleTimeoutStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -106,10 +106,20 @@ async fn serve_tcp(
     let server = configure_server(server);
     let mut incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let mut connections = JoinSet::new();
-    while let Some(accepted) = shutdown.run_until_cancelled(incoming.next()).await.flatten() {
+    while let Some(accepted) = shutdown
+        .run_until_cancelled(incoming.next())
+        .await
+        .flatten()
+    {
         match accepted {
             Ok(stream) => {
-                connections.spawn(serve_connection(server.clone(), routes.clone(), stream, limits, shutdown.clone()));
+                connections.spawn(serve_connection(
+                    server.clone(),
+                    routes.clone(),
+                    stream,
+                    limits,
+                    shutdown.clone(),
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "can't accept a connection");
@@ -133,8 +143,14 @@ async fn serve_connection(
 ) {
     let activity = ConnectionActivity::new();
     let has_ended = CancellationToken::new();
-    let stream = IdleTimeoutStream::new(stream, activity.clone(), limits.close_after, has_ended.clone().drop_guard());
-    let incoming = tokio_stream::once(Ok::<_, std::io::Error>(stream)).chain(tokio_stream::pending());
+    let stream = IdleTimeoutStream::new(
+        stream,
+        activity.clone(),
+        limits.close_after,
+        has_ended.clone().drop_guard(),
+    );
+    let incoming =
+        tokio_stream::once(Ok::<_, std::io::Error>(stream)).chain(tokio_stream::pending());
     let end = {
         let idle = activity.clone().wait_until_idle(limits.goaway_after);
         async move {
@@ -146,7 +162,9 @@ async fn serve_connection(
         }
     };
     let served = server
-        .layer(RpcLayer { activity: Some(activity) })
+        .layer(RpcLayer {
+            activity: Some(activity),
+        })
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, end)
         .await;
@@ -189,7 +207,11 @@ async fn report_health(
 ) {
     use tonic_health::ServingStatus;
     loop {
-        let status = if *is_ready.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = if *is_ready.borrow_and_update() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
         reporter.set_service_status(name, status).await;
         reporter.set_service_status("", status).await;
         tokio::select! {
@@ -197,8 +219,12 @@ async fn report_health(
             changed = is_ready.changed() => if changed.is_err() { break },
         }
     }
-    reporter.set_service_status(name, ServingStatus::NotServing).await;
-    reporter.set_service_status("", ServingStatus::NotServing).await;
+    reporter
+        .set_service_status(name, ServingStatus::NotServing)
+        .await;
+    reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
     // Open health watches would keep the server from stopping.
     reporter.clear_service_status(name).await;
     reporter.clear_service_status("").await;
@@ -215,7 +241,10 @@ impl<S> Layer<S> for RpcLayer {
     type Service = RpcService<S>;
 
     fn layer(&self, inner: S) -> RpcService<S> {
-        RpcService { inner, activity: self.activity.clone() }
+        RpcService {
+            inner,
+            activity: self.activity.clone(),
+        }
     }
 }
 
@@ -250,7 +279,11 @@ where
                     Ok(response) => response,
                     Err(panic) => Ok(panic_response(panic.as_ref())),
                 };
-                let label = if is_unknown_method(&response) { "unknown".to_owned() } else { method };
+                let label = if is_unknown_method(&response) {
+                    "unknown".to_owned()
+                } else {
+                    method
+                };
                 metrics::histogram!("doorward_grpc_request_duration_seconds", "method" => label)
                     .record(started.elapsed());
                 match open_call {
@@ -265,16 +298,29 @@ where
 
 /// Whether the method doesn't exist: such names are the caller's, and labels must be few.
 fn is_unknown_method(response: &Result<http::Response<Body>, Infallible>) -> bool {
-    response.as_ref().is_ok_and(|response| response.headers().get("grpc-status").is_some_and(|status| status == "12"))
+    response.as_ref().is_ok_and(|response| {
+        response
+            .headers()
+            .get("grpc-status")
+            .is_some_and(|status| status == "12")
+    })
 }
 
 fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
-    let parent =
-        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.extract(&HeaderExtractor(headers))
+    });
     let id = |header| headers.get(header).and_then(|id| id.to_str().ok());
     let (request_id, client_request_id) = (id(channel::REQUEST_ID), id(channel::CLIENT_REQUEST_ID));
     let trace_id = crate::trace_id(&parent);
-    let span = tracing::info_span!("rpc", otel.kind = "server", method, request_id, client_request_id, trace_id);
+    let span = tracing::info_span!(
+        "rpc",
+        otel.kind = "server",
+        method,
+        request_id,
+        client_request_id,
+        trace_id
+    );
     if let Err(error) = span.set_parent(parent) {
         tracing::trace!(%error, "no trace context");
     }
@@ -288,11 +334,17 @@ pub fn request_ids<T>(request: &tonic::Request<T>) -> channel::RequestIds {
         let id = request.metadata().get(header)?.to_str().ok()?;
         (id.len() <= 128).then(|| id.to_owned())
     };
-    channel::RequestIds { request_id: id(channel::REQUEST_ID), client_request_id: id(channel::CLIENT_REQUEST_ID) }
+    channel::RequestIds {
+        request_id: id(channel::REQUEST_ID),
+        client_request_id: id(channel::CLIENT_REQUEST_ID),
+    }
 }
 
 fn panic_response(panic: &(dyn Any + Send)) -> http::Response<Body> {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
     Status::from(RpcError::new(ErrorCode::Internal)).into_http()
 }
@@ -319,7 +371,9 @@ where
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         while !shutdown.is_cancelled() {
-            let is_ready = tokio::time::timeout(READINESS_TIMEOUT, check()).await.unwrap_or(false);
+            let is_ready = tokio::time::timeout(READINESS_TIMEOUT, check())
+                .await
+                .unwrap_or(false);
             sender.send_if_modified(|was_ready| std::mem::replace(was_ready, is_ready) != is_ready);
             tokio::select! {
                 () = shutdown.cancelled() => {}

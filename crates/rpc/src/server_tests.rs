@@ -6,8 +6,10 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::*;
 
-const LIMITS: IdleLimits =
-    IdleLimits { goaway_after: Duration::from_millis(300), close_after: Duration::from_millis(600) };
+const LIMITS: IdleLimits = IdleLimits {
+    goaway_after: Duration::from_millis(300),
+    close_after: Duration::from_millis(600),
+};
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The preface and empty SETTINGS of HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -17,7 +19,12 @@ async fn start() -> (std::net::SocketAddr, CancellationToken) {
     let address = listener.local_addr().unwrap();
     let (_, health) = tonic_health::server::health_reporter();
     let shutdown = CancellationToken::new();
-    tokio::spawn(serve_tcp(Routes::new(health), Some((listener, None)), LIMITS, shutdown.clone()));
+    tokio::spawn(serve_tcp(
+        Routes::new(health),
+        Some((listener, None)),
+        LIMITS,
+        shutdown.clone(),
+    ));
     (address, shutdown)
 }
 
@@ -36,12 +43,21 @@ async fn idle_connections_are_closed() {
 #[tokio::test]
 async fn open_stream_keeps_connection_and_idle_channel_reconnects() {
     let (address, _shutdown) = start().await;
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect_lazy();
     let mut client = HealthClient::new(channel.clone());
-    let request = HealthCheckRequest { service: String::new() };
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
     let mut watch = client.watch(request.clone()).await.unwrap().into_inner();
     assert!(watch.message().await.unwrap().is_some());
-    assert!(timeout(LIMITS.close_after * 3, watch.message()).await.is_err(), "the stream is still open");
+    assert!(
+        timeout(LIMITS.close_after * 3, watch.message())
+            .await
+            .is_err(),
+        "the stream is still open"
+    );
     drop(watch);
     for _ in 0..3 {
         client.check(request.clone()).await.unwrap();
@@ -52,9 +68,16 @@ async fn open_stream_keeps_connection_and_idle_channel_reconnects() {
 #[tokio::test]
 async fn shutdown_closes_idle_connections_immediately() {
     let (address, shutdown) = start().await;
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect_lazy();
     let mut client = HealthClient::new(channel);
-    client.check(HealthCheckRequest { service: String::new() }).await.unwrap();
+    client
+        .check(HealthCheckRequest {
+            service: String::new(),
+        })
+        .await
+        .unwrap();
     shutdown.cancel();
     let gone = async { while TcpStream::connect(address).await.is_ok() {} };
     timeout(TIMEOUT, gone).await.unwrap();
@@ -62,5 +85,8 @@ async fn shutdown_closes_idle_connections_immediately() {
 
 #[test]
 fn idle_limits_are_at_most_a_minute() {
-    assert!(IDLE_LIMITS.goaway_after < IDLE_LIMITS.close_after && IDLE_LIMITS.close_after <= Duration::from_secs(60));
+    assert!(
+        IDLE_LIMITS.goaway_after < IDLE_LIMITS.close_after
+            && IDLE_LIMITS.close_after <= Duration::from_secs(60)
+    );
 }

@@ -35,7 +35,11 @@ impl ServiceToken {
     #[must_use]
     pub fn matches(&self, sent: &[u8]) -> bool {
         self.0.as_ref().is_some_and(|token| {
-            aws_lc_rs::constant_time::verify_slices_are_equal(token.expose_secret().as_bytes(), sent).is_ok()
+            aws_lc_rs::constant_time::verify_slices_are_equal(
+                token.expose_secret().as_bytes(),
+                sent,
+            )
+            .is_ok()
         })
     }
 }

@@ -32,7 +32,12 @@ pub(crate) fn create(path: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// When it can't be created.
 pub(crate) fn create_file(path: &Path) -> anyhow::Result<()> {
-    let created = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    let created = match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
         created => created.map(drop),
     };
@@ -55,20 +60,33 @@ pub(crate) fn create_private(path: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// When another process holds the lock, or the directory can't be written.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<DataDirectoryLock> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK_FILE));
-    let mut file = file.with_context(|| format!("can't write the data directory {}", path.display()))?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path.join(LOCK_FILE));
+    let mut file =
+        file.with_context(|| format!("can't write the data directory {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            bail!("the data directory {} is in use by another doorward{}", path.display(), lock_holder(file))
+            bail!(
+                "the data directory {} is in use by another doorward{}",
+                path.display(),
+                lock_holder(file)
+            )
         }
         Err(TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("can't lock the data directory {}", path.display()));
+            return Err(error)
+                .with_context(|| format!("can't lock the data directory {}", path.display()));
         }
     }
     // For the message above, and for people.
-    let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    let noted = file
+        .set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
     noted.with_context(|| format!("can't write the data directory {}", path.display()))?;
     Ok(DataDirectoryLock { _file: file })
 }
@@ -97,7 +115,11 @@ pub(crate) mod tests {
     impl Scratch {
         pub(crate) fn new() -> Self {
             static NUMBER: AtomicU32 = AtomicU32::new(0);
-            let name = format!("doorward-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+            let name = format!(
+                "doorward-{}-{}",
+                std::process::id(),
+                NUMBER.fetch_add(1, Ordering::Relaxed)
+            );
             let path = std::env::temp_dir().join(name);
             create(&path).unwrap();
             Self(path)
@@ -126,7 +148,10 @@ pub(crate) mod tests {
         let path = scratch.path().join("a/b");
         create(&path).unwrap();
         create(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 
     #[test]
@@ -134,7 +159,10 @@ pub(crate) mod tests {
         let scratch = Scratch::new();
         let lock_held = lock(scratch.path()).unwrap();
         let error = lock(scratch.path()).unwrap_err().to_string();
-        let process = format!("is in use by another doorward (process {})", std::process::id());
+        let process = format!(
+            "is in use by another doorward (process {})",
+            std::process::id()
+        );
         assert!(error.contains(&process), "{error}");
         drop(lock_held);
         assert!(lock(scratch.path()).is_ok());
@@ -144,8 +172,15 @@ pub(crate) mod tests {
     fn directory_that_cannot_be_created_is_reported() {
         let scratch = Scratch::new();
         let file = scratch.file("file", "");
-        let error = create(&Path::new(&file).join("data")).unwrap_err().to_string();
+        let error = create(&Path::new(&file).join("data"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(&file), "{error}");
-        assert!(lock(Path::new(&file)).unwrap_err().to_string().contains(&file));
+        assert!(
+            lock(Path::new(&file))
+                .unwrap_err()
+                .to_string()
+                .contains(&file)
+        );
     }
 }

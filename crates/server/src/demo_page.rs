@@ -8,7 +8,11 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 macro_rules! page {
     ($path:expr, $content_type:expr, $file:literal) => {
-        Page { path: $path, content_type: $content_type, body: include_str!(concat!("../../../examples/live/", $file)) }
+        Page {
+            path: $path,
+            content_type: $content_type,
+            body: include_str!(concat!("../../../examples/live/", $file)),
+        }
     };
 }
 
@@ -22,5 +26,9 @@ pub(crate) const PAGES: &[Page] = &[
     page!("/demo/picture.js", SCRIPT, "picture.js"),
     page!("/demo/view.js", SCRIPT, "view.js"),
     page!("/demo/elements.js", SCRIPT, "elements.js"),
-    page!("/demo/vendor/socket.io.esm.min.js", SCRIPT, "vendor/socket.io.esm.min.js"),
+    page!(
+        "/demo/vendor/socket.io.esm.min.js",
+        SCRIPT,
+        "vendor/socket.io.esm.min.js"
+    ),
 ];

@@ -54,9 +54,15 @@ impl LogQueue {
     }
 
     fn with_bound(output: impl Write + Send + 'static, max_bytes: usize) -> io::Result<Self> {
-        let queue = Self(Arc::new(QueueInner { state: Mutex::default(), changed: Condvar::new(), max_bytes }));
+        let queue = Self(Arc::new(QueueInner {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            max_bytes,
+        }));
         let writer = queue.clone();
-        thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_lines(output))?;
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writer.write_lines(output))?;
         Ok(queue)
     }
 
@@ -78,13 +84,20 @@ impl LogQueue {
             let mut state = self.state();
             state.is_writing = false;
             self.0.changed.notify_all();
-            let waited = self.0.changed.wait_while(state, |state| state.waiting.is_empty());
+            let waited = self
+                .0
+                .changed
+                .wait_while(state, |state| state.waiting.is_empty());
             state = waited.unwrap_or_else(PoisonError::into_inner);
             lines.clear();
             mem::swap(&mut state.waiting, &mut lines);
             state.is_writing = true;
             drop(state);
-            if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
+            if output
+                .write_all(&lines)
+                .and_then(|()| output.flush())
+                .is_err()
+            {
                 count_dropped(&lines);
             }
         }
@@ -93,13 +106,19 @@ impl LogQueue {
     /// Waits until everything is written, for a bounded time.
     pub(crate) fn flush_for_exit(&self) {
         let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
-        drop(self.0.changed.wait_timeout_while(self.state(), FLUSH_LIMIT, is_busy));
+        drop(
+            self.0
+                .changed
+                .wait_timeout_while(self.state(), FLUSH_LIMIT, is_busy),
+        );
     }
 
     /// Writes what the default hook would write to stderr itself, and might have to wait for.
     pub(crate) fn report_panics(&self) {
         let queue = self.clone();
-        std::panic::set_hook(Box::new(move |panic| queue.push(describe(panic).as_bytes())));
+        std::panic::set_hook(Box::new(move |panic| {
+            queue.push(describe(panic).as_bytes())
+        }));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,7 +139,10 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
 
 fn count_dropped(lines: &[u8]) {
     let count = lines.iter().filter(|byte| **byte == b'\n').count();
-    DROPPED_LINES.fetch_add(u64::try_from(count).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    DROPPED_LINES.fetch_add(
+        u64::try_from(count).unwrap_or(u64::MAX).max(1),
+        Ordering::Relaxed,
+    );
 }
 
 impl Write for LogQueue {
@@ -185,7 +207,11 @@ mod tests {
             queue.push(format!("line {number:04}\n").as_bytes());
         }
         queue.flush_for_exit();
-        assert!(started.elapsed() < FLUSH_LIMIT * 3, "{:?}", started.elapsed());
+        assert!(
+            started.elapsed() < FLUSH_LIMIT * 3,
+            "{:?}",
+            started.elapsed()
+        );
         let dropped = dropped_lines() - before;
 
         let reader = thread::spawn(move || {
@@ -198,7 +224,10 @@ mod tests {
         let text = reader.join().unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.first(), Some(&"line 0000"));
-        assert!(lines.iter().all(|line| line.len() == "line 0000".len()), "whole lines");
+        assert!(
+            lines.iter().all(|line| line.len() == "line 0000".len()),
+            "whole lines"
+        );
         assert_eq!(u64::try_from(lines.len()).unwrap() + dropped, 10_000);
     }
 

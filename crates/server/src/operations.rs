@@ -34,7 +34,9 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// From a fast read to the deadline of calls; dense where one password hash lies.
-const DURATION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const DURATION_BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 const HISTOGRAM_NAMES: &[&str] = &[
     "doorward_http_request_duration_seconds",
     "doorward_grpc_request_duration_seconds",
@@ -56,7 +58,9 @@ impl Check {
 
     async fn run(&self) -> Result<(), String> {
         let limit = || format!("no answer within {} s", READINESS_TIMEOUT.as_secs());
-        tokio::time::timeout(READINESS_TIMEOUT, (self.0)()).await.unwrap_or_else(|_| Err(limit()))
+        tokio::time::timeout(READINESS_TIMEOUT, (self.0)())
+            .await
+            .unwrap_or_else(|_| Err(limit()))
     }
 }
 
@@ -71,9 +75,11 @@ impl fmt::Debug for Check {
 /// # Errors
 /// The second time.
 pub(crate) fn install_metrics() -> Result<PrometheusHandle, BuildError> {
-    let builder = HISTOGRAM_NAMES.iter().try_fold(PrometheusBuilder::new(), |builder, name| {
-        builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), DURATION_BUCKETS)
-    });
+    let builder = HISTOGRAM_NAMES
+        .iter()
+        .try_fold(PrometheusBuilder::new(), |builder, name| {
+            builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), DURATION_BUCKETS)
+        });
     let handle = builder?.install_recorder()?;
     metrics::gauge!("doorward_build_info", "version" => doorward_domain::version::current_release()).set(1.0);
     Ok(handle)
@@ -95,23 +101,39 @@ pub(crate) async fn serve(
         async { ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text) }
     };
     let app = Router::new()
-        .route("/health/live", get(|| async { json_response(StatusCode::OK, &json!({"status": "live"})) }))
+        .route(
+            "/health/live",
+            get(|| async { json_response(StatusCode::OK, &json!({"status": "live"})) }),
+        )
         .route("/health/ready", get(readiness).with_state(Arc::new(checks)))
         .route("/metrics", get(scrape))
         .fallback(|| async { json_response(StatusCode::NOT_FOUND, &json!({"error": "not found"})) })
         .method_not_allowed_fallback(|| async {
-            json_response(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed"}))
+            json_response(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &json!({"error": "method not allowed"}),
+            )
         });
     serve_connections(listener, app, HEAD_TIMEOUT, shutdown).await;
     upkeep.abort();
 }
 
-async fn serve_connections(listener: TcpListener, app: Router, head_limit: Duration, shutdown: CancellationToken) {
+async fn serve_connections(
+    listener: TcpListener,
+    app: Router,
+    head_limit: Duration,
+    shutdown: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(serve_connection(stream, app.clone(), head_limit, shutdown.clone()));
+                connections.spawn(serve_connection(
+                    stream,
+                    app.clone(),
+                    head_limit,
+                    shutdown.clone(),
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "can't accept a connection");
@@ -126,13 +148,20 @@ async fn serve_connections(listener: TcpListener, app: Router, head_limit: Durat
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, ended).await;
 }
 
-async fn serve_connection(stream: TcpStream, app: Router, head_limit: Duration, shutdown: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    app: Router,
+    head_limit: Duration,
+    shutdown: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head_limit);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+    http.timer(TokioTimer::new())
+        .header_read_timeout(head_limit);
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = shutdown.cancelled() => {
@@ -149,22 +178,34 @@ async fn readiness(State(checks): State<Arc<Vec<(&'static str, Check)>>>) -> Res
     let results = join_all(checks.iter().map(|(_, check)| check.run())).await;
     let is_ready = results.iter().all(Result::is_ok);
     let names = checks.iter().map(|(name, _)| (*name).to_owned());
-    let results = results.into_iter().map(|result| Value::from(result.err().unwrap_or_else(|| "ok".to_owned())));
+    let results = results
+        .into_iter()
+        .map(|result| Value::from(result.err().unwrap_or_else(|| "ok".to_owned())));
     let checks: Map<String, Value> = names.zip(results).collect();
-    let (code, status) =
-        if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let (code, status) = if is_ready {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
     json_response(code, &json!({"status": status, "checks": checks}))
 }
 
 fn json_response(code: StatusCode, body: &Value) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     (code, headers, body.to_string()).into_response()
 }
 
 /// Histograms gather what was recorded until someone looks: without scrapes, this does.
 async fn run_upkeep(metrics: PrometheusHandle, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
-    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+    while shutdown
+        .run_until_cancelled(interval.tick())
+        .await
+        .is_some()
+    {
         metrics.run_upkeep();
     }
 }

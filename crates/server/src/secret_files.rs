@@ -63,8 +63,12 @@ impl FromStr for MasterKey {
 ///
 /// # Errors
 /// When the key is missing; errors of the database.
-pub(crate) async fn check_master_key_present(settings: &Settings, auth: &Database) -> anyhow::Result<()> {
-    let makes_keys = matches!(settings.role, Role::Demo | Role::All) && settings.auth.master_key.is_none();
+pub(crate) async fn check_master_key_present(
+    settings: &Settings,
+    auth: &Database,
+) -> anyhow::Result<()> {
+    let makes_keys =
+        matches!(settings.role, Role::Demo | Role::All) && settings.auth.master_key.is_none();
     let path = settings.data_dir.join(FILE);
     if makes_keys && find(&path)?.is_none() && doorward_auth::has_sealed_data(auth).await? {
         bail!(
@@ -104,7 +108,9 @@ pub(crate) fn load_master_key_for_import(settings: &Settings) -> anyhow::Result<
         None if settings.auth.master_key_old.is_some() && settings.uses_only_sqlite() => {
             find_or_create(&settings.data_dir.join(FILE))
         }
-        None => bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE"),
+        None => {
+            bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE")
+        }
     }
 }
 
@@ -126,8 +132,8 @@ impl GeneratedKeyFile {
     /// When there is one already: what it has sealed would be lost with it.
     pub(crate) fn write_draft(self, key: &MasterKey) -> anyhow::Result<KeyFileDraft> {
         let draft = self.0.with_extension("key.new");
-        let is_made =
-            create(&draft, key).with_context(|| format!("can't write the new master key {}", draft.display()))?;
+        let is_made = create(&draft, key)
+            .with_context(|| format!("can't write the new master key {}", draft.display()))?;
         if !is_made {
             bail!(
                 "{} is left from a `keys reseal` that was cut off: if the server refuses {}, move it there; else delete it",
@@ -135,7 +141,10 @@ impl GeneratedKeyFile {
                 self.0.display()
             );
         }
-        Ok(KeyFileDraft { draft, path: self.0 })
+        Ok(KeyFileDraft {
+            draft,
+            path: self.0,
+        })
     }
 }
 
@@ -154,7 +163,11 @@ impl KeyFileDraft {
     pub(crate) fn replace(self) -> anyhow::Result<()> {
         let Self { draft, path } = self;
         fs::rename(&draft, &path).with_context(|| {
-            format!("{} couldn't take the place of {}: move it there", draft.display(), path.display())
+            format!(
+                "{} couldn't take the place of {}: move it there",
+                draft.display(),
+                path.display()
+            )
         })
     }
 }
@@ -166,7 +179,9 @@ impl KeyFileDraft {
 pub(crate) fn load_service_token(settings: &Settings) -> anyhow::Result<Option<SecretString>> {
     match &settings.service_token {
         Some(token) => Ok(Some(token.clone())),
-        None if settings.role.runs_all_services() => Ok(Some(STANDARD.encode(random_bytes()?).into())),
+        None if settings.role.runs_all_services() => {
+            Ok(Some(STANDARD.encode(random_bytes()?).into()))
+        }
         None => Ok(None),
     }
 }
@@ -175,9 +190,15 @@ fn find(path: &Path) -> anyhow::Result<Option<MasterKey>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("can't read the master key {}", path.display())),
+        Err(error) => {
+            return Err(error)
+                .with_context(|| format!("can't read the master key {}", path.display()));
+        }
     };
-    let key = text.trim_end().parse().with_context(|| format!("wrong master key in {}", path.display()))?;
+    let key = text
+        .trim_end()
+        .parse()
+        .with_context(|| format!("wrong master key in {}", path.display()))?;
     Ok(Some(key))
 }
 
@@ -196,20 +217,31 @@ fn find_or_create(path: &Path) -> anyhow::Result<MasterKey> {
 fn create(path: &Path, key: &MasterKey) -> std::io::Result<bool> {
     let draft = path.with_extension(format!("key.{}", std::process::id()));
     let _ = fs::remove_file(&draft);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(&draft)?;
     let text = Zeroizing::new(STANDARD.encode(key.expose()));
-    let linked = writeln!(file, "{}", *text).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
+    let linked = writeln!(file, "{}", *text)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
     match linked {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
-        Ok(()) => path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all()).map(|()| true),
+        Ok(()) => path
+            .parent()
+            .map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all())
+            .map(|()| true),
     }
 }
 
 fn random_bytes() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    rand::fill(&mut bytes).ok().context("this machine has no randomness")?;
+    rand::fill(&mut bytes)
+        .ok()
+        .context("this machine has no randomness")?;
     Ok(bytes)
 }
 
@@ -226,11 +258,17 @@ mod tests {
         let path = scratch.path().join(FILE);
         let key = find_or_create(&path).unwrap();
         assert_eq!(find_or_create(&path).unwrap().expose(), key.expose());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            MODE
+        );
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
         // The file's text is what the setting takes.
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text.trim_end().parse::<MasterKey>().unwrap().expose(), key.expose());
+        assert_eq!(
+            text.trim_end().parse::<MasterKey>().unwrap().expose(),
+            key.expose()
+        );
         assert!(!format!("{key:?}").contains(text.trim_end()));
     }
 
@@ -240,23 +278,42 @@ mod tests {
         let directory = scratch.path().display().to_string();
         let settings = |role| load(role, &[("DOORWARD_DATA_DIR", &directory)], &[]).unwrap();
         for role in [Role::Gateway, Role::Directory, Role::Migrate, Role::Admin] {
-            assert!(load_master_key(&settings(role)).unwrap().is_none(), "{role:?}");
-            assert!(load_service_token(&settings(role)).unwrap().is_none(), "{role:?}");
+            assert!(
+                load_master_key(&settings(role)).unwrap().is_none(),
+                "{role:?}"
+            );
+            assert!(
+                load_service_token(&settings(role)).unwrap().is_none(),
+                "{role:?}"
+            );
         }
         let key = load_master_key(&settings(Role::Demo)).unwrap().unwrap();
-        assert_eq!(load_master_key(&settings(Role::Admin)).unwrap().unwrap().expose(), key.expose());
-        let tokens = [Role::All, Role::Demo].map(|role| load_service_token(&settings(role)).unwrap().unwrap());
+        assert_eq!(
+            load_master_key(&settings(Role::Admin))
+                .unwrap()
+                .unwrap()
+                .expose(),
+            key.expose()
+        );
+        let tokens = [Role::All, Role::Demo]
+            .map(|role| load_service_token(&settings(role)).unwrap().unwrap());
         let [first, second] = tokens.each_ref().map(ExposeSecret::expose_secret);
         assert!(first != second && first.len() == 44);
         let set = load(Role::All, &[("DOORWARD_SERVICE_TOKEN", first)], &[]).unwrap();
-        assert_eq!(load_service_token(&set).unwrap().unwrap().expose_secret(), first);
+        assert_eq!(
+            load_service_token(&set).unwrap().unwrap().expose_secret(),
+            first
+        );
     }
 
     #[test]
     fn concurrently_created_key_wins() {
         let scratch = Scratch::new();
         let path = scratch.path().join(FILE);
-        let (first, second) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let (first, second) = (
+            MasterKey::generate().unwrap(),
+            MasterKey::generate().unwrap(),
+        );
         create(&path, &first).unwrap();
         create(&path, &second).unwrap();
         assert_eq!(find(&path).unwrap().unwrap().expose(), first.expose());
@@ -268,13 +325,22 @@ mod tests {
         let path = scratch.path().join(FILE);
         fs::write(&path, "c2hvcnQ=\n").unwrap();
         let error = format!("{:#}", find_or_create(&path).unwrap_err());
-        assert!(error.contains("master.key") && !error.contains("c2hvcnQ"), "{error}");
+        assert!(
+            error.contains("master.key") && !error.contains("c2hvcnQ"),
+            "{error}"
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), "c2hvcnQ=\n");
     }
 
     #[test]
     fn directory_that_is_missing_is_named() {
-        let error = format!("{:#}", find_or_create(Path::new("/nowhere/at/all/master.key")).unwrap_err());
-        assert!(error.contains("can't write the master key /nowhere/at/all/master.key"), "{error}");
+        let error = format!(
+            "{:#}",
+            find_or_create(Path::new("/nowhere/at/all/master.key")).unwrap_err()
+        );
+        assert!(
+            error.contains("can't write the master key /nowhere/at/all/master.key"),
+            "{error}"
+        );
     }
 }

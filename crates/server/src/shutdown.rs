@@ -18,7 +18,10 @@ const SAME_REQUEST: Duration = Duration::from_millis(100);
 pub(crate) fn on_signals() -> io::Result<CancellationToken> {
     // A handler that does nothing: the end of a terminal does not end the service.
     let hangup = signal(SignalKind::hangup())?;
-    let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    let mut signals = [
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    ];
     let shutdown = CancellationToken::new();
     let cancelled = shutdown.clone();
     tokio::spawn(async move {
@@ -27,7 +30,10 @@ pub(crate) fn on_signals() -> io::Result<CancellationToken> {
         tracing::info!("shutting down; a second signal ends the process immediately");
         cancelled.cancel();
         let same_request = tokio::time::Instant::now() + SAME_REQUEST;
-        while tokio::time::timeout_at(same_request, wait_for_signal(&mut signals)).await.is_ok() {}
+        while tokio::time::timeout_at(same_request, wait_for_signal(&mut signals))
+            .await
+            .is_ok()
+        {}
         wait_for_signal(&mut signals).await;
         std::process::exit(EXIT_AT_ONCE);
     });
@@ -50,7 +56,12 @@ mod tests {
         let shutdown = on_signals().unwrap();
         assert!(!shutdown.is_cancelled());
         let process = std::process::id().to_string();
-        std::process::Command::new("kill").args(["-TERM", &process]).status().unwrap();
-        tokio::time::timeout(std::time::Duration::from_secs(5), shutdown.cancelled()).await.unwrap();
+        std::process::Command::new("kill")
+            .args(["-TERM", &process])
+            .status()
+            .unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), shutdown.cancelled())
+            .await
+            .unwrap();
     }
 }

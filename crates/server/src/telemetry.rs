@@ -65,13 +65,20 @@ pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Authen
         .with(span_layer(&provider))
         .try_init()
         .context("can't start the log")?;
-    Ok(AuthenticatedService { provider, log: queue })
+    Ok(AuthenticatedService {
+        provider,
+        log: queue,
+    })
 }
 
 /// What clients send that is no HTTP is an error to actix; it would let anybody fill the log. Naming `actix_http` in the
 /// filter shows it.
 fn parse_filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let quiet = if text.contains("actix_http") { "" } else { ",actix_http=off,actix_server=warn" };
+    let quiet = if text.contains("actix_http") {
+        ""
+    } else {
+        ",actix_http=off,actix_server=warn"
+    };
     EnvFilter::builder().parse(format!("{text}{quiet}"))
 }
 
@@ -80,11 +87,17 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let is_terminal = stderr().is_terminal();
-    let layer = tracing_subscriber::fmt::layer().with_writer(queue).log_internal_errors(false);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(queue)
+        .log_internal_errors(false);
     match settings.format {
         LogFormat::Auto if is_terminal => layer.boxed(),
         LogFormat::Text => layer.with_ansi(is_terminal).boxed(),
-        LogFormat::Json | LogFormat::Auto => layer.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Json | LogFormat::Auto => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .boxed(),
     }
 }
 
@@ -94,8 +107,9 @@ fn span_layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let is_ours =
-        |metadata: &Metadata<'_>| metadata.target().starts_with("doorward") && *metadata.level() <= Level::INFO;
+    let is_ours = |metadata: &Metadata<'_>| {
+        metadata.target().starts_with("doorward") && *metadata.level() <= Level::INFO
+    };
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("doorward"))
         .with_location(false)
@@ -115,10 +129,17 @@ fn tracer_provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTrac
 
 #[cfg(feature = "otlp")]
 fn exporting_provider(collector: &str, role: Role) -> anyhow::Result<SdkTracerProvider> {
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(collector).build();
-    let exporter =
-        exporter.map_err(|error| SettingsError::single("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string()))?;
-    Ok(SdkTracerProvider::builder().with_resource(otel_resource(role)).with_batch_exporter(exporter).build())
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(collector)
+        .build();
+    let exporter = exporter.map_err(|error| {
+        SettingsError::single("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string())
+    })?;
+    Ok(SdkTracerProvider::builder()
+        .with_resource(otel_resource(role))
+        .with_batch_exporter(exporter)
+        .build())
 }
 
 #[cfg(not(feature = "otlp"))]
@@ -130,16 +151,23 @@ fn exporting_provider(_: &str, _: Role) -> anyhow::Result<SdkTracerProvider> {
 /// What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say goes before what we say.
 #[cfg(feature = "otlp")]
 fn otel_resource(role: Role) -> Resource {
-    let version = KeyValue::new("service.version", doorward_domain::version::current_release());
+    let version = KeyValue::new(
+        "service.version",
+        doorward_domain::version::current_release(),
+    );
     let resource = Resource::builder().with_attribute(version).build();
-    let is_named =
-        resource.get(&"service.name".into()).is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let is_named = resource
+        .get(&"service.name".into())
+        .is_some_and(|name| !name.as_str().starts_with("unknown_service"));
     if is_named {
         return resource;
     }
     let ours = Resource::builder().with_service_name(format!("doorward-{}", role.as_str()));
-    let others = resource.iter().filter(|(key, _)| key.as_str() != "service.name");
-    ours.with_attributes(others.map(|(key, value)| KeyValue::new(key.clone(), value.clone()))).build()
+    let others = resource
+        .iter()
+        .filter(|(key, _)| key.as_str() != "service.name");
+    ours.with_attributes(others.map(|(key, value)| KeyValue::new(key.clone(), value.clone())))
+        .build()
 }
 
 #[cfg(test)]
@@ -155,28 +183,46 @@ mod tests {
     use super::*;
 
     fn settings(collector: Option<String>) -> LogSettings {
-        LogSettings { filter: "info".to_owned(), format: LogFormat::Auto, collector }
+        LogSettings {
+            filter: "info".to_owned(),
+            format: LogFormat::Auto,
+            collector,
+        }
     }
 
     #[test]
     fn trace_context_is_propagated_without_collector_and_logged_when_sampled() {
         let provider = tracer_provider(&settings(None), Role::All).unwrap();
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(span_layer(&provider)), || {
-            let trace = "0af7651916cd43dd8448eb211c80319c";
-            for (flags, logged) in [("00", None), ("01", Some(trace.to_owned()))] {
-                let sent = format!("00-{trace}-b7ad6b7169203331-{flags}");
-                let parent = std::collections::HashMap::from([("traceparent".to_owned(), sent)]);
-                let span = info_span!("request");
-                span.set_parent(TraceContextPropagator::new().extract(&parent)).unwrap();
-                let mut headers = std::collections::HashMap::new();
-                TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
-                let passed_on = &headers["traceparent"];
-                assert!(passed_on.contains(trace) && passed_on.ends_with(flags), "{headers:?}");
-                assert_eq!(doorward_rpc::trace_id(&span.context()), logged);
-            }
-            assert_eq!(doorward_rpc::trace_id(&info_span!("request").context()), None);
-            assert_eq!(doorward_rpc::trace_id(&info_span!(target: "h2", "frame").context()), None);
-        });
+        tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(span_layer(&provider)),
+            || {
+                let trace = "0af7651916cd43dd8448eb211c80319c";
+                for (flags, logged) in [("00", None), ("01", Some(trace.to_owned()))] {
+                    let sent = format!("00-{trace}-b7ad6b7169203331-{flags}");
+                    let parent =
+                        std::collections::HashMap::from([("traceparent".to_owned(), sent)]);
+                    let span = info_span!("request");
+                    span.set_parent(TraceContextPropagator::new().extract(&parent))
+                        .unwrap();
+                    let mut headers = std::collections::HashMap::new();
+                    TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
+                    let passed_on = &headers["traceparent"];
+                    assert!(
+                        passed_on.contains(trace) && passed_on.ends_with(flags),
+                        "{headers:?}"
+                    );
+                    assert_eq!(doorward_rpc::trace_id(&span.context()), logged);
+                }
+                assert_eq!(
+                    doorward_rpc::trace_id(&info_span!("request").context()),
+                    None
+                );
+                assert_eq!(
+                    doorward_rpc::trace_id(&info_span!(target: "h2", "frame").context()),
+                    None
+                );
+            },
+        );
     }
 
     /// Spans reach a collector, at the latest when the guard is dropped, under the name of the role.
@@ -184,10 +230,14 @@ mod tests {
     async fn spans_are_exported_before_the_process_ends() {
         let received = Arc::new(Mutex::new(Vec::new()));
         let collected = received.clone();
-        let collector = axum::Router::new().fallback(move |uri: axum::http::Uri, body: Bytes| async move {
-            collected.lock().unwrap().push((uri.path().to_owned(), body));
-            [("content-type", "application/grpc"), ("grpc-status", "0")]
-        });
+        let collector =
+            axum::Router::new().fallback(move |uri: axum::http::Uri, body: Bytes| async move {
+                collected
+                    .lock()
+                    .unwrap()
+                    .push((uri.path().to_owned(), body));
+                [("content-type", "application/grpc"), ("grpc-status", "0")]
+            });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
@@ -195,16 +245,29 @@ mod tests {
         tokio::spawn(server.serve_with_incoming(incoming));
 
         let provider = tracer_provider(&settings(Some(url)), Role::Gateway).unwrap();
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(span_layer(&provider)), || {
-            info_span!("a request to be seen").in_scope(|| info_span!(target: "h2", "a frame").in_scope(|| ()));
+        tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(span_layer(&provider)),
+            || {
+                info_span!("a request to be seen")
+                    .in_scope(|| info_span!(target: "h2", "a frame").in_scope(|| ()));
+            },
+        );
+        drop(AuthenticatedService {
+            provider,
+            log: LogQueue::start(std::io::sink()).unwrap(),
         });
-        drop(AuthenticatedService { provider, log: LogQueue::start(std::io::sink()).unwrap() });
 
         let received = received.lock().unwrap();
         let (path, body) = received.first().unwrap();
         let body = String::from_utf8_lossy(body);
-        assert_eq!(path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
-        assert!(body.contains("a request to be seen") && body.contains("doorward-gateway"), "{body}");
+        assert_eq!(
+            path,
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+        );
+        assert!(
+            body.contains("a request to be seen") && body.contains("doorward-gateway"),
+            "{body}"
+        );
         assert!(!body.contains("a frame"), "{body}");
     }
 
@@ -213,17 +276,31 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let provider = tracer_provider(&settings(Some(url)), Role::Gateway).unwrap();
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(span_layer(&provider)), || {
-            drop(info_span!("x").entered());
-        });
+        tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(span_layer(&provider)),
+            || {
+                drop(info_span!("x").entered());
+            },
+        );
         let started = std::time::Instant::now();
-        drop(AuthenticatedService { provider, log: LogQueue::start(std::io::sink()).unwrap() });
-        assert!(started.elapsed() < FLUSH_LIMIT * 2, "{:?}", started.elapsed());
+        drop(AuthenticatedService {
+            provider,
+            log: LogQueue::start(std::io::sink()).unwrap(),
+        });
+        assert!(
+            started.elapsed() < FLUSH_LIMIT * 2,
+            "{:?}",
+            started.elapsed()
+        );
     }
 
     #[tokio::test]
     async fn invalid_collector_url_is_an_error() {
         let error = tracer_provider(&settings(Some("::".to_owned())), Role::All).unwrap_err();
-        assert!(error.is::<SettingsError>() && error.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{error}");
+        assert!(
+            error.is::<SettingsError>()
+                && error.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT: "),
+            "{error}"
+        );
     }
 }

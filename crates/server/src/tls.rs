@@ -8,11 +8,15 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 use crate::settings::GrpcTls;
 
 pub(crate) fn server_config(files: &GrpcTls) -> anyhow::Result<ServerTlsConfig> {
-    Ok(ServerTlsConfig::new().identity(read_identity(files)?).client_ca_root(read_authority(files)?))
+    Ok(ServerTlsConfig::new()
+        .identity(read_identity(files)?)
+        .client_ca_root(read_authority(files)?))
 }
 
 pub(crate) fn client_config(files: &GrpcTls) -> anyhow::Result<ClientTlsConfig> {
-    Ok(ClientTlsConfig::new().identity(read_identity(files)?).ca_certificate(read_authority(files)?))
+    Ok(ClientTlsConfig::new()
+        .identity(read_identity(files)?)
+        .ca_certificate(read_authority(files)?))
 }
 
 fn read_authority(files: &GrpcTls) -> anyhow::Result<Certificate> {
@@ -20,7 +24,10 @@ fn read_authority(files: &GrpcTls) -> anyhow::Result<Certificate> {
 }
 
 fn read_identity(files: &GrpcTls) -> anyhow::Result<Identity> {
-    Ok(Identity::from_pem(read_file(&files.cert)?, read_file(&files.key)?))
+    Ok(Identity::from_pem(
+        read_file(&files.cert)?,
+        read_file(&files.key)?,
+    ))
 }
 
 fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {

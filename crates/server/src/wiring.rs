@@ -8,7 +8,9 @@ use doorward_directory::Directory;
 use doorward_domain::{Gid, RandomIdGenerator, SystemClock};
 use doorward_mail::{Delivery, MailConfig};
 use doorward_media::{Location, Store};
-use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options, transfer::check_complete_at};
+use doorward_storage::{
+    Database, DatabaseUrl, Error, Migrations, Options, transfer::check_complete_at,
+};
 
 use crate::{
     data_directory, demo_page,
@@ -43,7 +45,11 @@ pub(crate) fn worker_threads() -> usize {
 }
 
 pub(crate) fn new_directory_database(settings: &Settings) -> Database {
-    new_database("directory", &settings.directory.database, settings.pool_size)
+    new_database(
+        "directory",
+        &settings.directory.database,
+        settings.pool_size,
+    )
 }
 
 pub(crate) fn new_auth_database(settings: &Settings) -> Database {
@@ -51,16 +57,27 @@ pub(crate) fn new_auth_database(settings: &Settings) -> Database {
 }
 
 fn new_database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
-    Database::new(Options { name, url: url.clone(), pool_size })
+    Database::new(Options {
+        name,
+        url: url.clone(),
+        pool_size,
+    })
 }
 
 pub(crate) fn new_directory(settings: &Settings) -> Directory {
-    let directory =
-        Directory::new(new_directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIdGenerator))
-            .with_project_languages(settings.directory.project_languages.clone())
-            .with_api_version(settings.gateway.api_version.clone())
-            .with_limits(settings.directory.limits);
-    if mail_config(settings).is_some() { directory.with_outbox() } else { directory }
+    let directory = Directory::new(
+        new_directory_database(settings),
+        Arc::new(SystemClock),
+        Arc::new(RandomIdGenerator),
+    )
+    .with_project_languages(settings.directory.project_languages.clone())
+    .with_api_version(settings.gateway.api_version.clone())
+    .with_limits(settings.directory.limits);
+    if mail_config(settings).is_some() {
+        directory.with_outbox()
+    } else {
+        directory
+    }
 }
 
 /// Two accounts with the same mailbox under different spellings.
@@ -75,7 +92,11 @@ pub(crate) struct EmailConflictReport {
 
 impl fmt::Display for EmailConflictReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, older, younger } = self;
+        let Self {
+            address,
+            older,
+            younger,
+        } = self;
         write!(
             f,
             "email address conflict: {address} is the address of the users {older} and {younger}; emails, invitations and \
@@ -92,11 +113,17 @@ pub(crate) async fn for_each_email_conflict(
     let mut after = None;
     loop {
         let page = directory.list_email_conflicts(after).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
         after = Some(last.user);
         for conflict in page {
             if let Some(older) = conflict.holder {
-                report(&EmailConflictReport { address: conflict.address, older, younger: conflict.user });
+                report(&EmailConflictReport {
+                    address: conflict.address,
+                    older,
+                    younger: conflict.user,
+                });
             }
         }
     }
@@ -106,12 +133,21 @@ pub(crate) async fn for_each_email_conflict(
 pub(crate) fn new_credentials(settings: &Settings) -> anyhow::Result<Credentials> {
     let mut config = auth_config(settings);
     config.hashing.worker_threads = 1;
-    Ok(Credentials::new(new_auth_database(settings), Arc::new(SystemClock), Arc::new(config))?)
+    Ok(Credentials::new(
+        new_auth_database(settings),
+        Arc::new(SystemClock),
+        Arc::new(config),
+    )?)
 }
 
 pub(crate) fn new_keys(settings: &Settings) -> anyhow::Result<Keys> {
     let sealer = Arc::new(new_sealer(settings)?);
-    Ok(Keys::new(new_auth_database(settings), Arc::new(SystemClock), sealer, settings.auth.token.lifetime))
+    Ok(Keys::new(
+        new_auth_database(settings),
+        Arc::new(SystemClock),
+        sealer,
+        settings.auth.token.lifetime,
+    ))
 }
 
 pub(crate) async fn start_api_keys(settings: &Settings) -> anyhow::Result<ApiKeys> {
@@ -167,7 +203,12 @@ pub(crate) fn mail_config(settings: &Settings) -> Option<MailConfig> {
     };
     let from = mail.from.clone().unwrap_or_else(|| LOGGED_FROM.to_owned());
     let (app_url, hello) = (settings.gateway.app_url.clone(), mail.hello.clone());
-    Some(MailConfig { delivery, from, app_url, ehlo_name: hello })
+    Some(MailConfig {
+        delivery,
+        from,
+        app_url,
+        ehlo_name: hello,
+    })
 }
 
 pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
@@ -180,7 +221,11 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         api_version: settings.gateway.api_version.clone(),
         trust_max_age: settings.auth.token.trust_max_age,
         write_budget: settings.gateway.writes,
-        pages: if settings.role == Role::Demo { demo_page::PAGES } else { &[] },
+        pages: if settings.role == Role::Demo {
+            demo_page::PAGES
+        } else {
+            &[]
+        },
     }
 }
 
@@ -193,7 +238,10 @@ pub(crate) async fn open_object_store(settings: &Settings) -> anyhow::Result<Sto
     loop {
         match store.probe(&RandomIdGenerator).await {
             Ok(()) => return Ok(store),
-            Err(error) if matches!(location, Location::S3(_)) && tokio::time::Instant::now() < give_up_at => {
+            Err(error)
+                if matches!(location, Location::S3(_))
+                    && tokio::time::Instant::now() < give_up_at =>
+            {
                 tracing::info!(%location, %error, "waiting for the object store");
                 tokio::time::sleep(PAUSE).await;
             }
@@ -203,17 +251,38 @@ pub(crate) async fn open_object_store(settings: &Settings) -> anyhow::Result<Sto
 }
 
 /// Makes sure that both databases are there and of this release.
-pub(crate) async fn prepare_databases(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
+pub(crate) async fn prepare_databases(
+    settings: &Settings,
+    preparation: Preparation,
+) -> anyhow::Result<()> {
     prepare_directory(settings, preparation).await?;
     prepare_auth(settings, preparation).await
 }
 
-pub(crate) async fn prepare_directory(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
-    prepare_database("directory", &settings.directory.database, &doorward_directory::MIGRATIONS, preparation).await
+pub(crate) async fn prepare_directory(
+    settings: &Settings,
+    preparation: Preparation,
+) -> anyhow::Result<()> {
+    prepare_database(
+        "directory",
+        &settings.directory.database,
+        &doorward_directory::MIGRATIONS,
+        preparation,
+    )
+    .await
 }
 
-pub(crate) async fn prepare_auth(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
-    prepare_database("auth", &settings.auth.database, &doorward_auth::MIGRATIONS, preparation).await
+pub(crate) async fn prepare_auth(
+    settings: &Settings,
+    preparation: Preparation,
+) -> anyhow::Result<()> {
+    prepare_database(
+        "auth",
+        &settings.auth.database,
+        &doorward_auth::MIGRATIONS,
+        preparation,
+    )
+    .await
 }
 
 /// Waits a little for a database that is away.
@@ -225,7 +294,8 @@ async fn prepare_database(
 ) -> anyhow::Result<()> {
     if let DatabaseUrl::Sqlite(path) = url {
         data_directory::create(path.parent().unwrap_or(Path::new(".")))?;
-        data_directory::create_file(path).with_context(|| format!("the {name} database ({url}) can't be used"))?;
+        data_directory::create_file(path)
+            .with_context(|| format!("the {name} database ({url}) can't be used"))?;
     }
     // An administrator would rather know at once.
     let patience = match preparation {
@@ -236,10 +306,14 @@ async fn prepare_database(
     let mut is_first_try = true;
     loop {
         let task_url = url.clone();
-        let done = tokio::task::spawn_blocking(move || run_preparation(&task_url, migrations, preparation)).await?;
+        let done = tokio::task::spawn_blocking(move || {
+            run_preparation(&task_url, migrations, preparation)
+        })
+        .await?;
         match done {
             Ok(ran) => {
-                ran.iter().for_each(|migration| tracing::info!(database = name, migration, "migrated"));
+                ran.iter()
+                    .for_each(|migration| tracing::info!(database = name, migration, "migrated"));
                 return Ok(());
             }
             Err(error) if error.is_unavailable() && tokio::time::Instant::now() < give_up_at => {
@@ -248,18 +322,30 @@ async fn prepare_database(
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(error) => return Err(error).with_context(|| format!("the {name} database ({url}) can't be used")),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("the {name} database ({url}) can't be used"));
+            }
         }
     }
 }
 
-fn run_preparation(url: &DatabaseUrl, migrations: &Migrations, preparation: Preparation) -> Result<Vec<String>, Error> {
+fn run_preparation(
+    url: &DatabaseUrl,
+    migrations: &Migrations,
+    preparation: Preparation,
+) -> Result<Vec<String>, Error> {
     let (ran, takes_incomplete) = match preparation {
         Preparation::Migrate => (doorward_storage::migrate(url, migrations)?, false),
         Preparation::MigrateAllowingImport => (doorward_storage::migrate(url, migrations)?, true),
-        Preparation::Check => (doorward_storage::check(url, migrations).map(|()| Vec::new())?, false),
+        Preparation::Check => (
+            doorward_storage::check(url, migrations).map(|()| Vec::new())?,
+            false,
+        ),
         Preparation::MigrateIfEmpty => (doorward_storage::prepare(url, migrations)?, false),
-        Preparation::MigrateIfEmptyAllowingImport => (doorward_storage::prepare(url, migrations)?, true),
+        Preparation::MigrateIfEmptyAllowingImport => {
+            (doorward_storage::prepare(url, migrations)?, true)
+        }
     };
     if !takes_incomplete {
         check_complete_at(url)?;

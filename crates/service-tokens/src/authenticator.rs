@@ -34,12 +34,19 @@ pub struct ClientAuthenticator {
 impl ClientAuthenticator {
     /// Follows the named tokens in `database` until `shutdown`. Must be called within a tokio runtime.
     #[must_use]
-    pub fn start(database: Database, shared: ServiceToken, shutdown: &CancellationToken) -> Arc<Self> {
+    pub fn start(
+        database: Database,
+        shared: ServiceToken,
+        shutdown: &CancellationToken,
+    ) -> Arc<Self> {
         denials::register();
         let registry = Arc::new(Registry::new(database));
         let (following, shutdown) = (registry.clone(), shutdown.clone());
         tokio::spawn(async move { following.run(shutdown).await });
-        Arc::new(Self { shared_token: shared, registry })
+        Arc::new(Self {
+            shared_token: shared,
+            registry,
+        })
     }
 
     /// # Errors
@@ -82,7 +89,9 @@ fn check_certificate(grant: &Grant, extensions: &Extensions) -> Result<(), Statu
         CertificateMatch::NoTls | CertificateMatch::Named => Ok(()),
         CertificateMatch::NameMismatch => {
             tracing::info!(client = %grant.name, "refused a service token: the client certificate has another name");
-            Err(Status::unauthenticated("the client certificate does not have the name of the service token"))
+            Err(Status::unauthenticated(
+                "the client certificate does not have the name of the service token",
+            ))
         }
     }
 }
@@ -112,23 +121,50 @@ mod tests {
     async fn named_tokens_are_verified_without_a_shared_token() {
         let test = TestDatabase::sqlite(&store::tests::MIGRATIONS);
         let secret = Secret::generate().unwrap();
-        let token = NamedToken::new("a".parse().unwrap(), &secret, &[Scope::Read], &[], Timestamp::from_micros(0));
-        test.database.write(move |connection| store::insert(connection, &token)).await.unwrap();
+        let token = NamedToken::new(
+            "a".parse().unwrap(),
+            &secret,
+            &[Scope::Read],
+            &[],
+            Timestamp::from_micros(0),
+        );
+        test.database
+            .write(move |connection| store::insert(connection, &token))
+            .await
+            .unwrap();
         let shutdown = CancellationToken::new();
-        let gate = ClientAuthenticator::start(test.database.clone(), ServiceToken::new(None), &shutdown);
+        let gate =
+            ClientAuthenticator::start(test.database.clone(), ServiceToken::new(None), &shutdown);
         let code = async |rpc: Rpc, token: Option<&str>| {
-            let token = token.map(|token| (HEADER.parse().unwrap(), HeaderValue::from_str(token).unwrap()));
+            let token = token.map(|token| {
+                (
+                    HEADER.parse().unwrap(),
+                    HeaderValue::from_str(token).unwrap(),
+                )
+            });
             let headers: HeaderMap = token.into_iter().collect();
-            gate.authenticate(rpc.path(), &headers, &Extensions::new()).await.map(drop).map_err(|status| status.code())
+            gate.authenticate(rpc.path(), &headers, &Extensions::new())
+                .await
+                .map(drop)
+                .map_err(|status| status.code())
         };
         let unknown = Secret::generate().unwrap();
         for rpc in [Rpc::DirectoryGetUser, Rpc::DirectoryFindLogin] {
             assert_eq!(code(rpc, None).await, Ok(()));
             assert_eq!(code(rpc, Some("a shared token of a peer")).await, Ok(()));
-            assert_eq!(code(rpc, Some(unknown.expose())).await, Err(Code::Unauthenticated));
+            assert_eq!(
+                code(rpc, Some(unknown.expose())).await,
+                Err(Code::Unauthenticated)
+            );
         }
-        assert_eq!(code(Rpc::DirectoryGetUser, Some(secret.expose())).await, Ok(()));
-        assert_eq!(code(Rpc::DirectoryFindLogin, Some(secret.expose())).await, Err(Code::PermissionDenied));
+        assert_eq!(
+            code(Rpc::DirectoryGetUser, Some(secret.expose())).await,
+            Ok(())
+        );
+        assert_eq!(
+            code(Rpc::DirectoryFindLogin, Some(secret.expose())).await,
+            Err(Code::PermissionDenied)
+        );
         shutdown.cancel();
     }
 }

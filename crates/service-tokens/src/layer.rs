@@ -12,7 +12,9 @@ use doorward_domain::Gid;
 use tonic::{Request, Status, body::Body, server::NamedService};
 use tower::Service;
 
-use crate::{ClientAuthenticator, authenticator::ClientIdentity, denials, until_revoked::UntilRevoked};
+use crate::{
+    ClientAuthenticator, authenticator::ClientIdentity, denials, until_revoked::UntilRevoked,
+};
 
 /// A gRPC service behind a [`ClientAuthenticator`].
 #[derive(Clone)]
@@ -34,7 +36,10 @@ impl<S: NamedService> NamedService for AuthenticatedService<S> {
 
 impl<S> Service<http::Request<Body>> for AuthenticatedService<S>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
     type Response = http::Response<Body>;
@@ -51,7 +56,13 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let gate = self.gate.clone();
         Box::pin(async move {
-            let admitted = gate.authenticate(request.uri().path(), request.headers(), request.extensions()).await;
+            let admitted = gate
+                .authenticate(
+                    request.uri().path(),
+                    request.headers(),
+                    request.extensions(),
+                )
+                .await;
             let caller = match admitted {
                 Ok(caller) => caller,
                 Err(status) => return Ok(status.into_http()),
@@ -81,6 +92,8 @@ pub fn check_project<T>(request: &Request<T>, project: Gid) -> Result<(), Status
             denials::record(&grant.name, reason);
             Err(Status::permission_denied(reason))
         }
-        None => Err(Status::permission_denied("the call did not pass the check of service tokens")),
+        None => Err(Status::permission_denied(
+            "the call did not pass the check of service tokens",
+        )),
     }
 }

@@ -33,10 +33,19 @@ impl FromStr for ClientName {
         if bytes.is_empty() || bytes.len() > Self::MAX_BYTES {
             return Err(Malformed("must have 1 to 64 characters"));
         }
-        if !bytes.iter().all(|byte| is_alphanumeric(byte) || b"-_.".contains(byte)) {
-            return Err(Malformed("may have only the characters a-z, 0-9, '-', '_' and '.'"));
+        if !bytes
+            .iter()
+            .all(|byte| is_alphanumeric(byte) || b"-_.".contains(byte))
+        {
+            return Err(Malformed(
+                "may have only the characters a-z, 0-9, '-', '_' and '.'",
+            ));
         }
-        if ![bytes.first(), bytes.last()].into_iter().flatten().all(is_alphanumeric) {
+        if ![bytes.first(), bytes.last()]
+            .into_iter()
+            .flatten()
+            .all(is_alphanumeric)
+        {
             return Err(Malformed("must begin and end with a letter or digit"));
         }
         Ok(Self(text.to_owned()))
@@ -70,7 +79,13 @@ impl NamedToken {
         projects: &[Gid],
         created_at: Timestamp,
     ) -> Self {
-        Self { name, hash: secret.hash(), scopes: deduplicate(scopes), projects: deduplicate(projects), created_at }
+        Self {
+            name,
+            hash: secret.hash(),
+            scopes: deduplicate(scopes),
+            projects: deduplicate(projects),
+            created_at,
+        }
     }
 }
 
@@ -90,7 +105,14 @@ mod tests {
 
     #[test]
     fn names_are_valid_in_certificates() {
-        for good in ["a", "7", "records", "records-2.example.org", "a_b", &"x".repeat(64)] {
+        for good in [
+            "a",
+            "7",
+            "records",
+            "records-2.example.org",
+            "a_b",
+            &"x".repeat(64),
+        ] {
             assert_eq!(good.parse::<ClientName>().unwrap().as_str(), good);
         }
         for bad in [

@@ -52,18 +52,38 @@ struct TokenTable {
 impl TokenTable {
     fn find(&self, hash: &Hash) -> Option<Arc<Grant>> {
         // Over all of them, so that the time does not tell which one it is.
-        self.grants.iter().fold(None, |found, grant| if grant.hash == *hash { Some(grant.clone()) } else { found })
+        self.grants.iter().fold(None, |found, grant| {
+            if grant.hash == *hash {
+                Some(grant.clone())
+            } else {
+                found
+            }
+        })
     }
 
     /// Keeps what is unchanged, and ends what is gone.
     fn replace(&mut self, tokens: Vec<NamedToken>, read_at: Instant) {
         let mut before = std::mem::take(&mut self.grants);
         for token in tokens {
-            let same = before.iter().position(|grant| grant.hash == token.hash && grant.name == token.name);
+            let same = before
+                .iter()
+                .position(|grant| grant.hash == token.hash && grant.name == token.name);
             let grant = same.map(|position| before.swap_remove(position));
             self.grants.push(grant.unwrap_or_else(|| {
-                let NamedToken { name, hash, scopes, projects, created_at: _ } = token;
-                Arc::new(Grant { name, hash, scopes, projects, revoked: CancellationToken::new() })
+                let NamedToken {
+                    name,
+                    hash,
+                    scopes,
+                    projects,
+                    created_at: _,
+                } = token;
+                Arc::new(Grant {
+                    name,
+                    hash,
+                    scopes,
+                    projects,
+                    revoked: CancellationToken::new(),
+                })
             }));
         }
         before.iter().for_each(|grant| grant.revoked.cancel());
@@ -78,7 +98,10 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database, known: watch::Sender::new(TokenTable::default()) }
+        Self {
+            database,
+            known: watch::Sender::new(TokenTable::default()),
+        }
     }
 
     /// Keeps up with the database until `shutdown`.
@@ -102,7 +125,8 @@ impl Registry {
     async fn refresh(&self) -> Result<(), Error> {
         let read_at = Instant::now();
         let tokens = self.database.query(store::list).await?;
-        self.known.send_modify(|known| known.replace(tokens, read_at));
+        self.known
+            .send_modify(|known| known.replace(tokens, read_at));
         Ok(())
     }
 
@@ -115,15 +139,22 @@ impl Registry {
         let called_at = Instant::now();
         let mut known = self.known.subscribe();
         let fresh = |known: &TokenTable| {
-            known.loaded_at.is_some_and(|read_at| called_at.duration_since(read_at) < MAX_TABLE_AGE)
+            known
+                .loaded_at
+                .is_some_and(|read_at| called_at.duration_since(read_at) < MAX_TABLE_AGE)
         };
-        let found = Some(known.borrow()).filter(|known| fresh(known)).and_then(|known| known.find(hash));
+        let found = Some(known.borrow())
+            .filter(|known| fresh(known))
+            .and_then(|known| known.find(hash));
         if let Some(found) = found {
             return Ok(found);
         }
-        let read_since = known.wait_for(|known| known.loaded_at.is_some_and(|read_at| read_at >= called_at));
+        let read_since =
+            known.wait_for(|known| known.loaded_at.is_some_and(|read_at| read_at >= called_at));
         match timeout(MAX_LOOKUP_WAIT, read_since).await {
-            Ok(Ok(known)) => known.find(hash).ok_or_else(|| Status::unauthenticated("x-service-token is unknown")),
+            Ok(Ok(known)) => known
+                .find(hash)
+                .ok_or_else(|| Status::unauthenticated("x-service-token is unknown")),
             Ok(Err(_)) | Err(_) => Err(RpcError::unavailable().into()),
         }
     }

@@ -20,7 +20,9 @@ impl Secret {
     pub fn generate() -> Result<Self, Unspecified> {
         let mut bytes = [0; SECRET_BYTES];
         rand::fill(&mut bytes)?;
-        Ok(Self(format!("{PREFIX}{}", bs58::encode(bytes).with_check().into_string()).into()))
+        Ok(Self(
+            format!("{PREFIX}{}", bs58::encode(bytes).with_check().into_string()).into(),
+        ))
     }
 
     #[must_use]
@@ -42,13 +44,18 @@ impl Hash {
     fn digest(text: &[u8]) -> Self {
         let mut bytes = [0; HASH_BYTES];
         let digest = digest::digest(&digest::SHA256, text);
-        bytes.iter_mut().zip(digest.as_ref()).for_each(|(byte, of_digest)| *byte = *of_digest);
+        bytes
+            .iter_mut()
+            .zip(digest.as_ref())
+            .for_each(|(byte, of_digest)| *byte = *of_digest);
         Self(bytes)
     }
 
     /// Returns the hash of a text that has the form of a token.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let encoded = text.strip_prefix(PREFIX.as_bytes()).filter(|_| text.len() <= MAX_BYTES)?;
+        let encoded = text
+            .strip_prefix(PREFIX.as_bytes())
+            .filter(|_| text.len() <= MAX_BYTES)?;
         let decoded = bs58::decode(encoded).with_check(None).into_vec().ok()?;
         (decoded.len() == SECRET_BYTES).then(|| Self::digest(text))
     }
@@ -79,15 +86,33 @@ mod tests {
     fn token_format_is_recognized() {
         let secret = Secret::generate().unwrap();
         let token = secret.expose().to_owned();
-        assert!(token.starts_with("dws_") && token.bytes().skip(4).all(|byte| byte.is_ascii_alphanumeric()), "{token}");
+        assert!(
+            token.starts_with("dws_")
+                && token
+                    .bytes()
+                    .skip(4)
+                    .all(|byte| byte.is_ascii_alphanumeric()),
+            "{token}"
+        );
         assert_ne!(token, Secret::generate().unwrap().expose());
         assert_eq!(Hash::parse(token.as_bytes()), Some(secret.hash()));
         for position in 0..token.len() {
             let mut changed = token.clone().into_bytes();
-            changed[position] = if changed[position] == b'2' { b'3' } else { b'2' };
+            changed[position] = if changed[position] == b'2' {
+                b'3'
+            } else {
+                b'2'
+            };
             assert_eq!(Hash::parse(&changed), None, "{position}");
         }
-        for bad in ["", "dws_", "dws_0OIl", &token[4..], &format!("{token} "), &format!("dws_{}", "1".repeat(4000))] {
+        for bad in [
+            "",
+            "dws_",
+            "dws_0OIl",
+            &token[4..],
+            &format!("{token} "),
+            &format!("dws_{}", "1".repeat(4000)),
+        ] {
             assert_eq!(Hash::parse(bad.as_bytes()), None, "{bad}");
         }
     }

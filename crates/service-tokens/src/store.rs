@@ -46,19 +46,32 @@ impl TryFrom<Row> for NamedToken {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let hash = STANDARD.decode(&row.hash).ok().and_then(|bytes| Hash::from_bytes(&bytes));
+        let hash = STANDARD
+            .decode(&row.hash)
+            .ok()
+            .and_then(|bytes| Hash::from_bytes(&bytes));
         Ok(Self {
             name: row.name.parse()?,
-            hash: hash.ok_or_else(|| Error::Other("a stored hash is not 32 bytes in base64".to_owned()))?,
-            scopes: split_list(&row.scopes).map(str::parse).collect::<std::result::Result<_, _>>()?,
-            projects: split_list(&row.projects).map(str::parse).collect::<std::result::Result<_, _>>()?,
+            hash: hash.ok_or_else(|| {
+                Error::Other("a stored hash is not 32 bytes in base64".to_owned())
+            })?,
+            scopes: split_list(&row.scopes)
+                .map(str::parse)
+                .collect::<std::result::Result<_, _>>()?,
+            projects: split_list(&row.projects)
+                .map(str::parse)
+                .collect::<std::result::Result<_, _>>()?,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
 }
 
 fn join_list(values: &[impl ToString]) -> String {
-    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    values
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn split_list(text: &str) -> impl Iterator<Item = &str> {
@@ -86,14 +99,20 @@ pub fn insert(connection: &mut AnyConnection, token: &NamedToken) -> Result<Inse
     }
     let row = Row::from(token);
     let inserted = match connection {
-        AnyConnection::Postgres(connection) => {
-            diesel::insert_into(service_tokens::table).values(&row).on_conflict_do_nothing().execute(connection)?
-        }
-        AnyConnection::Sqlite(connection) => {
-            diesel::insert_into(service_tokens::table).values(&row).on_conflict_do_nothing().execute(connection)?
-        }
+        AnyConnection::Postgres(connection) => diesel::insert_into(service_tokens::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(service_tokens::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(connection)?,
     };
-    Ok(if inserted == 0 { InsertOutcome::NameTaken } else { InsertOutcome::Inserted })
+    Ok(if inserted == 0 {
+        InsertOutcome::NameTaken
+    } else {
+        InsertOutcome::Inserted
+    })
 }
 
 /// Deletes a token, and returns whether there was one.
@@ -110,7 +129,9 @@ pub fn delete(connection: &mut AnyConnection, name: &ClientName) -> Result<bool>
 /// Returns an error when the database fails.
 pub fn withdraw(connection: &mut AnyConnection, token: &NamedToken) -> Result<()> {
     let row = Row::from(token);
-    let same = service_tokens::table.find(row.name).filter(service_tokens::hash.eq(row.hash));
+    let same = service_tokens::table
+        .find(row.name)
+        .filter(service_tokens::hash.eq(row.hash));
     diesel::delete(same).execute(connection)?;
     Ok(())
 }
@@ -120,7 +141,10 @@ pub fn withdraw(connection: &mut AnyConnection, token: &NamedToken) -> Result<()
 /// # Errors
 /// Returns an error when the database fails.
 pub fn list(connection: &mut AnyConnection) -> Result<Vec<NamedToken>> {
-    let rows: Vec<Row> = service_tokens::table.order(service_tokens::name).select(Row::as_select()).load(connection)?;
+    let rows: Vec<Row> = service_tokens::table
+        .order(service_tokens::name)
+        .select(Row::as_select())
+        .load(connection)?;
     rows.into_iter().map(NamedToken::try_from).collect()
 }
 
@@ -136,12 +160,22 @@ pub(crate) mod tests {
 
     const POSTGRES: EmbeddedMigrations = embed_migrations!("../directory/migrations/postgres");
     const SQLITE: EmbeddedMigrations = embed_migrations!("../directory/migrations/sqlite");
-    pub(crate) const MIGRATIONS: Migrations =
-        Migrations { postgres: POSTGRES, sqlite: SQLITE, owner_table: "feed_head", data_migrations: &[] };
+    pub(crate) const MIGRATIONS: Migrations = Migrations {
+        postgres: POSTGRES,
+        sqlite: SQLITE,
+        owner_table: "feed_head",
+        data_migrations: &[],
+    };
 
     fn token(name: &str, scopes: &[Scope], projects: &[Gid]) -> NamedToken {
         let secret = Secret::generate().unwrap();
-        NamedToken::new(name.parse().unwrap(), &secret, scopes, projects, Timestamp::from_micros(7))
+        NamedToken::new(
+            name.parse().unwrap(),
+            &secret,
+            scopes,
+            projects,
+            Timestamp::from_micros(7),
+        )
     }
 
     #[tokio::test]
@@ -150,7 +184,11 @@ pub(crate) mod tests {
             test.database
                 .write(|connection| {
                     let projects = [RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid()];
-                    let records = token("records", &[Scope::Publish, Scope::Read, Scope::Publish], &projects);
+                    let records = token(
+                        "records",
+                        &[Scope::Publish, Scope::Read, Scope::Publish],
+                        &projects,
+                    );
                     let audit = token("audit", &[Scope::Follow], &[]);
                     let other = token("records", &[Scope::Verify], &[]);
                     assert_eq!(insert(connection, &records)?, InsertOutcome::Inserted);
@@ -158,7 +196,10 @@ pub(crate) mod tests {
                     assert_eq!(insert(connection, &other)?, InsertOutcome::NameTaken);
                     let listed = list(connection)?;
                     assert_eq!(
-                        listed.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(),
+                        listed
+                            .iter()
+                            .map(|token| token.name.as_str())
+                            .collect::<Vec<_>>(),
                         ["audit", "records"]
                     );
                     let found = listed.last().unwrap();

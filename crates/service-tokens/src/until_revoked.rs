@@ -19,7 +19,11 @@ pub(crate) struct UntilRevoked {
 
 impl UntilRevoked {
     pub(crate) fn new(inner: Body, revoked: CancellationToken) -> Self {
-        Self { inner, revoked: Box::pin(revoked.cancelled_owned()), has_ended: false }
+        Self {
+            inner,
+            revoked: Box::pin(revoked.cancelled_owned()),
+            has_ended: false,
+        }
     }
 }
 
@@ -27,14 +31,18 @@ impl http_body::Body for UntilRevoked {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.has_ended {
             return Poll::Ready(None);
         }
         if self.revoked.as_mut().poll(context).is_ready() {
             self.has_ended = true;
             let mut trailers = HeaderMap::new();
-            let added = Status::unauthenticated("the service token was revoked").add_header(&mut trailers);
+            let added =
+                Status::unauthenticated("the service token was revoked").add_header(&mut trailers);
             return Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))));
         }
         Pin::new(&mut self.inner).poll_frame(context)

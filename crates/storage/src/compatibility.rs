@@ -23,7 +23,8 @@ struct Row {
 pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error> {
     let encoding: Row = match connection {
         AnyConnection::Postgres(connection) => {
-            sql_query("SELECT current_setting('server_encoding') AS value").get_result(connection)?
+            sql_query("SELECT current_setting('server_encoding') AS value")
+                .get_result(connection)?
         }
         AnyConnection::Sqlite(connection) => query_sqlite_encoding(connection)?,
     };
@@ -31,7 +32,9 @@ pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error
     if matches!(encoding.as_str(), "UTF8" | "UTF-8") {
         return Ok(());
     }
-    Err(Error::Incompatible(format!("the encoding of the database is {encoding}, and must be UTF-8: create it again")))
+    Err(Error::Incompatible(format!(
+        "the encoding of the database is {encoding}, and must be UTF-8: create it again"
+    )))
 }
 
 fn query_sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResult<Row> {
@@ -44,10 +47,17 @@ fn query_sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResu
 ///
 /// # Errors
 /// [`Error::Incompatible`] when sessions are shared; errors of the database.
-pub(crate) fn check_sessions(connection: &mut AnyConnection, url: &DatabaseUrl) -> Result<(), Error> {
-    let AnyConnection::Postgres(connection) = connection else { return Ok(()) };
+pub(crate) fn check_sessions(
+    connection: &mut AnyConnection,
+    url: &DatabaseUrl,
+) -> Result<(), Error> {
+    let AnyConnection::Postgres(connection) = connection else {
+        return Ok(());
+    };
     for _ in 0..SESSION_CHECKS {
-        let AnyConnection::Postgres(mut other) = AnyConnection::open(url)? else { return Ok(()) };
+        let AnyConnection::Postgres(mut other) = AnyConnection::open(url)? else {
+            return Ok(());
+        };
         connection.batch_execute("SET doorward.session = 'own'")?;
         other.batch_execute("BEGIN")?;
         let is_seen_by_other = keeps_its_session(&mut other)?;
@@ -68,6 +78,7 @@ pub(crate) fn check_sessions(connection: &mut AnyConnection, url: &DatabaseUrl) 
 }
 
 fn keeps_its_session(connection: &mut PgConnection) -> diesel::QueryResult<bool> {
-    let row: Row = sql_query("SELECT current_setting('doorward.session', true) AS value").get_result(connection)?;
+    let row: Row = sql_query("SELECT current_setting('doorward.session', true) AS value")
+        .get_result(connection)?;
     Ok(row.value.is_some_and(|value| value == "own"))
 }

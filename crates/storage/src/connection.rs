@@ -29,9 +29,12 @@ impl AnyConnection {
         match url {
             DatabaseUrl::Sqlite(path) => {
                 start_work(Backend::Sqlite);
-                let path = path.to_str().ok_or_else(|| Error::Other("the path is not UTF-8".to_owned()))?;
+                let path = path
+                    .to_str()
+                    .ok_or_else(|| Error::Other("the path is not UTF-8".to_owned()))?;
                 // A file that can't be opened now can't be opened later.
-                let opened = SqliteConnection::establish(path).map_err(|error| Error::Other(error.to_string()));
+                let opened = SqliteConnection::establish(path)
+                    .map_err(|error| Error::Other(error.to_string()));
                 let mut connection = opened?;
                 connection.batch_execute(SQLITE_SETUP)?;
                 Ok(Self::Sqlite(connection))
@@ -55,7 +58,9 @@ impl AnyConnection {
     /// Those of the database.
     pub fn force_custom_plans(&mut self) -> Result<(), Error> {
         match self {
-            Self::Postgres(connection) => connection.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")?,
+            Self::Postgres(connection) => {
+                connection.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")?
+            }
             Self::Sqlite(_) => {}
         }
         Ok(())
@@ -65,7 +70,11 @@ impl AnyConnection {
 /// A server that vanishes is noticed within seconds, unless the URL says otherwise.
 fn with_timeouts(url: &str) -> String {
     let mut url = url.to_owned();
-    for (name, value) in [("connect_timeout", "2"), ("tcp_user_timeout", "8000"), ("application_name", "doorward")] {
+    for (name, value) in [
+        ("connect_timeout", "2"),
+        ("tcp_user_timeout", "8000"),
+        ("application_name", "doorward"),
+    ] {
         if !url.contains(&format!("{name}=")) {
             let separator = if url.contains('?') { '&' } else { '?' };
             url.push_str(&format!("{separator}{name}={value}"));

@@ -59,10 +59,23 @@ impl Database {
     pub fn new(options: Options) -> Self {
         let size = options.pool_size.max(1);
         let generation = Arc::default();
-        let pool = pool::open(&options.url, size, CONNECTION_TIMEOUT, Arc::clone(&generation));
+        let pool = pool::open(
+            &options.url,
+            size,
+            CONNECTION_TIMEOUT,
+            Arc::clone(&generation),
+        );
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
         let write_check = WriteCheck::default();
-        Self { inner: Arc::new(Inner { options, pool, permits, generation, write_check }) }
+        Self {
+            inner: Arc::new(Inner {
+                options,
+                pool,
+                permits,
+                generation,
+                write_check,
+            }),
+        }
     }
 
     /// Whose it is, in metrics.
@@ -151,9 +164,11 @@ impl Database {
         let Options { name, .. } = self.inner.options;
         let state = self.inner.pool.state();
         let size = self.inner.pool.max_size();
-        let used = f64::from(size) - f64::from(u32::try_from(self.inner.permits.available_permits()).unwrap_or(size));
+        let used = f64::from(size)
+            - f64::from(u32::try_from(self.inner.permits.available_permits()).unwrap_or(size));
         metrics::gauge!("doorward_database_pool_size", "database" => name).set(f64::from(size));
-        metrics::gauge!("doorward_database_pool_connections", "database" => name).set(f64::from(state.connections));
+        metrics::gauge!("doorward_database_pool_connections", "database" => name)
+            .set(f64::from(state.connections));
         metrics::gauge!("doorward_database_pool_in_use", "database" => name).set(used);
     }
 
@@ -163,7 +178,8 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.run_blocking(move |inner| inner.begin(kind)?.finish(work)).await
+        self.run_blocking(move |inner| inner.begin(kind)?.finish(work))
+            .await
     }
 
     async fn run_blocking<T, E, F>(&self, work: F) -> Result<T, E>
@@ -180,14 +196,20 @@ impl Database {
             let _permit = permit;
             work(&inner)
         });
-        task.await.map_err(|error| Error::Other(format!("database work ended early: {error}")))?
+        task.await
+            .map_err(|error| Error::Other(format!("database work ended early: {error}")))?
     }
 
     async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         let name = self.inner.options.name;
-        let permit = tokio::time::timeout(CONNECTION_TIMEOUT, self.inner.permits.clone().acquire_owned()).await;
+        let permit = tokio::time::timeout(
+            CONNECTION_TIMEOUT,
+            self.inner.permits.clone().acquire_owned(),
+        )
+        .await;
         if permit.is_err() {
-            metrics::counter!("doorward_database_pool_timeouts_total", "database" => name).increment(1);
+            metrics::counter!("doorward_database_pool_timeouts_total", "database" => name)
+                .increment(1);
         }
         permit
             .map_err(|_| Error::Unavailable("no connection became free in time".to_owned()))?
@@ -203,7 +225,13 @@ impl Inner {
         loop {
             let mut pooled = self.connection()?;
             match begin(&mut pooled.connection, kind).map_err(Error::from) {
-                Ok(()) => return Ok(OpenTransaction { inner: self, kind, pooled }),
+                Ok(()) => {
+                    return Ok(OpenTransaction {
+                        inner: self,
+                        kind,
+                        pooled,
+                    });
+                }
                 Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
                 Err(error) => return Err(error),
             }
@@ -218,7 +246,8 @@ impl Inner {
                 Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
                 done => {
                     // On a full disk SQLite may be unable to make another one.
-                    pooled.is_broken = matches!(done, Err(Error::Disconnected(_) | Error::Unavailable(_)));
+                    pooled.is_broken =
+                        matches!(done, Err(Error::Disconnected(_) | Error::Unavailable(_)));
                     self.record_write_failure(&mut pooled);
                     return done;
                 }
@@ -237,7 +266,10 @@ impl Inner {
     fn connection(&self) -> Result<r2d2::PooledConnection<pool::Manager>, Error> {
         let mut outdated_left = self.options.pool_size;
         loop {
-            let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
+            let mut pooled = self
+                .pool
+                .get()
+                .map_err(|error| Error::Unavailable(error.to_string()))?;
             pooled.is_broken = true;
             if outdated_left == 0 || pooled.generation == self.generation.load(Ordering::Acquire) {
                 start_work(Backend::for_connection(&pooled.connection));
@@ -250,7 +282,9 @@ impl Inner {
     /// After work that couldn't write: readiness tells it at once. Where the database is read-only, all connections may lead
     /// to a server that has become a standby, so none of them is used again.
     fn record_write_failure(&self, pooled: &mut Pooled) {
-        let Some(failure) = take_write_failure() else { return };
+        let Some(failure) = take_write_failure() else {
+            return;
+        };
         if matches!(failure, Error::ReadOnly(_)) {
             pooled.is_broken = true;
             let next = pooled.generation.saturating_add(1);
@@ -267,7 +301,10 @@ struct OpenTransaction<'a> {
 }
 
 impl OpenTransaction<'_> {
-    fn finish<T, E: From<Error>>(mut self, work: impl FnOnce(&mut AnyConnection) -> Result<T, E>) -> Result<T, E> {
+    fn finish<T, E: From<Error>>(
+        mut self,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let connection = &mut self.pooled.connection;
         let worked = work(connection);
         let (done, is_ended) = match worked {
@@ -286,7 +323,10 @@ impl OpenTransaction<'_> {
 pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
     match (connection, kind) {
         (AnyConnection::Postgres(connection), Kind::Snapshot) => {
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            AnsiTransactionManager::begin_transaction_sql(
+                connection,
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            )
         }
         (AnyConnection::Postgres(connection), Kind::Write) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN")
@@ -296,7 +336,10 @@ pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::Query
         }
         (AnyConnection::Postgres(connection), Kind::WriteWithoutFsync) => {
             // Two statements, one round trip.
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN; SET LOCAL synchronous_commit = off")
+            AnsiTransactionManager::begin_transaction_sql(
+                connection,
+                "BEGIN; SET LOCAL synchronous_commit = off",
+            )
         }
         (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
             // Can't be set within a transaction.
@@ -313,7 +356,9 @@ pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::Query
 fn ping(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     match connection {
         AnyConnection::Postgres(connection) => connection.batch_execute("SELECT 1"),
-        AnyConnection::Sqlite(connection) => connection.batch_execute("SELECT 1 FROM sqlite_master"),
+        AnyConnection::Sqlite(connection) => {
+            connection.batch_execute("SELECT 1 FROM sqlite_master")
+        }
     }
 }
 
@@ -330,7 +375,9 @@ fn rollback(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
 fn rollback_if_open(connection: &mut AnyConnection) -> bool {
     match (rollback(connection), connection) {
         (Ok(()) | Err(diesel::result::Error::NotInTransaction), _) => true,
-        (Err(_), AnyConnection::Sqlite(connection)) => connection.batch_execute("BEGIN; ROLLBACK").is_ok(),
+        (Err(_), AnyConnection::Sqlite(connection)) => {
+            connection.batch_execute("BEGIN; ROLLBACK").is_ok()
+        }
         (Err(_), AnyConnection::Postgres(_)) => false,
     }
 }
@@ -341,7 +388,8 @@ fn restore_fsync(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryRes
         (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
             connection.batch_execute("PRAGMA synchronous = FULL")
         }
-        (AnyConnection::Sqlite(_), Kind::Snapshot | Kind::Write) | (AnyConnection::Postgres(_), _) => Ok(()),
+        (AnyConnection::Sqlite(_), Kind::Snapshot | Kind::Write)
+        | (AnyConnection::Postgres(_), _) => Ok(()),
     }
 }
 

@@ -35,7 +35,9 @@ pub enum Error {
     /// A row with the same key exists.
     #[error("a row with the same key exists: {0}")]
     UniqueViolation(String),
-    #[error("the database has migrations that this release doesn't know ({0}): it belongs to a newer release")]
+    #[error(
+        "the database has migrations that this release doesn't know ({0}): it belongs to a newer release"
+    )]
     SchemaTooNew(String),
     #[error("the database lacks migrations ({0}): run `doorward migrate`, or start with --migrate")]
     SchemaOutdated(String),
@@ -57,7 +59,10 @@ impl Error {
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Disconnected(_) | Self::ReadOnly(_) | Self::DiskFull(_) => true,
+            Self::Unavailable(_)
+            | Self::Disconnected(_)
+            | Self::ReadOnly(_)
+            | Self::DiskFull(_) => true,
             Self::UniqueViolation(_)
             | Self::SchemaTooNew(_)
             | Self::SchemaOutdated(_)
@@ -121,7 +126,9 @@ fn classify(backend: Backend, error: &Diesel) -> Error {
     if matches!(error, Diesel::BrokenTransactionManager) {
         return Error::Disconnected(text);
     }
-    let Diesel::DatabaseError(kind, information) = error else { return Error::Other(text) };
+    let Diesel::DatabaseError(kind, information) = error else {
+        return Error::Other(text);
+    };
     if *kind == Kind::UniqueViolation {
         Error::UniqueViolation(text)
     } else if *kind == Kind::SerializationFailure {
@@ -171,7 +178,10 @@ fn classify_sqlite(message: &str, text: String) -> Error {
         Error::DiskFull(text)
     } else if message == READ_ONLY {
         Error::ReadOnly(text)
-    } else if UNAVAILABLE.iter().any(|unavailable| message.starts_with(unavailable)) {
+    } else if UNAVAILABLE
+        .iter()
+        .any(|unavailable| message.starts_with(unavailable))
+    {
         Error::Unavailable(text)
     } else {
         Error::Other(text)

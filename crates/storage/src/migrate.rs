@@ -7,7 +7,9 @@ use diesel::{
 pub use diesel_migrations::EmbeddedMigrations as MigrationSet;
 use diesel_migrations::MigrationHarness;
 
-use crate::{AnyConnection, DatabaseUrl, Error, MultiBackend, compatibility, database::write_transaction};
+use crate::{
+    AnyConnection, DatabaseUrl, Error, MultiBackend, compatibility, database::write_transaction,
+};
 
 /// A service's migrations for each database.
 pub struct Migrations {
@@ -50,8 +52,15 @@ pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 /// Those of [`migrate`] and [`check`].
 pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
     with_migration_lock(&mut AnyConnection::open(url)?, |connection| {
-        let is_empty = connection.applied_migrations().map_err(migration_error)?.is_empty();
-        if is_empty { migrations.run(connection) } else { migrations.check(connection).map(|()| Vec::new()) }
+        let is_empty = connection
+            .applied_migrations()
+            .map_err(migration_error)?
+            .is_empty();
+        if is_empty {
+            migrations.run(connection)
+        } else {
+            migrations.check(connection).map(|()| Vec::new())
+        }
     })
 }
 
@@ -88,11 +97,22 @@ impl Migrations {
         let set = self.for_connection(connection);
         self.check_owner_if_migrated(connection)?;
         check_not_newer(connection, set)?;
-        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(migration_error)?;
-        connection.run_migrations(&pending).map_err(migration_error)?;
+        let pending = connection
+            .pending_migrations(MigrationSetRef(set))
+            .map_err(migration_error)?;
+        connection
+            .run_migrations(&pending)
+            .map_err(migration_error)?;
         self.check_owner(connection)?;
-        let ran: Vec<String> = pending.iter().map(|migration| migration.name().to_string()).collect();
-        for step in self.data_migrations.iter().filter(|step| ran.iter().any(|name| name == step.migration)) {
+        let ran: Vec<String> = pending
+            .iter()
+            .map(|migration| migration.name().to_string())
+            .collect();
+        for step in self
+            .data_migrations
+            .iter()
+            .filter(|step| ran.iter().any(|name| name == step.migration))
+        {
             (step.run)(connection)?;
         }
         Ok(ran)
@@ -102,24 +122,39 @@ impl Migrations {
         let set = self.for_connection(connection);
         self.check_owner_if_migrated(connection)?;
         check_not_newer(connection, set)?;
-        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(migration_error)?;
+        let pending = connection
+            .pending_migrations(MigrationSetRef(set))
+            .map_err(migration_error)?;
         if !pending.is_empty() {
-            return Err(Error::SchemaOutdated(join(pending.iter().map(|migration| migration.name().to_string()))));
+            return Err(Error::SchemaOutdated(join(
+                pending.iter().map(|migration| migration.name().to_string()),
+            )));
         }
         Ok(())
     }
 
     /// Before anything is said of its migrations: another service has more, or fewer.
     fn check_owner_if_migrated(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        let is_empty = connection.applied_migrations().map_err(migration_error)?.is_empty();
-        if is_empty { Ok(()) } else { self.check_owner(connection) }
+        let is_empty = connection
+            .applied_migrations()
+            .map_err(migration_error)?
+            .is_empty();
+        if is_empty {
+            Ok(())
+        } else {
+            self.check_owner(connection)
+        }
     }
 
     /// The names of migrations are alike in all services.
     fn check_owner(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         let look = format!("SELECT 1 FROM {} WHERE 1 = 0", self.owner_table);
         let is_own = connection.batch_execute(&look).is_ok();
-        if is_own { Ok(()) } else { Err(Error::Migration("it belongs to another service".to_owned())) }
+        if is_own {
+            Ok(())
+        } else {
+            Err(Error::Migration("it belongs to another service".to_owned()))
+        }
     }
 
     fn for_connection(&self, connection: &AnyConnection) -> &MigrationSet {
@@ -132,11 +167,21 @@ impl Migrations {
 
 fn check_not_newer(connection: &mut AnyConnection, set: &MigrationSet) -> Result<(), Error> {
     let known = MigrationSource::<MultiBackend>::migrations(set).map_err(migration_error)?;
-    let known: Vec<MigrationVersion<'_>> = known.iter().map(|migration| migration.name().version()).collect();
+    let known: Vec<MigrationVersion<'_>> = known
+        .iter()
+        .map(|migration| migration.name().version())
+        .collect();
     let applied = connection.applied_migrations().map_err(migration_error)?;
-    let unknown: Vec<String> =
-        applied.iter().filter(|version| !known.contains(version)).map(ToString::to_string).collect();
-    if unknown.is_empty() { Ok(()) } else { Err(Error::SchemaTooNew(join(unknown))) }
+    let unknown: Vec<String> = applied
+        .iter()
+        .filter(|version| !known.contains(version))
+        .map(ToString::to_string)
+        .collect();
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::SchemaTooNew(join(unknown)))
+    }
 }
 
 fn join(names: impl IntoIterator<Item = String>) -> String {

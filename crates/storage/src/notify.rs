@@ -15,7 +15,12 @@ const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 /// Calls `wake` when something may have been said on a channel, on a thread of its own, until `shutdown`. It may be called
 /// for nothing, and not at all while there is no connection: who waits must look by itself now and then. SQLite has no such
 /// thing.
-pub fn listen(url: &DatabaseUrl, channel: &'static str, wake: impl Fn() + Send + 'static, shutdown: CancellationToken) {
+pub fn listen(
+    url: &DatabaseUrl,
+    channel: &'static str,
+    wake: impl Fn() + Send + 'static,
+    shutdown: CancellationToken,
+) {
     if matches!(url, DatabaseUrl::Sqlite(_)) {
         return;
     }
@@ -28,13 +33,23 @@ pub fn listen(url: &DatabaseUrl, channel: &'static str, wake: impl Fn() + Send +
             sleep(RECONNECT_DELAY);
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("listen".to_owned()).spawn(run) {
+    if let Err(error) = std::thread::Builder::new()
+        .name("listen".to_owned())
+        .spawn(run)
+    {
         tracing::warn!(%error, "no thread to listen on");
     }
 }
 
-fn run_listener(url: &DatabaseUrl, channel: &str, wake: &impl Fn(), shutdown: &CancellationToken) -> Result<(), Error> {
-    let AnyConnection::Postgres(mut connection) = AnyConnection::open(url)? else { return Ok(()) };
+fn run_listener(
+    url: &DatabaseUrl,
+    channel: &str,
+    wake: &impl Fn(),
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
+    let AnyConnection::Postgres(mut connection) = AnyConnection::open(url)? else {
+        return Ok(());
+    };
     connection.batch_execute(&format!("LISTEN {channel}"))?;
     // What was said before.
     wake();
@@ -52,7 +67,10 @@ fn run_listener(url: &DatabaseUrl, channel: &str, wake: &impl Fn(), shutdown: &C
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a thread of its own, which may block")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which may block"
+)]
 fn sleep(duration: Duration) {
     std::thread::sleep(duration);
 }

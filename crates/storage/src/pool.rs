@@ -36,7 +36,11 @@ impl r2d2::ManageConnection for Manager {
     fn connect(&self) -> Result<Pooled, Error> {
         // Before the connection is made: the server may change its role meanwhile.
         let generation = self.generation.load(Ordering::Acquire);
-        Ok(Pooled { connection: AnyConnection::open(&self.url)?, is_broken: false, generation })
+        Ok(Pooled {
+            connection: AnyConnection::open(&self.url)?,
+            is_broken: false,
+            generation,
+        })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
@@ -49,7 +53,12 @@ impl r2d2::ManageConnection for Manager {
 }
 
 /// Opens no connection yet. One thread of its own opens and closes them.
-pub(crate) fn open(url: &DatabaseUrl, size: u32, wait: Duration, generation: Arc<AtomicU64>) -> Pool {
+pub(crate) fn open(
+    url: &DatabaseUrl,
+    size: u32,
+    wait: Duration,
+    generation: Arc<AtomicU64>,
+) -> Pool {
     r2d2::Pool::builder()
         .max_size(size)
         .min_idle(Some(0))
@@ -57,10 +66,16 @@ pub(crate) fn open(url: &DatabaseUrl, size: u32, wait: Duration, generation: Arc
         .test_on_check_out(false)
         .connection_timeout(wait)
         .thread_pool(Arc::new(
-            ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("database-pool-{}").build(),
+            ScheduledThreadPool::builder()
+                .num_threads(1)
+                .thread_name_pattern("database-pool-{}")
+                .build(),
         ))
         .error_handler(Box::new(LogErrors))
-        .build_unchecked(Manager { url: url.clone(), generation })
+        .build_unchecked(Manager {
+            url: url.clone(),
+            generation,
+        })
 }
 
 #[derive(Debug)]

@@ -30,7 +30,8 @@ impl TestDatabase {
 
     #[must_use]
     pub fn sqlite(migrations: &Migrations) -> Self {
-        let directory = std::env::temp_dir().join(format!("doorward-test-{}", RandomIdGenerator.new_gid()));
+        let directory =
+            std::env::temp_dir().join(format!("doorward-test-{}", RandomIdGenerator.new_gid()));
         unwrap_or_exit(std::fs::create_dir_all(&directory));
         let url = DatabaseUrl::Sqlite(directory.join("test.db"));
         Self::open(url, migrations, CleanUp::Directory(directory))
@@ -45,12 +46,20 @@ impl TestDatabase {
     /// The same database over a new pool, for settings that only new sessions have.
     #[must_use]
     pub fn reopen(&self) -> Database {
-        Database::new(Options { name: "test", url: self.database.url().clone(), pool_size: 8 })
+        Database::new(Options {
+            name: "test",
+            url: self.database.url().clone(),
+            pool_size: 8,
+        })
     }
 
     fn open(url: DatabaseUrl, migrations: &Migrations, clean_up: CleanUp) -> Self {
         unwrap_or_exit(migrate(&url, migrations));
-        let database = Database::new(Options { name: "test", url, pool_size: 8 });
+        let database = Database::new(Options {
+            name: "test",
+            url,
+            pool_size: 8,
+        });
         Self { database, clean_up }
     }
 }
@@ -60,14 +69,25 @@ impl TestDatabase {
 pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
     #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
     let server = std::env::var(POSTGRES_VARIABLE);
-    let server =
-        unwrap_or_exit(server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")));
+    let server = unwrap_or_exit(
+        server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")),
+    );
     let gid: Gid = RandomIdGenerator.new_gid();
     let name = format!("test_{}", gid.to_string().replace('-', "_"));
-    let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base).to_owned();
+    let base = server
+        .rsplit_once('/')
+        .map_or(server.as_str(), |(base, _)| base)
+        .to_owned();
     let server: DatabaseUrl = unwrap_or_exit(server.parse());
-    unwrap_or_exit(unwrap_or_exit(AnyConnection::open(&server)).batch_execute(&format!("CREATE DATABASE {name}")));
-    (server, unwrap_or_exit(format!("{base}/{name}").parse()), name)
+    unwrap_or_exit(
+        unwrap_or_exit(AnyConnection::open(&server))
+            .batch_execute(&format!("CREATE DATABASE {name}")),
+    );
+    (
+        server,
+        unwrap_or_exit(format!("{base}/{name}").parse()),
+        name,
+    )
 }
 
 /// How often a query of this connection to PostgreSQL was run by a plan that was made without its values.
@@ -78,7 +98,8 @@ pub fn count_generic_plan_executions(connection: &mut AnyConnection) -> i64 {
         #[diesel(sql_type = BigInt)]
         count: i64,
     }
-    let query = "SELECT COALESCE(SUM(generic_plans), 0)::bigint AS count FROM pg_prepared_statements";
+    let query =
+        "SELECT COALESCE(SUM(generic_plans), 0)::bigint AS count FROM pg_prepared_statements";
     unwrap_or_exit(diesel::sql_query(query).get_result::<Row>(connection)).count
 }
 

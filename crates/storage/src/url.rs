@@ -18,7 +18,9 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         if let Some(path) = text.strip_prefix("sqlite://") {
             if path.is_empty() || path.contains(":memory:") {
-                return Err(Malformed("an SQLite database needs a file: sqlite://<path>"));
+                return Err(Malformed(
+                    "an SQLite database needs a file: sqlite://<path>",
+                ));
             }
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
@@ -26,7 +28,9 @@ impl FromStr for DatabaseUrl {
             check_postgres(text)?;
             return Ok(Self::Postgres(text.to_owned()));
         }
-        Err(Malformed("a database URL starts with sqlite:// or postgres://"))
+        Err(Malformed(
+            "a database URL starts with sqlite:// or postgres://",
+        ))
     }
 }
 
@@ -35,9 +39,12 @@ fn check_postgres(url: &str) -> Result<(), Malformed> {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if rest.matches('@').count() > authority.matches('@').count().min(1) || rest.contains('#') {
-        return Err(Malformed("characters such as / ? # @ in a user name or password must be percent-encoded"));
+        return Err(Malformed(
+            "characters such as / ? # @ in a user name or password must be percent-encoded",
+        ));
     }
-    let is_encoded = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let is_encoded =
+        |part: &str| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     if !rest.split('%').skip(1).all(is_encoded) {
         return Err(Malformed("a % that encodes nothing must be written %25"));
     }
@@ -51,7 +58,11 @@ impl fmt::Display for DatabaseUrl {
             Self::Postgres(url) => {
                 let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
                 let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
-                write!(f, "{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+                write!(
+                    f,
+                    "{scheme}://{}",
+                    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+                )
             }
         }
     }
@@ -69,10 +80,16 @@ mod tests {
 
     #[test]
     fn url_prints_without_its_password() {
-        let url: DatabaseUrl = "postgres://ann:p%40ss@db.example.org:5432/auth?password=x".parse().unwrap();
+        let url: DatabaseUrl = "postgres://ann:p%40ss@db.example.org:5432/auth?password=x"
+            .parse()
+            .unwrap();
         assert_eq!(url.to_string(), "postgres://db.example.org:5432/auth");
         assert_eq!(format!("{url:?}"), url.to_string());
-        assert!("postgres:///d?host=/run/postgresql&sslmode=verify-full".parse::<DatabaseUrl>().is_ok());
+        assert!(
+            "postgres:///d?host=/run/postgresql&sslmode=verify-full"
+                .parse::<DatabaseUrl>()
+                .is_ok()
+        );
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::Text};
+use diesel::{
+    QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::Text,
+};
 
 use crate::{AnyConnection, DatabaseUrl, Error, connection::BUSY_TIMEOUT, error::is_sqlite_locked};
 
@@ -59,20 +61,34 @@ impl WriteCheck {
     /// # Errors
     /// Those of the last check if that is recent, otherwise those of a new one: [`Error::ReadOnly`] and [`Error::DiskFull`]
     /// among others.
-    pub(crate) fn run(&self, connection: &mut AnyConnection, url: &DatabaseUrl) -> Result<(), Error> {
+    pub(crate) fn run(
+        &self,
+        connection: &mut AnyConnection,
+        url: &DatabaseUrl,
+    ) -> Result<(), Error> {
         if let AnyConnection::Postgres(connection) = connection {
             connection.batch_execute(CHECK_READ_WRITE_SQL)?;
         }
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some(Outcome { at, failure }) = last {
-            let interval = if failure.is_some() { FAILING_INTERVAL } else { INTERVAL };
+            let interval = if failure.is_some() {
+                FAILING_INTERVAL
+            } else {
+                INTERVAL
+            };
             if at.elapsed() < interval {
                 return failure.map_or(Ok(()), Err);
             }
         }
         let checked = match (connection, url) {
             (AnyConnection::Postgres(connection), _) => write_postgres(connection),
-            (AnyConnection::Sqlite(connection), DatabaseUrl::Sqlite(path)) => write_sqlite(connection, path),
+            (AnyConnection::Sqlite(connection), DatabaseUrl::Sqlite(path)) => {
+                write_sqlite(connection, path)
+            }
             (AnyConnection::Sqlite(_), DatabaseUrl::Postgres(_)) => Ok(()),
         };
         self.set(checked.as_ref().err().cloned());
@@ -80,7 +96,10 @@ impl WriteCheck {
     }
 
     fn set(&self, failure: Option<Error>) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Outcome { at: Instant::now(), failure });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Outcome {
+            at: Instant::now(),
+            failure,
+        });
     }
 }
 
@@ -92,12 +111,15 @@ fn write_postgres(connection: &mut diesel::PgConnection) -> Result<(), Error> {
     }
     let row: Row = connection.build_transaction().run(|connection| {
         connection.batch_execute(WRITE_POSTGRES_SQL)?;
-        sql_query("SELECT current_setting('doorward.write_check') AS sqlstate").get_result(connection)
+        sql_query("SELECT current_setting('doorward.write_check') AS sqlstate")
+            .get_result(connection)
     })?;
     match row.sqlstate.as_str() {
         "25006" => Err(Error::ReadOnly("SQLSTATE 25006".to_owned())),
         "53100" => Err(Error::DiskFull("SQLSTATE 53100".to_owned())),
-        "58030" => Err(Error::Unavailable("an I/O error of the server, SQLSTATE 58030".to_owned())),
+        "58030" => Err(Error::Unavailable(
+            "an I/O error of the server, SQLSTATE 58030".to_owned(),
+        )),
         // Writes work, or something else is wrong with this one, such as a lock or a missing privilege.
         _ => Ok(()),
     }
@@ -110,7 +132,9 @@ fn write_sqlite(connection: &mut diesel::SqliteConnection, path: &Path) -> Resul
         // Fails where the transaction has not begun, or SQLite has ended it.
         let _ = connection.batch_execute("ROLLBACK");
     }
-    connection.batch_execute(&format!("PRAGMA busy_timeout = {BUSY_TIMEOUT}; PRAGMA synchronous = FULL"))?;
+    connection.batch_execute(&format!(
+        "PRAGMA busy_timeout = {BUSY_TIMEOUT}; PRAGMA synchronous = FULL"
+    ))?;
     match written {
         // Something else is writing, so writes work.
         Err(error) if is_sqlite_locked(&error) => Ok(()),
@@ -130,7 +154,10 @@ fn write_file(database: &Path) -> Result<(), Error> {
 
 fn from_io_error(error: &io::Error) -> Error {
     let kind = error.kind();
-    if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) {
+    if matches!(
+        kind,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+    ) {
         Error::DiskFull(error.to_string())
     } else if kind == ErrorKind::ReadOnlyFilesystem {
         Error::ReadOnly(error.to_string())

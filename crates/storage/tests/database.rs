@@ -10,7 +10,12 @@ use doorward_storage::{
 };
 
 const SET: EmbeddedMigrations = embed_migrations!("tests/migrations");
-const MIGRATIONS: Migrations = Migrations { postgres: SET, sqlite: SET, owner_table: "counter", data_migrations: &[] };
+const MIGRATIONS: Migrations = Migrations {
+    postgres: SET,
+    sqlite: SET,
+    owner_table: "counter",
+    data_migrations: &[],
+};
 
 #[derive(diesel::QueryableByName)]
 struct Count {
@@ -23,7 +28,9 @@ fn count(connection: &mut AnyConnection) -> Result<i64, Error> {
         AnyConnection::Postgres(connection) => {
             sql_query("SELECT value AS count FROM counter").get_result(connection)?
         }
-        AnyConnection::Sqlite(connection) => sql_query("SELECT value AS count FROM counter").get_result(connection)?,
+        AnyConnection::Sqlite(connection) => {
+            sql_query("SELECT value AS count FROM counter").get_result(connection)?
+        }
     };
     Ok(row.count)
 }
@@ -86,7 +93,9 @@ async fn read_uses_one_snapshot() {
                 })
                 .await
         });
-        tokio::task::spawn_blocking(move || has_read.recv().unwrap()).await.unwrap();
+        tokio::task::spawn_blocking(move || has_read.recv().unwrap())
+            .await
+            .unwrap();
         test.database.write(add).await.unwrap();
         written.send(()).unwrap();
         assert_eq!(reader.await.unwrap().unwrap(), (0, 0));
@@ -97,7 +106,11 @@ async fn read_uses_one_snapshot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn exhausted_pool_fails_as_unavailable() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
-    let database = Database::new(Options { name: "small", url: test.database.url().clone(), pool_size: 1 });
+    let database = Database::new(Options {
+        name: "small",
+        url: test.database.url().clone(),
+        pool_size: 1,
+    });
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (took, taken) = tokio::sync::oneshot::channel();
     let holder = tokio::spawn({
@@ -122,9 +135,19 @@ async fn exhausted_pool_fails_as_unavailable() {
 #[tokio::test]
 async fn unreachable_database_is_unavailable() {
     let url: DatabaseUrl = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
-    let database = Database::new(Options { name: "away", url, pool_size: 2 });
+    let database = Database::new(Options {
+        name: "away",
+        url,
+        pool_size: 2,
+    });
     assert!(database.ping().await.unwrap_err().is_unavailable());
-    assert!(database.check_writable().await.unwrap_err().is_unavailable());
+    assert!(
+        database
+            .check_writable()
+            .await
+            .unwrap_err()
+            .is_unavailable()
+    );
 }
 
 fn empty_databases() -> Vec<DatabaseUrl> {
@@ -137,7 +160,10 @@ fn empty_databases() -> Vec<DatabaseUrl> {
 #[test]
 fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
     for url in empty_databases() {
-        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::SchemaOutdated(_))));
+        assert!(matches!(
+            check(&url, &MIGRATIONS),
+            Err(Error::SchemaOutdated(_))
+        ));
         let url = Arc::new(url);
         let threads: Vec<_> = (0..4)
             .map(|_| {
@@ -145,33 +171,50 @@ fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
                 std::thread::spawn(move || migrate(&url, &MIGRATIONS).unwrap().len())
             })
             .collect();
-        let ran: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        let ran: usize = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
         assert_eq!(ran, 1);
         check(&url, &MIGRATIONS).unwrap();
-        let database = Database::new(Options { name: "test", url: (*url).clone(), pool_size: 1 });
+        let database = Database::new(Options {
+            name: "test",
+            url: (*url).clone(),
+            pool_size: 1,
+        });
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime
             .block_on(database.write(|connection| {
-                Ok::<_, Error>(
-                    connection.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')")?,
-                )
+                Ok::<_, Error>(connection.batch_execute(
+                    "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')",
+                )?)
             }))
             .unwrap();
-        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::SchemaTooNew(unknown)) if unknown == "9999"));
-        assert!(matches!(migrate(&url, &MIGRATIONS), Err(Error::SchemaTooNew(_))));
+        assert!(
+            matches!(check(&url, &MIGRATIONS), Err(Error::SchemaTooNew(unknown)) if unknown == "9999")
+        );
+        assert!(matches!(
+            migrate(&url, &MIGRATIONS),
+            Err(Error::SchemaTooNew(_))
+        ));
     }
 }
 
 /// Nothing else wakes who listens, so this tells a wake-up from none at all.
 async fn receives_wake_up(wakes: &mut tokio::sync::mpsc::UnboundedReceiver<()>) -> bool {
-    tokio::time::timeout(Duration::from_secs(20), wakes.recv()).await.is_ok_and(|woken| woken.is_some())
+    tokio::time::timeout(Duration::from_secs(20), wakes.recv())
+        .await
+        .is_ok_and(|woken| woken.is_some())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listener_is_woken_by_other_processes_and_after_reconnecting() {
-    const END_LISTENER: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN news'";
+    const END_LISTENER: &str =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN news'";
     let TestDatabase { database, .. } = &TestDatabase::postgres(&MIGRATIONS);
-    let say = |words: &'static str| database.write(move |connection| Ok::<(), Error>(connection.batch_execute(words)?));
+    let say = |words: &'static str| {
+        database.write(move |connection| Ok::<(), Error>(connection.batch_execute(words)?))
+    };
     let (sender, mut wakes) = tokio::sync::mpsc::unbounded_channel();
     let shutdown = tokio_util::sync::CancellationToken::new();
     listen(
@@ -189,10 +232,16 @@ async fn listener_is_woken_by_other_processes_and_after_reconnecting() {
     say("NOTIFY other_news").await.unwrap();
     say("NOTIFY news; SELECT 1 / 0").await.unwrap_err();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(wakes.try_recv().is_err(), "not by other channels, nor by what was taken back");
+    assert!(
+        wakes.try_recv().is_err(),
+        "not by other channels, nor by what was taken back"
+    );
 
     say(END_LISTENER).await.unwrap();
-    assert!(receives_wake_up(&mut wakes).await, "once it listens again: something may have been said meanwhile");
+    assert!(
+        receives_wake_up(&mut wakes).await,
+        "once it listens again: something may have been said meanwhile"
+    );
     say("NOTIFY news").await.unwrap();
     assert!(receives_wake_up(&mut wakes).await, "by what another said");
     shutdown.cancel();

@@ -1,7 +1,11 @@
 //! What databases report when they can't work, on real ones: classified without their language, connections that can't write
 //! dropped, and told by the check.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests stop where something fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests stop where something fails"
+)]
 
 use std::{
     sync::{Arc, Barrier},
@@ -16,15 +20,26 @@ use doorward_storage::{
 };
 
 const SET: EmbeddedMigrations = embed_migrations!("tests/migrations");
-const MIGRATIONS: Migrations = Migrations { postgres: SET, sqlite: SET, owner_table: "counter", data_migrations: &[] };
+const MIGRATIONS: Migrations = Migrations {
+    postgres: SET,
+    sqlite: SET,
+    owner_table: "counter",
+    data_migrations: &[],
+};
 
 async fn run(database: &Database, sql: impl Into<String>) -> Result<(), Error> {
     let sql = sql.into();
-    database.write(move |connection| Ok::<_, Error>(connection.batch_execute(&sql)?)).await
+    database
+        .write(move |connection| Ok::<_, Error>(connection.batch_execute(&sql)?))
+        .await
 }
 
 /// Runs SQL in each of `count` sessions of the pool.
-async fn run_in_all(database: &Database, count: usize, sql: &'static str) -> Vec<Result<(), Error>> {
+async fn run_in_all(
+    database: &Database,
+    count: usize,
+    sql: &'static str,
+) -> Vec<Result<(), Error>> {
     let barrier = Arc::new(Barrier::new(count));
     let sessions = (0..count).map(|_| {
         let (database, barrier) = (database.clone(), barrier.clone());
@@ -37,15 +52,20 @@ async fn run_in_all(database: &Database, count: usize, sql: &'static str) -> Vec
         })
     });
     let sessions: Vec<_> = sessions.collect();
-    futures_util::future::join_all(sessions).await.into_iter().map(|ended| ended.unwrap()).collect()
+    futures_util::future::join_all(sessions)
+        .await
+        .into_iter()
+        .map(|ended| ended.unwrap())
+        .collect()
 }
 
 /// A database whose server reports errors in German.
 async fn german() -> TestDatabase {
     let mut test = TestDatabase::postgres(&MIGRATIONS);
-    let set =
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
-    run(&test.database, set).await.expect("the locale de_DE.UTF-8: scripts/setup.sh test installs it");
+    let set = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
+    run(&test.database, set)
+        .await
+        .expect("the locale de_DE.UTF-8: scripts/setup.sh test installs it");
     test.database = test.reopen();
     test
 }
@@ -67,17 +87,30 @@ async fn postgresql_errors_are_classified_in_any_language() {
         let error = run(&test.database, sql).await.unwrap_err();
         assert!(matches!(error, Error::Unavailable(_)), "{sql}: {error:?}");
     }
-    let error = run(&test.database, "SELECT pg_terminate_backend(pg_backend_pid())").await.unwrap_err();
+    let error = run(
+        &test.database,
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+    )
+    .await
+    .unwrap_err();
     assert!(matches!(error, Error::Disconnected(_)), "{error:?}");
     let read_only = "SET LOCAL transaction_read_only = on; UPDATE counter SET value = 1";
     let error = run(&test.database, read_only).await.unwrap_err();
-    assert!(matches!(&error, Error::ReadOnly(text) if !text.contains("read-only")), "{error:?}");
+    assert!(
+        matches!(&error, Error::ReadOnly(text) if !text.contains("read-only")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lock_timeout_and_deadlock_are_unavailable_in_any_language() {
     let test = german().await;
-    run(&test.database, "CREATE TABLE other (value BIGINT); INSERT INTO other VALUES (0)").await.unwrap();
+    run(
+        &test.database,
+        "CREATE TABLE other (value BIGINT); INSERT INTO other VALUES (0)",
+    )
+    .await
+    .unwrap();
     let barrier = Arc::new(Barrier::new(2));
     let update = |first: &'static str, second: &'static str| {
         let (database, barrier) = (test.database.clone(), barrier.clone());
@@ -92,7 +125,12 @@ async fn lock_timeout_and_deadlock_are_unavailable_in_any_language() {
     };
     let (one, two) = (update("counter", "other"), update("other", "counter"));
     let ended = [one.await.unwrap(), two.await.unwrap()];
-    let [victim] = ended.into_iter().filter_map(Result::err).collect::<Vec<_>>().try_into().unwrap();
+    let [victim] = ended
+        .into_iter()
+        .filter_map(Result::err)
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
     assert!(matches!(victim, Error::Unavailable(_)), "{victim:?}");
 
     let (locked, is_locked) = std::sync::mpsc::channel();
@@ -107,9 +145,19 @@ async fn lock_timeout_and_deadlock_are_unavailable_in_any_language() {
         };
         database.write(work).await
     });
-    tokio::task::spawn_blocking(move || is_locked.recv().unwrap()).await.unwrap();
-    let error = run(&test.database, "SET LOCAL lock_timeout = '50ms'; SELECT * FROM counter").await.unwrap_err();
-    assert!(matches!(&error, Error::Unavailable(text) if text.contains("Sperr")), "{error:?}");
+    tokio::task::spawn_blocking(move || is_locked.recv().unwrap())
+        .await
+        .unwrap();
+    let error = run(
+        &test.database,
+        "SET LOCAL lock_timeout = '50ms'; SELECT * FROM counter",
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        matches!(&error, Error::Unavailable(text) if text.contains("Sperr")),
+        "{error:?}"
+    );
     release.send(()).unwrap();
     holder.await.unwrap().unwrap();
 }
@@ -122,7 +170,11 @@ async fn sqlite_errors_are_classified() {
                 INSERT INTO filler VALUES (zeroblob(1000000))";
     let error = run(&test.database, full).await.unwrap_err();
     assert!(matches!(error, Error::DiskFull(_)), "{error:?}");
-    let error = run_on(&test, "PRAGMA query_only = ON; UPDATE counter SET value = 1").await;
+    let error = run_on(
+        &test,
+        "PRAGMA query_only = ON; UPDATE counter SET value = 1",
+    )
+    .await;
     assert!(matches!(error, Error::ReadOnly(_)), "{error:?}");
     let error = run_on(&test, "SELECT * FROM nowhere").await;
     assert!(matches!(error, Error::Other(_)), "{error:?}");
@@ -138,15 +190,28 @@ async fn sqlite_errors_are_classified() {
         };
         database.write(work).await
     });
-    tokio::task::spawn_blocking(move || is_locked.recv().unwrap()).await.unwrap();
+    tokio::task::spawn_blocking(move || is_locked.recv().unwrap())
+        .await
+        .unwrap();
     let started = Instant::now();
-    let error = run(&test.database, "UPDATE counter SET value = 1").await.unwrap_err();
+    let error = run(&test.database, "UPDATE counter SET value = 1")
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
-    assert!(started.elapsed() < Duration::from_secs(9), "it waited for the lock once, {:?}", started.elapsed());
-    test.database.check_writable().await.expect("others are writing, so writes work");
+    assert!(
+        started.elapsed() < Duration::from_secs(9),
+        "it waited for the lock once, {:?}",
+        started.elapsed()
+    );
+    test.database
+        .check_writable()
+        .await
+        .expect("others are writing, so writes work");
     release.send(()).unwrap();
     holder.await.unwrap().unwrap();
-    run(&test.database, "UPDATE counter SET value = 1").await.unwrap();
+    run(&test.database, "UPDATE counter SET value = 1")
+        .await
+        .unwrap();
 }
 
 /// Runs SQL on a connection that is not used again.
@@ -159,12 +224,16 @@ async fn read_only_sessions_are_replaced_immediately() {
     let test = TestDatabase::postgres(&MIGRATIONS);
     let all_set = run_in_all(&test.database, 4, "SET default_transaction_read_only = on").await;
     assert!(all_set.iter().all(Result::is_ok), "{all_set:?}");
-    let error = run(&test.database, "UPDATE counter SET value = 1").await.unwrap_err();
+    let error = run(&test.database, "UPDATE counter SET value = 1")
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::ReadOnly(_)), "{error:?}");
     // One has failed, and the others are gone too.
     let written = run_in_all(&test.database, 4, "UPDATE counter SET value = 1").await;
     assert!(written.iter().all(Result::is_ok), "{written:?}");
-    run(&test.database, "UPDATE counter SET value = 1").await.unwrap();
+    run(&test.database, "UPDATE counter SET value = 1")
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,9 +242,14 @@ async fn write_check_finds_read_only_sessions() {
     test.database.check_writable().await.unwrap();
     run_in_all(&test.database, 4, "SET default_transaction_read_only = on").await;
     let error = test.database.check_writable().await.unwrap_err();
-    assert!(matches!(error, Error::ReadOnly(_)) && error.to_string().contains("read-only"), "{error:?}");
+    assert!(
+        matches!(error, Error::ReadOnly(_)) && error.to_string().contains("read-only"),
+        "{error:?}"
+    );
     // Its own connection was dropped with all others: the next write works.
-    run(&test.database, "UPDATE counter SET value = 1").await.unwrap();
+    run(&test.database, "UPDATE counter SET value = 1")
+        .await
+        .unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while test.database.check_writable().await.is_err() {
         assert!(Instant::now() < deadline, "still not ready");
@@ -204,7 +278,9 @@ async fn write_check_writes() {
         let database = test.reopen();
         let error = database.check_writable().await.unwrap_err();
         let is_named = match test.database.url() {
-            DatabaseUrl::Postgres(_) => matches!(error, Error::DiskFull(_)) && error.to_string().contains("full"),
+            DatabaseUrl::Postgres(_) => {
+                matches!(error, Error::DiskFull(_)) && error.to_string().contains("full")
+            }
             DatabaseUrl::Sqlite(_) => error.is_unavailable(),
         };
         assert!(is_named, "{error:?}");
@@ -218,25 +294,48 @@ fn database_without_utf_8_is_rejected_and_unchanged() {
     let other = format!("{name}_latin");
     let create = format!("CREATE DATABASE {other} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let admin = Database::new(Options { name: "admin", url: server.clone(), pool_size: 1 });
-    runtime.block_on(admin.query(move |connection| Ok::<_, Error>(connection.batch_execute(&create)?))).unwrap();
-    let DatabaseUrl::Postgres(text) = &server else { panic!("{server}") };
-    let postgres: DatabaseUrl = format!("{}/{other}", text.rsplit_once('/').unwrap().0).parse().unwrap();
+    let admin = Database::new(Options {
+        name: "admin",
+        url: server.clone(),
+        pool_size: 1,
+    });
+    runtime
+        .block_on(admin.query(move |connection| Ok::<_, Error>(connection.batch_execute(&create)?)))
+        .unwrap();
+    let DatabaseUrl::Postgres(text) = &server else {
+        panic!("{server}")
+    };
+    let postgres: DatabaseUrl = format!("{}/{other}", text.rsplit_once('/').unwrap().0)
+        .parse()
+        .unwrap();
 
     let file = std::env::temp_dir().join(format!("doorward-utf16-{}.db", std::process::id()));
     drop(std::fs::remove_file(&file));
     let sqlite = DatabaseUrl::Sqlite(file);
-    let utf_16 = Database::new(Options { name: "utf16", url: sqlite.clone(), pool_size: 1 });
+    let utf_16 = Database::new(Options {
+        name: "utf16",
+        url: sqlite.clone(),
+        pool_size: 1,
+    });
     runtime
         .block_on(utf_16.query(|connection| {
-            Ok::<_, Error>(connection.batch_execute("PRAGMA encoding = 'UTF-16le'; CREATE TABLE some (text TEXT)")?)
+            Ok::<_, Error>(
+                connection
+                    .batch_execute("PRAGMA encoding = 'UTF-16le'; CREATE TABLE some (text TEXT)")?,
+            )
         }))
         .unwrap();
 
     for (url, encoding) in [(postgres, "LATIN1"), (sqlite, "UTF-16le")] {
-        for refused in [migrate(&url, &MIGRATIONS).map(drop), check(&url, &MIGRATIONS)] {
+        for refused in [
+            migrate(&url, &MIGRATIONS).map(drop),
+            check(&url, &MIGRATIONS),
+        ] {
             let error = refused.unwrap_err();
-            assert!(matches!(&error, Error::Incompatible(text) if text.contains(encoding)), "{error:?}");
+            assert!(
+                matches!(&error, Error::Incompatible(text) if text.contains(encoding)),
+                "{error:?}"
+            );
         }
     }
 }

@@ -16,7 +16,10 @@ pub(crate) struct Audiences {
 
 impl Audiences {
     pub(crate) fn add(&mut self, listener: u64, scopes: &[String]) -> Box<[Arc<str>]> {
-        scopes.iter().map(|scope| self.add_one(listener, scope)).collect()
+        scopes
+            .iter()
+            .map(|scope| self.add_one(listener, scope))
+            .collect()
     }
 
     fn add_one(&mut self, listener: u64, scope: &str) -> Arc<str> {
@@ -24,7 +27,10 @@ impl Audiences {
             Some((name, _)) => name.clone(),
             None => scope.into(),
         };
-        self.subscribers.entry(name.clone()).or_default().insert(listener);
+        self.subscribers
+            .entry(name.clone())
+            .or_default()
+            .insert(listener);
         name
     }
 

@@ -108,7 +108,10 @@ impl Client {
     pub(crate) fn expire(&self, listener: u64) {
         let mut following = lock(&self.following);
         if following.listener == Some(listener) {
-            *following = Following { listener: None, is_expired: true };
+            *following = Following {
+                listener: None,
+                is_expired: true,
+            };
         }
         drop(following);
         self.send_expired();
@@ -149,7 +152,9 @@ impl Client {
 
     /// As far as there is room for it; to be called again until the socket is gone.
     pub(crate) fn send_end(&self) {
-        let Some(end) = *lock(&self.end_reason) else { return };
+        let Some(end) = *lock(&self.end_reason) else {
+            return;
+        };
         let sent = match end {
             EndReason::Denied => self.emit("authorization", &json!({"JWT": null})),
             EndReason::Quiet | EndReason::FeedEvent => SendOutcome::Done,

@@ -29,7 +29,10 @@ impl Clients {
 
     /// Whether somebody has as many as one may have.
     pub(crate) fn is_full_for(&self, user: Gid) -> bool {
-        self.read().counts.get(&user).is_some_and(|count| *count >= MAX_SOCKETS_PER_USER)
+        self.read()
+            .counts
+            .get(&user)
+            .is_some_and(|count| *count >= MAX_SOCKETS_PER_USER)
     }
 
     pub(crate) fn find(&self, sid: Sid) -> Option<Arc<Client>> {
@@ -37,7 +40,11 @@ impl Clients {
     }
 
     pub(crate) fn list(&self) -> Vec<(Sid, Arc<Client>)> {
-        self.read().by_sid.iter().map(|(sid, client)| (*sid, client.clone())).collect()
+        self.read()
+            .by_sid
+            .iter()
+            .map(|(sid, client)| (*sid, client.clone()))
+            .collect()
     }
 
     /// Returns the one whose place it takes: a client may connect twice over one connection.

@@ -52,8 +52,19 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(host: Arc<dyn Host>, directory: Channel, inputs: mpsc::Sender<DispatcherInput>) -> Self {
-        Self { host, directory, inputs, hub: Hub::new(), clients: HashMap::new(), failures: 0 }
+    pub(crate) fn new(
+        host: Arc<dyn Host>,
+        directory: Channel,
+        inputs: mpsc::Sender<DispatcherInput>,
+    ) -> Self {
+        Self {
+            host,
+            directory,
+            inputs,
+            hub: Hub::new(),
+            clients: HashMap::new(),
+            failures: 0,
+        }
     }
 
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<DispatcherInput>) {
@@ -80,19 +91,41 @@ impl Feed {
                 self.deliver(id, &rows);
             }
             DispatcherInput::Stop(id) => self.unsubscribe(id),
-            DispatcherInput::Answered { id, answer: Ok(answer) } => {
+            DispatcherInput::Answered {
+                id,
+                answer: Ok(answer),
+            } => {
                 self.failures = 0;
                 self.complete_sync(id, answer);
             }
-            DispatcherInput::Answered { id, answer: Err(status) } => self.fail_sync(id, &status),
+            DispatcherInput::Answered {
+                id,
+                answer: Err(status),
+            } => self.fail_sync(id, &status),
             DispatcherInput::Retry(id) => self.hub.retry_call(id),
         }
     }
 
     fn complete_sync(&mut self, id: u64, answer: SyncResponse) {
-        let SyncResponse { rows, has_more, position, audiences: scopes } = answer;
-        let rows = rows.into_iter().map(|row| Arc::new(EventRow::from(row))).collect();
-        let outcome = self.hub.complete_call(id, SyncPage { rows, has_more, position, audiences: scopes });
+        let SyncResponse {
+            rows,
+            has_more,
+            position,
+            audiences: scopes,
+        } = answer;
+        let rows = rows
+            .into_iter()
+            .map(|row| Arc::new(EventRow::from(row)))
+            .collect();
+        let outcome = self.hub.complete_call(
+            id,
+            SyncPage {
+                rows,
+                has_more,
+                position,
+                audiences: scopes,
+            },
+        );
         self.deliver(id, &outcome.rows);
         if outcome.is_paused {
             self.retry_later(id);
@@ -105,7 +138,9 @@ impl Feed {
         let failure = RpcError::from_service_status(status).unwrap_or_else(RpcError::unavailable);
         match failure.code {
             ErrorCode::Unprocessable => self.expire(id),
-            ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end_client(id, EndReason::Denied),
+            ErrorCode::Unauthenticated | ErrorCode::UnknownUser => {
+                self.end_client(id, EndReason::Denied)
+            }
             ErrorCode::Forbidden => {
                 if self.hub.unsubscribe_project(id) {
                     self.hub.retry_call(id);
@@ -137,7 +172,8 @@ impl Feed {
     }
 
     fn start_sync(&self, call: SyncCall) {
-        let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut client = DirectoryClient::new(self.directory.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let inputs = self.inputs.clone();
         let request = SyncRequest {
             user_gid: call.user.to_string(),
@@ -148,15 +184,24 @@ impl Feed {
         };
         tokio::spawn(async move {
             let answer = client.sync(request).await.map(tonic::Response::into_inner);
-            let _ = inputs.send(DispatcherInput::Answered { id: call.subscriber, answer }).await;
+            let _ = inputs
+                .send(DispatcherInput::Answered {
+                    id: call.subscriber,
+                    answer,
+                })
+                .await;
         });
     }
 
     /// Not if it has asked anew since; nor if the token is good no more: then the sweep ends the socket, and says why.
     fn deliver(&mut self, id: u64, rows: &[Arc<EventRow>]) {
-        let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else { return };
+        let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else {
+            return;
+        };
         let may_know = match self.host.token_status(&client.login().claims) {
-            TokenStatus::Valid | TokenStatus::RenewalDue => client.is_subscriber(id) && !client.is_ending(),
+            TokenStatus::Valid | TokenStatus::RenewalDue => {
+                client.is_subscriber(id) && !client.is_ending()
+            }
             TokenStatus::Invalid | TokenStatus::Unknown => false,
         };
         if !may_know {

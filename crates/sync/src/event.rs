@@ -73,6 +73,10 @@ impl From<pb::FeedEvent> for FeedEvent {
                 data_key: event.data_key.as_str().into(),
             })
         });
-        Self { cursor: event.cursor, audience: event.audience.into(), row }
+        Self {
+            cursor: event.cursor,
+            audience: event.audience.into(),
+            row,
+        }
     }
 }

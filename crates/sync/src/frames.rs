@@ -34,7 +34,13 @@ const MASK_BYTES: u64 = 4;
 
 impl Frames {
     pub(crate) const fn new(max_bytes: u64) -> Self {
-        Self { stage: Stage::Flags, is_masked: false, is_final: false, message_bytes: 0, max_bytes }
+        Self {
+            stage: Stage::Flags,
+            is_masked: false,
+            is_final: false,
+            message_bytes: 0,
+            max_bytes,
+        }
     }
 
     /// The bytes that come next.
@@ -49,8 +55,18 @@ impl Frames {
                 Stage::Length => {
                     self.is_masked = first & MASKED != 0;
                     match first & !MASKED {
-                        126 => self.stage = Stage::Extended { bytes_left: 2, length: 0 },
-                        127 => self.stage = Stage::Extended { bytes_left: 8, length: 0 },
+                        126 => {
+                            self.stage = Stage::Extended {
+                                bytes_left: 2,
+                                length: 0,
+                            }
+                        }
+                        127 => {
+                            self.stage = Stage::Extended {
+                                bytes_left: 8,
+                                length: 0,
+                            }
+                        }
                         length => self.start_frame(length.into())?,
                     }
                 }
@@ -58,12 +74,19 @@ impl Frames {
                     let length = (length << 8) | u64::from(first);
                     match bytes_left {
                         0 | 1 => self.start_frame(length)?,
-                        _ => self.stage = Stage::Extended { bytes_left: bytes_left - 1, length },
+                        _ => {
+                            self.stage = Stage::Extended {
+                                bytes_left: bytes_left - 1,
+                                length,
+                            }
+                        }
                     }
                 }
                 Stage::Skip { bytes_left } => {
                     let skipped = bytes_left.min(rest.len() as u64 + 1);
-                    bytes = rest.get(usize::try_from(skipped - 1).map_err(|_| TooLarge)?..).unwrap_or_default();
+                    bytes = rest
+                        .get(usize::try_from(skipped - 1).map_err(|_| TooLarge)?..)
+                        .unwrap_or_default();
                     self.skip_payload(bytes_left - skipped);
                 }
             }
@@ -84,7 +107,11 @@ impl Frames {
     }
 
     const fn skip_payload(&mut self, bytes_left: u64) {
-        self.stage = if bytes_left == 0 { Stage::Flags } else { Stage::Skip { bytes_left } };
+        self.stage = if bytes_left == 0 {
+            Stage::Flags
+        } else {
+            Stage::Skip { bytes_left }
+        };
     }
 }
 
@@ -133,6 +160,9 @@ mod tests {
     #[test]
     fn maximum_length_is_rejected() {
         let mut frames = Frames::new(100);
-        assert_eq!(frames.push(&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(TooLarge));
+        assert_eq!(
+            frames.push(&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+            Err(TooLarge)
+        );
     }
 }

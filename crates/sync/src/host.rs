@@ -20,7 +20,11 @@ pub trait Host: Send + Sync + 'static {
     fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>>;
 
     /// What `POST /sync/get` would answer. No parameters: they were no JSON object.
-    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, InitResponse>;
+    fn sync<'a>(
+        &'a self,
+        claims: &'a Claims,
+        parameters: Option<Map<String, Value>>,
+    ) -> BoxFuture<'a, InitResponse>;
 
     /// The whole envelope of something that went wrong.
     fn envelope(&self, failure: &RpcError) -> Value;

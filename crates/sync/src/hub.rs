@@ -115,7 +115,11 @@ impl Subscriber {
     /// From where Sync is asked: two cursors that somebody came with may lie apart.
     fn sync_feeds(&self) -> Feeds {
         let from = |cursor: Option<i64>| cursor.map(|cursor| cursor.max(self.position));
-        Feeds { cc_cursor: from(self.feeds.cc_cursor), project: self.feeds.project, cursor: from(self.feeds.cursor) }
+        Feeds {
+            cc_cursor: from(self.feeds.cc_cursor),
+            project: self.feeds.project,
+            cursor: from(self.feeds.cursor),
+        }
     }
 }
 
@@ -131,7 +135,12 @@ impl Hub {
     }
 
     /// What is to be told at once: notices that have come since the answer that it starts with.
-    pub(crate) fn subscribe(&mut self, id: u64, user: Gid, start: Subscription) -> Vec<Arc<EventRow>> {
+    pub(crate) fn subscribe(
+        &mut self,
+        id: u64,
+        user: Gid,
+        start: Subscription,
+    ) -> Vec<Arc<EventRow>> {
         let listener = Subscriber {
             user,
             feeds: start.feeds,
@@ -140,8 +149,23 @@ impl Hub {
             state: State::Syncing,
         };
         self.subscribers.insert(id, listener);
-        let Subscription { has_more, position, audiences: scopes, .. } = start;
-        self.apply_page(id, SyncPage { rows: Vec::new(), has_more, position, audiences: scopes }, true).rows
+        let Subscription {
+            has_more,
+            position,
+            audiences: scopes,
+            ..
+        } = start;
+        self.apply_page(
+            id,
+            SyncPage {
+                rows: Vec::new(),
+                has_more,
+                position,
+                audiences: scopes,
+            },
+            true,
+        )
+        .rows
     }
 
     pub(crate) fn unsubscribe(&mut self, id: u64) {
@@ -170,8 +194,17 @@ impl Hub {
                 }
             }
         }
-        ring.push(notices.into_iter().filter(|notice| notice.cursor > heard).collect(), position);
-        tellings.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+        ring.push(
+            notices
+                .into_iter()
+                .filter(|notice| notice.cursor > heard)
+                .collect(),
+            position,
+        );
+        tellings
+            .into_iter()
+            .filter(|(_, rows)| !rows.is_empty())
+            .collect()
     }
 
     /// The stream begins here: what was before is unknown.
@@ -192,8 +225,14 @@ impl Hub {
 
     /// The stream can't go on from where it was. All are asked for, once it has begun anew.
     pub(crate) fn lose_stream(&mut self) {
-        let Some(ring) = self.recent_events.take() else { return };
-        for listener in self.subscribers.values_mut().filter(|listener| listener.state == State::Live) {
+        let Some(ring) = self.recent_events.take() else {
+            return;
+        };
+        for listener in self
+            .subscribers
+            .values_mut()
+            .filter(|listener| listener.state == State::Live)
+        {
             listener.position = listener.position.max(ring.position());
             listener.state = State::AwaitingStream;
         }
@@ -203,13 +242,20 @@ impl Hub {
     pub(crate) fn next_call(&mut self) -> Option<SyncCall> {
         while self.calls_in_flight < MAX_CALLS {
             let id = self.sync_queue.pop_front()?;
-            let Some(listener) = self.subscribers.get_mut(&id).filter(|listener| listener.state == State::Queued)
+            let Some(listener) = self
+                .subscribers
+                .get_mut(&id)
+                .filter(|listener| listener.state == State::Queued)
             else {
                 continue;
             };
             listener.state = State::Syncing;
             self.calls_in_flight += 1;
-            return Some(SyncCall { subscriber: id, user: listener.user, feeds: listener.sync_feeds() });
+            return Some(SyncCall {
+                subscriber: id,
+                user: listener.user,
+                feeds: listener.sync_feeds(),
+            });
         }
         None
     }
@@ -230,7 +276,11 @@ impl Hub {
 
     /// A pause is over.
     pub(crate) fn retry_call(&mut self, id: u64) {
-        if let Some(listener) = self.subscribers.get_mut(&id).filter(|listener| listener.state == State::Paused) {
+        if let Some(listener) = self
+            .subscribers
+            .get_mut(&id)
+            .filter(|listener| listener.state == State::Paused)
+        {
             listener.state = State::Queued;
             self.sync_queue.push_back(id);
         }
@@ -238,22 +288,32 @@ impl Hub {
 
     /// Who is a member no more follows the global feed alone. Whether there is something to follow.
     pub(crate) fn unsubscribe_project(&mut self, id: u64) -> bool {
-        let Some(listener) = self.subscribers.get_mut(&id) else { return false };
+        let Some(listener) = self.subscribers.get_mut(&id) else {
+            return false;
+        };
         let was_there = listener.feeds.project.take().is_some();
         listener.feeds.cursor = None;
         was_there && listener.feeds.cc_cursor.is_some()
     }
 
     fn apply_page(&mut self, id: u64, synced: SyncPage, is_start: bool) -> SyncOutcome {
-        let nothing = SyncOutcome { rows: Vec::new(), is_paused: false };
-        let Some(listener) = self.subscribers.get_mut(&id) else { return nothing };
+        let nothing = SyncOutcome {
+            rows: Vec::new(),
+            is_paused: false,
+        };
+        let Some(listener) = self.subscribers.get_mut(&id) else {
+            return nothing;
+        };
         let mut rows = synced.rows;
         rows.retain(|row| listener.is_subscribed_to(row));
         let has_progress = is_start || !rows.is_empty() || synced.position > listener.position;
         listener.position = listener.position.max(synced.position);
         if !synced.has_more {
             // Who came with a cursor beyond the present goes on from the present.
-            for cursor in [&mut listener.feeds.cc_cursor, &mut listener.feeds.cursor].into_iter().flatten() {
+            for cursor in [&mut listener.feeds.cc_cursor, &mut listener.feeds.cursor]
+                .into_iter()
+                .flatten()
+            {
                 *cursor = (*cursor).min(synced.position);
             }
             self.audiences.remove(id, &listener.scopes);
@@ -278,7 +338,10 @@ impl Hub {
     pub(crate) fn is_idle(&self) -> bool {
         self.calls_in_flight == 0
             && self.sync_queue.is_empty()
-            && self.subscribers.values().all(|one| one.state == State::Live)
+            && self
+                .subscribers
+                .values()
+                .all(|one| one.state == State::Live)
     }
 
     #[cfg(test)]
@@ -288,8 +351,14 @@ impl Hub {
 }
 
 /// What was told meanwhile, up to the first notice that calls for another Sync.
-fn replay_recent_events(listener: &mut Subscriber, ring: &EventBuffer, rows: &mut Vec<Arc<EventRow>>) -> State {
-    let Some(notices) = ring.events_after(listener.position) else { return State::Queued };
+fn replay_recent_events(
+    listener: &mut Subscriber,
+    ring: &EventBuffer,
+    rows: &mut Vec<Arc<EventRow>>,
+) -> State {
+    let Some(notices) = ring.events_after(listener.position) else {
+        return State::Queued;
+    };
     for notice in notices {
         let concerns = &*notice.audience == EVERYONE || listener.scopes.contains(&notice.audience);
         if concerns && listener.apply_event(notice, rows) {
@@ -305,7 +374,9 @@ fn tell(
     notice: &FeedEvent,
     (tellings, queue): (&mut HashMap<u64, Vec<Arc<EventRow>>>, &mut VecDeque<u64>),
 ) {
-    if listener.state == State::Live && listener.apply_event(notice, tellings.entry(id).or_default()) {
+    if listener.state == State::Live
+        && listener.apply_event(notice, tellings.entry(id).or_default())
+    {
         listener.state = State::Queued;
         queue.push_back(id);
     }

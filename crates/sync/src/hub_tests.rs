@@ -66,7 +66,9 @@ impl Scenario {
             let scopes = self.scopes(user, cursor - 1);
             match &self.log[*cursor as usize - 1] {
                 FeedChange::EventRow(told) => told.iter().any(|scope| scopes.contains(scope)),
-                FeedChange::Personal(who, _, told) => *who == user || told.is_some_and(|scope| scopes.contains(&scope)),
+                FeedChange::Personal(who, _, told) => {
+                    *who == user || told.is_some_and(|scope| scopes.contains(&scope))
+                }
             }
         };
         (from + 1..=to).filter(concerns).collect()
@@ -78,13 +80,24 @@ impl Scenario {
             let scope = |scope: u8| Arc::<str>::from(format!("s{scope}"));
             match &self.log[cursor as usize - 1] {
                 FeedChange::EventRow(scopes) => {
-                    let told =
-                        scopes.iter().map(|one| FeedEvent { cursor, audience: scope(*one), row: Some(row(cursor)) });
+                    let told = scopes.iter().map(|one| FeedEvent {
+                        cursor,
+                        audience: scope(*one),
+                        row: Some(row(cursor)),
+                    });
                     notices.extend(told);
                 }
                 FeedChange::Personal(who, _, told) => {
-                    notices.extend(told.map(|one| FeedEvent { cursor, audience: scope(one), row: Some(row(cursor)) }));
-                    notices.push(FeedEvent { cursor, audience: format!("u{who}").into(), row: None });
+                    notices.extend(told.map(|one| FeedEvent {
+                        cursor,
+                        audience: scope(one),
+                        row: Some(row(cursor)),
+                    }));
+                    notices.push(FeedEvent {
+                        cursor,
+                        audience: format!("u{who}").into(),
+                        row: None,
+                    });
                 }
             }
         }
@@ -93,7 +106,11 @@ impl Scenario {
 
     fn names(&self, user: usize, at: i64) -> Vec<String> {
         let scopes = self.scopes(user, at);
-        scopes.iter().map(|scope| format!("s{scope}")).chain([format!("u{user}")]).collect()
+        scopes
+            .iter()
+            .map(|scope| format!("s{scope}"))
+            .chain([format!("u{user}")])
+            .collect()
     }
 }
 
@@ -108,7 +125,9 @@ fn row(cursor: i64) -> Arc<EventRow> {
 }
 
 fn gid(user: usize) -> Gid {
-    format!("00000000-0000-0000-0000-{user:012}").parse().unwrap()
+    format!("00000000-0000-0000-0000-{user:012}")
+        .parse()
+        .unwrap()
 }
 
 /// A hub, and what each listener was told.
@@ -145,7 +164,10 @@ impl HubFixture {
 
     fn hear(&mut self, less: usize) {
         let to = (self.world.head() - less as i64).max(self.stream.unwrap_or(0));
-        let notices = self.stream.map(|from| self.world.notices(from, to)).unwrap_or_default();
+        let notices = self
+            .stream
+            .map(|from| self.world.notices(from, to))
+            .unwrap_or_default();
         self.stream = Some(to);
         for (id, for_each_row) in self.hub.apply_events(notices, to) {
             self.tell(id, &for_each_row);
@@ -153,14 +175,18 @@ impl HubFixture {
     }
 
     fn read(&mut self, which: usize, limit: Option<usize>) {
-        self.calls.extend(std::iter::from_fn(|| self.hub.next_call()));
+        self.calls
+            .extend(std::iter::from_fn(|| self.hub.next_call()));
         if self.calls.is_empty() {
             return;
         }
         let call = self.calls.remove(which % self.calls.len());
         match limit {
             Some(limit) => {
-                let user = self.delivered.get(&call.subscriber).map_or(0, |told| told.0);
+                let user = self
+                    .delivered
+                    .get(&call.subscriber)
+                    .map_or(0, |told| told.0);
                 let synced = self.sync(user, call.feeds.cc_cursor.unwrap(), limit);
                 self.answered_pages.push((call.subscriber, synced));
             }
@@ -176,16 +202,27 @@ impl HubFixture {
         let mut rows = self.world.rows(user, from, head);
         let has_more = rows.len() > limit;
         rows.truncate(limit);
-        let position = if has_more { rows.last().copied().unwrap_or(from) } else { head };
+        let position = if has_more {
+            rows.last().copied().unwrap_or(from)
+        } else {
+            head
+        };
         let scopes = self.world.names(user, position);
-        SyncPage { rows: rows.into_iter().map(row).collect(), has_more, position, audiences: scopes }
+        SyncPage {
+            rows: rows.into_iter().map(row).collect(),
+            has_more,
+            position,
+            audiences: scopes,
+        }
     }
 
     fn answer(&mut self, which: usize) {
         if self.answered_pages.is_empty() {
             return;
         }
-        let (id, synced) = self.answered_pages.remove(which % self.answered_pages.len());
+        let (id, synced) = self
+            .answered_pages
+            .remove(which % self.answered_pages.len());
         let outcome = self.hub.complete_call(id, synced);
         self.tell(id, &outcome.rows);
         if outcome.is_paused {
@@ -201,14 +238,32 @@ impl HubFixture {
 
     fn start(&mut self, user: usize, from: i64) {
         let from = from.min(self.world.head());
-        let SyncPage { rows, has_more, position, audiences: scopes } = self.sync(user, from, 4);
+        let SyncPage {
+            rows,
+            has_more,
+            position,
+            audiences: scopes,
+        } = self.sync(user, from, 4);
         let id = self.next;
         self.next += 1;
         self.delivered.insert(id, (user, from, Vec::new()));
         self.tell(id, &rows);
         // Things may happen between the answer of init and the start, as the steps in between say.
-        let feeds = Feeds { cc_cursor: Some(from), project: None, cursor: None };
-        let rows = self.hub.subscribe(id, gid(user), Subscription { feeds, position, has_more, audiences: scopes });
+        let feeds = Feeds {
+            cc_cursor: Some(from),
+            project: None,
+            cursor: None,
+        };
+        let rows = self.hub.subscribe(
+            id,
+            gid(user),
+            Subscription {
+                feeds,
+                position,
+                has_more,
+                audiences: scopes,
+            },
+        );
         self.tell(id, &rows);
     }
 
@@ -299,10 +354,15 @@ fn sync_calls_are_bounded_and_in_order() {
     for _ in 0..40 {
         bench.start(0, 0);
     }
-    let calls: Vec<u64> = std::iter::from_fn(|| bench.hub.next_call()).map(|call| call.subscriber).collect();
+    let calls: Vec<u64> = std::iter::from_fn(|| bench.hub.next_call())
+        .map(|call| call.subscriber)
+        .collect();
     assert_eq!(calls, (1..=MAX_CALLS as u64).collect::<Vec<_>>());
     bench.hub.fail_call(1);
-    assert_eq!(bench.hub.next_call().map(|call| call.subscriber), Some(MAX_CALLS as u64 + 1));
+    assert_eq!(
+        bench.hub.next_call().map(|call| call.subscriber),
+        Some(MAX_CALLS as u64 + 1)
+    );
 }
 
 #[test]
@@ -310,19 +370,57 @@ fn each_feed_starts_at_its_own_cursor() {
     let mut hub = Hub::new();
     hub.apply_events(Vec::new(), 5);
     let project = Some(gid(9));
-    let feeds = Feeds { cc_cursor: None, project, cursor: Some(4) };
-    hub.subscribe(1, gid(0), Subscription { feeds, position: 5, has_more: false, audiences: vec!["p".into()] });
-    let told = |cursor, feed| {
-        let row = EventRow { feed, ..(*row(cursor)).clone() };
-        FeedEvent { cursor, audience: "p".into(), row: Some(Arc::new(row)) }
+    let feeds = Feeds {
+        cc_cursor: None,
+        project,
+        cursor: Some(4),
     };
-    let notices = vec![told(7, Feed::Project), told(9, Feed::Global), told(10, Feed::Project)];
+    hub.subscribe(
+        1,
+        gid(0),
+        Subscription {
+            feeds,
+            position: 5,
+            has_more: false,
+            audiences: vec!["p".into()],
+        },
+    );
+    let told = |cursor, feed| {
+        let row = EventRow {
+            feed,
+            ..(*row(cursor)).clone()
+        };
+        FeedEvent {
+            cursor,
+            audience: "p".into(),
+            row: Some(Arc::new(row)),
+        }
+    };
+    let notices = vec![
+        told(7, Feed::Project),
+        told(9, Feed::Global),
+        told(10, Feed::Project),
+    ];
     let tellings = hub.apply_events(notices, 10);
     let cursors: Vec<i64> = tellings[0].1.iter().map(|row| row.cursor).collect();
     assert_eq!((tellings.len(), cursors), (1, vec![7, 10]));
-    hub.apply_events(vec![FeedEvent { cursor: 12, audience: EVERYONE.into(), row: None }], 12);
+    hub.apply_events(
+        vec![FeedEvent {
+            cursor: 12,
+            audience: EVERYONE.into(),
+            row: None,
+        }],
+        12,
+    );
     let call = hub.next_call().unwrap();
-    assert_eq!(call.feeds, Feeds { cc_cursor: None, project, cursor: Some(11) });
+    assert_eq!(
+        call.feeds,
+        Feeds {
+            cc_cursor: None,
+            project,
+            cursor: Some(11)
+        }
+    );
     assert!(!hub.unsubscribe_project(1));
     hub.fail_call(1);
     hub.retry_call(1);

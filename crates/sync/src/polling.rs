@@ -45,9 +45,12 @@ impl EngineError {
     /// The 400 response, whose `code` is a number.
     fn response(self) -> Response<Bytes> {
         let (code, message) = self.code_and_message();
-        let mut response = Response::new(format!(r#"{{"code":{code},"message":"{message}"}}"#).into());
+        let mut response =
+            Response::new(format!(r#"{{"code":{code},"message":"{message}"}}"#).into());
         *response.status_mut() = StatusCode::BAD_REQUEST;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 }
@@ -63,8 +66,11 @@ pub(crate) enum SessionId {
 
 impl SessionId {
     pub(crate) fn parse(uri: &Uri) -> Self {
-        let mut pairs =
-            uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let mut pairs = uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         match pairs.find(|(name, _)| *name == "sid") {
             None => Self::None,
             Some((_, sid)) => sid.parse().map_or(Self::Malformed, Self::Some),
@@ -86,7 +92,9 @@ impl Sockets {
                 SessionId::Malformed => EngineError::UnknownSession.response(),
                 SessionId::Some(sid) => match self.sessions.find(sid, client) {
                     None => EngineError::UnknownSession.response(),
-                    Some(session) if request.method() == Method::GET => self.poll(request, sid, &session).await,
+                    Some(session) if request.method() == Method::GET => {
+                        self.poll(request, sid, &session).await
+                    }
                     // A body without a packet is malformed, which the library does not see.
                     Some(session) if request.body().is_empty() => {
                         self.end_session(request.uri().clone(), sid, &session).await;
@@ -117,14 +125,22 @@ impl Sockets {
     }
 
     /// Finds the session of a handshake, if it names one.
-    fn check_handshake(&self, uri: &Uri, client: IpAddr) -> Result<Option<Arc<PollingSession>>, EngineError> {
+    fn check_handshake(
+        &self,
+        uri: &Uri,
+        client: IpAddr,
+    ) -> Result<Option<Arc<PollingSession>>, EngineError> {
         if !has_query_pair(uri, "EIO=4") {
             return Err(EngineError::UnsupportedProtocol);
         }
         match SessionId::parse(uri) {
             SessionId::None => Ok(None),
             SessionId::Malformed => Err(EngineError::UnknownSession),
-            SessionId::Some(sid) => self.sessions.find(sid, client).map(Some).ok_or(EngineError::UnknownSession),
+            SessionId::Some(sid) => self
+                .sessions
+                .find(sid, client)
+                .map(Some)
+                .ok_or(EngineError::UnknownSession),
         }
     }
 
@@ -143,7 +159,12 @@ impl Sockets {
     }
 
     /// A second poll of a session that is being polled ends the session: the first one is answered by a close packet.
-    async fn poll(&self, request: Request<Bytes>, sid: Sid, session: &PollingSession) -> Response<Bytes> {
+    async fn poll(
+        &self,
+        request: Request<Bytes>,
+        sid: Sid,
+        session: &PollingSession,
+    ) -> Response<Bytes> {
         let Some(_open) = session.open_poll() else {
             self.end_session(request.uri().clone(), sid, session).await;
             return EngineError::BadRequest.response();
@@ -172,16 +193,21 @@ impl Sockets {
         match (head.status, body.collect().await) {
             (StatusCode::BAD_REQUEST, Ok(body)) => to_documented_error(&body.to_bytes()).response(),
             // The session has ended while the poll was open.
-            (StatusCode::INTERNAL_SERVER_ERROR, _) if is_poll => EngineError::UnknownSession.response(),
+            (StatusCode::INTERNAL_SERVER_ERROR, _) if is_poll => {
+                EngineError::UnknownSession.response()
+            }
             // The body does not consist of packets.
-            (StatusCode::INTERNAL_SERVER_ERROR, _) | (_, Err(_)) => EngineError::BadRequest.response(),
+            (StatusCode::INTERNAL_SERVER_ERROR, _) | (_, Err(_)) => {
+                EngineError::BadRequest.response()
+            }
             (_, Ok(body)) => Response::from_parts(head, body.to_bytes()),
         }
     }
 }
 
 fn has_query_pair(uri: &Uri, wanted: &str) -> bool {
-    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == wanted))
+    uri.query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == wanted))
 }
 
 /// The library writes `code` as a string, and answers some errors without a body.
@@ -206,13 +232,20 @@ fn parse_open_packet(response: &Response<Bytes>) -> Option<Sid> {
         sid: Sid,
     }
     let packet = response.body().strip_prefix(&[OPEN])?;
-    serde_json::from_slice(packet).map(|open: Open| open.sid).ok()
+    serde_json::from_slice(packet)
+        .map(|open: Open| open.sid)
+        .ok()
 }
 
 fn text_response(packet: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(packet.as_bytes()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(packet.len()));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=UTF-8"),
+    );
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(packet.len()));
     response
 }
 
@@ -228,7 +261,13 @@ mod tests {
 
     #[test]
     fn malformed_session_id_is_not_a_request_without_one() {
-        let of = |query: &str| SessionId::parse(&format!("/sync/io/?EIO=4&transport=polling{query}").parse().unwrap());
+        let of = |query: &str| {
+            SessionId::parse(
+                &format!("/sync/io/?EIO=4&transport=polling{query}")
+                    .parse()
+                    .unwrap(),
+            )
+        };
         assert_eq!(of(""), SessionId::None);
         assert_eq!(of("&xsid=AAAAAAAAAAAAAAAA"), SessionId::None);
         let sid = "AAAAAAAAAAAAAAAA".parse().unwrap();
@@ -252,11 +291,15 @@ mod tests {
             (r#"{"code":"1","message":"Session ID unknown"}"#, 1),
             (r#"{"code":"2","message":"Bad handshake method"}"#, 2),
             (r#"{"code":"3","message":"Bad request"}"#, 3),
-            (r#"{"code":"5","message":"Unsupported protocol version"}"#, 5),
+            (
+                r#"{"code":"5","message":"Unsupported protocol version"}"#,
+                5,
+            ),
             ("", 3),
         ] {
             let body: serde_json::Value =
-                serde_json::from_slice(to_documented_error(library.as_bytes()).response().body()).unwrap();
+                serde_json::from_slice(to_documented_error(library.as_bytes()).response().body())
+                    .unwrap();
             assert_eq!(body["code"], code, "{library}");
         }
     }

@@ -65,7 +65,10 @@ impl PollingSessions {
 
     /// Finds a session of this client. The session of another client is as unknown as one that does not exist.
     pub(crate) fn find(&self, sid: Sid, client: IpAddr) -> Option<Arc<PollingSession>> {
-        self.lock().get(&sid)?.upgrade().filter(|session| session.network == network(client))
+        self.lock()
+            .get(&sid)?
+            .upgrade()
+            .filter(|session| session.network == network(client))
     }
 
     pub(crate) fn remove(&self, sid: Sid) {
@@ -106,11 +109,19 @@ mod tests {
         let (sessions, sid) = (PollingSessions::default(), Sid::new());
         let session = Arc::new(PollingSession::new(address("2001:db8:1:2::1")));
         sessions.insert(sid, &session);
-        assert!(sessions.find(sid, address("2001:db8:1:2:ffff::9")).is_some());
+        assert!(
+            sessions
+                .find(sid, address("2001:db8:1:2:ffff::9"))
+                .is_some()
+        );
         for foreign in ["2001:db8:1:3::1", "192.0.2.1"] {
             assert!(sessions.find(sid, address(foreign)).is_none(), "{foreign}");
         }
-        assert!(sessions.find(Sid::new(), address("2001:db8:1:2::1")).is_none());
+        assert!(
+            sessions
+                .find(Sid::new(), address("2001:db8:1:2::1"))
+                .is_none()
+        );
         drop(session);
         assert!(sessions.find(sid, address("2001:db8:1:2::1")).is_none());
         sessions.remove_ended();

@@ -77,7 +77,11 @@ struct ConnectAuth {
 impl Sockets {
     /// Follows the directory and looks after sockets until `shutdown`, and then closes them all. To be called within a
     /// runtime.
-    pub fn start(host: Arc<dyn Host>, directory: Channel, shutdown: CancellationToken) -> Arc<Self> {
+    pub fn start(
+        host: Arc<dyn Host>,
+        directory: Channel,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
         let (inputs, receiver) = mpsc::channel(MAX_INPUTS);
         let (service, io) = SocketIo::builder()
             .req_path(PATH)
@@ -110,7 +114,9 @@ impl Sockets {
 
     fn register_handlers(self: &Arc<Self>) {
         let (gate, sockets) = (self.clone(), self.clone());
-        let admit = async move |TryData(auth): TryData<ConnectAuth>| gate.authenticate(auth.ok().as_ref()).map(drop);
+        let admit = async move |TryData(auth): TryData<ConnectAuth>| {
+            gate.authenticate(auth.ok().as_ref()).map(drop)
+        };
         // Done when the future is made, before anything else of this socket is read.
         let connected = move |socket: SocketRef, TryData(auth): TryData<ConnectAuth>| {
             sockets.on_connect(socket, auth.ok().as_ref());
@@ -126,7 +132,11 @@ impl Sockets {
         }
         match self.host.verify_token(&auth.token) {
             Ok(claims) if self.clients.is_full_for(claims.sub) => Err("Too many requests"),
-            Ok(claims) => Ok(Login { token: auth.token.clone(), claims, next_renewal_at: Instant::now() }),
+            Ok(claims) => Ok(Login {
+                token: auth.token.clone(),
+                claims,
+                next_renewal_at: Instant::now(),
+            }),
             Err(TokenError::Invalid) => Err("Permission denied"),
             Err(TokenError::Unavailable) => Err("Service unavailable"),
         }
@@ -143,15 +153,20 @@ impl Sockets {
             tokio::spawn(self.clone().end_client(earlier));
         }
         let sockets = self.clone();
-        socket.on("init", async move |socket: SocketRef, data: TryData<Value>, ack: AckSender| {
-            sockets.on_init(&socket, data.0.ok(), ack).await;
-        });
+        socket.on(
+            "init",
+            async move |socket: SocketRef, data: TryData<Value>, ack: AckSender| {
+                sockets.on_init(&socket, data.0.ok(), ack).await;
+            },
+        );
         let sockets = self.clone();
         socket.on_disconnect(async move |socket: SocketRef| sockets.on_disconnect(&socket).await);
     }
 
     async fn on_disconnect(self: Arc<Self>, socket: &SocketRef) {
-        let Some(client) = self.clients.remove(socket.id) else { return };
+        let Some(client) = self.clients.remove(socket.id) else {
+            return;
+        };
         if let Some(CloseHandle(connection)) = client.close_handle.clone() {
             tokio::spawn(self.clone().close_later(socket.id, connection));
         }
@@ -179,7 +194,13 @@ impl Sockets {
     }
 
     async fn on_init(&self, socket: &SocketRef, data: Option<Value>, ack: AckSender) {
-        let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
+        let Some(client) = self
+            .clients
+            .find(socket.id)
+            .filter(|client| !client.is_ending())
+        else {
+            return;
+        };
         // One at a time.
         if client.has_pending_init.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.host.envelope(&RpcError::new(ErrorCode::Throttled)));
@@ -200,10 +221,19 @@ impl Sockets {
             SendOutcome::Closed => return,
         }
         let start = answer.subscription;
-        if let Some(start) = start.filter(|start| start.feeds.cc_cursor.is_some() || start.feeds.cursor.is_some()) {
+        if let Some(start) =
+            start.filter(|start| start.feeds.cc_cursor.is_some() || start.feeds.cursor.is_some())
+        {
             let id = self.next_subscriber_id.fetch_add(1, Ordering::Relaxed);
             client.set_subscriber_id(Some(id));
-            let _ = self.inputs.send(DispatcherInput::Subscription { id, client: client.clone(), start }).await;
+            let _ = self
+                .inputs
+                .send(DispatcherInput::Subscription {
+                    id,
+                    client: client.clone(),
+                    start,
+                })
+                .await;
             // If it has ended meanwhile, its end may have been noted before its start.
             if client.is_ending() {
                 client.set_subscriber_id(None);
@@ -223,7 +253,10 @@ impl Sockets {
             TokenStatus::Unknown => Some(ErrorCode::Unavailable),
         };
         match refused {
-            Some(code) => InitResponse { envelope: self.host.envelope(&RpcError::new(code)), subscription: None },
+            Some(code) => InitResponse {
+                envelope: self.host.envelope(&RpcError::new(code)),
+                subscription: None,
+            },
             None => self.host.sync(&login.claims, parse_object(data)).await,
         }
     }
@@ -232,6 +265,8 @@ impl Sockets {
 fn parse_object(data: Option<Value>) -> Option<Map<String, Value>> {
     match data? {
         Value::Object(object) => Some(object),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            None
+        }
     }
 }

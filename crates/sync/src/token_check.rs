@@ -29,7 +29,12 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
     let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut keys = sockets.host.keys_generation();
-    while sockets.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+    while sockets
+        .shutdown
+        .run_until_cancelled(ticks.tick())
+        .await
+        .is_some()
+    {
         sockets.sessions.remove_ended();
         let earlier = std::mem::replace(&mut keys, sockets.host.keys_generation());
         for (sid, client) in sockets.clients.list() {
@@ -54,7 +59,12 @@ async fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
     sockets.clone().end_client(client).await;
 }
 
-fn check_token(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool, renewals: &Arc<Semaphore>) {
+fn check_token(
+    sockets: &Arc<Sockets>,
+    client: &Arc<Client>,
+    are_keys_new: bool,
+    renewals: &Arc<Semaphore>,
+) {
     if client.is_ending() {
         return;
     }
@@ -66,8 +76,14 @@ fn check_token(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool,
     match standing {
         TokenStatus::Valid => {}
         TokenStatus::RenewalDue => {
-            if Instant::now() >= login.next_renewal_at && !client.is_renewing.swap(true, Ordering::AcqRel) {
-                tokio::spawn(renew_token(sockets.clone(), client.clone(), renewals.clone()));
+            if Instant::now() >= login.next_renewal_at
+                && !client.is_renewing.swap(true, Ordering::AcqRel)
+            {
+                tokio::spawn(renew_token(
+                    sockets.clone(),
+                    client.clone(),
+                    renewals.clone(),
+                ));
             }
         }
         TokenStatus::Invalid => client.end_with(EndReason::Denied),
@@ -76,24 +92,36 @@ fn check_token(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool,
 }
 
 async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semaphore>) {
-    let Ok(_place) = renewals.acquire().await else { return };
+    let Ok(_place) = renewals.acquire().await else {
+        return;
+    };
     let login = client.login();
     let renewed = sockets.host.renew(login.token.clone()).await;
     match renewed.map(|token| (sockets.host.verify_token(&token), token)) {
         Ok((Ok(claims), token)) => {
             let told = json!({"JWT": token});
-            client.set_login(Login { token, claims, next_renewal_at: Instant::now() });
+            client.set_login(Login {
+                token,
+                claims,
+                next_renewal_at: Instant::now(),
+            });
             if !client.is_ending() && client.emit("authorization", &told) == SendOutcome::Full {
                 // It would connect again with the old token.
                 client.end_with(EndReason::Quiet);
             }
         }
-        Err(failure) if failure.code == ErrorCode::Unauthenticated => client.end_with(EndReason::Denied),
+        Err(failure) if failure.code == ErrorCode::Unauthenticated => {
+            client.end_with(EndReason::Denied)
+        }
         // The old one does for a while longer.
         Ok((Err(_), _)) | Err(_) => {
             let Login { token, claims, .. } = &*login;
             let renew_at = Instant::now() + PAUSE;
-            client.set_login(Login { token: token.clone(), claims: claims.clone(), next_renewal_at: renew_at });
+            client.set_login(Login {
+                token: token.clone(),
+                claims: claims.clone(),
+                next_renewal_at: renew_at,
+            });
         }
     }
     client.is_renewing.store(false, Ordering::Release);

@@ -51,7 +51,10 @@ impl<B> Service<Request<B>> for NotFoundService {
 /// The same with a head of its own: it is kept as long as the socket, and would keep the buffer that it was read into. Of
 /// its headers only the key is asked for.
 fn strip_request(mut request: Request<Incoming>) -> Request<Incoming> {
-    let key = request.headers().get(SEC_WEBSOCKET_KEY).and_then(|key| HeaderValue::from_bytes(key.as_bytes()).ok());
+    let key = request
+        .headers()
+        .get(SEC_WEBSOCKET_KEY)
+        .and_then(|key| HeaderValue::from_bytes(key.as_bytes()).ok());
     let mut headers = HeaderMap::with_capacity(1);
     headers.extend(key.map(|key| (SEC_WEBSOCKET_KEY, key)));
     *request.headers_mut() = headers;
@@ -77,8 +80,15 @@ impl Sockets {
             SessionId::Some(sid) => self.clients.find(sid),
             SessionId::None | SessionId::Malformed => None,
         };
-        let hang_up = client.and_then(|client| client.close_handle.clone()).unwrap_or_default();
-        let Ok(line) = UpgradedStream::new(io, (serialize_head(head).as_bytes(), rest), hang_up.clone(), place) else {
+        let hang_up = client
+            .and_then(|client| client.close_handle.clone())
+            .unwrap_or_default();
+        let Ok(line) = UpgradedStream::new(
+            io,
+            (serialize_head(head).as_bytes(), rest),
+            hang_up.clone(),
+            place,
+        ) else {
             return;
         };
         let service = self.service.clone();
@@ -90,20 +100,26 @@ impl Sockets {
                 let mut response = answer.await?;
                 // Only what becomes a WebSocket goes on; its head says nothing else, or clients would refuse it.
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    response
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)
             }
         });
-        let connection =
-            http1::Builder::new().max_buf_size(HEAD_BUFFER_BYTES).serve_connection(TokioIo::new(line), service);
+        let connection = http1::Builder::new()
+            .max_buf_size(HEAD_BUFFER_BYTES)
+            .serve_connection(TokioIo::new(line), service);
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection has not become a WebSocket");
         }
     }
 
     pub(crate) fn accepts_session(&self) -> bool {
-        let mut window = self.session_rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self
+            .session_rate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed() >= Duration::from_secs(1) {
             *window = (Instant::now(), 0);
         }
@@ -115,7 +131,8 @@ impl Sockets {
 /// What matters of the head: the rest would be kept as long as the socket.
 fn serialize_head(head: &Parts) -> String {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut written = format!("GET {path} HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
+    let mut written =
+        format!("GET {path} HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
     for name in ["sec-websocket-key", "sec-websocket-version"] {
         if let Some(value) = head.headers.get(name).and_then(|value| value.to_str().ok()) {
             // Into a string: it can't fail.

@@ -59,10 +59,16 @@ impl<IO> UpgradedStream<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for UpgradedStream<IO> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let line = self.get_mut();
         if line.initial_bytes.has_remaining() {
-            let first = line.initial_bytes.split_to(buffer.remaining().min(line.initial_bytes.len()));
+            let first = line
+                .initial_bytes
+                .split_to(buffer.remaining().min(line.initial_bytes.len()));
             buffer.put_slice(&first);
             return Poll::Ready(Ok(()));
         }
@@ -73,7 +79,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for UpgradedStream<IO> {
         match Pin::new(&mut line.io).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
-                line.idle_timeout.as_mut().reset(Instant::now() + PING_INTERVAL + PING_TIMEOUT);
+                line.idle_timeout
+                    .as_mut()
+                    .reset(Instant::now() + PING_INTERVAL + PING_TIMEOUT);
                 Poll::Ready(line.frames.push(read).map_err(io::Error::other))
             }
             Poll::Pending if line.idle_timeout.as_mut().poll(context).is_ready() => {
@@ -85,7 +93,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for UpgradedStream<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for UpgradedStream<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 

@@ -25,12 +25,21 @@ struct CachedToken {
 impl CachingVerifier {
     #[must_use]
     pub fn new(issuer: &str) -> Self {
-        Self { verifier: Verifier::new(issuer), verified: Cache::new(MAX_CACHED_TOKENS) }
+        Self {
+            verifier: Verifier::new(issuer),
+            verified: Cache::new(MAX_CACHED_TOKENS),
+        }
     }
 
     /// Takes a token as verified that was signed here, with the key of this id.
     pub fn insert_verified(&self, token: &str, kid: &str, claims: Claims) {
-        self.verified.insert(fingerprint(token), CachedToken { kid: kid.to_owned(), claims });
+        self.verified.insert(
+            fingerprint(token),
+            CachedToken {
+                kid: kid.to_owned(),
+                claims,
+            },
+        );
     }
 
     /// As [`Verifier::verify`]: a key that is gone and a time that has come count at once.
@@ -46,7 +55,13 @@ impl CachingVerifier {
             return Ok(verified.claims);
         }
         let (kid, claims) = self.verifier.verify_with_kid(token, keys, now)?;
-        self.verified.insert(fingerprint, CachedToken { kid, claims: claims.clone() });
+        self.verified.insert(
+            fingerprint,
+            CachedToken {
+                kid,
+                claims: claims.clone(),
+            },
+        );
         Ok(claims)
     }
 }
@@ -55,7 +70,10 @@ impl CachingVerifier {
 #[must_use]
 pub fn fingerprint(token: &str) -> [u8; 32] {
     let mut fingerprint = [0; 32];
-    for (byte, hashed) in fingerprint.iter_mut().zip(digest(&SHA256, token.as_bytes()).as_ref()) {
+    for (byte, hashed) in fingerprint
+        .iter_mut()
+        .zip(digest(&SHA256, token.as_bytes()).as_ref())
+    {
         *byte = *hashed;
     }
     fingerprint

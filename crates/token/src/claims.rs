@@ -29,7 +29,11 @@ pub struct Claims {
     )]
     pub project: Option<Gid>,
     /// This server issues no token with `nbf`. One that has it is valid from then on (RFC 7519, section 4.1.5).
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "deserialize_present_number")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "deserialize_present_number"
+    )]
     pub nbf: Option<i64>,
 }
 
@@ -45,18 +49,27 @@ fn serialize_gid<S: Serializer>(gid: &Gid, serializer: S) -> Result<S::Ok, S::Er
 }
 
 fn deserialize_gid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gid, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
-fn serialize_optional_gid<S: Serializer>(gid: &Option<Gid>, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_optional_gid<S: Serializer>(
+    gid: &Option<Gid>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&gid.map(|gid| gid.to_string()).unwrap_or_default())
 }
 
 /// Reads a number that is present: null is not one.
-fn deserialize_present_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+fn deserialize_present_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
     i64::deserialize(deserializer).map(Some)
 }
 
-fn deserialize_optional_gid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gid>, D::Error> {
+fn deserialize_optional_gid<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Gid>, D::Error> {
     deserialize_gid(deserializer).map(Some)
 }

@@ -39,11 +39,15 @@ impl KeySet {
         let by_kid = public
             .iter()
             .filter_map(|key| {
-                let decoding = DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(&key.x)).ok()?;
+                let decoding =
+                    DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(&key.x)).ok()?;
                 Some((key.kid.clone(), decoding))
             })
             .collect();
-        Self { public_keys: public, by_kid }
+        Self {
+            public_keys: public,
+            by_kid,
+        }
     }
 
     #[must_use]

@@ -27,8 +27,15 @@ impl Signer {
     pub fn new(kid: &str, pkcs8: &[u8]) -> Result<Self, KeyRejected> {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)?;
         let header = json!({"typ": "JWT", "alg": "EdDSA", "kid": kid}).to_string();
-        let public = PublicKey { kid: kid.to_owned(), x: pair.public_key().as_ref().to_vec() };
-        Ok(Self { header: URL_SAFE_NO_PAD.encode(header).into(), key_pair: Arc::new(pair), public_key: public })
+        let public = PublicKey {
+            kid: kid.to_owned(),
+            x: pair.public_key().as_ref().to_vec(),
+        };
+        Ok(Self {
+            header: URL_SAFE_NO_PAD.encode(header).into(),
+            key_pair: Arc::new(pair),
+            public_key: public,
+        })
     }
 
     #[must_use]

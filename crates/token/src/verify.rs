@@ -57,7 +57,8 @@ impl Verifier {
     /// # Errors
     /// When the token is not to be believed.
     pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Refused> {
-        self.verify_with_kid(token, keys, now).map(|(_, claims)| claims)
+        self.verify_with_kid(token, keys, now)
+            .map(|(_, claims)| claims)
     }
 
     pub(crate) fn verify_with_kid(
@@ -71,8 +72,9 @@ impl Verifier {
         }
         let kid = parse_kid(token)?;
         let key = keys.find(&kid).ok_or(Refused::UnknownKey)?;
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::InvalidToken)?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+            .map_err(|_| Refused::InvalidToken)?
+            .claims;
         claims.verify_times(now)?;
         Ok((kid, claims))
     }
@@ -94,8 +96,11 @@ impl Claims {
 
 fn parse_kid(token: &str) -> Result<String, Refused> {
     let (header, _) = token.split_once('.').ok_or(Refused::InvalidHeader)?;
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::InvalidHeader)?;
-    let header: ExpectedHeader = serde_json::from_slice(&header).map_err(|_| Refused::InvalidHeader)?;
+    let header = URL_SAFE_NO_PAD
+        .decode(header)
+        .map_err(|_| Refused::InvalidHeader)?;
+    let header: ExpectedHeader =
+        serde_json::from_slice(&header).map_err(|_| Refused::InvalidHeader)?;
     if header.typ != "JWT" || header.alg != "EdDSA" {
         return Err(Refused::InvalidHeader);
     }
@@ -114,7 +119,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
     fn pkcs8() -> Vec<u8> {
-        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref().to_vec()
+        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .unwrap()
+            .as_ref()
+            .to_vec()
     }
 
     fn claims() -> Value {
@@ -124,9 +132,16 @@ mod tests {
 
     /// A token with this header and payload, signed by the key.
     fn forge(pkcs8: &[u8], header: &Value, payload: &str) -> String {
-        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
+        let signed = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header.to_string()),
+            URL_SAFE_NO_PAD.encode(payload)
+        );
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).unwrap();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
+        format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()))
+        )
     }
 
     fn verify(pkcs8: &[u8], token: &str) -> Result<Claims, Refused> {
@@ -151,7 +166,11 @@ mod tests {
     fn api_user_token_has_its_project() {
         let key = pkcs8();
         let user: Claims = serde_json::from_value(claims()).unwrap();
-        let api_user = Claims { kind: crate::TokenKind::Api, project: Some(user.sub), ..user };
+        let api_user = Claims {
+            kind: crate::TokenKind::Api,
+            project: Some(user.sub),
+            ..user
+        };
         let token = Signer::new("k", &key).unwrap().sign(&api_user).unwrap();
         assert_eq!(verify(&key, &token), Ok(api_user));
     }
@@ -161,17 +180,30 @@ mod tests {
         let key = pkcs8();
         let signer = Signer::new("k", &key).unwrap();
         let keys = KeySet::new(vec![signer.public_key().clone()]);
-        let token = signer.sign(&serde_json::from_value(claims()).unwrap()).unwrap();
+        let token = signer
+            .sign(&serde_json::from_value(claims()).unwrap())
+            .unwrap();
         let verifier = crate::CachingVerifier::new("doorward");
         for _ in 0..2 {
             assert!(verifier.verify(&token, &keys, NOW).is_ok());
-            assert_eq!(verifier.verify(&token, &KeySet::default(), NOW), Err(Refused::UnknownKey));
             assert_eq!(
-                verifier.verify(&token, &keys, NOW.saturating_add(std::time::Duration::from_secs(60))),
+                verifier.verify(&token, &KeySet::default(), NOW),
+                Err(Refused::UnknownKey)
+            );
+            assert_eq!(
+                verifier.verify(
+                    &token,
+                    &keys,
+                    NOW.saturating_add(std::time::Duration::from_secs(60))
+                ),
                 Err(Refused::Expired)
             );
             assert_eq!(
-                verifier.verify(&token, &keys, NOW.saturating_sub(std::time::Duration::from_secs(6))),
+                verifier.verify(
+                    &token,
+                    &keys,
+                    NOW.saturating_sub(std::time::Duration::from_secs(6))
+                ),
                 Err(Refused::NotYetValid)
             );
         }
@@ -192,12 +224,17 @@ mod tests {
 
     #[test]
     fn locally_signed_token_skips_signature_verification() {
-        let keys = KeySet::new(vec![Signer::new("k", &pkcs8()).unwrap().public_key().clone()]);
+        let keys = KeySet::new(vec![
+            Signer::new("k", &pkcs8()).unwrap().public_key().clone(),
+        ]);
         let claims: Claims = serde_json::from_value(claims()).unwrap();
         let verifier = crate::CachingVerifier::new("doorward");
         verifier.insert_verified("signed here", "k", claims.clone());
         assert_eq!(verifier.verify("signed here", &keys, NOW), Ok(claims));
-        assert_eq!(verifier.verify("signed there", &keys, NOW), Err(Refused::InvalidHeader));
+        assert_eq!(
+            verifier.verify("signed there", &keys, NOW),
+            Err(Refused::InvalidHeader)
+        );
     }
 
     #[test]
@@ -217,9 +254,18 @@ mod tests {
     fn token_has_no_more_than_4096_bytes() {
         let key = pkcs8();
         // Spaces after the claims are part of what is signed.
-        let padded = |bytes: usize| forge(&key, &header(), &format!("{:<bytes$}", claims().to_string()));
+        let padded = |bytes: usize| {
+            forge(
+                &key,
+                &header(),
+                &format!("{:<bytes$}", claims().to_string()),
+            )
+        };
         let (longest, longer) = (padded(2968), padded(2969));
-        assert_eq!((longest.len(), longer.len()), (MAX_TOKEN_BYTES, MAX_TOKEN_BYTES + 1));
+        assert_eq!(
+            (longest.len(), longer.len()),
+            (MAX_TOKEN_BYTES, MAX_TOKEN_BYTES + 1)
+        );
         assert!(verify(&key, &longest).is_ok());
         assert_eq!(verify(&key, &longer), Err(Refused::TooLong));
     }
@@ -251,7 +297,10 @@ mod tests {
         ] {
             let mut header = header();
             header[name] = value;
-            assert!(verify(&key, &forge(&key, &header, &claims().to_string())).is_err(), "{header}");
+            assert!(
+                verify(&key, &forge(&key, &header, &claims().to_string())).is_err(),
+                "{header}"
+            );
         }
     }
 
@@ -259,13 +308,22 @@ mod tests {
     fn claims_of_wrong_type_or_value_are_rejected() {
         let key = pkcs8();
         let far = NOW.as_seconds() + 6;
-        let wrong =
-            [json!("1900000000"), json!(null), json!(1_900_000_000.5), json!([1_900_000_000]), json!({}), json!(true)];
+        let wrong = [
+            json!("1900000000"),
+            json!(null),
+            json!(1_900_000_000.5),
+            json!([1_900_000_000]),
+            json!({}),
+            json!(true),
+        ];
         for name in ["exp", "iat", "nbf", "auth_time"] {
             for value in &wrong {
                 let mut claims = claims();
                 claims[name] = value.clone();
-                assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
+                assert!(
+                    verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
+                    "{name} {value}"
+                );
             }
         }
         for (name, value) in [
@@ -286,12 +344,28 @@ mod tests {
         ] {
             let mut claims = claims();
             claims[name] = value.clone();
-            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
+            assert!(
+                verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
+                "{name} {value}"
+            );
         }
-        for name in ["iss", "aud", "sub", "exp", "iat", "jti", "sid", "auth_time", "kind"] {
+        for name in [
+            "iss",
+            "aud",
+            "sub",
+            "exp",
+            "iat",
+            "jti",
+            "sid",
+            "auth_time",
+            "kind",
+        ] {
             let mut claims = claims();
             claims.as_object_mut().unwrap().remove(name);
-            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "without {name}");
+            assert!(
+                verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
+                "without {name}"
+            );
         }
     }
 
@@ -324,19 +398,33 @@ mod tests {
         let public = Signer::new("k", &key).unwrap().public_key().x.clone();
         let mut header = jsonwebtoken::Header::new(Algorithm::HS256);
         header.kid = Some("k".to_owned());
-        let token = jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(&public)).unwrap();
+        let token = jsonwebtoken::encode(
+            &header,
+            &claims(),
+            &jsonwebtoken::EncodingKey::from_secret(&public),
+        )
+        .unwrap();
         assert_eq!(verify(&key, &token), Err(Refused::InvalidHeader));
     }
 
     #[test]
     fn keys_of_wrong_length_are_ignored() {
-        let key = |bytes: usize| PublicKey { kid: "k".to_owned(), x: vec![1; bytes] };
-        assert_eq!(KeySet::new(vec![key(31), key(32), key(33)]).public_keys(), [key(32)]);
+        let key = |bytes: usize| PublicKey {
+            kid: "k".to_owned(),
+            x: vec![1; bytes],
+        };
+        assert_eq!(
+            KeySet::new(vec![key(31), key(32), key(33)]).public_keys(),
+            [key(32)]
+        );
     }
 
     #[test]
     fn key_is_published_as_a_jwk() {
-        let key = PublicKey { kid: "k".to_owned(), x: vec![1; 32] };
+        let key = PublicKey {
+            kid: "k".to_owned(),
+            x: vec![1; 32],
+        };
         let x = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA", "x": x});
         assert_eq!(key.to_jwk(), jwk);

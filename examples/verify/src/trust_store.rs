@@ -57,19 +57,37 @@ impl Trust {
                 tokio::time::sleep(PAUSE).await;
             }
         });
-        Self { verifier: Arc::new(CachingVerifier::new(issuer)), known }
+        Self {
+            verifier: Arc::new(CachingVerifier::new(issuer)),
+            known,
+        }
     }
 
     pub(crate) fn check(&self, token: &str) -> Result<Claims, TokenError> {
         let known = self.known.borrow();
-        if known.heard_at.is_none_or(|heard_at| heard_at.elapsed() >= MAX_STALENESS) {
+        if known
+            .heard_at
+            .is_none_or(|heard_at| heard_at.elapsed() >= MAX_STALENESS)
+        {
             return Err(TokenError::Unavailable);
         }
-        let claims = self.verifier.verify(token, &known.keys, SystemClock.now()).map_err(|_| TokenError::Invalid)?;
-        let covers = [Target::Subject(claims.sub.to_string()), Target::Sid(claims.sid.clone())];
-        let mut revocations = covers.iter().filter_map(|covers| known.revocations.get(covers));
+        let claims = self
+            .verifier
+            .verify(token, &known.keys, SystemClock.now())
+            .map_err(|_| TokenError::Invalid)?;
+        let covers = [
+            Target::Subject(claims.sub.to_string()),
+            Target::Sid(claims.sid.clone()),
+        ];
+        let mut revocations = covers
+            .iter()
+            .filter_map(|covers| known.revocations.get(covers));
         let is_revoked = revocations.any(|revocation| claims.auth_time < revocation.not_before);
-        if is_revoked { Err(TokenError::Invalid) } else { Ok(claims) }
+        if is_revoked {
+            Err(TokenError::Invalid)
+        } else {
+            Ok(claims)
+        }
     }
 }
 
@@ -77,7 +95,9 @@ async fn listen(auth: &Channel, known: &watch::Sender<Known>) -> Result<(), Stat
     let mut client = AuthClient::new(auth.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut stream = client.watch_trust(WatchTrustRequest {}).await?.into_inner();
     loop {
-        let next = timeout(STREAM_TIMEOUT, stream.message()).await.map_err(|_| Status::unavailable("silence"))?;
+        let next = timeout(STREAM_TIMEOUT, stream.message())
+            .await
+            .map_err(|_| Status::unavailable("silence"))?;
         let Some(message) = next? else { return Ok(()) };
         known.send_modify(|known| {
             known.apply(message.event);
@@ -91,14 +111,19 @@ impl Known {
         match event {
             Some(Event::Snapshot(snapshot)) => {
                 self.keys = key_set(snapshot.keys.unwrap_or_default());
-                self.revocations = snapshot.revocations.into_iter().filter_map(by_covers).collect();
+                self.revocations = snapshot
+                    .revocations
+                    .into_iter()
+                    .filter_map(by_covers)
+                    .collect();
             }
             Some(Event::Keys(keys)) => self.keys = key_set(keys),
             Some(Event::Revocation(revocation)) => self.revocations.extend(by_covers(revocation)),
             // Each second: time to forget what covers no living token.
             Some(Event::Heartbeat(_)) | None => {
                 let now = SystemClock.now().as_seconds();
-                self.revocations.retain(|_, revocation| revocation.expires_at > now);
+                self.revocations
+                    .retain(|_, revocation| revocation.expires_at > now);
             }
         }
     }
@@ -109,5 +134,13 @@ fn by_covers(revocation: Revocation) -> Option<(Target, Revocation)> {
 }
 
 fn key_set(keys: Keys) -> KeySet {
-    KeySet::new(keys.keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect())
+    KeySet::new(
+        keys.keys
+            .into_iter()
+            .map(|key| PublicKey {
+                kid: key.kid,
+                x: key.x,
+            })
+            .collect(),
+    )
 }

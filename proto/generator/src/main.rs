@@ -8,11 +8,16 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 2] = ["doorward/auth/v1/auth.proto", "doorward/directory/v1/directory.proto"];
+const FILES: [&str; 2] = [
+    "doorward/auth/v1/auth.proto",
+    "doorward/directory/v1/directory.proto",
+];
 
 /// With the argument `--check`, compares and writes nothing.
 fn main() -> Result<(), Box<dyn Error>> {
-    let is_check = std::env::args().nth(1).is_some_and(|argument| argument == "--check");
+    let is_check = std::env::args()
+        .nth(1)
+        .is_some_and(|argument| argument == "--check");
     let directory = repository().join("crates/rpc/src/generated");
     let files = generate()?;
     for (name, content) in &files {
@@ -20,12 +25,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !is_check {
             std::fs::write(path, content)?;
         } else if !std::fs::read(path).is_ok_and(|old| old == *content) {
-            return Err(format!("crates/rpc/src/generated/{name} is out of date: run `make proto`").into());
+            return Err(format!(
+                "crates/rpc/src/generated/{name} is out of date: run `make proto`"
+            )
+            .into());
         }
     }
     for entry in std::fs::read_dir(&directory)? {
         let name = entry?.file_name();
-        if !files.iter().any(|(generated, _)| name.to_str() == Some(generated)) {
+        if !files
+            .iter()
+            .any(|(generated, _)| name.to_str() == Some(generated))
+        {
             return Err(format!("{} is not generated: delete it", name.display()).into());
         }
     }
@@ -46,23 +57,32 @@ fn generate() -> Result<Vec<(String, Vec<u8>)>, Box<dyn Error>> {
     for file in &descriptors.file {
         for service in &file.service {
             let name = format!("{}.{}", file.package(), service.name());
-            rpcs.extend(
-                service.method.iter().map(|method| {
-                    (format!("{}{}", service.name(), method.name()), format!("/{name}/{}", method.name()))
-                }),
-            );
+            rpcs.extend(service.method.iter().map(|method| {
+                (
+                    format!("{}{}", service.name(), method.name()),
+                    format!("/{name}/{}", method.name()),
+                )
+            }));
         }
     }
     let mut files = vec![
-        ("descriptors.bin".to_owned(), prost::Message::encode_to_vec(&descriptors)),
+        (
+            "descriptors.bin".to_owned(),
+            prost::Message::encode_to_vec(&descriptors),
+        ),
         ("rpc.rs".to_owned(), rpc_enum(&rpcs)?.into_bytes()),
     ];
     let directory = std::env::temp_dir().join(format!("doorward-rpc-{}", std::process::id()));
     std::fs::create_dir(&directory)?;
-    tonic_prost_build::configure().out_dir(&directory).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .out_dir(&directory)
+        .compile_fds(descriptors)?;
     for entry in std::fs::read_dir(&directory)? {
         let entry = entry?;
-        files.push((entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path())?));
+        files.push((
+            entry.file_name().to_string_lossy().into_owned(),
+            std::fs::read(entry.path())?,
+        ));
     }
     std::fs::remove_dir_all(&directory)?;
     Ok(files)

@@ -19,19 +19,27 @@ const STRICT_LIMITS: [(&str, &str); 4] = [
 ];
 
 async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Answer {
-    app.http.post(path).header("x-forwarded-for", from).json(body).send().await
+    app.http
+        .post(path)
+        .header("x-forwarded-for", from)
+        .json(body)
+        .send()
+        .await
 }
 
 async fn username_checks_are_limited(backend: Backend) {
     let app = MailApp::with(backend, &STRICT_LIMITS).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "ann", "password": PASSWORD, "email": "new@example.org"});
-    let reset =
-        json!({"username": "nobody", "new_password": PASSWORD, "validation_code": "x", "verification_code": "x"});
+    let reset = json!({"username": "nobody", "new_password": PASSWORD, "validation_code": "x", "verification_code": "x"});
     let questions = [
         ("203.0.113.1", "/api/username", json!({"username": "ann"})),
         ("203.0.113.2", "/api/signup_request", signup),
-        ("203.0.113.3", "/api/reset_password_request", json!({"username_or_email": "nobody"})),
+        (
+            "203.0.113.3",
+            "/api/reset_password_request",
+            json!({"username_or_email": "nobody"}),
+        ),
         ("203.0.113.4", "/api/reset_password", reset),
     ];
     for (from, path, body) in &questions {
@@ -44,7 +52,17 @@ async fn username_checks_are_limited(backend: Backend) {
         assert!((10..20).contains(&answered), "{path}: {answered}");
         ask(&app, from, path, body).await.assert_throttled();
         // Nobody else waits for it.
-        assert_ne!(ask(&app, "203.0.113.9", "/api/username", &json!({"username": "ann"})).await.status, 429);
+        assert_ne!(
+            ask(
+                &app,
+                "203.0.113.9",
+                "/api/username",
+                &json!({"username": "ann"})
+            )
+            .await
+            .status,
+            429
+        );
     }
 }
 
@@ -52,21 +70,45 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     let app = MailApp::with(backend, &STRICT_LIMITS).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "anna", "password": PASSWORD, "email": "ann@example.org"});
-    let asked =
-        [("/api/signup_request", signup.clone()), ("/api/reset_password_request", json!({"username_or_email": "ann"}))];
+    let asked = [
+        ("/api/signup_request", signup.clone()),
+        (
+            "/api/reset_password_request",
+            json!({"username_or_email": "ann"}),
+        ),
+    ];
     for (path, body) in &asked {
-        assert_eq!(ask(&app, "203.0.113.1", path, body).await.status, 200, "{path}");
+        assert_eq!(
+            ask(&app, "203.0.113.1", path, body).await.status,
+            200,
+            "{path}"
+        );
         app.smtp.mail_to("ann@example.org").await;
     }
     let by_address = json!({"username_or_email": "ANN@example.org"});
-    for (path, body) in asked.iter().chain(&[("/api/reset_password_request", by_address)]) {
-        ask(&app, "203.0.113.1", path, body).await.assert_throttled();
+    for (path, body) in asked
+        .iter()
+        .chain(&[("/api/reset_password_request", by_address)])
+    {
+        ask(&app, "203.0.113.1", path, body)
+            .await
+            .assert_throttled();
     }
     let other = with_field(&signup, "email", "ben@example.org");
-    assert_eq!(ask(&app, "203.0.113.1", "/api/signup_request", &other).await.status, 200);
+    assert_eq!(
+        ask(&app, "203.0.113.1", "/api/signup_request", &other)
+            .await
+            .status,
+        200
+    );
     app.smtp.mail_to("ben@example.org").await;
     // Another network has its own count.
-    assert_eq!(ask(&app, "203.0.113.2", "/api/signup_request", &signup).await.status, 200);
+    assert_eq!(
+        ask(&app, "203.0.113.2", "/api/signup_request", &signup)
+            .await
+            .status,
+        200
+    );
     app.smtp.mail_to("ann@example.org").await;
     assert_eq!(app.smtp.mails().len(), 4);
 }
@@ -81,5 +123,7 @@ async fn authenticated_code_requests_count_for_the_mailbox(backend: Backend) {
         app.smtp.mail_to("victim@example.org").await;
     }
     ann.call(path, &body).await.assert_throttled();
-    ann.call(path, &json!({"email": "ann@new.example"})).await.success();
+    ann.call(path, &json!({"email": "ann@new.example"}))
+        .await
+        .success();
 }

@@ -12,7 +12,9 @@ use doorward_tests::{
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::accounts::steps::{AccountClient, NEW_PASSWORD, count, email_of, newcomer, refused, split, with};
+use crate::accounts::steps::{
+    AccountClient, NEW_PASSWORD, count, email_of, newcomer, refused, split, with,
+};
 
 on_both_databases![
     signup_without_auth_has_no_effect,
@@ -36,11 +38,17 @@ struct CrashFixture {
 impl CrashFixture {
     async fn start(backend: Backend) -> Self {
         let smtp = SmtpServer::start().await;
-        Self { split: split(backend, &smtp, &[]).await, smtp }
+        Self {
+            split: split(backend, &smtp, &[]).await,
+            smtp,
+        }
     }
 
     fn caller(&self) -> AccountClient<'_> {
-        AccountClient { http: &self.split.http, smtp: &self.smtp }
+        AccountClient {
+            http: &self.split.http,
+            smtp: &self.smtp,
+        }
     }
 
     async fn start_again(&mut self, role: Role) {
@@ -58,7 +66,12 @@ impl CrashFixture {
     }
 
     /// A call that isn't waited for; it may find nobody who answers.
-    fn begin(&self, token: Option<&str>, path: &str, body: &Value) -> JoinHandle<Result<Answer, String>> {
+    fn begin(
+        &self,
+        token: Option<&str>,
+        path: &str,
+        body: &Value,
+    ) -> JoinHandle<Result<Answer, String>> {
         let call = self.split.http.post(path).json(body);
         let call = match token {
             Some(token) => call.bearer(token),
@@ -69,20 +82,32 @@ impl CrashFixture {
 
     /// Waits until auth has answered a call for the first time.
     async fn answered(&self, method: &str) {
-        let metric =
-            format!("doorward_grpc_request_duration_seconds_count{{method=\"doorward.auth.v1.Auth/{method}\"}}");
+        let metric = format!(
+            "doorward_grpc_request_duration_seconds_count{{method=\"doorward.auth.v1.Auth/{method}\"}}"
+        );
         let ops = self.split.ops(Auth);
-        eventually(method, EVENTUALLY_TIMEOUT, async || (ops.metric(&metric).await >= 1.0).then_some(())).await;
+        eventually(method, EVENTUALLY_TIMEOUT, async || {
+            (ops.metric(&metric).await >= 1.0).then_some(())
+        })
+        .await;
     }
 
     fn users(&self, condition: &str) -> usize {
-        count(&self.split.installation.databases.directory, "users", condition)
+        count(
+            &self.split.installation.databases.directory,
+            "users",
+            condition,
+        )
     }
 
     /// The same call again, as often as a peer that has just started is not found yet.
     async fn again(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
         eventually(path, EVENTUALLY_TIMEOUT, async || {
-            let answer = self.begin(token, path, body).await.expect("no panic").expect("an answer");
+            let answer = self
+                .begin(token, path, body)
+                .await
+                .expect("no panic")
+                .expect("an answer");
             (answer.status != 503).then_some(answer)
         })
         .await
@@ -94,7 +119,13 @@ impl CrashFixture {
         assert_eq!(self.users("1 = 1"), 1);
         assert_eq!(self.split.http.login(username, PASSWORD).await.status, 200);
         let auth = &self.split.installation.databases.auth;
-        assert_eq!((count(auth, "credentials", "1 = 1"), count(auth, "codes", "1 = 1")), (1, 0));
+        assert_eq!(
+            (
+                count(auth, "credentials", "1 = 1"),
+                count(auth, "codes", "1 = 1")
+            ),
+            (1, 0)
+        );
     }
 }
 
@@ -112,7 +143,11 @@ async fn signup_without_auth_has_no_effect(backend: Backend) {
     crashing.split.kill(Auth);
 
     crashing.caller().signup(&body).await.assert_unavailable();
-    crashing.caller().post("/api/signup_request", &newcomer("ben")).await.assert_unavailable();
+    crashing
+        .caller()
+        .post("/api/signup_request", &newcomer("ben"))
+        .await
+        .assert_unavailable();
 
     assert_eq!(crashing.users("1 = 1"), 0);
     crashing.start_again(Auth).await;
@@ -147,7 +182,10 @@ async fn signup_killed_during_account_creation_is_completed_by_repetition(backen
         drop(held);
         assert_cut_off(killed, call.await.expect("no panic"));
         if killed == Auth {
-            eventually("an account", EVENTUALLY_TIMEOUT, async || (crashing.users("1 = 1") == 1).then_some(())).await;
+            eventually("an account", EVENTUALLY_TIMEOUT, async || {
+                (crashing.users("1 = 1") == 1).then_some(())
+            })
+            .await;
         }
         crashing.start_again(killed).await;
 
@@ -165,8 +203,18 @@ async fn signup_killed_during_completion_is_completed_by_repetition(backend: Bac
         crashing.answered("VerifySignup").await;
         let auth = crashing.hold_auth();
         drop(directory);
-        eventually("an account", EVENTUALLY_TIMEOUT, async || (crashing.users("1 = 1") == 1).then_some(())).await;
-        assert_eq!(count(&crashing.split.installation.databases.auth, "credentials", "1 = 1"), 0);
+        eventually("an account", EVENTUALLY_TIMEOUT, async || {
+            (crashing.users("1 = 1") == 1).then_some(())
+        })
+        .await;
+        assert_eq!(
+            count(
+                &crashing.split.installation.databases.auth,
+                "credentials",
+                "1 = 1"
+            ),
+            0
+        );
         crashing.split.kill(killed);
         drop(auth);
         // Auth goes on, and then the directory's part of the answer is missing.
@@ -192,7 +240,11 @@ async fn started_signup_is_not_replaced(backend: Backend) {
     let call = crashing.begin(None, "/api/signup", &body);
     crashing.answered("VerifySignup").await;
     let other = with(&newcomer("other"), "email", "ann@example.org");
-    crashing.caller().post("/api/signup_request", &other).await.success();
+    crashing
+        .caller()
+        .post("/api/signup_request", &other)
+        .await
+        .success();
     drop(held);
     call.await.expect("no panic").expect("an answer").token();
     assert_eq!(crashing.users("1 = 1"), 1);
@@ -202,14 +254,27 @@ async fn started_signup_is_not_replaced(backend: Backend) {
 async fn email_change_without_directory_is_completed_by_repetition(backend: Backend) {
     let mut crashing = CrashFixture::start(backend).await;
     let ann = crashing.split.user("ann").await;
-    let body = crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
+    let body = crashing
+        .caller()
+        .begin_email_change(&ann.token, "new@example.org")
+        .await;
     crashing.split.kill(Directory);
     for _ in 0..6 {
-        crashing.caller().change_email(&ann.token, &body).await.assert_unavailable();
+        crashing
+            .caller()
+            .change_email(&ann.token, &body)
+            .await
+            .assert_unavailable();
     }
     crashing.start_again(Directory).await;
-    crashing.again(Some(&ann.token), "/api/account/update_email", &body).await.success();
-    assert_eq!(email_of(&crashing.split.http, &ann.token).await, "new@example.org");
+    crashing
+        .again(Some(&ann.token), "/api/account/update_email", &body)
+        .await
+        .success();
+    assert_eq!(
+        email_of(&crashing.split.http, &ann.token).await,
+        "new@example.org"
+    );
     crashing.smtp.mail_to("ann@example.org").await;
     refused(&crashing.caller().change_email(&ann.token, &body).await);
 }
@@ -218,7 +283,10 @@ async fn interrupted_email_change_is_completed_and_notifies_once(backend: Backen
     for killed in Role::ALL {
         let mut crashing = CrashFixture::start(backend).await;
         let ann = crashing.split.user("ann").await;
-        let body = crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
+        let body = crashing
+            .caller()
+            .begin_email_change(&ann.token, "new@example.org")
+            .await;
         let held = crashing.hold_directory();
         let call = crashing.begin(Some(&ann.token), "/api/account/update_email", &body);
         crashing.answered("VerifyEmailChange").await;
@@ -227,14 +295,21 @@ async fn interrupted_email_change_is_completed_and_notifies_once(backend: Backen
         assert_cut_off(killed, call.await.expect("no panic"));
         if killed == Auth {
             let condition = "email = 'new@example.org'";
-            eventually("the address", EVENTUALLY_TIMEOUT, async || (crashing.users(condition) == 1).then_some(()))
-                .await;
+            eventually("the address", EVENTUALLY_TIMEOUT, async || {
+                (crashing.users(condition) == 1).then_some(())
+            })
+            .await;
         }
         crashing.start_again(killed).await;
 
-        let answer = crashing.again(Some(&ann.token), "/api/account/update_email", &body).await;
+        let answer = crashing
+            .again(Some(&ann.token), "/api/account/update_email", &body)
+            .await;
         answer.success();
-        assert_eq!(email_of(&crashing.split.http, &ann.token).await, "new@example.org");
+        assert_eq!(
+            email_of(&crashing.split.http, &ann.token).await,
+            "new@example.org"
+        );
         let told = crashing.smtp.mail_to("ann@example.org").await;
         assert!(!told.text.contains("new@example.org"), "{}", told.text);
         let outbox = &crashing.split.installation.databases.directory;
@@ -249,24 +324,44 @@ async fn interrupted_email_change_is_completed_and_notifies_once(backend: Backen
 async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backend) {
     let mut crashing = CrashFixture::start(backend).await;
     let ann = crashing.split.user("ann").await;
-    crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
+    crashing
+        .caller()
+        .begin_email_change(&ann.token, "new@example.org")
+        .await;
     crashing.caller().begin_reset("ann").await;
     let auth = crashing.split.installation.databases.auth.clone();
-    assert_eq!((count(&auth, "codes", "1 = 1"), count(&auth, "credentials", "1 = 1")), (2, 1));
+    assert_eq!(
+        (
+            count(&auth, "codes", "1 = 1"),
+            count(&auth, "credentials", "1 = 1")
+        ),
+        (2, 1)
+    );
     crashing.split.kill(Auth);
 
-    let deleted = crashing.caller().post_as(&ann.token, "/api/account/delete", &json!({"confirm": true})).await;
+    let deleted = crashing
+        .caller()
+        .post_as(&ann.token, "/api/account/delete", &json!({"confirm": true}))
+        .await;
     assert_eq!(deleted.success(), (json!({}), json!({})));
 
     assert_eq!(crashing.users("1 = 1"), 0);
     crashing.start_again(Auth).await;
     let tables = ["codes", "credentials", "known_networks"];
     eventually("nothing left", EVENTUALLY_TIMEOUT, async || {
-        tables.iter().all(|table| count(&auth, table, "1 = 1") == 0).then_some(())
+        tables
+            .iter()
+            .all(|table| count(&auth, table, "1 = 1") == 0)
+            .then_some(())
     })
     .await;
     ann.assert_denied_eventually().await;
-    crashing.split.http.login("ann", PASSWORD).await.assert_unknown_user();
+    crashing
+        .split
+        .http
+        .login("ann", PASSWORD)
+        .await
+        .assert_unknown_user();
 }
 
 async fn interrupted_reset_has_no_effect(backend: Backend) {
@@ -289,9 +384,15 @@ async fn interrupted_reset_has_no_effect(backend: Backend) {
             drop(held);
             assert_cut_off(killed, call.await.expect("no panic"));
             crashing.start_again(killed).await;
-            eventually("an init", EVENTUALLY_TIMEOUT, async || (ann.init().await.status == 200).then_some(())).await;
+            eventually("an init", EVENTUALLY_TIMEOUT, async || {
+                (ann.init().await.status == 200).then_some(())
+            })
+            .await;
             assert_eq!(crashing.split.http.login("ann", PASSWORD).await.status, 200);
-            crashing.again(None, "/api/reset_password", &body).await.token();
+            crashing
+                .again(None, "/api/reset_password", &body)
+                .await
+                .token();
         } else {
             drop(held);
             assert_cut_off(killed, call.await.expect("no panic"));
@@ -299,7 +400,15 @@ async fn interrupted_reset_has_no_effect(backend: Backend) {
             let again = crashing.again(None, "/api/reset_password", &body).await;
             assert!(again.status == 200 || again.status == 422, "{again:?}");
         }
-        crashing.split.http.login("ann", PASSWORD).await.assert_unknown_user();
-        assert_eq!(crashing.split.http.login("ann", NEW_PASSWORD).await.status, 200);
+        crashing
+            .split
+            .http
+            .login("ann", PASSWORD)
+            .await
+            .assert_unknown_user();
+        assert_eq!(
+            crashing.split.http.login("ann", NEW_PASSWORD).await.status,
+            200
+        );
     }
 }

@@ -38,10 +38,20 @@ async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
     let first = json!({"email": "Ann@New.example"});
     let asked = ann.call(REQUEST, &first).await;
     let expected = json!({"validation_code": validation_code(&asked)});
-    assert_eq!(asked.json(), json!({"success": true, "result": expected, "data": {}}));
-    assert_eq!(asked.header("authorization"), None, "a token that isn't due");
+    assert_eq!(
+        asked.json(),
+        json!({"success": true, "result": expected, "data": {}})
+    );
+    assert_eq!(
+        asked.header("authorization"),
+        None,
+        "a token that isn't due"
+    );
     let mail = app.smtp.mail_to("Ann@New.example").await;
-    assert_eq!(mail.subject, "Your code for a new email address at Doorward");
+    assert_eq!(
+        mail.subject,
+        "Your code for a new email address at Doorward"
+    );
     let expected = format!(
         "This code confirms that the Doorward account “ann” is to have this email address:\n\n{}\n\n\
         It is good for 15 minutes, and only once. Don't give it to anybody.\n\n\
@@ -49,29 +59,58 @@ async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
         mail.code()
     );
     assert_eq!(mail.text, expected);
-    assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["email"], json!("ann@example.org"));
+    assert_eq!(
+        ann.init().await.success().1["cc.users"][&ann.gid]["email"],
+        json!("ann@example.org")
+    );
     assert_eq!(app.smtp.mails().len(), 1);
 
-    let answer = ann.call(UPDATE, &with_codes(&first, &asked, &mail.code())).await;
+    let answer = ann
+        .call(UPDATE, &with_codes(&first, &asked, &mail.code()))
+        .await;
     answer.success();
-    assert_eq!(answer.header("authorization"), None, "a token that isn't due");
+    assert_eq!(
+        answer.header("authorization"),
+        None,
+        "a token that isn't due"
+    );
     let user = json!({
         "gid": "<ann>", "username": "ann", "email": "Ann@New.example", "name": "Ann", "avatar": null, "status": "active",
         "options": {"language": "en", "timezone": "Europe/Amsterdam"}
     });
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": user}}});
-    assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
+    assert_json_eq(
+        &with_names(&answer.json(), &[(&ann.gid, "<ann>")]),
+        &expected,
+    );
     let notice = app.smtp.mail_to("ann@example.org").await;
     assert_eq!(notice.subject, "Your email address at Doorward was changed");
-    assert!(notice.text.contains("A***@New.example") && !notice.raw.contains("Ann@New"), "{}", notice.text);
-    assert!(notice.text.ends_with(&format!("\n{APP_URL}\n")), "{}", notice.text);
+    assert!(
+        notice.text.contains("A***@New.example") && !notice.raw.contains("Ann@New"),
+        "{}",
+        notice.text
+    );
+    assert!(
+        notice.text.ends_with(&format!("\n{APP_URL}\n")),
+        "{}",
+        notice.text
+    );
 
     let init = ann.init().await;
-    assert_eq!(init.success().1["cc.users"][&ann.gid], answer.json()["data"]["cc.users"][&ann.gid]);
+    assert_eq!(
+        init.success().1["cc.users"][&ann.gid],
+        answer.json()["data"]["cc.users"][&ann.gid]
+    );
     let own = init.json()["data"]["cc.projects_members"].to_string();
-    assert!(own.contains(r#""email":"Ann@New.example""#) && !own.contains("ann@example.org"), "{own}");
+    assert!(
+        own.contains(r#""email":"Ann@New.example""#) && !own.contains("ann@example.org"),
+        "{own}"
+    );
     let of_others = ben.init().await.text();
-    assert!(!of_others.contains("New.example") && !of_others.contains("ann@"), "{of_others}");
+    assert!(
+        !of_others.contains("New.example") && !of_others.contains("ann@"),
+        "{of_others}"
+    );
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
     assert_eq!(app.smtp.mails().len(), 2);
 }
@@ -81,22 +120,39 @@ async fn both_mails_use_the_users_language(backend: Backend) {
     let ann = app.user("ann").await;
     let mut old = "ann@example.org".to_owned();
     for (language, code, notice) in [
-        ("nl", "Je code voor een nieuw e-mailadres bij Doorward", "Je e-mailadres bij Doorward is veranderd"),
+        (
+            "nl",
+            "Je code voor een nieuw e-mailadres bij Doorward",
+            "Je e-mailadres bij Doorward is veranderd",
+        ),
         (
             "de-at",
             "Ihr Code für eine neue E-Mail-Adresse bei Doorward",
             "Ihre E-Mail-Adresse bei Doorward wurde geändert",
         ),
-        ("da", "Your code for a new email address at Doorward", "Your email address at Doorward was changed"),
+        (
+            "da",
+            "Your code for a new email address at Doorward",
+            "Your email address at Doorward was changed",
+        ),
     ] {
-        ann.call("/api/account/update", &json!({"language": language})).await.success();
+        ann.call("/api/account/update", &json!({"language": language}))
+            .await
+            .success();
         let new = json!({"email": format!("{language}@new.example")});
-        let call = app.http.post(REQUEST).bearer(&ann.token).header("accept-language", "fr").json(&new);
+        let call = app
+            .http
+            .post(REQUEST)
+            .bearer(&ann.token)
+            .header("accept-language", "fr")
+            .json(&new);
         let asked = call.send().await;
         let new_email = new["email"].as_str().expect("an address");
         let mail = app.smtp.mail_to(new_email).await;
         assert_eq!(mail.subject, code);
-        ann.call(UPDATE, &with_codes(&new, &asked, &mail.code())).await.success();
+        ann.call(UPDATE, &with_codes(&new, &asked, &mail.code()))
+            .await
+            .success();
         assert_eq!(app.smtp.mail_to(&old).await.subject, notice);
         new_email.clone_into(&mut old);
     }
@@ -105,8 +161,14 @@ async fn both_mails_use_the_users_language(backend: Backend) {
 async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    let ask =
-        async |name: &str| app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
+    let ask = async |name: &str| {
+        app.http
+            .open(
+                "/api/reset_password_request",
+                &json!({"username_or_email": name}),
+            )
+            .await
+    };
     let mut old = "ann@example.org".to_owned();
     for new in ["ann@new.example", "ann@newer.example"] {
         let body = app.request_email_change(&ann, new).await;
@@ -122,7 +184,10 @@ async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: 
     // The first address is free for others.
     let ben = app.sign_up("ben", "ann@example.org").await;
     assert_ne!(ben.gid, ann.gid);
-    assert_eq!(ask("ann@example.org").await.success().0["usernames"], json!(["ben"]));
+    assert_eq!(
+        ask("ann@example.org").await.success().0["usernames"],
+        json!(["ben"])
+    );
 }
 
 /// Whoever still reads the old mailbox.
@@ -130,12 +195,21 @@ async fn codes_to_the_old_address_become_invalid(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in ["ann", "ann@example.org"] {
-        let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
+        let asked = app
+            .http
+            .open(
+                "/api/reset_password_request",
+                &json!({"username_or_email": name}),
+            )
+            .await;
         let second = json!({"username": "ann", "new_password": "another battery staple 7"});
         let reset = with_codes(&second, &asked, &app.mailed_code("ann@example.org").await);
         let body = app.request_email_change(&ann, "ann@new.example").await;
         ann.call(UPDATE, &body).await.success();
-        app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
+        app.http
+            .open("/api/reset_password", &reset)
+            .await
+            .assert_code_rejected();
         app.smtp.mail_to("ann@example.org").await;
         let back = app.request_email_change(&ann, "ann@example.org").await;
         ann.call(UPDATE, &back).await.success();
@@ -156,17 +230,37 @@ async fn malformed_address_is_rejected(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let long = format!("{}@example.org", "x".repeat(300));
-    for bad in ["", "ann", "ann@", "@example.org", "ann@localhost", "Ann <a@b.org>", "a@b.org\r\nBcc: c@d.org", &long] {
-        ann.call(REQUEST, &json!({"email": bad})).await.assert_validation_error("email", "invalid");
+    for bad in [
+        "",
+        "ann",
+        "ann@",
+        "@example.org",
+        "ann@localhost",
+        "Ann <a@b.org>",
+        "a@b.org\r\nBcc: c@d.org",
+        &long,
+    ] {
+        ann.call(REQUEST, &json!({"email": bad}))
+            .await
+            .assert_validation_error("email", "invalid");
     }
     assert_eq!(app.smtp.mails().len(), 0);
-    for (odd, sent_to) in
-        [("ann+x@new.example", "ann+x@new.example"), ("\"a b\"@bücher.example", "\"a b\"@xn--bcher-kva.example")]
-    {
+    for (odd, sent_to) in [
+        ("ann+x@new.example", "ann+x@new.example"),
+        ("\"a b\"@bücher.example", "\"a b\"@xn--bcher-kva.example"),
+    ] {
         let first = json!({"email": odd});
         let asked = ann.call(REQUEST, &first).await;
-        let answer = ann.call(UPDATE, &with_codes(&first, &asked, &app.mailed_code(sent_to).await)).await;
-        assert_eq!(answer.success().1["cc.users"][&ann.gid]["email"], json!(odd));
+        let answer = ann
+            .call(
+                UPDATE,
+                &with_codes(&first, &asked, &app.mailed_code(sent_to).await),
+            )
+            .await;
+        assert_eq!(
+            answer.success().1["cc.users"][&ann.gid]["email"],
+            json!(odd)
+        );
     }
 }
 
@@ -177,9 +271,15 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
     let signup = app.request_signup("cas", "ann@new.example").await;
     let body = app.request_email_change(&ann, "ann@new.example").await;
     let changes = [
-        ("verification_code", json!(wrong(body["verification_code"].as_str().expect("a code")))),
+        (
+            "verification_code",
+            json!(wrong(body["verification_code"].as_str().expect("a code"))),
+        ),
         ("verification_code", other["verification_code"].clone()),
-        ("validation_code", json!(wrong(body["validation_code"].as_str().expect("a code")))),
+        (
+            "validation_code",
+            json!(wrong(body["validation_code"].as_str().expect("a code"))),
+        ),
         ("validation_code", other["validation_code"].clone()),
         ("email", json!("ben@new.example")),
         ("email", json!("ann@example.org")),
@@ -188,14 +288,26 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
     ];
     for (name, value) in changes {
         let body = app.request_email_change(&ann, "ann@new.example").await;
-        ann.call(UPDATE, &with_field(&body, name, value)).await.assert_code_rejected();
+        ann.call(UPDATE, &with_field(&body, name, value))
+            .await
+            .assert_code_rejected();
     }
     // Nor the codes of another call.
     ann.call(UPDATE, &signup).await.assert_code_rejected();
-    assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["email"], json!("ann@example.org"));
+    assert_eq!(
+        ann.init().await.success().1["cc.users"][&ann.gid]["email"],
+        json!("ann@example.org")
+    );
     let body = app.request_email_change(&ann, "ann@new.example").await;
-    let code = body["verification_code"].as_str().expect("a code").to_lowercase();
-    let body = with_field(&with_field(&body, "email", "ANN@NEW.example"), "verification_code", code);
+    let code = body["verification_code"]
+        .as_str()
+        .expect("a code")
+        .to_lowercase();
+    let body = with_field(
+        &with_field(&body, "email", "ANN@NEW.example"),
+        "verification_code",
+        code,
+    );
     ann.call(UPDATE, &body).await.success();
     app.smtp.mail_to("ann@example.org").await;
     assert_eq!(app.smtp.count_to("ann@example.org"), 1);
@@ -206,7 +318,11 @@ async fn code_is_valid_for_the_requester_only(backend: Backend) {
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let body = app.request_email_change(&ann, "ann@new.example").await;
     ben.call(UPDATE, &body).await.assert_code_rejected();
-    let more = with_field(&with_field(&body, "user", ann.gid.clone()), "gid", ann.gid.clone());
+    let more = with_field(
+        &with_field(&body, "user", ann.gid.clone()),
+        "gid",
+        ann.gid.clone(),
+    );
     ben.call(UPDATE, &more).await.assert_code_rejected();
     // Codes of several people don't replace each other.
     let of_ben = app.request_email_change(&ben, "ann@new.example").await;
@@ -220,7 +336,9 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     for tries in [5, 4] {
         let body = app.request_email_change(&ann, "ann@new.example").await;
         for _ in 0..tries {
-            ann.call(UPDATE, &with_wrong_code(&body)).await.assert_code_rejected();
+            ann.call(UPDATE, &with_wrong_code(&body))
+                .await
+                .assert_code_rejected();
         }
         let answer = ann.call(UPDATE, &body).await;
         if tries == 5 {
@@ -238,7 +356,9 @@ async fn code_works_once(backend: Backend) {
     let answers = join_all((0..6).map(|_| ann.call(UPDATE, &body))).await;
     let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(done.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_code_rejected());
+    refused
+        .iter()
+        .for_each(|answer| answer.assert_code_rejected());
     ann.call(UPDATE, &body).await.assert_code_rejected();
     app.smtp.mail_to("ann@example.org").await;
     assert_eq!(app.smtp.count_to("ann@example.org"), 1);
@@ -252,19 +372,26 @@ async fn each_request_has_its_own_codes(backend: Backend) {
     let mixed = with_field(&first, "email", "ann@newer.example");
     ann.call(UPDATE, &mixed).await.assert_code_rejected();
     let (_, data) = ann.call(UPDATE, &first).await.success();
-    assert_eq!(data["cc.users"][&ann.gid]["email"], json!("ann@new.example"));
+    assert_eq!(
+        data["cc.users"][&ann.gid]["email"],
+        json!("ann@new.example")
+    );
     ann.call(UPDATE, &second).await.assert_code_rejected();
 }
 
 async fn user_without_address_can_set_one(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.installation
-        .cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD)
+        .cli(
+            &["user", "create", "--username", "mute", "--password-stdin"],
+            PASSWORD,
+        )
         .await
         .assert_success();
     let token = app.http.login("mute", PASSWORD).await.token();
     let first = json!({"email": "mute@new.example"});
-    let post = async |path: &str, body: &Value| app.http.post(path).bearer(&token).json(body).send().await;
+    let post =
+        async |path: &str, body: &Value| app.http.post(path).bearer(&token).json(body).send().await;
     let asked = post(REQUEST, &first).await;
     let body = with_codes(&first, &asked, &app.mailed_code("mute@new.example").await);
     post(UPDATE, &body).await.success();
@@ -284,6 +411,7 @@ async fn calls_require_an_account(backend: Backend) {
 #[tokio::test(flavor = "multi_thread")]
 async fn second_call_requires_an_account() {
     let app = MailApp::start(Backend::Sqlite).await;
-    let body = json!({"email": "root@new.example", "validation_code": "x", "verification_code": "x"});
+    let body =
+        json!({"email": "root@new.example", "validation_code": "x", "verification_code": "x"});
     assert_requires_account(&app, UPDATE, &body).await;
 }

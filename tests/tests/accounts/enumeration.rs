@@ -15,8 +15,11 @@ on_both_databases![
     forged_forwarded_addresses_do_not_evade_the_limit,
 ];
 
-const FEW: [(&str, &str); 3] =
-    [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+const FEW: [(&str, &str); 3] = [
+    ("DOORWARD_LOGIN_FAILURES", "1"),
+    ("DOORWARD_LOGIN_BACKOFF", "10m"),
+    ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+];
 /// Ten times as many.
 const QUESTIONS: usize = 10;
 /// As many codes may be refused.
@@ -25,11 +28,18 @@ const REFUSED_CODES: usize = 40;
 async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     app.user("ann").await;
     let asked = |email: &str| with(&newcomer("new"), "email", email);
-    let known = caller.post("/api/signup_request", &asked("Ann@Example.org")).await;
-    let unknown = caller.post("/api/signup_request", &asked("ben@example.org")).await;
+    let known = caller
+        .post("/api/signup_request", &asked("Ann@Example.org"))
+        .await;
+    let unknown = caller
+        .post("/api/signup_request", &asked("ben@example.org"))
+        .await;
 
     assert_eq!(known.status, unknown.status);
     assert_eq!(known.body.len(), unknown.body.len());
@@ -42,7 +52,10 @@ async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: 
     assert_eq!(headers(&known), headers(&unknown));
     for answer in [&known, &unknown] {
         let (result, data) = answer.success();
-        assert_eq!((result.as_object().map(serde_json::Map::len), data), (Some(1), json!({})));
+        assert_eq!(
+            (result.as_object().map(serde_json::Map::len), data),
+            (Some(1), json!({}))
+        );
         assert_eq!(validation_code(answer).len(), 32);
     }
     let told = smtp.mail_to("Ann@Example.org").await;
@@ -51,24 +64,40 @@ async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: 
     assert_eq!(smtp.mails().len(), 2);
     assert_eq!(count(&app.installation.databases.auth, "codes", "1 = 1"), 2);
     // Asked again, both are answered as before; the mail about the account has no code.
-    let is_code =
-        |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let is_code = |line: &&str| {
+        line.len() == 6
+            && line
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
     assert_eq!(told.text.lines().find(is_code), None, "{}", told.text);
 }
 
 async fn codes_of_a_known_address_never_work(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     app.user("ann").await;
     let known = with(&newcomer("new"), "email", "ann@example.org");
     let begun = caller.post("/api/signup_request", &known).await;
     let body = with(&known, "validation_code", validation_code(&begun));
     let foreign = caller.begin_signup(&newcomer("ben")).await["verification_code"].clone();
-    for code in [foreign, json!(""), json!(" "), json!("AAAAAA"), json!("null")] {
+    for code in [
+        foreign,
+        json!(""),
+        json!(" "),
+        json!("AAAAAA"),
+        json!("null"),
+    ] {
         refused(&caller.signup(&with(&body, "verification_code", code)).await);
     }
-    assert_eq!(count(&app.installation.databases.directory, "users", "1 = 1"), 1);
+    assert_eq!(
+        count(&app.installation.databases.directory, "users", "1 = 1"),
+        1
+    );
 }
 
 /// A name that is taken is told of; not without end, and not by another door.
@@ -76,12 +105,18 @@ async fn username_checks_are_counted_in_every_call(backend: Backend) {
     for path in ["/api/username", "/api/signup_request"] {
         let smtp = SmtpServer::start().await;
         let app = app(backend, &smtp, &FEW).await;
-        let caller = AccountClient { http: &app.http, smtp: &smtp };
+        let caller = AccountClient {
+            http: &app.http,
+            smtp: &smtp,
+        };
         app.user("ann").await;
         for _ in 0..QUESTIONS {
             let answer = caller.post(path, &newcomer("ann")).await;
             if path == "/api/username" {
-                assert_eq!(answer.success().0, json!({"username": "ann", "available": false}));
+                assert_eq!(
+                    answer.success().0,
+                    json!({"username": "ann", "available": false})
+                );
             } else {
                 answer.assert_validation_error("username", "unavailable");
             }
@@ -99,13 +134,25 @@ async fn username_checks_are_counted_in_every_call(backend: Backend) {
 async fn resets_of_unknown_usernames_are_counted(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     app.user("ann").await;
     app.installation.create_user("ben").await;
-    let ask = async |name: &str| caller.post("/api/reset_password_request", &json!({"username_or_email": name})).await;
+    let ask = async |name: &str| {
+        caller
+            .post(
+                "/api/reset_password_request",
+                &json!({"username_or_email": name}),
+            )
+            .await
+    };
     ask("ben").await.success();
     for number in 1..QUESTIONS {
-        ask(&format!("nobody-{number}")).await.assert_unprocessable("user_not_found");
+        ask(&format!("nobody-{number}"))
+            .await
+            .assert_unprocessable("user_not_found");
     }
     for name in ["ben", "nobody-1", "ben@example.org", "not a name", ""] {
         ask(name).await.assert_throttled();
@@ -117,7 +164,10 @@ async fn resets_of_unknown_usernames_are_counted(backend: Backend) {
 async fn wrong_codes_are_counted_by_network(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     app.user("ann").await;
     let guess = json!({"username": "ann", "new_password": "x", "validation_code": "x", "verification_code": "x"});
     for _ in 0..REFUSED_CODES {
@@ -125,27 +175,56 @@ async fn wrong_codes_are_counted_by_network(backend: Backend) {
     }
     caller.reset(&guess).await.assert_throttled();
     // The codes of a signup are no way around it, and leave no more lines in the audit trail.
-    let signup = with(&with(&newcomer("new"), "validation_code", "x"), "verification_code", "x");
+    let signup = with(
+        &with(&newcomer("new"), "validation_code", "x"),
+        "verification_code",
+        "x",
+    );
     for _ in 0..5 {
         caller.signup(&signup).await.assert_throttled();
     }
-    assert_eq!(count(&app.installation.databases.auth, "audit", "action = 'code_refused'"), REFUSED_CODES);
+    assert_eq!(
+        count(
+            &app.installation.databases.auth,
+            "audit",
+            "action = 'code_refused'"
+        ),
+        REFUSED_CODES
+    );
 }
 
 async fn name_lookup_limit_does_not_block_login(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let ann = app.user("ann").await;
     for _ in 0..QUESTIONS {
-        assert_eq!(caller.post("/api/username", &newcomer("ann")).await.status, 200);
+        assert_eq!(
+            caller.post("/api/username", &newcomer("ann")).await.status,
+            200
+        );
     }
-    caller.post("/api/username", &newcomer("ann")).await.assert_throttled();
-    assert_eq!(app.http.login("ann", doorward_tests::PASSWORD).await.status, 200);
+    caller
+        .post("/api/username", &newcomer("ann"))
+        .await
+        .assert_throttled();
+    assert_eq!(
+        app.http.login("ann", doorward_tests::PASSWORD).await.status,
+        200
+    );
     assert_eq!(ann.init().await.status, 200);
     // Nor the other way round: too many failed logins leave the way to a new password open.
-    app.http.login("ann", "a wrong password").await.assert_unknown_user();
-    app.http.login("ann", "a wrong password").await.assert_throttled();
+    app.http
+        .login("ann", "a wrong password")
+        .await
+        .assert_unknown_user();
+    app.http
+        .login("ann", "a wrong password")
+        .await
+        .assert_throttled();
 }
 
 /// SECURITY-CASES: trusted headers (allauth 65.14, oauth2-proxy CVE-2026-40575).
@@ -155,7 +234,14 @@ async fn forged_forwarded_addresses_do_not_evade_the_limit(backend: Backend) {
     for turn in 0..QUESTIONS + 3 {
         let call = app.http.post("/api/username").json(&newcomer("ann"));
         let call = call.header("x-forwarded-for", &format!("203.0.113.{turn}"));
-        let answer = call.header("forwarded", &format!("for=203.0.113.{turn}")).send().await;
-        assert_eq!(answer.status, if turn < QUESTIONS { 200 } else { 429 }, "{turn}: {answer:?}");
+        let answer = call
+            .header("forwarded", &format!("for=203.0.113.{turn}"))
+            .send()
+            .await;
+        assert_eq!(
+            answer.status,
+            if turn < QUESTIONS { 200 } else { 429 },
+            "{turn}: {answer:?}"
+        );
     }
 }

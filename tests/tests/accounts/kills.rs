@@ -3,11 +3,14 @@
 use std::{collections::HashSet, time::Duration};
 
 use doorward_tests::{
-    Backend, PASSWORD, Services, SmtpServer, backend::execute, eventually, on_both_databases, services::Role,
+    Backend, PASSWORD, Services, SmtpServer, backend::execute, eventually, on_both_databases,
+    services::Role,
 };
 use serde_json::Value;
 
-use crate::accounts::steps::{AccountClient, NEW_PASSWORD, count, email_of, newcomer, refused, split};
+use crate::accounts::steps::{
+    AccountClient, NEW_PASSWORD, count, email_of, newcomer, refused, split,
+};
 
 on_both_databases![
     signups_survive_kills_at_any_moment,
@@ -20,7 +23,13 @@ const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 const ROUNDS: u64 = 4;
 
 /// Begins the call, kills one after a while, and starts it again: the status, when there was an answer.
-async fn cut(split: &mut Services, token: Option<&str>, path: &str, body: &Value, round: u64) -> Option<u16> {
+async fn cut(
+    split: &mut Services,
+    token: Option<&str>,
+    path: &str,
+    body: &Value,
+    round: u64,
+) -> Option<u16> {
     let killed = Role::ALL[usize::try_from(round).expect("small") % Role::ALL.len()];
     let call = split.http.post(path).json(body);
     let call = match token {
@@ -31,7 +40,11 @@ async fn cut(split: &mut Services, token: Option<&str>, path: &str, body: &Value
     // A call takes some twenty milliseconds.
     tokio::time::sleep(Duration::from_millis(1 + round * 5 % 37)).await;
     split.kill(killed);
-    let status = call.await.expect("no panic").ok().map(|answer| answer.status);
+    let status = call
+        .await
+        .expect("no panic")
+        .ok()
+        .map(|answer| answer.status);
     split.start_service(killed);
     split.ready(killed).await;
     assert!([None, Some(200), Some(503)].contains(&status), "{status:?}");
@@ -61,15 +74,29 @@ async fn signups_survive_kills_at_any_moment(backend: Backend) {
     for round in 0..ROUNDS * 3 {
         let username = format!("ann-{round}");
         let body = eventually("a signup", EVENTUALLY_TIMEOUT, async || {
-            let caller = AccountClient { http: &split.http, smtp: &smtp };
-            let is_up = caller.post("/api/username", &newcomer(&username)).await.status == 200;
-            if is_up { Some(caller.begin_signup(&newcomer(&username)).await) } else { None }
+            let caller = AccountClient {
+                http: &split.http,
+                smtp: &smtp,
+            };
+            let is_up = caller
+                .post("/api/username", &newcomer(&username))
+                .await
+                .status
+                == 200;
+            if is_up {
+                Some(caller.begin_signup(&newcomer(&username)).await)
+            } else {
+                None
+            }
         })
         .await;
         let status = cut(&mut split, None, "/api/signup", &body, round).await;
         let again = complete(&split, None, "/api/signup", &body).await;
         // A code is good once; who isn't let in by it again has an account.
-        assert!(again == 422 || (again == 200 && status != Some(200)), "{status:?}, then {again}");
+        assert!(
+            again == 422 || (again == 200 && status != Some(200)),
+            "{status:?}, then {again}"
+        );
         let login = eventually("a login", EVENTUALLY_TIMEOUT, async || {
             Some(split.http.login(&username, PASSWORD).await).filter(|answer| answer.status != 503)
         });
@@ -92,12 +119,28 @@ async fn resets_survive_kills_at_any_moment(backend: Backend) {
             (split.http.login(&username, PASSWORD).await.status == 200).then_some(())
         })
         .await;
-        let body = AccountClient { http: &split.http, smtp: &smtp }.begin_reset(&username).await;
+        let body = AccountClient {
+            http: &split.http,
+            smtp: &smtp,
+        }
+        .begin_reset(&username)
+        .await;
         let status = cut(&mut split, None, "/api/reset_password", &body, round).await;
         let again = complete(&split, None, "/api/reset_password", &body).await;
-        assert!(again == 422 || (again == 200 && status != Some(200)), "{status:?}, then {again}");
-        assert_eq!(split.http.login(&username, NEW_PASSWORD).await.status, 200, "{username}");
-        split.http.login(&username, PASSWORD).await.assert_unknown_user();
+        assert!(
+            again == 422 || (again == 200 && status != Some(200)),
+            "{status:?}, then {again}"
+        );
+        assert_eq!(
+            split.http.login(&username, NEW_PASSWORD).await.status,
+            200,
+            "{username}"
+        );
+        split
+            .http
+            .login(&username, PASSWORD)
+            .await
+            .assert_unknown_user();
     }
 }
 
@@ -112,23 +155,41 @@ async fn email_changes_survive_kills_at_any_moment(backend: Backend) {
         })
         .await
         .token();
-        let caller = AccountClient { http: &split.http, smtp: &smtp };
+        let caller = AccountClient {
+            http: &split.http,
+            smtp: &smtp,
+        };
         let body = caller.begin_email_change(&token, &address).await;
-        let status = cut(&mut split, Some(&token), "/api/account/update_email", &body, round).await;
+        let status = cut(
+            &mut split,
+            Some(&token),
+            "/api/account/update_email",
+            &body,
+            round,
+        )
+        .await;
         let again = complete(&split, Some(&token), "/api/account/update_email", &body).await;
-        assert!(again == 422 || (again == 200 && status != Some(200)), "{status:?}, then {again}");
+        assert!(
+            again == 422 || (again == 200 && status != Some(200)),
+            "{status:?}, then {again}"
+        );
         assert_eq!(email_of(&split.http, &token).await, address);
         let old = format!("{username}@example.org");
         let outbox = &split.installation.databases.directory;
         // What a dead one had begun to send waits for the end of its lease.
-        execute(outbox, "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL");
+        execute(
+            outbox,
+            "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL",
+        );
         smtp.mail_to(&old).await;
         eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || {
             (count(outbox, "outbox", "1 = 1") == 0).then_some(())
         })
         .await;
         let mails = smtp.mails().into_iter().filter(|mail| mail.to == old);
-        let ids: HashSet<String> = mails.map(|mail| mail.header("Message-ID").to_owned()).collect();
+        let ids: HashSet<String> = mails
+            .map(|mail| mail.header("Message-ID").to_owned())
+            .collect();
         assert_eq!(ids.len(), 1, "{username}");
     }
 }

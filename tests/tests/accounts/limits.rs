@@ -13,8 +13,11 @@ on_both_databases![
     huge_values_are_rejected_and_cost_little,
 ];
 
-const FEW: [(&str, &str); 3] =
-    [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+const FEW: [(&str, &str); 3] = [
+    ("DOORWARD_LOGIN_FAILURES", "3"),
+    ("DOORWARD_LOGIN_BACKOFF", "10m"),
+    ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+];
 /// To one mailbox, for one address.
 const MAILS: usize = 6;
 
@@ -26,15 +29,24 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     // Requests of every kind, in every letter case, from all over the network.
     let ask = async |turn: usize, email: &str, network: &str| {
         let call = if turn.is_multiple_of(3) {
-            app.http.post("/api/account/update_email_request").bearer(&ann.token).json(&json!({"email": email}))
+            app.http
+                .post("/api/account/update_email_request")
+                .bearer(&ann.token)
+                .json(&json!({"email": email}))
         } else {
             let asked = with(&newcomer(&format!("new-{turn}")), "email", email);
             app.http.post("/api/signup_request").json(&asked)
         };
-        call.header("x-forwarded-for", &format!("{network}::{turn}")).send().await
+        call.header("x-forwarded-for", &format!("{network}::{turn}"))
+            .send()
+            .await
     };
     for turn in 0..MAILS + 6 {
-        let email = if turn.is_multiple_of(2) { "victim@example.org" } else { "Victim@EXAMPLE.org" };
+        let email = if turn.is_multiple_of(2) {
+            "victim@example.org"
+        } else {
+            "Victim@EXAMPLE.org"
+        };
         let answer = ask(turn, email, "2001:db8:1:1").await;
         if turn < MAILS {
             answer.success();
@@ -52,13 +64,26 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
 /// However many addresses ask: all of them together are bounded, too.
 async fn mails_to_a_mailbox_are_limited_for_all_networks(backend: Backend) {
     let smtp = SmtpServer::start().await;
-    let proxy = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"), ("DOORWARD_LOGIN_FAILURES", "1")];
+    let proxy = [
+        ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"),
+        ("DOORWARD_LOGIN_FAILURES", "1"),
+    ];
     let app = app(backend, &smtp, &[&FEW[1..], &proxy].concat()).await;
     let mut sent = 0;
     for network in 0..60 {
-        let asked = with(&newcomer(&format!("new-{network}")), "email", "victim@example.org");
+        let asked = with(
+            &newcomer(&format!("new-{network}")),
+            "email",
+            "victim@example.org",
+        );
         let from = format!("198.51.100.{network}");
-        let answer = app.http.post("/api/signup_request").json(&asked).header("x-forwarded-for", &from).send().await;
+        let answer = app
+            .http
+            .post("/api/signup_request")
+            .json(&asked)
+            .header("x-forwarded-for", &from)
+            .send()
+            .await;
         match answer.status {
             200 => sent += 1,
             _ => drop(answer.assert_throttled()),
@@ -71,86 +96,142 @@ async fn mails_to_a_mailbox_are_limited_for_all_networks(backend: Backend) {
 async fn stolen_token_does_not_help_guessing_passwords(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let ann = app.user("ann").await;
     let update = async |current: &str| {
         let change = json!({"password": NEW_PASSWORD, "current_password": current});
-        caller.post_as(&ann.token, "/api/account/update", &change).await
+        caller
+            .post_as(&ann.token, "/api/account/update", &change)
+            .await
     };
     // Two here and one there are three.
     for _ in 0..2 {
-        update("a wrong password").await.assert_validation_error("current_password", "incorrect");
+        update("a wrong password")
+            .await
+            .assert_validation_error("current_password", "incorrect");
     }
-    app.http.login("ann", "a wrong password").await.assert_unknown_user();
+    app.http
+        .login("ann", "a wrong password")
+        .await
+        .assert_unknown_user();
     update(PASSWORD).await.assert_throttled();
     app.http.login("ann", PASSWORD).await.assert_throttled();
     let renamed = json!({"name": "Ann", "current_password": PASSWORD});
-    caller.post_as(&ann.token, "/api/account/update", &renamed).await.assert_throttled();
+    caller
+        .post_as(&ann.token, "/api/account/update", &renamed)
+        .await
+        .assert_throttled();
     assert_eq!(ann.init().await.status, 200);
 }
 
 async fn wrong_current_password_is_always_rejected(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let ann = app.user("ann").await;
     let update = async |current: &str| {
         let change = json!({"name": "Ann Other", "username": "other", "current_password": current});
-        caller.post_as(&ann.token, "/api/account/update", &change).await
+        caller
+            .post_as(&ann.token, "/api/account/update", &change)
+            .await
     };
     for wrong in ["a wrong password", "", NEW_PASSWORD] {
-        update(wrong).await.assert_validation_error("current_password", "incorrect");
+        update(wrong)
+            .await
+            .assert_validation_error("current_password", "incorrect");
     }
-    app.http.login("other", PASSWORD).await.assert_unknown_user();
+    app.http
+        .login("other", PASSWORD)
+        .await
+        .assert_unknown_user();
     let (_, data) = update(PASSWORD).await.success();
     assert_eq!(data["cc.users"][&ann.gid]["username"], json!("other"));
     // No password was set: nothing has ended.
     assert_eq!(ann.init().await.status, 200);
     let alone = json!({"current_password": PASSWORD});
-    let refused = caller.post_as(&ann.token, "/api/account/update", &alone).await;
+    let refused = caller
+        .post_as(&ann.token, "/api/account/update", &alone)
+        .await;
     refused.assert_bad_parameter("Missing parameter", "username");
 }
 
 async fn huge_values_are_rejected_and_cost_little(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let ann = app.user("ann").await;
     let begun = caller.begin_signup(&newcomer("new")).await;
     let reset = caller.begin_reset("ann").await;
-    let change = caller.begin_email_change(&ann.token, "new-ann@example.org").await;
+    let change = caller
+        .begin_email_change(&ann.token, "new-ann@example.org")
+        .await;
     let started = std::time::Instant::now();
     let mut calls = 0;
-    for huge in ["x".repeat(1_000_000), "\u{fb01}\u{301}".repeat(200_000), "@.".repeat(500_000)] {
+    for huge in [
+        "x".repeat(1_000_000),
+        "\u{fb01}\u{301}".repeat(200_000),
+        "@.".repeat(500_000),
+    ] {
         for (path, body) in [
             ("/api/username", &newcomer("new")),
             ("/api/signup_request", &newcomer("other")),
             ("/api/signup", &begun),
-            ("/api/reset_password_request", &json!({"username_or_email": "ann"})),
+            (
+                "/api/reset_password_request",
+                &json!({"username_or_email": "ann"}),
+            ),
             ("/api/reset_password", &reset),
             (
                 "/api/account/update",
                 &json!({"username": "other", "name": "x", "password": "x", "current_password": "x"}),
             ),
-            ("/api/account/update_email_request", &json!({"email": "x@example.org"})),
+            (
+                "/api/account/update_email_request",
+                &json!({"email": "x@example.org"}),
+            ),
             ("/api/account/update_email", &change),
         ] {
             // Fewer than the tries that a code has.
-            for name in
-                body.as_object().expect("an object").keys().filter(|name| huge.starts_with('x') || *name == "username")
+            for name in body
+                .as_object()
+                .expect("an object")
+                .keys()
+                .filter(|name| huge.starts_with('x') || *name == "username")
             {
-                let answer = caller.post_as(&ann.token, path, &with(body, name, huge.as_str())).await;
+                let answer = caller
+                    .post_as(&ann.token, path, &with(body, name, huge.as_str()))
+                    .await;
                 let is_ignored = path == "/api/username" && name != "username";
-                assert!(is_ignored || answer.status == 422, "{path} {name}: {}", answer.status);
+                assert!(
+                    is_ignored || answer.status == 422,
+                    "{path} {name}: {}",
+                    answer.status
+                );
                 assert!(answer.body.len() < 2000, "{path} {name}");
                 calls += 1;
             }
         }
     }
     let took = started.elapsed();
-    assert!(took < std::time::Duration::from_millis(300) * calls, "{took:?} for {calls}");
+    assert!(
+        took < std::time::Duration::from_millis(300) * calls,
+        "{took:?} for {calls}"
+    );
     assert_eq!(ann.init().await.status, 200);
     let languages = "de,".repeat(30_000);
-    let asked = app.http.post("/api/signup_request").json(&newcomer("ben")).header("accept-language", &languages);
+    let asked = app
+        .http
+        .post("/api/signup_request")
+        .json(&newcomer("ben"))
+        .header("accept-language", &languages);
     asked.send().await.success();
 }

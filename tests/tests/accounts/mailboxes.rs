@@ -24,10 +24,22 @@ on_both_databases![
 const SPELLINGS: [(&str, &str); 6] = [
     ("fay@b\u{fc}cher.example", "fay@xn--bcher-kva.example"),
     ("FAY@xn--bcher-kva.example", "FAY@xn--bcher-kva.example"),
-    ("\"fay\"@b\u{fc}cher.example", "\"fay\"@xn--bcher-kva.example"),
-    ("\"f\\ay\"@B\u{dc}CHER.example", "\"f\\ay\"@xn--bcher-kva.example"),
-    ("fay@bu\u{308}cher.\u{ff45}xample", "fay@xn--bcher-kva.example"),
-    ("Fay@b\u{fc}cher\u{3002}example", "Fay@xn--bcher-kva.example"),
+    (
+        "\"fay\"@b\u{fc}cher.example",
+        "\"fay\"@xn--bcher-kva.example",
+    ),
+    (
+        "\"f\\ay\"@B\u{dc}CHER.example",
+        "\"f\\ay\"@xn--bcher-kva.example",
+    ),
+    (
+        "fay@bu\u{308}cher.\u{ff45}xample",
+        "fay@xn--bcher-kva.example",
+    ),
+    (
+        "Fay@b\u{fc}cher\u{3002}example",
+        "Fay@xn--bcher-kva.example",
+    ),
 ];
 
 async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
@@ -36,14 +48,28 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let invite = async |name: &str| {
         let body = json!({"username_or_email": name});
-        ann.call(&format!("/api/p/{project}/members/invite"), &body).await.success().0["user"].clone()
+        ann.call(&format!("/api/p/{project}/members/invite"), &body)
+            .await
+            .success()
+            .0["user"]
+            .clone()
     };
     // One placeholder account, and the signup takes it over.
     let placeholder = invite(SPELLINGS[3].0).await;
     // The mail server of the tests removes quotes that are not needed.
     let invitation = app.smtp.mail_to(SPELLINGS[0].1).await;
-    assert!(invitation.raw.contains(&format!("To: {}\r\n", SPELLINGS[3].1)), "{}", invitation.raw);
-    assert!(invitation.text.contains("/invite?invitee="), "{}", invitation.text);
+    assert!(
+        invitation
+            .raw
+            .contains(&format!("To: {}\r\n", SPELLINGS[3].1)),
+        "{}",
+        invitation.raw
+    );
+    assert!(
+        invitation.text.contains("/invite?invitee="),
+        "{}",
+        invitation.text
+    );
     assert_eq!(invite(SPELLINGS[0].0).await, placeholder);
     app.smtp.mail_to(SPELLINGS[0].1).await;
     let first = json!({"username": "fay", "password": PASSWORD, "email": SPELLINGS[5].0});
@@ -54,36 +80,73 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
     let (result, data) = signed_up.success();
     assert_eq!(result["user"], placeholder);
     let fay = placeholder.as_str().expect("a gid").to_owned();
-    assert_eq!(data["cc.users"][&fay]["email"], json!(SPELLINGS[2].0), "an address is shown as its owner wrote it");
-    let fay = User { gid: fay, username: "fay".to_owned(), token: signed_up.token(), http: app.http.clone() };
+    assert_eq!(
+        data["cc.users"][&fay]["email"],
+        json!(SPELLINGS[2].0),
+        "an address is shown as its owner wrote it"
+    );
+    let fay = User {
+        gid: fay,
+        username: "fay".to_owned(),
+        token: signed_up.token(),
+        http: app.http.clone(),
+    };
 
     for (written, delivered) in SPELLINGS {
         assert_eq!(invite(written).await, json!(fay.gid), "{written}");
-        let answer = app.http.open("/api/reset_password_request", &json!({"username_or_email": written})).await;
+        let answer = app
+            .http
+            .open(
+                "/api/reset_password_request",
+                &json!({"username_or_email": written}),
+            )
+            .await;
         assert_eq!(answer.success().0["usernames"], json!(["fay"]), "{written}");
         let another = json!({"username": "other", "password": PASSWORD, "email": written});
-        app.http.open("/api/signup_request", &another).await.success();
+        app.http
+            .open("/api/signup_request", &another)
+            .await
+            .success();
         let mail = eventually(written, Duration::from_secs(20), async || {
             let header = format!("To: {delivered}\r\n");
-            let is_report =
-                |mail: &&ReceivedMail| mail.raw.contains(&header) && mail.text.contains("It has one already");
+            let is_report = |mail: &&ReceivedMail| {
+                mail.raw.contains(&header) && mail.text.contains("It has one already")
+            };
             app.smtp.mails().iter().find(is_report).cloned()
         })
         .await;
         assert!(mail.text.contains("\n- fay\n"), "{}", mail.text);
     }
     // A name with an @ is the own address, in any spelling, and no other's.
-    fay.call("/api/account/update", &json!({"username": "Fay@xn--bcher-kva.example"})).await.success();
-    let other = fay.call("/api/account/update", &json!({"username": "eve@b\u{fc}cher.example"})).await;
+    fay.call(
+        "/api/account/update",
+        &json!({"username": "Fay@xn--bcher-kva.example"}),
+    )
+    .await
+    .success();
+    let other = fay
+        .call(
+            "/api/account/update",
+            &json!({"username": "eve@b\u{fc}cher.example"}),
+        )
+        .await;
     other.assert_validation_error("username", "invalid");
 }
 
 async fn all_spellings_count_as_one_mailbox(backend: Backend) {
-    let few =
-        [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-    let app = MailApp::with(backend, &[&few[..], &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]].concat()).await;
+    let few = [
+        ("DOORWARD_LOGIN_FAILURES", "3"),
+        ("DOORWARD_LOGIN_BACKOFF", "10m"),
+        ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+    ];
+    let app = MailApp::with(
+        backend,
+        &[&few[..], &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]].concat(),
+    )
+    .await;
     for (turn, (written, _)) in SPELLINGS.iter().chain(&SPELLINGS).enumerate() {
-        let body = json!({"username": format!("new-{turn}"), "password": PASSWORD, "email": written});
+        let body =
+            json!({"username": format!("new-{turn}"), "password": PASSWORD, "email": written});
         let call = app.http.post("/api/signup_request").json(&body);
         let answer = call.header("x-forwarded-for", "203.0.113.1").send().await;
         if turn < 6 {
@@ -114,15 +177,36 @@ async fn malformed_addresses_are_invalid_in_every_call(backend: Backend) {
         &format!("fay@{}.example", "\u{fc}".repeat(63)),
     ] {
         let signup = json!({"username": "fay", "password": PASSWORD, "email": bad});
-        app.http.open("/api/signup_request", &signup).await.assert_validation_error("email", "invalid");
-        let change = ann.call("/api/account/update_email_request", &json!({"email": bad})).await;
+        app.http
+            .open("/api/signup_request", &signup)
+            .await
+            .assert_validation_error("email", "invalid");
+        let change = ann
+            .call("/api/account/update_email_request", &json!({"email": bad}))
+            .await;
         change.assert_validation_error("email", "invalid");
         let body = json!({"username_or_email": bad});
-        let invited = ann.call(&format!("/api/p/{project}/members/invite"), &body).await;
+        let invited = ann
+            .call(&format!("/api/p/{project}/members/invite"), &body)
+            .await;
         invited.assert_unprocessable("user_not_found");
-        app.http.open("/api/reset_password_request", &body).await.assert_unprocessable("user_not_found");
-        let words = ["user", "create", "--username", "fay", "--email", bad, "--password-stdin"];
-        app.installation.cli(&words, PASSWORD).await.assert_failure(2);
+        app.http
+            .open("/api/reset_password_request", &body)
+            .await
+            .assert_unprocessable("user_not_found");
+        let words = [
+            "user",
+            "create",
+            "--username",
+            "fay",
+            "--email",
+            bad,
+            "--password-stdin",
+        ];
+        app.installation
+            .cli(&words, PASSWORD)
+            .await
+            .assert_failure(2);
     }
     assert!(app.smtp.mails().is_empty());
 }
@@ -134,7 +218,15 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     let installation = Installation::new(backend);
     installation.cli(&["migrate"], "").await.assert_success();
     let create = async |username: &str, email: &str| {
-        let words = ["user", "create", "--username", username, "--email", email, "--password-stdin"];
+        let words = [
+            "user",
+            "create",
+            "--username",
+            username,
+            "--email",
+            email,
+            "--password-stdin",
+        ];
         gid(&installation.cli(&words, PASSWORD).await.assert_success())
     };
     let old = create("old", "\"fay\"@example.org").await;
@@ -149,7 +241,10 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     undo_plain_names(&installation.databases.directory, "directory");
     execute(&installation.databases.directory, UNDO);
     for (gid, email) in [
-        ("00000000-0000-4000-8000-000000000001", "\"ida\"@example.org"),
+        (
+            "00000000-0000-4000-8000-000000000001",
+            "\"ida\"@example.org",
+        ),
         ("00000000-0000-4000-8000-000000000002", "ida@example.org"),
         ("00000000-0000-4000-8000-000000000003", "alone@example.org"),
     ] {
@@ -160,60 +255,129 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
         execute(&installation.databases.directory, &sql);
     }
 
-    let pairs = [("fay@example.org", &old, &new), ("gus@xn--bcher-kva.example", &german, &ascii)];
+    let pairs = [
+        ("fay@example.org", &old, &new),
+        ("gus@xn--bcher-kva.example", &german, &ascii),
+    ];
     // Each run names what is left to do.
     for _ in 0..2 {
         let output = installation.cli(&["migrate"], "").await.assert_success();
-        let lines: Vec<&str> = output.stderr.lines().filter(|line| line.contains("conflict: ")).collect();
+        let lines: Vec<&str> = output
+            .stderr
+            .lines()
+            .filter(|line| line.contains("conflict: "))
+            .collect();
         assert_eq!(lines.len(), 2, "{output}");
         for (address, older, younger) in pairs {
-            let is_pair = |line: &&&str| [address, older, younger].iter().all(|part| line.contains(part));
+            let is_pair = |line: &&&str| {
+                [address, older, younger]
+                    .iter()
+                    .all(|part| line.contains(part))
+            };
             assert_eq!(lines.iter().filter(is_pair).count(), 1, "{output}");
         }
     }
 
     let smtp = SmtpServer::start().await;
     let settings = mail_settings(&smtp);
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let app = MailApp { app: App::on_installation(installation.with(&settings)).await, smtp };
+    let settings: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let app = MailApp {
+        app: App::on_installation(installation.with(&settings)).await,
+        smtp,
+    };
     let log = app.process.stderr();
     for (address, older, younger) in pairs {
-        let is_pair = |line: &&str| [address, older, younger].iter().all(|part| line.contains(part));
+        let is_pair = |line: &&str| {
+            [address, older, younger]
+                .iter()
+                .all(|part| line.contains(part))
+        };
         assert_eq!(log.lines().filter(is_pair).count(), 1, "{log}");
     }
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let invite = async |name: &str| {
         let body = json!({"username_or_email": name});
-        ann.call(&format!("/api/p/{project}/members/invite"), &body).await.success().0["user"].clone()
+        ann.call(&format!("/api/p/{project}/members/invite"), &body)
+            .await
+            .success()
+            .0["user"]
+            .clone()
     };
     let usernames = async |name: &str| {
-        let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
+        let asked = app
+            .http
+            .open(
+                "/api/reset_password_request",
+                &json!({"username_or_email": name}),
+            )
+            .await;
         asked.success().0["usernames"].clone()
     };
     assert_eq!(usernames("fay@example.org").await, json!(["old"]));
-    assert_eq!(usernames("Gus@b\u{fc}cher.example").await, json!(["german"]));
-    assert_eq!(usernames("we@example.org").await, json!(["other_twin", "twin"]));
+    assert_eq!(
+        usernames("Gus@b\u{fc}cher.example").await,
+        json!(["german"])
+    );
+    assert_eq!(
+        usernames("we@example.org").await,
+        json!(["other_twin", "twin"])
+    );
     assert_eq!(usernames("alone@example.org").await, json!(["alone"]));
     assert_eq!(invite("fay@example.org").await, json!(old));
     assert_eq!(invite("gus@xn--bcher-kva.example").await, json!(german));
-    assert_eq!(invite("ida@example.org").await, json!("00000000-0000-4000-8000-000000000001"));
-    assert_eq!(app.installation.cli(&["user", "list"], "").await.assert_success().items().len(), 9);
+    assert_eq!(
+        invite("ida@example.org").await,
+        json!("00000000-0000-4000-8000-000000000001")
+    );
+    assert_eq!(
+        app.installation
+            .cli(&["user", "list"], "")
+            .await
+            .assert_success()
+            .items()
+            .len(),
+        9
+    );
 
     // Both accounts work. The conflict ends when the address of the younger one changes.
     for name in ["old", "new", "german", "ascii"] {
         assert_eq!(app.http.login(name, PASSWORD).await.status, 200, "{name}");
     }
     let token = app.http.login("new", PASSWORD).await.token();
-    let user = User { gid: new.clone(), username: "new".to_owned(), token, http: app.http.clone() };
+    let user = User {
+        gid: new.clone(),
+        username: "new".to_owned(),
+        token,
+        http: app.http.clone(),
+    };
     let change = app.request_email_change(&user, "faye@example.org").await;
-    user.call("/api/account/update_email", &change).await.success();
+    user.call("/api/account/update_email", &change)
+        .await
+        .success();
     assert_eq!(usernames("faye@example.org").await, json!(["new"]));
-    let output = app.installation.cli(&["migrate"], "").await.assert_success();
-    assert!(!output.stderr.contains("fay@example.org") && output.stderr.contains(&ascii), "{output}");
+    let output = app
+        .installation
+        .cli(&["migrate"], "")
+        .await
+        .assert_success();
+    assert!(
+        !output.stderr.contains("fay@example.org") && output.stderr.contains(&ascii),
+        "{output}"
+    );
     // Or when the older one gives the address up.
-    app.installation.cli(&["user", "delete", "german"], "").await.assert_success();
+    app.installation
+        .cli(&["user", "delete", "german"], "")
+        .await
+        .assert_success();
     assert_eq!(usernames("gus@b\u{fc}cher.example").await, json!(["ascii"]));
-    let output = app.installation.cli(&["migrate"], "").await.assert_success();
+    let output = app
+        .installation
+        .cli(&["migrate"], "")
+        .await
+        .assert_success();
     assert!(!output.stderr.contains("conflict: "), "{output}");
 }

@@ -42,15 +42,25 @@ async fn new_password_revokes_earlier_tokens_and_returns_a_new_one(backend: Back
         "options": {"language": "en", "timezone": "Europe/Amsterdam"}
     });
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": user}}});
-    assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
+    assert_json_eq(
+        &with_names(&answer.json(), &[(&ann.gid, "<ann>")]),
+        &expected,
+    );
     let token = answer.token();
     assert_eq!(app.http.init(&token).await.status, 200);
     for old in [&ann.token, &other, &renewed] {
         app.http.denied_soon(old).await;
     }
-    ann.call(PATH, &json!({"name": "Anna"})).await.assert_unauthenticated();
+    ann.call(PATH, &json!({"name": "Anna"}))
+        .await
+        .assert_unauthenticated();
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
-    for good in [&token, &app.http.login("ann", NEW).await.token(), &ben.token, &by_key] {
+    for good in [
+        &token,
+        &app.http.login("ann", NEW).await.token(),
+        &ben.token,
+        &by_key,
+    ] {
         assert_eq!(app.http.init(good).await.status, 200);
     }
 }
@@ -67,7 +77,10 @@ async fn answer_has_one_token_also_when_the_old_one_is_due(backend: Backend) {
     // What is refused ends nothing, and may be answered with another token.
     let refused = ann.call(PATH, &json!({"password": "password"})).await;
     assert_eq!(refused.status, 422);
-    for token in [refused.header("authorization").unwrap_or(&ann.token), &ann.token] {
+    for token in [
+        refused.header("authorization").unwrap_or(&ann.token),
+        &ann.token,
+    ] {
         assert_eq!(app.http.init(token).await.status, 200);
     }
 }
@@ -83,17 +96,48 @@ async fn password_change_mail_uses_the_owners_language(backend: Backend) {
     ];
     let mut token = ann.token;
     for (language, subject) in texts {
-        let set = app.http.post(PATH).bearer(&token).json(&json!({"language": language})).send().await;
+        let set = app
+            .http
+            .post(PATH)
+            .bearer(&token)
+            .json(&json!({"language": language}))
+            .send()
+            .await;
         token = set.token();
-        let body = json!({"password": format!("{NEW} {language}"), "name": "\u{202e}Bcc: <b>x</b>"});
-        token = app.http.post(PATH).bearer(&token).json(&body).send().await.token();
+        let body =
+            json!({"password": format!("{NEW} {language}"), "name": "\u{202e}Bcc: <b>x</b>"});
+        token = app
+            .http
+            .post(PATH)
+            .bearer(&token)
+            .json(&body)
+            .send()
+            .await
+            .token();
         let mail = app.smtp.mail_to("ann@example.org").await;
         assert_eq!(mail.subject, subject);
-        assert!(mail.text.contains("“ann”") || mail.text.contains("„ann“"), "{}", mail.text);
-        assert!(!mail.text.contains(NEW) && !mail.raw.contains("\nBcc"), "{}", mail.raw);
-        assert!(mail.text.ends_with(&format!("\n{}\n", doorward_tests::mail_app::APP_URL)), "{}", mail.text);
+        assert!(
+            mail.text.contains("“ann”") || mail.text.contains("„ann“"),
+            "{}",
+            mail.text
+        );
+        assert!(
+            !mail.text.contains(NEW) && !mail.raw.contains("\nBcc"),
+            "{}",
+            mail.raw
+        );
+        assert!(
+            mail.text
+                .ends_with(&format!("\n{}\n", doorward_tests::mail_app::APP_URL)),
+            "{}",
+            mail.text
+        );
     }
-    assert_eq!(app.smtp.mails().len(), texts.len(), "other changes are nobody's news");
+    assert_eq!(
+        app.smtp.mails().len(),
+        texts.len(),
+        "other changes are nobody's news"
+    );
 }
 
 async fn password_is_stored_unchanged(backend: Backend) {
@@ -106,15 +150,32 @@ async fn password_is_stored_unchanged(backend: Backend) {
         app.http.login("ann", other).await.assert_unknown_user();
     }
     let composed = "caf\u{e9} au lait, soir et matin";
-    ann.token = ann.call(PATH, &json!({"password": composed.replace('\u{e9}', "e\u{301}")})).await.token();
+    ann.token = ann
+        .call(
+            PATH,
+            &json!({"password": composed.replace('\u{e9}', "e\u{301}")}),
+        )
+        .await
+        .token();
     assert_eq!(app.http.login("ann", composed).await.status, 200);
-    app.http.login("ann", &composed.replace('\u{e9}', "e")).await.assert_unknown_user();
-    app.http.login("ann", &composed.to_uppercase()).await.assert_unknown_user();
+    app.http
+        .login("ann", &composed.replace('\u{e9}', "e"))
+        .await
+        .assert_unknown_user();
+    app.http
+        .login("ann", &composed.to_uppercase())
+        .await
+        .assert_unknown_user();
     let longest: String = "marmalade gluon é ".chars().cycle().take(256).collect();
     ann.token = ann.call(PATH, &json!({"password": longest})).await.token();
     assert_eq!(app.http.login("ann", &longest).await.status, 200);
-    app.http.login("ann", &longest[..longest.len() - 1]).await.assert_unknown_user();
-    ann.call(PATH, &json!({"password": format!("{longest}x")})).await.assert_validation_error("password", "too_long");
+    app.http
+        .login("ann", &longest[..longest.len() - 1])
+        .await
+        .assert_unknown_user();
+    ann.call(PATH, &json!({"password": format!("{longest}x")}))
+        .await
+        .assert_validation_error("password", "too_long");
 }
 
 async fn guessable_password_is_weak(backend: Backend) {
@@ -122,9 +183,17 @@ async fn guessable_password_is_weak(backend: Backend) {
     let ann = app.user("winterbottom").await;
     let ann_name = json!({"name": "Percival Arbuthnot"});
     ann.call(PATH, &ann_name).await.success();
-    for weak in ["password", "kV7-glu", "winterbottom1", "winterbottom@example.org", "percivalarbuthnot", "Arbuthnot1"]
-    {
-        ann.call(PATH, &json!({"password": weak})).await.assert_weak("password");
+    for weak in [
+        "password",
+        "kV7-glu",
+        "winterbottom1",
+        "winterbottom@example.org",
+        "percivalarbuthnot",
+        "Arbuthnot1",
+    ] {
+        ann.call(PATH, &json!({"password": weak}))
+            .await
+            .assert_weak("password");
     }
     // Nor what is being set with it.
     for (field, value) in [("username", "xylophagous"), ("name", "Xylophagous Beetle")] {
@@ -138,7 +207,13 @@ async fn guessable_password_is_weak(backend: Backend) {
 async fn current_password_that_is_sent_must_match(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    for wrong in ["", "wrong", &format!("{PASSWORD} "), NEW, &"x".repeat(10_000)] {
+    for wrong in [
+        "",
+        "wrong",
+        &format!("{PASSWORD} "),
+        NEW,
+        &"x".repeat(10_000),
+    ] {
         let answer = ann.call(PATH, &with_current(wrong)).await;
         answer.assert_validation_error("current_password", "incorrect");
     }
@@ -148,12 +223,22 @@ async fn current_password_that_is_sent_must_match(backend: Backend) {
     }
     // Whatever is changed with it.
     for current in ["", "wrong"] {
-        let answer = ann.call(PATH, &json!({"name": "Anna", "current_password": current})).await;
+        let answer = ann
+            .call(PATH, &json!({"name": "Anna", "current_password": current}))
+            .await;
         answer.assert_validation_error("current_password", "incorrect");
     }
-    assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["name"], json!("Ann"));
-    ann.call(PATH, &json!({"name": "Anna", "current_password": PASSWORD})).await.success();
-    assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["name"], json!("Anna"));
+    assert_eq!(
+        ann.init().await.success().1["cc.users"][&ann.gid]["name"],
+        json!("Ann")
+    );
+    ann.call(PATH, &json!({"name": "Anna", "current_password": PASSWORD}))
+        .await
+        .success();
+    assert_eq!(
+        ann.init().await.success().1["cc.users"][&ann.gid]["name"],
+        json!("Anna")
+    );
     let token = ann.call(PATH, &with_current(PASSWORD)).await.token();
     assert_eq!(app.http.init(&token).await.status, 200);
     ann.assert_denied_eventually().await;
@@ -163,10 +248,18 @@ async fn current_password_that_is_sent_must_match(backend: Backend) {
 async fn where_it_is_required_the_current_password_must_be_sent(backend: Backend) {
     let app = App::with_settings(backend, &[("DOORWARD_REQUIRE_CURRENT_PASSWORD", "true")]).await;
     let ann = app.user("ann").await;
-    for body in [json!({"password": NEW}), json!({"password": "password"}), json!({"password": NEW, "name": "Anna"})] {
-        ann.call(PATH, &body).await.assert_bad_parameter("Missing parameter", "current_password");
+    for body in [
+        json!({"password": NEW}),
+        json!({"password": "password"}),
+        json!({"password": NEW, "name": "Anna"}),
+    ] {
+        ann.call(PATH, &body)
+            .await
+            .assert_bad_parameter("Missing parameter", "current_password");
     }
-    ann.call(PATH, &with_current("wrong")).await.assert_validation_error("current_password", "incorrect");
+    ann.call(PATH, &with_current("wrong"))
+        .await
+        .assert_validation_error("current_password", "incorrect");
     let (_, data) = ann.call(PATH, &json!({"language": "nl"})).await.success();
     assert_eq!(data["cc.users"][&ann.gid]["name"], json!("Ann"));
     let token = ann.call(PATH, &with_current(PASSWORD)).await.token();
@@ -176,15 +269,26 @@ async fn where_it_is_required_the_current_password_must_be_sent(backend: Backend
 
 /// A stolen token must not help to guess a password.
 async fn guesses_at_the_current_password_are_throttled(backend: Backend) {
-    let settings =
-        [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+    let settings = [
+        ("DOORWARD_LOGIN_FAILURES", "3"),
+        ("DOORWARD_LOGIN_BACKOFF", "10m"),
+        ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+    ];
     let app = App::with_settings(backend, &settings).await;
     let ann = app.user("ann").await;
     for _ in 0..3 {
-        ann.call(PATH, &with_current("wrong")).await.assert_validation_error("current_password", "incorrect");
+        ann.call(PATH, &with_current("wrong"))
+            .await
+            .assert_validation_error("current_password", "incorrect");
     }
-    ann.call(PATH, &with_current(PASSWORD)).await.assert_throttled();
-    assert_eq!(ann.call(PATH, &json!({"name": "Anna"})).await.status, 200, "other changes go on");
+    ann.call(PATH, &with_current(PASSWORD))
+        .await
+        .assert_throttled();
+    assert_eq!(
+        ann.call(PATH, &json!({"name": "Anna"})).await.status,
+        200,
+        "other changes go on"
+    );
 }
 
 async fn new_password_reaches_every_gateway_within_a_second(backend: Backend) {

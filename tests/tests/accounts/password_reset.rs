@@ -39,31 +39,57 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let herbarium = app.installation.create_project("ann", "Herbarium").await;
-    ann.call("/api/account/update", &json!({"language": "nl"})).await.success();
+    ann.call("/api/account/update", &json!({"language": "nl"}))
+        .await
+        .success();
 
     let asked = app.http.open(REQUEST, &of("ann")).await;
     let code = validation_code(&asked);
     let expected = json!({"validation_code": code, "usernames": ["ann"]});
-    assert_eq!(asked.json(), json!({"success": true, "result": expected, "data": {}}));
+    assert_eq!(
+        asked.json(),
+        json!({"success": true, "result": expected, "data": {}})
+    );
     assert_eq!(asked.header("authorization"), None);
     let mail = app.smtp.mail_to("ann@example.org").await;
-    assert_eq!(mail.subject, "Je code voor een nieuw wachtwoord bij Doorward");
-    assert!(mail.text.contains("\n- ann\n") && mail.text.ends_with(&format!("\n{APP_URL}\n")), "{}", mail.text);
+    assert_eq!(
+        mail.subject,
+        "Je code voor een nieuw wachtwoord bij Doorward"
+    );
+    assert!(
+        mail.text.contains("\n- ann\n") && mail.text.ends_with(&format!("\n{APP_URL}\n")),
+        "{}",
+        mail.text
+    );
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 
-    let body = with_codes(&json!({"username": "ann", "new_password": NEW}), &asked, &mail.code());
+    let body = with_codes(
+        &json!({"username": "ann", "new_password": NEW}),
+        &asked,
+        &mail.code(),
+    );
     let answer = app.http.open(RESET, &body).await;
     answer.success();
     let names = [(ann.gid.as_str(), "<ann>"), (&herbarium, "<herbarium>")];
     let login = app.http.login("ann", NEW).await;
-    assert_json_eq(&redact(&answer.json(), &names), &redact(&login.json(), &names));
-    assert_eq!(answer.json()["data"]["cc.projects"][&herbarium]["name"], json!("Herbarium"));
+    assert_json_eq(
+        &redact(&answer.json(), &names),
+        &redact(&login.json(), &names),
+    );
+    assert_eq!(
+        answer.json()["data"]["cc.projects"][&herbarium]["name"],
+        json!("Herbarium")
+    );
     assert_eq!(app.http.init(&answer.token()).await.status, 200);
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
 
     let notice = app.smtp.mail_to("ann@example.org").await;
     assert_eq!(notice.subject, "Je wachtwoord bij Doorward is veranderd");
-    assert!(notice.text.contains("“ann”") && notice.text.ends_with(&format!("\n{APP_URL}\n")), "{}", notice.text);
+    assert!(
+        notice.text.contains("“ann”") && notice.text.ends_with(&format!("\n{APP_URL}\n")),
+        "{}",
+        notice.text
+    );
 }
 
 async fn reset_revokes_earlier_tokens_of_the_user_only(backend: Backend) {
@@ -81,7 +107,12 @@ async fn reset_revokes_earlier_tokens_of_the_user_only(backend: Backend) {
     for old in [&ann.token, &second, &renewed] {
         app.http.denied_soon(old).await;
     }
-    for good in [&token, &ben.token, &by_key, &app.http.login("ann", NEW).await.token()] {
+    for good in [
+        &token,
+        &ben.token,
+        &by_key,
+        &app.http.login("ann", NEW).await.token(),
+    ] {
         assert_eq!(app.http.init(good).await.status, 200);
     }
     assert_eq!(robot.auth().await.status, 200);
@@ -96,32 +127,70 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
     app.installation.change_user("deactivate", &idle.gid).await;
     for email in ["zoe@example.org", "ZOE@Example.Org", " zoe@example.org "] {
         let asked = app.http.open(REQUEST, &of(email)).await;
-        let expected = json!({"validation_code": validation_code(&asked), "usernames": ["ann", "zoe"]});
-        assert_eq!(asked.json(), json!({"success": true, "result": expected, "data": {}}));
+        let expected =
+            json!({"validation_code": validation_code(&asked), "usernames": ["ann", "zoe"]});
+        assert_eq!(
+            asked.json(),
+            json!({"success": true, "result": expected, "data": {}})
+        );
         let mail = app.smtp.mail_to("zoe@example.org").await;
-        assert!(mail.text.contains("\n- ann\n- zoe\n") && !mail.text.contains("idle"), "{}", mail.text);
+        assert!(
+            mail.text.contains("\n- ann\n- zoe\n") && !mail.text.contains("idle"),
+            "{}",
+            mail.text
+        );
 
         // Good for one of them, and once.
-        let body = with_codes(&json!({"username": "ben", "new_password": NEW}), &asked, &mail.code());
+        let body = with_codes(
+            &json!({"username": "ben", "new_password": NEW}),
+            &asked,
+            &mail.code(),
+        );
         app.http.open(RESET, &body).await.assert_code_rejected();
-        let answer = app.http.open(RESET, &with_field(&body, "username", "ann")).await;
+        let answer = app
+            .http
+            .open(RESET, &with_field(&body, "username", "ann"))
+            .await;
         assert_eq!(answer.success().0["user"], json!(ann.gid));
-        app.http.open(RESET, &with_field(&body, "username", "zoe")).await.assert_code_rejected();
+        app.http
+            .open(RESET, &with_field(&body, "username", "zoe"))
+            .await
+            .assert_code_rejected();
         app.smtp.mail_to("zoe@example.org").await;
     }
     assert_eq!(zoe.init().await.status, 200);
     assert_eq!(app.http.login("zoe", PASSWORD).await.status, 200);
     // By username only that one.
-    assert_eq!(app.http.open(REQUEST, &of("zoe")).await.success().0["usernames"], json!(["zoe"]));
+    assert_eq!(
+        app.http.open(REQUEST, &of("zoe")).await.success().0["usernames"],
+        json!(["zoe"])
+    );
 }
 
 /// A user, who has another's address.
 async fn same_address(app: &MailApp, username: &str, email: &str) -> User {
-    let words = ["user", "create", "--username", username, "--email", email, "--password-stdin"];
-    let made = app.installation.cli(&words, PASSWORD).await.assert_success();
+    let words = [
+        "user",
+        "create",
+        "--username",
+        username,
+        "--email",
+        email,
+        "--password-stdin",
+    ];
+    let made = app
+        .installation
+        .cli(&words, PASSWORD)
+        .await
+        .assert_success();
     let gid = doorward_tests::installation::gid(&made);
     let token = app.http.login(username, PASSWORD).await.token();
-    User { gid, username: username.to_owned(), token, http: app.http.clone() }
+    User {
+        gid,
+        username: username.to_owned(),
+        token,
+        http: app.http.clone(),
+    }
 }
 
 async fn unknown_user_is_not_found(backend: Backend) {
@@ -132,7 +201,10 @@ async fn unknown_user_is_not_found(backend: Backend) {
     app.installation.change_user("deactivate", "ben").await;
     app.installation.change_user("delete", "cas").await;
     app.installation
-        .cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD)
+        .cli(
+            &["user", "create", "--username", "mute", "--password-stdin"],
+            PASSWORD,
+        )
         .await
         .assert_success();
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -156,12 +228,18 @@ async fn unknown_user_is_not_found(backend: Backend) {
         &"x".repeat(100_000),
     ];
     for name in unknown {
-        app.http.open(REQUEST, &of(name)).await.assert_unprocessable("user_not_found");
+        app.http
+            .open(REQUEST, &of(name))
+            .await
+            .assert_unprocessable("user_not_found");
     }
     assert_eq!(app.smtp.mails().len(), 0);
     let body = app.request_password_reset("ann", NEW).await;
     for name in ["nobody", "ben", "cas", "no name", "ann@example.org"] {
-        app.http.open(RESET, &with_field(&body, "username", name)).await.assert_unprocessable("user_not_found");
+        app.http
+            .open(RESET, &with_field(&body, "username", name))
+            .await
+            .assert_unprocessable("user_not_found");
     }
     assert_eq!(app.http.open(RESET, &body).await.status, 200);
 }
@@ -169,7 +247,12 @@ async fn unknown_user_is_not_found(backend: Backend) {
 async fn both_steps_report_missing_parameters_in_order(backend: Backend) {
     let app = MailApp::start(backend).await;
     assert_requires_strings(|| app.http.post(REQUEST), &["username_or_email"]).await;
-    let second = ["username", "new_password", "validation_code", "verification_code"];
+    let second = [
+        "username",
+        "new_password",
+        "validation_code",
+        "verification_code",
+    ];
     assert_requires_strings(|| app.http.post(RESET), &second).await;
     assert_method(&app.http, REQUEST).await;
     assert_method(&app.http, RESET).await;
@@ -183,21 +266,37 @@ async fn second_step_must_name_the_requested_user(backend: Backend) {
     let other = app.request_password_reset("ben", NEW).await;
     let body = app.request_password_reset("ann", NEW).await;
     let changes = [
-        ("verification_code", json!(wrong(body["verification_code"].as_str().expect("a code")))),
+        (
+            "verification_code",
+            json!(wrong(body["verification_code"].as_str().expect("a code"))),
+        ),
         ("verification_code", other["verification_code"].clone()),
-        ("validation_code", json!(wrong(body["validation_code"].as_str().expect("a code")))),
+        (
+            "validation_code",
+            json!(wrong(body["validation_code"].as_str().expect("a code"))),
+        ),
         ("validation_code", other["validation_code"].clone()),
         ("username", json!("ben")),
     ];
     for (name, value) in changes {
         let body = app.request_password_reset("ann", NEW).await;
-        app.http.open(RESET, &with_field(&body, name, value)).await.assert_code_rejected();
+        app.http
+            .open(RESET, &with_field(&body, name, value))
+            .await
+            .assert_code_rejected();
     }
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
     assert_eq!(app.http.login("ben", PASSWORD).await.status, 200);
     let body = app.request_password_reset("ann", NEW).await;
-    let code = body["verification_code"].as_str().expect("a code").to_lowercase();
-    let body = with_field(&with_field(&body, "verification_code", code), "username", "\u{ff41}nn");
+    let code = body["verification_code"]
+        .as_str()
+        .expect("a code")
+        .to_lowercase();
+    let body = with_field(
+        &with_field(&body, "verification_code", code),
+        "username",
+        "\u{ff41}nn",
+    );
     assert_eq!(app.http.open(RESET, &body).await.status, 200);
 }
 
@@ -207,7 +306,10 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
         app.user(username).await;
         let body = app.request_password_reset(username, NEW).await;
         for _ in 0..tries {
-            app.http.open(RESET, &with_wrong_code(&body)).await.assert_code_rejected();
+            app.http
+                .open(RESET, &with_wrong_code(&body))
+                .await
+                .assert_code_rejected();
         }
         let answer = app.http.open(RESET, &body).await;
         if tries == 5 {
@@ -226,7 +328,9 @@ async fn code_works_once(backend: Backend) {
     let answers = join_all((0..6).map(|_| app.http.open(RESET, &body))).await;
     let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(done.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_code_rejected());
+    refused
+        .iter()
+        .for_each(|answer| answer.assert_code_rejected());
     let other = with_field(&body, "new_password", "a third battery staple 5");
     app.http.open(RESET, &other).await.assert_code_rejected();
     assert_eq!(app.http.init(&done[0].token()).await.status, 200);
@@ -239,11 +343,18 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let first = app.request_password_reset("ann", NEW).await;
     let asked = app.http.open(REQUEST, &of("ANN@example.org")).await;
     let second = with_codes(&first, &asked, &app.mailed_code("ann@example.org").await);
-    let mixed = with_field(&second, "verification_code", first["verification_code"].clone());
+    let mixed = with_field(
+        &second,
+        "verification_code",
+        first["verification_code"].clone(),
+    );
     app.http.open(RESET, &mixed).await.assert_code_rejected();
     // The tries of one are not those of the other.
     for _ in 0..4 {
-        app.http.open(RESET, &with_wrong_code(&second)).await.assert_code_rejected();
+        app.http
+            .open(RESET, &with_wrong_code(&second))
+            .await
+            .assert_code_rejected();
     }
     app.http.open(RESET, &second).await.assert_code_rejected();
     assert_eq!(app.http.open(RESET, &first).await.status, 200);
@@ -252,13 +363,31 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
 async fn password_that_is_rejected_does_not_use_up_the_code(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("winterbottom").await;
-    ann.call("/api/account/update", &json!({"name": "Percival Arbuthnot"})).await.success();
+    ann.call(
+        "/api/account/update",
+        &json!({"name": "Percival Arbuthnot"}),
+    )
+    .await
+    .success();
     let body = app.request_password_reset("winterbottom", NEW).await;
-    for weak in ["password", "1234567", "winterbottom", "winterbottom@example.org", "percivalarbuthnot", "Arbuthnot1"] {
-        app.http.open(RESET, &with_field(&body, "new_password", weak)).await.assert_weak("new_password");
+    for weak in [
+        "password",
+        "1234567",
+        "winterbottom",
+        "winterbottom@example.org",
+        "percivalarbuthnot",
+        "Arbuthnot1",
+    ] {
+        app.http
+            .open(RESET, &with_field(&body, "new_password", weak))
+            .await
+            .assert_weak("new_password");
     }
     let long = with_field(&body, "new_password", "x".repeat(257));
-    app.http.open(RESET, &long).await.assert_validation_error("new_password", "too_long");
+    app.http
+        .open(RESET, &long)
+        .await
+        .assert_validation_error("new_password", "too_long");
     app.http
         .open(RESET, &with_field(&body, "new_password", ""))
         .await
@@ -266,14 +395,27 @@ async fn password_that_is_rejected_does_not_use_up_the_code(backend: Backend) {
     assert_eq!(ann.init().await.status, 200);
     let spaced = with_field(&body, "new_password", format!(" {NEW} "));
     assert_eq!(app.http.open(RESET, &spaced).await.status, 200);
-    assert_eq!(app.http.login("winterbottom", &format!(" {NEW} ")).await.status, 200);
-    app.http.login("winterbottom", NEW).await.assert_unknown_user();
+    assert_eq!(
+        app.http
+            .login("winterbottom", &format!(" {NEW} "))
+            .await
+            .status,
+        200
+    );
+    app.http
+        .login("winterbottom", NEW)
+        .await
+        .assert_unknown_user();
 }
 
 async fn wrong_code_does_not_reveal_password_checks(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
-    let body = with_field(&with_wrong_code(&app.request_password_reset("ann", NEW).await), "new_password", "password");
+    let body = with_field(
+        &with_wrong_code(&app.request_password_reset("ann", NEW).await),
+        "new_password",
+        "password",
+    );
     app.http.open(RESET, &body).await.assert_code_rejected();
 }
 
@@ -282,43 +424,69 @@ async fn user_deactivated_between_steps_gets_no_token(backend: Backend) {
     app.user("ann").await;
     let body = app.request_password_reset("ann", NEW).await;
     app.installation.change_user("deactivate", "ann").await;
-    app.http.open(RESET, &body).await.assert_unprocessable("user_not_found");
+    app.http
+        .open(RESET, &body)
+        .await
+        .assert_unprocessable("user_not_found");
     app.installation.change_user("activate", "ann").await;
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
 async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (ann, _) = (app.user("ann").await, same_address(&app, "anna", "ann@example.org").await);
+    let (ann, _) = (
+        app.user("ann").await,
+        same_address(&app, "anna", "ann@example.org").await,
+    );
     let shared = async || {
         let asked = app.http.open(REQUEST, &of("ann@example.org")).await;
         let second = json!({"username": "ann", "new_password": NEW});
         with_codes(&second, &asked, &app.mailed_code("ann@example.org").await)
     };
     let after_a_reset = shared().await;
-    app.http.open(RESET, &app.request_password_reset("ann", NEW).await).await.success();
-    app.http.open(RESET, &after_a_reset).await.assert_code_rejected();
+    app.http
+        .open(RESET, &app.request_password_reset("ann", NEW).await)
+        .await
+        .success();
+    app.http
+        .open(RESET, &after_a_reset)
+        .await
+        .assert_code_rejected();
     // That the password is another.
     app.smtp.mail_to("ann@example.org").await;
     let after_a_change = shared().await;
     let token = app.http.login("ann", NEW).await.token();
     let ann = User { token, ..ann };
-    ann.call("/api/account/update", &json!({"password": PASSWORD})).await.success();
-    app.http.open(RESET, &after_a_change).await.assert_code_rejected();
+    ann.call("/api/account/update", &json!({"password": PASSWORD}))
+        .await
+        .success();
+    app.http
+        .open(RESET, &after_a_change)
+        .await
+        .assert_code_rejected();
 }
 
 async fn reset_ends_a_throttle_wait(backend: Backend) {
-    let few =
-        [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+    let few = [
+        ("DOORWARD_LOGIN_FAILURES", "3"),
+        ("DOORWARD_LOGIN_BACKOFF", "10m"),
+        ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+    ];
     let app = MailApp::with(backend, &few).await;
     app.user("ann").await;
     // No address is known: all who fail with the name are counted together.
     let forget = "DELETE FROM known_networks";
     doorward_tests::backend::execute(&app.installation.databases.auth, forget);
     for _ in 0..3 {
-        app.http.login("ann", "a wrong password").await.assert_unknown_user();
+        app.http
+            .login("ann", "a wrong password")
+            .await
+            .assert_unknown_user();
     }
     app.http.login("ann", PASSWORD).await.assert_throttled();
-    app.http.open(RESET, &app.request_password_reset("ann", NEW).await).await.success();
+    app.http
+        .open(RESET, &app.request_password_reset("ann", NEW).await)
+        .await
+        .success();
     app.http.login("ann", NEW).await.success();
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, Backend, Http, Installation, PASSWORD, Services, eventually, on_both_databases, services::Role::Auth,
+    Answer, Backend, Http, Installation, PASSWORD, Services, eventually, on_both_databases,
+    services::Role::Auth,
 };
 use futures_util::future::join_all;
 
@@ -20,7 +21,13 @@ on_both_databases![
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn set_password(installation: &Installation, password: &str) {
-    installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.assert_success();
+    installation
+        .cli(
+            &["user", "set-password", "ann", "--password-stdin"],
+            password,
+        )
+        .await
+        .assert_success();
 }
 
 async fn new_password_ends_renewed_tokens_too(backend: Backend) {
@@ -37,12 +44,18 @@ async fn new_password_ends_renewed_tokens_too(backend: Backend) {
 
     set_password(&split.installation, "another good password").await;
 
-    let refused = tokio::time::timeout(EVENTUALLY_TIMEOUT, renewing).await.expect("no end of renewals");
+    let refused = tokio::time::timeout(EVENTUALLY_TIMEOUT, renewing)
+        .await
+        .expect("no end of renewals");
     refused.expect("an answer").assert_unauthenticated();
     for token in &tokens {
         split.http.denied_soon(token).await;
     }
-    let token = split.http.login("ann", "another good password").await.token();
+    let token = split
+        .http
+        .login("ann", "another good password")
+        .await
+        .token();
     let renewed = split.http.init(&token).await.token();
     assert_eq!(split.http.init(&renewed).await.status, 200);
     for token in &tokens {
@@ -91,7 +104,9 @@ async fn login_in_progress_with_the_old_password_gets_no_valid_token(backend: Ba
     ]);
     split.start_all().await;
     split.installation.create_user("ann").await;
-    let logins: Vec<_> = (0..4).map(|_| tokio::spawn(split.http.login_call("ann", PASSWORD).send())).collect();
+    let logins: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(split.http.login_call("ann", PASSWORD).send()))
+        .collect();
     // Those that wait have read the old hash.
     let ops = split.ops(Auth);
     eventually("a queue", Duration::from_secs(5), async || {
@@ -103,7 +118,10 @@ async fn login_in_progress_with_the_old_password_gets_no_valid_token(backend: Ba
     let words = ["user", "set-password", "ann", "--password-hash", DJANGO];
     split.installation.cli(&words, "").await.assert_success();
 
-    assert!(logins.iter().any(|login| !login.is_finished()), "the logins were too fast to tell");
+    assert!(
+        logins.iter().any(|login| !login.is_finished()),
+        "the logins were too fast to tell"
+    );
     for login in logins {
         let answer: Answer = login.await.expect("an answer");
         if answer.status == 200 {
@@ -112,7 +130,11 @@ async fn login_in_progress_with_the_old_password_gets_no_valid_token(backend: Ba
             answer.assert_unknown_user();
         }
     }
-    split.http.login("ann", PASSWORD).await.assert_unknown_user();
+    split
+        .http
+        .login("ann", PASSWORD)
+        .await
+        .assert_unknown_user();
     let token = split.http.login("ann", FOREIGN_PASSWORD).await.token();
     assert_eq!(split.http.init(&token).await.status, 200);
 }
@@ -122,7 +144,10 @@ async fn login_works_at_once_also_after_many_new_passwords_in_a_second(backend: 
     split.installation.create_user("ann").await;
     let words = ["user", "set-password", "ann", "--password-hash", DJANGO];
     let changes = (0..12).map(|_| split.installation.cli(&words, ""));
-    join_all(changes).await.into_iter().for_each(|output| drop(output.assert_success()));
+    join_all(changes)
+        .await
+        .into_iter()
+        .for_each(|output| drop(output.assert_success()));
     let token = split.http.login("ann", FOREIGN_PASSWORD).await.token();
     let renewed = split.http.init(&token).await.token();
     assert_eq!(split.http.init(&renewed).await.status, 200);

@@ -3,7 +3,8 @@
 use std::{slice, time::Duration};
 
 use doorward_tests::{
-    Answer, App, Backend, Http, PASSWORD, Services, SmtpServer, eventually, on_both_databases, services::Role,
+    Answer, App, Backend, Http, PASSWORD, Services, SmtpServer, eventually, on_both_databases,
+    services::Role,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -26,7 +27,13 @@ on_both_databases![
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Over so many gateways and auths.
-async fn at_once(doors: &[Http], times: usize, token: Option<&str>, path: &str, body: &Value) -> Vec<Answer> {
+async fn at_once(
+    doors: &[Http],
+    times: usize,
+    token: Option<&str>,
+    path: &str,
+    body: &Value,
+) -> Vec<Answer> {
     let calls = doors.iter().cycle().take(times).map(|http| {
         let call = http.post(path).json(body);
         match token {
@@ -42,7 +49,9 @@ async fn at_once(doors: &[Http], times: usize, token: Option<&str>, path: &str, 
 fn one_succeeds(answers: &[Answer]) -> &Answer {
     let (good, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     others.iter().for_each(|answer| refused(answer));
-    let [one] = good.as_slice() else { panic!("{} succeeded", good.len()) };
+    let [one] = good.as_slice() else {
+        panic!("{} succeeded", good.len())
+    };
     one
 }
 
@@ -54,26 +63,52 @@ async fn start(backend: Backend, smtp: &SmtpServer) -> App {
 async fn one_of_64_signups_with_one_code_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let body = caller.begin_signup(&newcomer(username)).await;
-        let answers = at_once(slice::from_ref(&app.http), times, None, "/api/signup", &body).await;
+        let answers = at_once(
+            slice::from_ref(&app.http),
+            times,
+            None,
+            "/api/signup",
+            &body,
+        )
+        .await;
         one_succeeds(&answers).token();
         let directory = &app.installation.databases.directory;
-        assert_eq!(count(directory, "users", &format!("username = '{username}'")), 1);
+        assert_eq!(
+            count(directory, "users", &format!("username = '{username}'")),
+            1
+        );
         assert_eq!(app.http.login(username, PASSWORD).await.status, 200);
     }
-    assert_eq!(count(&app.installation.databases.directory, "users", "1 = 1"), 2);
+    assert_eq!(
+        count(&app.installation.databases.directory, "users", "1 = 1"),
+        2
+    );
 }
 
 async fn one_of_64_resets_with_one_code_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let user = app.user(username).await;
         let body = caller.begin_reset(username).await;
-        let answers = at_once(slice::from_ref(&app.http), times, None, "/api/reset_password", &body).await;
+        let answers = at_once(
+            slice::from_ref(&app.http),
+            times,
+            None,
+            "/api/reset_password",
+            &body,
+        )
+        .await;
         let token = one_succeeds(&answers).token();
         assert_eq!(app.http.init(&token).await.status, 200);
         user.assert_denied_eventually().await;
@@ -83,12 +118,23 @@ async fn one_of_64_resets_with_one_code_succeeds(backend: Backend) {
 async fn one_of_64_email_changes_with_one_code_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let user = app.user(username).await;
-        let body = caller.begin_email_change(&user.token, &format!("new-{username}@example.org")).await;
-        let answers =
-            at_once(slice::from_ref(&app.http), times, Some(&user.token), "/api/account/update_email", &body).await;
+        let body = caller
+            .begin_email_change(&user.token, &format!("new-{username}@example.org"))
+            .await;
+        let answers = at_once(
+            slice::from_ref(&app.http),
+            times,
+            Some(&user.token),
+            "/api/account/update_email",
+            &body,
+        )
+        .await;
         one_succeeds(&answers).success();
         let old = format!("{username}@example.org");
         smtp.mail_to(&old).await;
@@ -108,32 +154,53 @@ async fn one_succeeds_over_two_auths() {
     let split: Services = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
     let (_auth, gateway) = split.start_second_auth_and_gateway().await;
     let doors = [split.http.clone(), gateway.http()];
-    let caller = AccountClient { http: &split.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &split.http,
+        smtp: &smtp,
+    };
 
     let body = caller.begin_signup(&newcomer("ann")).await;
     one_succeeds(&at_once(&doors, 64, None, "/api/signup", &body).await).token();
     let body = caller.begin_reset("ann").await;
-    let token = one_succeeds(&at_once(&doors, 64, None, "/api/reset_password", &body).await).token();
+    let token =
+        one_succeeds(&at_once(&doors, 64, None, "/api/reset_password", &body).await).token();
     let body = caller.begin_email_change(&token, "new@example.org").await;
-    one_succeeds(&at_once(&doors, 64, Some(&token), "/api/account/update_email", &body).await).success();
+    one_succeeds(&at_once(&doors, 64, Some(&token), "/api/account/update_email", &body).await)
+        .success();
 
-    assert_eq!(count(&split.installation.databases.directory, "users", "1 = 1"), 1);
+    assert_eq!(
+        count(&split.installation.databases.directory, "users", "1 = 1"),
+        1
+    );
     let body = caller.begin_signup(&newcomer("ben")).await;
     no_more_than_five_tries(&doors, &body).await;
-    assert_eq!(split.ops(Role::Directory).status("/health/ready").await, Some(200));
+    assert_eq!(
+        split.ops(Role::Directory).status("/health/ready").await,
+        Some(200)
+    );
 }
 
 async fn one_of_two_concurrent_email_changes_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let ann = app.user("ann").await;
-    let first = caller.begin_email_change(&ann.token, "first@example.org").await;
-    let second = caller.begin_email_change(&ann.token, "second@example.org").await;
+    let first = caller
+        .begin_email_change(&ann.token, "first@example.org")
+        .await;
+    let second = caller
+        .begin_email_change(&ann.token, "second@example.org")
+        .await;
     let bodies = [&first, &second, &first, &second];
     let answers = join_all(bodies.map(|body| caller.change_email(&ann.token, body))).await;
     let (_, data) = one_succeeds(&answers).success();
-    assert_eq!(data["cc.users"][&ann.gid]["email"].as_str(), Some(email_of(&app.http, &ann.token).await.as_str()));
+    assert_eq!(
+        data["cc.users"][&ann.gid]["email"].as_str(),
+        Some(email_of(&app.http, &ann.token).await.as_str())
+    );
     smtp.mail_to("ann@example.org").await;
     assert_eq!(smtp.count_to("ann@example.org"), 1);
     for body in [&first, &second] {
@@ -144,41 +211,75 @@ async fn one_of_two_concurrent_email_changes_succeeds(backend: Backend) {
 async fn one_of_concurrent_signups_of_an_address_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let mut begun = Vec::new();
     for username in ["ann", "ben", "cas", "dan", "eve"] {
-        begun.push(caller.begin_signup(&with(&newcomer(username), "email", "shared@example.org")).await);
+        begun.push(
+            caller
+                .begin_signup(&with(&newcomer(username), "email", "shared@example.org"))
+                .await,
+        );
     }
-    let calls = begun.iter().cycle().take(64).map(|body| app.http.post("/api/signup").json(body).send_until_served());
+    let calls = begun
+        .iter()
+        .cycle()
+        .take(64)
+        .map(|body| app.http.post("/api/signup").json(body).send_until_served());
     one_succeeds(&join_all(calls).await).token();
-    assert_eq!(count(&app.installation.databases.directory, "users", "1 = 1"), 1);
+    assert_eq!(
+        count(&app.installation.databases.directory, "users", "1 = 1"),
+        1
+    );
     assert_eq!(count(&app.installation.databases.auth, "codes", "1 = 1"), 0);
 }
 
 async fn one_of_two_signups_with_one_username_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let mut bodies = Vec::new();
     for number in 0..8 {
-        let asked = with(&newcomer("ann"), "email", format!("ann-{number}@example.org"));
+        let asked = with(
+            &newcomer("ann"),
+            "email",
+            format!("ann-{number}@example.org"),
+        );
         bodies.push(caller.begin_signup(&asked).await);
     }
     let answers = join_all(bodies.iter().map(|body| caller.signup(body))).await;
     let (good, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(good.len(), 1);
-    others.iter().for_each(|answer| answer.assert_validation_error("username", "unavailable"));
+    others
+        .iter()
+        .for_each(|answer| answer.assert_validation_error("username", "unavailable"));
     // Their codes are not used up: with another name they'd begin anew, and here is no other account.
-    assert_eq!(count(&app.installation.databases.directory, "users", "1 = 1"), 1);
-    assert_eq!(count(&app.installation.databases.auth, "credentials", "1 = 1"), 1);
+    assert_eq!(
+        count(&app.installation.databases.directory, "users", "1 = 1"),
+        1
+    );
+    assert_eq!(
+        count(&app.installation.databases.auth, "credentials", "1 = 1"),
+        1
+    );
 }
 
 async fn concurrent_wrong_codes_are_limited_to_five(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     for round in 0..4 {
-        let body = caller.begin_signup(&newcomer(&format!("ann-{round}"))).await;
+        let body = caller
+            .begin_signup(&newcomer(&format!("ann-{round}")))
+            .await;
         no_more_than_five_tries(slice::from_ref(&app.http), &body).await;
     }
 }
@@ -196,13 +297,18 @@ async fn no_more_than_five_tries(doors: &[Http], body: &Value) {
 async fn two_changes_of_one_password_at_once_leave_one_that_works(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     let ann = app.user("ann").await;
     let reset = caller.begin_reset("ann").await;
     let other = "violet Xylophone 77 tundra";
     let change = json!({"password": other, "current_password": PASSWORD});
-    let (changed, reset) =
-        tokio::join!(caller.post_as(&ann.token, "/api/account/update", &change), caller.reset(&reset));
+    let (changed, reset) = tokio::join!(
+        caller.post_as(&ann.token, "/api/account/update", &change),
+        caller.reset(&reset)
+    );
     ann.assert_denied_eventually().await;
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     let mut logins = 0;
@@ -213,7 +319,10 @@ async fn two_changes_of_one_password_at_once_leave_one_that_works(backend: Backe
     }
     assert_eq!(logins, 1, "{changed:?} {reset:?}");
     let mut tokens = 0;
-    for answer in [&changed, &reset].into_iter().filter(|answer| answer.status == 200) {
+    for answer in [&changed, &reset]
+        .into_iter()
+        .filter(|answer| answer.status == 200)
+    {
         tokens += usize::from(app.http.init(&answer.token()).await.status == 200);
     }
     assert_eq!(tokens, 1, "{changed:?} {reset:?}");

@@ -32,7 +32,10 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
     let first = json!({"username": "ann", "password": PASSWORD, "email": "Ann@Example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
     let code = validation_code(&asked);
-    assert_eq!(asked.json(), json!({"success": true, "result": {"validation_code": code}, "data": {}}));
+    assert_eq!(
+        asked.json(),
+        json!({"success": true, "result": {"validation_code": code}, "data": {}})
+    );
     assert_eq!(asked.header("authorization"), None);
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
 
@@ -46,10 +49,20 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
         mail.code()
     );
     assert_eq!(mail.text, expected);
-    assert!(mail.html.contains(&format!("<a href=\"{APP_URL}\">")), "{}", mail.html);
+    assert!(
+        mail.html.contains(&format!("<a href=\"{APP_URL}\">")),
+        "{}",
+        mail.html
+    );
 
-    let answer = app.http.open("/api/signup", &with_codes(&first, &asked, &mail.code())).await;
-    let gid = answer.json()["result"]["user"].as_str().expect("a gid").to_owned();
+    let answer = app
+        .http
+        .open("/api/signup", &with_codes(&first, &asked, &mail.code()))
+        .await;
+    let gid = answer.json()["result"]["user"]
+        .as_str()
+        .expect("a gid")
+        .to_owned();
     let expected = json!({
         "success": true,
         "result": {"user": "<ann>", "user_projects": {}, "cc.version": "<version>", "cc.cursor": "<cursor>"},
@@ -65,7 +78,10 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
     });
     answer.success();
     assert_json_eq(&redact(&answer.json(), &[(&gid, "<ann>")]), &expected);
-    for same in [app.http.init(&answer.token()).await, app.http.login("ann", PASSWORD).await] {
+    for same in [
+        app.http.init(&answer.token()).await,
+        app.http.login("ann", PASSWORD).await,
+    ] {
         assert_json_eq(&redact(&same.json(), &[(&gid, "<ann>")]), &expected);
     }
     assert_eq!(app.smtp.mails().len(), 1);
@@ -79,7 +95,13 @@ async fn both_steps_report_missing_parameters_in_order(backend: Backend) {
     let app = MailApp::start(backend).await;
     let first = ["username", "password", "email"];
     assert_requires_strings(|| app.http.post("/api/signup_request"), &first).await;
-    let second = ["username", "password", "email", "validation_code", "verification_code"];
+    let second = [
+        "username",
+        "password",
+        "email",
+        "validation_code",
+        "verification_code",
+    ];
     assert_requires_strings(|| app.http.post("/api/signup"), &second).await;
     assert_method(&app.http, "/api/signup_request").await;
     assert_method(&app.http, "/api/signup").await;
@@ -91,10 +113,16 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
     let body = app.request_signup("ann", "ann@example.org").await;
     let other = app.request_signup("ben", "ben@example.org").await;
     let changes = [
-        ("verification_code", json!(wrong(body["verification_code"].as_str().expect("a code")))),
+        (
+            "verification_code",
+            json!(wrong(body["verification_code"].as_str().expect("a code"))),
+        ),
         ("verification_code", other["verification_code"].clone()),
         ("verification_code", json!("")),
-        ("validation_code", json!(wrong(body["validation_code"].as_str().expect("a code")))),
+        (
+            "validation_code",
+            json!(wrong(body["validation_code"].as_str().expect("a code"))),
+        ),
         ("validation_code", other["validation_code"].clone()),
         ("validation_code", json!("")),
         ("username", json!("anna")),
@@ -112,7 +140,10 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
     for (name, value) in changes {
         // A new code each time, for tries are counted.
         let body = app.request_signup("ann", "ann@example.org").await;
-        let answer = app.http.open("/api/signup", &with_field(&body, name, value.clone())).await;
+        let answer = app
+            .http
+            .open("/api/signup", &with_field(&body, name, value.clone()))
+            .await;
         assert_eq!(answer.status, 422, "{name}: {value}: {answer:?}");
         answer.assert_code_rejected();
     }
@@ -129,15 +160,31 @@ async fn equivalent_spellings_are_accepted(backend: Backend) {
     let first = json!({"username": "Zo\u{eb}", "password": password, "email": "Zoe@Example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
     let body = with_codes(&first, &asked, &app.mailed_code("Zoe@Example.org").await);
-    let code = body["verification_code"].as_str().expect("a code").to_lowercase();
+    let code = body["verification_code"]
+        .as_str()
+        .expect("a code")
+        .to_lowercase();
     let body = with_field(&body, "verification_code", format!(" {code} "));
-    let body = with_field(&with_field(&body, "username", "\u{ff3a}oe\u{308}"), "email", "zOE@eXAMPLE.ORG");
+    let body = with_field(
+        &with_field(&body, "username", "\u{ff3a}oe\u{308}"),
+        "email",
+        "zOE@eXAMPLE.ORG",
+    );
     let body = with_field(&body, "password", "cafe\u{301} au lait, soir et matin");
     let (result, data) = app.http.open("/api/signup", &body).await.success();
     let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
     assert_eq!(user["username"], json!("Zo\u{eb}"));
-    assert!(user["email"].as_str().is_some_and(|email| email.eq_ignore_ascii_case("zoe@example.org")), "{user}");
-    for password in [password, "cafe\u{301} au lait, soir et matin", "caf\u{e9}\u{a0}au\u{3000}lait, soir et matin"] {
+    assert!(
+        user["email"]
+            .as_str()
+            .is_some_and(|email| email.eq_ignore_ascii_case("zoe@example.org")),
+        "{user}"
+    );
+    for password in [
+        password,
+        "cafe\u{301} au lait, soir et matin",
+        "caf\u{e9}\u{a0}au\u{3000}lait, soir et matin",
+    ] {
         assert_eq!(app.http.login("Zoe\u{308}", password).await.status, 200);
     }
 }
@@ -153,10 +200,16 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
         with_wrong_code(&body),
     ];
     for wrong in wrongs {
-        app.http.open("/api/signup", &wrong).await.assert_code_rejected();
+        app.http
+            .open("/api/signup", &wrong)
+            .await
+            .assert_code_rejected();
     }
     for _ in 0..2 {
-        app.http.open("/api/signup", &body).await.assert_code_rejected();
+        app.http
+            .open("/api/signup", &body)
+            .await
+            .assert_code_rejected();
     }
     // Asking again helps.
     let body = app.request_signup("ann", "ann@example.org").await;
@@ -167,10 +220,19 @@ async fn four_wrong_attempts_are_allowed(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.request_signup("ann", "ann@example.org").await;
     for _ in 0..2 {
-        app.http.open("/api/signup", &with_wrong_code(&body)).await.assert_code_rejected();
-        app.http.open("/api/signup", &with_field(&body, "password", "another one")).await.assert_code_rejected();
+        app.http
+            .open("/api/signup", &with_wrong_code(&body))
+            .await
+            .assert_code_rejected();
+        app.http
+            .open("/api/signup", &with_field(&body, "password", "another one"))
+            .await
+            .assert_code_rejected();
         // Nobody's: not counted.
-        app.http.open("/api/signup", &with_field(&body, "validation_code", "x")).await.assert_code_rejected();
+        app.http
+            .open("/api/signup", &with_field(&body, "validation_code", "x"))
+            .await
+            .assert_code_rejected();
     }
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
 }
@@ -179,21 +241,33 @@ async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.request_signup("ann", "ann@example.org").await;
     let gid = app.http.open("/api/signup", &body).await.success().0["user"].clone();
-    app.http.open("/api/signup", &body).await.assert_code_rejected();
+    app.http
+        .open("/api/signup", &body)
+        .await
+        .assert_code_rejected();
     // Nor for anything else.
     let reset = json!({
         "username": "ann", "new_password": "another battery staple 7",
         "validation_code": body["validation_code"], "verification_code": body["verification_code"]
     });
-    app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
+    app.http
+        .open("/api/reset_password", &reset)
+        .await
+        .assert_code_rejected();
     let ben = app.request_signup("ben", "ben@example.org").await;
     let reset = with_field(
         &with_field(&reset, "validation_code", ben["validation_code"].clone()),
         "verification_code",
         ben["verification_code"].clone(),
     );
-    app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
-    assert_eq!(app.http.login("ann", PASSWORD).await.success().0["user"], gid);
+    app.http
+        .open("/api/reset_password", &reset)
+        .await
+        .assert_code_rejected();
+    assert_eq!(
+        app.http.login("ann", PASSWORD).await.success().0["user"],
+        gid
+    );
     assert_eq!(app.http.open("/api/signup", &ben).await.status, 200);
 }
 
@@ -203,7 +277,9 @@ async fn one_of_concurrent_signups_creates_the_account(backend: Backend) {
     let answers = join_all((0..8).map(|_| app.http.open("/api/signup", &body))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(made.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_code_rejected());
+    refused
+        .iter()
+        .for_each(|answer| answer.assert_code_rejected());
     assert_eq!(app.http.init(&made[0].token()).await.status, 200);
 }
 
@@ -212,10 +288,20 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let first = app.request_signup("ann", "ann@example.org").await;
     let second = app.request_signup("anna", "ANN@example.org").await;
     // A code is refused together with the other request's code.
-    let mixed = with_field(&second, "verification_code", first["verification_code"].clone());
-    app.http.open("/api/signup", &mixed).await.assert_code_rejected();
+    let mixed = with_field(
+        &second,
+        "verification_code",
+        first["verification_code"].clone(),
+    );
+    app.http
+        .open("/api/signup", &mixed)
+        .await
+        .assert_code_rejected();
     assert_eq!(app.http.open("/api/signup", &first).await.status, 200);
-    app.http.open("/api/signup", &second).await.assert_code_rejected();
+    app.http
+        .open("/api/signup", &second)
+        .await
+        .assert_code_rejected();
     app.http.login("anna", PASSWORD).await.assert_unknown_user();
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
@@ -226,8 +312,17 @@ async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
     let ann = app.user("ann").await;
     let first = json!({"username": "annie", "password": PASSWORD, "email": "ANN@example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
-    let unknown = app.http.open("/api/signup_request", &with_field(&first, "email", "new@example.org")).await;
-    assert_eq!((asked.status, asked.body.len()), (unknown.status, unknown.body.len()));
+    let unknown = app
+        .http
+        .open(
+            "/api/signup_request",
+            &with_field(&first, "email", "new@example.org"),
+        )
+        .await;
+    assert_eq!(
+        (asked.status, asked.body.len()),
+        (unknown.status, unknown.body.len())
+    );
     validation_code(&asked);
 
     let mail = app.smtp.mail_to("ANN@example.org").await;
@@ -239,9 +334,15 @@ async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
     );
     assert_eq!(mail.text, expected);
     for code in ["AAAAAA", "", &app.mailed_code("new@example.org").await] {
-        app.http.open("/api/signup", &with_codes(&first, &asked, code)).await.assert_code_rejected();
+        app.http
+            .open("/api/signup", &with_codes(&first, &asked, code))
+            .await
+            .assert_code_rejected();
     }
-    app.http.login("annie", PASSWORD).await.assert_unknown_user();
+    app.http
+        .login("annie", PASSWORD)
+        .await
+        .assert_unknown_user();
     assert_eq!(ann.init().await.status, 200);
 }
 
@@ -255,25 +356,37 @@ async fn members_of_the_body_that_are_not_asked_for_change_nothing(backend: Back
         "roles": ["owner"], "project": project, "avatar": "x.png", "language": "nl", "options": {"language": "nl"}
     });
     let mut all = body.clone();
-    all.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    all.as_object_mut()
+        .expect("an object")
+        .extend(more.as_object().expect("an object").clone());
     let (result, data) = app.http.open("/api/signup", &all).await.success();
     let gid = result["user"].as_str().expect("a gid");
     assert_ne!(gid, ben.gid);
     assert_eq!(data["cc.users"][gid]["name"], json!(""));
     assert_eq!(data["cc.users"][gid]["options"]["language"], json!("en"));
-    assert_eq!((&data["cc.projects"], &data["cc.projects_members"]), (&json!({}), &json!([])));
+    assert_eq!(
+        (&data["cc.projects"], &data["cc.projects_members"]),
+        (&json!({}), &json!([]))
+    );
 }
 
 async fn mail_is_in_the_language_of_the_browser(backend: Backend) {
     let app = MailApp::start(backend).await;
     for (asked, subject) in [
-        ("nl-BE,en;q=0.5", "Je code voor een nieuw account bij Doorward"),
+        (
+            "nl-BE,en;q=0.5",
+            "Je code voor een nieuw account bij Doorward",
+        ),
         ("de", "Ihr Code für ein neues Konto bei Doorward"),
         ("tlh", "Your code for a new Doorward account"),
         ("\u{e9};;q=\u{fc}", "Your code for a new Doorward account"),
     ] {
         let body = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
-        let call = app.http.post("/api/signup_request").header("accept-language", asked).json(&body);
+        let call = app
+            .http
+            .post("/api/signup_request")
+            .header("accept-language", asked)
+            .json(&body);
         assert_eq!(call.send().await.status, 200);
         assert_eq!(app.smtp.mail_to("ann@example.org").await.subject, subject);
     }

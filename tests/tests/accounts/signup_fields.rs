@@ -49,14 +49,25 @@ async fn guessable_password_is_weak(backend: Backend) {
         "warning": "This is too short.",
         "suggestions": ["Use at least 8 characters. A few uncommon words are easy to remember."]
     });
-    assert_eq!(short.json()["result"]["info"], json!({"password": "weak", "feedback": feedback}));
-    ask(&app, "", "percival@arboretum.example").await.assert_validation_error("password", "invalid");
+    assert_eq!(
+        short.json()["result"]["info"],
+        json!({"password": "weak", "feedback": feedback})
+    );
+    ask(&app, "", "percival@arboretum.example")
+        .await
+        .assert_validation_error("password", "invalid");
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
 async fn password_has_8_to_256_characters(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let words = |chars: usize| "correct horse battery staple ".chars().cycle().take(chars - 3).chain("é🦀7".chars());
+    let words = |chars: usize| {
+        "correct horse battery staple "
+            .chars()
+            .cycle()
+            .take(chars - 3)
+            .chain("é🦀7".chars())
+    };
     for (chars, is_good) in [(257, false), (300_000, false), (256, true)] {
         let password: String = words(chars).collect();
         assert_eq!(password.chars().count(), chars);
@@ -65,16 +76,26 @@ async fn password_has_8_to_256_characters(backend: Backend) {
             answer.assert_validation_error("password", "too_long");
             continue;
         }
-        let first = json!({"username": "winterbottom", "password": password, "email": "ann@example.org"});
+        let first =
+            json!({"username": "winterbottom", "password": password, "email": "ann@example.org"});
         let body = with_codes(&first, &answer, &app.mailed_code("ann@example.org").await);
         assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
         assert_eq!(app.http.login("winterbottom", &password).await.status, 200);
-        app.http.login("winterbottom", &words(255).collect::<String>()).await.assert_unknown_user();
-        app.http.login("winterbottom", &format!("{password}x")).await.assert_unknown_user();
+        app.http
+            .login("winterbottom", &words(255).collect::<String>())
+            .await
+            .assert_unknown_user();
+        app.http
+            .login("winterbottom", &format!("{password}x"))
+            .await
+            .assert_unknown_user();
     }
     // All of eight characters are guessed in a hundred million tries, which is too few.
     let eight = json!({"username": "ben", "password": "xQ7vL2zK", "email": "ben@example.org"});
-    app.http.open("/api/signup_request", &eight).await.assert_weak("password");
+    app.http
+        .open("/api/signup_request", &eight)
+        .await
+        .assert_weak("password");
     let shortest = json!({"username": "ben", "password": "xQ7vL2zKp", "email": "ben@example.org"});
     validation_code(&app.http.open("/api/signup_request", &shortest).await);
 }
@@ -87,7 +108,12 @@ async fn password_is_stored_unchanged(backend: Backend) {
     let body = with_codes(&first, &asked, &app.mailed_code("ann@example.org").await);
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
     assert_eq!(app.http.login("ann", password).await.status, 200);
-    for other in [password.trim(), password.trim_start(), password.trim_end(), &password.replace('\u{0}', "")] {
+    for other in [
+        password.trim(),
+        password.trim_start(),
+        password.trim_end(),
+        &password.replace('\u{0}', ""),
+    ] {
         app.http.login("ann", other).await.assert_unknown_user();
     }
 }
@@ -158,13 +184,22 @@ async fn malformed_address_is_rejected(backend: Backend) {
 
 async fn unusual_addresses_get_their_mail(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let longest = format!("{}@{}.{}.{}.example", "l".repeat(64), "d".repeat(63), "d".repeat(63), "d".repeat(53));
+    let longest = format!(
+        "{}@{}.{}.{}.example",
+        "l".repeat(64),
+        "d".repeat(63),
+        "d".repeat(63),
+        "d".repeat(53)
+    );
     assert_eq!(longest.len(), 254);
     let odd = [
         ("ann+tag@example.org", "ann+tag@example.org"),
         ("ann@mail.sub.example.org", "ann@mail.sub.example.org"),
         ("o'brien@example.org", "o'brien@example.org"),
-        ("!#$%&'*+-/=?^_`{|}~@example.org", "!#$%&'*+-/=?^_`{|}~@example.org"),
+        (
+            "!#$%&'*+-/=?^_`{|}~@example.org",
+            "!#$%&'*+-/=?^_`{|}~@example.org",
+        ),
         ("a@b.co", "a@b.co"),
         ("1@2.example", "1@2.example"),
         ("a.b.c.d@example.org", "a.b.c.d@example.org"),
@@ -188,9 +223,17 @@ async fn unusual_addresses_get_their_mail(backend: Backend) {
         let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
         assert_eq!(user["email"], json!(email.trim()));
         // It is found again by its address.
-        let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": email})).await;
+        let asked = app
+            .http
+            .open(
+                "/api/reset_password_request",
+                &json!({"username_or_email": email}),
+            )
+            .await;
         assert!(
-            asked.success().0["usernames"].as_array().is_some_and(|all| all.contains(&json!(username))),
+            asked.success().0["usernames"]
+                .as_array()
+                .is_some_and(|all| all.contains(&json!(username))),
             "{asked:?}"
         );
         app.mailed_code(sent_to).await;
@@ -201,7 +244,11 @@ async fn first_of_several_errors_is_reported(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = |username: &str, password: &str| json!({"username": username, "password": password, "email": "x"});
     let ask = async |body| app.http.open("/api/signup_request", &body).await;
-    ask(body("no name", "x")).await.assert_validation_error("username", "invalid");
+    ask(body("no name", "x"))
+        .await
+        .assert_validation_error("username", "invalid");
     ask(body("ann", "x")).await.assert_weak("password");
-    ask(body("ann", PASSWORD)).await.assert_validation_error("email", "invalid");
+    ask(body("ann", PASSWORD))
+        .await
+        .assert_validation_error("email", "invalid");
 }

@@ -10,7 +10,10 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-on_both_databases![signup_sees_its_invitations, second_account_of_an_address_inherits_nothing,];
+on_both_databases![
+    signup_sees_its_invitations,
+    second_account_of_an_address_inherits_nothing,
+];
 
 /// Invites an address to a project: its gid.
 fn invite(app: &MailApp, project: &str, email: &str) -> String {
@@ -36,12 +39,28 @@ async fn signup_sees_its_invitations(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let ben = invite(&app, &project, "Ben@example.org");
     // Nobody has an account with that address yet.
-    let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": "ben@example.org"})).await;
+    let asked = app
+        .http
+        .open(
+            "/api/reset_password_request",
+            &json!({"username_or_email": "ben@example.org"}),
+        )
+        .await;
     asked.assert_unprocessable("user_not_found");
 
-    let answer = app.http.open("/api/signup", &app.request_signup("ben", "ben@EXAMPLE.org").await).await;
+    let answer = app
+        .http
+        .open(
+            "/api/signup",
+            &app.request_signup("ben", "ben@EXAMPLE.org").await,
+        )
+        .await;
     answer.success();
-    let names = [(ann.gid.as_str(), "1-ann"), (&ben, "2-ben"), (&project, "<herbarium>")];
+    let names = [
+        (ann.gid.as_str(), "1-ann"),
+        (&ben, "2-ben"),
+        (&project, "<herbarium>"),
+    ];
     let expected = json!({
         "success": true,
         "result": {"user": "2-ben", "user_projects": {}, "cc.version": "<version>", "cc.cursor": "<cursor>"},
@@ -67,10 +86,17 @@ async fn signup_sees_its_invitations(backend: Backend) {
         }
     });
     assert_json_eq(&redact(&answer.json(), &names), &expected);
-    assert_json_eq(&redact(&app.http.login("ben", PASSWORD).await.json(), &names), &expected);
-    app.http.project_init(&project, &answer.token()).await.assert_forbidden();
+    assert_json_eq(
+        &redact(&app.http.login("ben", PASSWORD).await.json(), &names),
+        &expected,
+    );
+    app.http
+        .project_init(&project, &answer.token())
+        .await
+        .assert_forbidden();
     let (_, data) = ann.init().await.success();
-    let short = json!({"gid": ben, "username": "ben", "name": "", "avatar": null, "status": "active"});
+    let short =
+        json!({"gid": ben, "username": "ben", "name": "", "avatar": null, "status": "active"});
     assert_eq!(data["cc.users"][&ben], short);
 }
 
@@ -81,7 +107,13 @@ async fn second_account_of_an_address_inherits_nothing(backend: Backend) {
     let invited = invite(&app, &project, "ben@example.org");
     // A code for another address, or another's, takes no place.
     let other = app.request_signup("cas", "cas@example.org").await;
-    app.http.open("/api/signup", &with_field(&other, "email", "ben@example.org")).await.assert_code_rejected();
+    app.http
+        .open(
+            "/api/signup",
+            &with_field(&other, "email", "ben@example.org"),
+        )
+        .await
+        .assert_code_rejected();
     let cas = app.http.open("/api/signup", &other).await.success().0["user"].clone();
     assert_ne!(cas, json!(invited));
     assert_eq!(app.sign_up("ben", "ben@example.org").await.gid, invited);

@@ -1,6 +1,8 @@
 //! The account calls in two steps, with the codes in hand: what the tests of their misuse have in common.
 
-use doorward_tests::{Answer, App, Backend, Http, Installation, PASSWORD, Services, SmtpServer, backend::texts};
+use doorward_tests::{
+    Answer, App, Backend, Http, Installation, PASSWORD, Services, SmtpServer, backend::texts,
+};
 use serde_json::{Value, json};
 
 pub(crate) const APP_URL: &str = "https://app.example.org/start";
@@ -21,7 +23,11 @@ pub(crate) async fn app(backend: Backend, smtp: &SmtpServer, others: &[(&str, &s
     App::on_installation(mailed(Installation::new(backend), &smtp.url()).with(others)).await
 }
 
-pub(crate) async fn split(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> Services {
+pub(crate) async fn split(
+    backend: Backend,
+    smtp: &SmtpServer,
+    others: &[(&str, &str)],
+) -> Services {
     let mut split = Services::prepare(backend).await;
     split.installation = mailed(split.installation, &smtp.url()).with(others);
     split.start_all().await;
@@ -39,11 +45,18 @@ pub(crate) fn with(body: &Value, name: &str, value: impl Into<Value>) -> Value {
 pub(crate) fn wrong(body: &Value) -> Value {
     let code = body["verification_code"].as_str().expect("a code");
     let last = if code.ends_with('A') { 'C' } else { 'A' };
-    with(body, "verification_code", format!("{}{last}", &code[..code.len() - 1]))
+    with(
+        body,
+        "verification_code",
+        format!("{}{last}", &code[..code.len() - 1]),
+    )
 }
 
 pub(crate) fn validation_code(answer: &Answer) -> String {
-    answer.success().0["validation_code"].as_str().expect("a code").to_owned()
+    answer.success().0["validation_code"]
+        .as_str()
+        .expect("a code")
+        .to_owned()
 }
 
 /// What somebody signs up with; their address is `<username>@example.org`.
@@ -73,24 +86,41 @@ impl AccountClient<'_> {
     /// The body of the second step.
     pub(crate) async fn begin_signup(&self, newcomer: &Value) -> Value {
         let begun = self.post("/api/signup_request", newcomer).await;
-        self.with_codes(newcomer, &begun, newcomer["email"].as_str().expect("an address")).await
+        self.with_codes(
+            newcomer,
+            &begun,
+            newcomer["email"].as_str().expect("an address"),
+        )
+        .await
     }
 
     pub(crate) async fn begin_reset(&self, username: &str) -> Value {
-        let begun = self.post("/api/reset_password_request", &json!({"username_or_email": username})).await;
+        let begun = self
+            .post(
+                "/api/reset_password_request",
+                &json!({"username_or_email": username}),
+            )
+            .await;
         let second = json!({"username": username, "new_password": NEW_PASSWORD});
-        self.with_codes(&second, &begun, &format!("{username}@example.org")).await
+        self.with_codes(&second, &begun, &format!("{username}@example.org"))
+            .await
     }
 
     pub(crate) async fn begin_email_change(&self, token: &str, email: &str) -> Value {
         let first = json!({"email": email});
-        let begun = self.post_as(token, "/api/account/update_email_request", &first).await;
+        let begun = self
+            .post_as(token, "/api/account/update_email_request", &first)
+            .await;
         self.with_codes(&first, &begun, email).await
     }
 
     async fn with_codes(&self, second: &Value, begun: &Answer, address: &str) -> Value {
         let second = with(second, "validation_code", validation_code(begun));
-        with(&second, "verification_code", self.smtp.mail_to(address).await.code())
+        with(
+            &second,
+            "verification_code",
+            self.smtp.mail_to(address).await.code(),
+        )
     }
 
     pub(crate) async fn signup(&self, body: &Value) -> Answer {
@@ -108,12 +138,19 @@ impl AccountClient<'_> {
 
 /// How many rows of a table are like this.
 pub(crate) fn count(url: &doorward_storage::DatabaseUrl, table: &str, condition: &str) -> usize {
-    texts(url, &format!("SELECT '' AS text FROM {table} WHERE {condition}")).len()
+    texts(
+        url,
+        &format!("SELECT '' AS text FROM {table} WHERE {condition}"),
+    )
+    .len()
 }
 
 /// The address that a user has now.
 pub(crate) async fn email_of(http: &Http, token: &str) -> String {
     let (result, data) = http.init(token).await.success();
     let gid = result["user"].as_str().expect("a gid");
-    data["cc.users"][gid]["email"].as_str().expect("an address").to_owned()
+    data["cc.users"][gid]["email"]
+        .as_str()
+        .expect("an address")
+        .to_owned()
 }

@@ -20,11 +20,17 @@ const RANK_TOLERANCE: f64 = 0.10;
 async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let installation = mailed(Installation::new(backend), &smtp.url());
-    let app =
-        App::on_installation(installation.without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"])).await;
-    let caller = AccountClient { http: &app.http, smtp: &smtp };
+    let app = App::on_installation(
+        installation.without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"]),
+    )
+    .await;
+    let caller = AccountClient {
+        http: &app.http,
+        smtp: &smtp,
+    };
     app.user("ann").await;
-    let asked = ["ann@example.org", "ben@example.org"].map(|email| with(&newcomer("new"), "email", email));
+    let asked =
+        ["ann@example.org", "ben@example.org"].map(|email| with(&newcomer("new"), "email", email));
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS + MORE_ROUNDS {
         for turn in 0..2 {
@@ -39,18 +45,30 @@ async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
         }
     }
     let (medians, rank) = (times.each_ref().map(|times| median(times)), rank(&times));
-    assert!(are_alike(&times), "a known address {:?}, an unknown one {:?}, rank {rank}", medians[0], medians[1]);
-    assert!(medians[0] > Duration::from_millis(8), "no hash takes so little: {medians:?}");
+    assert!(
+        are_alike(&times),
+        "a known address {:?}, an unknown one {:?}, rank {rank}",
+        medians[0],
+        medians[1]
+    );
+    assert!(
+        medians[0] > Duration::from_millis(8),
+        "no hash takes so little: {medians:?}"
+    );
 }
 
 fn are_alike(times: &[Vec<Duration>; 2]) -> bool {
     let [known, unknown] = times.each_ref().map(|times| median(times).as_secs_f64());
-    known.max(unknown) * (1.0 - TOLERANCE) <= known.min(unknown) && (rank(times) - 0.5).abs() <= RANK_TOLERANCE
+    known.max(unknown) * (1.0 - TOLERANCE) <= known.min(unknown)
+        && (rank(times) - 0.5).abs() <= RANK_TOLERANCE
 }
 
 /// In how many of all pairs the first took longer (Mann-Whitney), as a share.
 fn rank([first, second]: &[Vec<Duration>; 2]) -> f64 {
-    let longer: usize = first.iter().map(|time| second.iter().filter(|other| *other < time).count()).sum();
+    let longer: usize = first
+        .iter()
+        .map(|time| second.iter().filter(|other| *other < time).count())
+        .sum();
     #[expect(clippy::cast_precision_loss, reason = "some ten thousand")]
     let share = longer as f64 / (first.len() * second.len()) as f64;
     share

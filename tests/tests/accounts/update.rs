@@ -37,7 +37,10 @@ fn entry(username: &str, name: &str, language: &str, timezone: &str) -> Value {
 async fn assert_updated(ann: &User, answer: &Answer, expected: Value) {
     answer.success();
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": expected}}});
-    assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
+    assert_json_eq(
+        &with_names(&answer.json(), &[(&ann.gid, "<ann>")]),
+        &expected,
+    );
     let (_, data) = ann.init().await.success();
     assert_eq!(data["cc.users"], answer.json()["data"]["cc.users"]);
 }
@@ -46,12 +49,27 @@ async fn fields_can_be_changed_separately(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let steps = [
-        (json!({"username": "anna"}), entry("anna", "Ann", "en", "Europe/Amsterdam")),
-        (json!({"name": "Anna B."}), entry("anna", "Anna B.", "en", "Europe/Amsterdam")),
-        (json!({"language": "nl-be"}), entry("anna", "Anna B.", "nl-be", "Europe/Amsterdam")),
-        (json!({"timezone": "UTC"}), entry("anna", "Anna B.", "nl-be", "UTC")),
+        (
+            json!({"username": "anna"}),
+            entry("anna", "Ann", "en", "Europe/Amsterdam"),
+        ),
+        (
+            json!({"name": "Anna B."}),
+            entry("anna", "Anna B.", "en", "Europe/Amsterdam"),
+        ),
+        (
+            json!({"language": "nl-be"}),
+            entry("anna", "Anna B.", "nl-be", "Europe/Amsterdam"),
+        ),
+        (
+            json!({"timezone": "UTC"}),
+            entry("anna", "Anna B.", "nl-be", "UTC"),
+        ),
         // As it is already.
-        (json!({"timezone": "UTC"}), entry("anna", "Anna B.", "nl-be", "UTC")),
+        (
+            json!({"timezone": "UTC"}),
+            entry("anna", "Anna B.", "nl-be", "UTC"),
+        ),
     ];
     let mut token = ann.token.clone();
     for (body, expected) in steps {
@@ -61,8 +79,18 @@ async fn fields_can_be_changed_separately(backend: Backend) {
         token = answer.token();
         assert_eq!(app.http.init(&token).await.status, 200);
     }
-    assert_eq!(app.http.login("anna", doorward_tests::PASSWORD).await.success().0["user"], json!(ann.gid));
-    app.http.login("ann", doorward_tests::PASSWORD).await.assert_unknown_user();
+    assert_eq!(
+        app.http
+            .login("anna", doorward_tests::PASSWORD)
+            .await
+            .success()
+            .0["user"],
+        json!(ann.gid)
+    );
+    app.http
+        .login("ann", doorward_tests::PASSWORD)
+        .await
+        .assert_unknown_user();
     // The old name is free.
     app.user("ann").await;
 }
@@ -71,10 +99,12 @@ async fn several_fields_change_at_once(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let password = "another battery staple 7";
-    let body =
-        json!({"username": "anna", "password": password, "name": "Anna", "language": "de", "timezone": "Asia/Tokyo"});
+    let body = json!({"username": "anna", "password": password, "name": "Anna", "language": "de", "timezone": "Asia/Tokyo"});
     let answer = ann.call(PATH, &body).await;
-    let ann = User { token: answer.token(), ..ann };
+    let ann = User {
+        token: answer.token(),
+        ..ann
+    };
     assert_updated(&ann, &answer, entry("anna", "Anna", "de", "Asia/Tokyo")).await;
     assert_eq!(app.http.login("anna", password).await.status, 200);
 }
@@ -103,22 +133,31 @@ async fn invalid_field_changes_nothing(backend: Backend) {
         let answer = ann.call(PATH, &body).await;
         answer.assert_validation_error(name, reason);
         body["current_password"] = json!(null);
-        ann.call(PATH, &body).await.assert_bad_parameter("Invalid parameter", "current_password");
+        ann.call(PATH, &body)
+            .await
+            .assert_bad_parameter("Invalid parameter", "current_password");
     }
     let mut weak = good.clone();
     weak["password"] = json!("password");
     ann.call(PATH, &weak).await.assert_weak("password");
     assert_eq!(ann.init().await.success().1["cc.users"], before);
-    assert_eq!(app.http.login("ann", doorward_tests::PASSWORD).await.status, 200);
+    assert_eq!(
+        app.http.login("ann", doorward_tests::PASSWORD).await.status,
+        200
+    );
     // Of several the one that the call lists first.
     let all = json!({"timezone": "x", "language": "x", "name": "", "password": "password", "username": "ben"});
     let mut all = all.as_object().expect("an object").clone();
-    ann.call(PATH, &json!(all)).await.assert_validation_error("username", "unavailable");
+    ann.call(PATH, &json!(all))
+        .await
+        .assert_validation_error("username", "unavailable");
     all.remove("username");
     ann.call(PATH, &json!(all)).await.assert_weak("password");
     all.remove("password");
     for field in ["name", "language", "timezone"] {
-        ann.call(PATH, &json!(all)).await.assert_validation_error(field, "invalid");
+        ann.call(PATH, &json!(all))
+            .await
+            .assert_validation_error(field, "invalid");
         all.remove(field);
     }
 }
@@ -126,8 +165,15 @@ async fn invalid_field_changes_nothing(backend: Backend) {
 async fn empty_update_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    for body in [json!({}), json!({"email": "x@example.org"}), json!({"current_password": "x"}), json!({"Name": "x"})] {
-        ann.call(PATH, &body).await.assert_bad_parameter("Missing parameter", "username");
+    for body in [
+        json!({}),
+        json!({"email": "x@example.org"}),
+        json!({"current_password": "x"}),
+        json!({"Name": "x"}),
+    ] {
+        ann.call(PATH, &body)
+            .await
+            .assert_bad_parameter("Missing parameter", "username");
     }
     assert_requires_object(|| app.http.post(PATH).bearer(&ann.token)).await;
 }
@@ -139,11 +185,21 @@ async fn parameter_of_the_wrong_type_is_named(backend: Backend) {
     for (position, name) in names.into_iter().enumerate() {
         for wrong in non_string_values() {
             let mut body = json!({name: wrong});
-            ann.call(PATH, &body).await.assert_bad_parameter("Invalid parameter", name);
+            ann.call(PATH, &body)
+                .await
+                .assert_bad_parameter("Invalid parameter", name);
             // Before what comes after it, and what is of the right type and bad.
-            body["username"] = if position == 0 { wrong.clone() } else { json!("no name") };
-            names[position + 1..].iter().for_each(|later| body[later] = json!(null));
-            ann.call(PATH, &body).await.assert_bad_parameter("Invalid parameter", name);
+            body["username"] = if position == 0 {
+                wrong.clone()
+            } else {
+                json!("no name")
+            };
+            names[position + 1..]
+                .iter()
+                .for_each(|later| body[later] = json!(null));
+            ann.call(PATH, &body)
+                .await
+                .assert_bad_parameter("Invalid parameter", name);
         }
     }
 }
@@ -152,15 +208,34 @@ async fn names_are_trimmed_and_without_control_characters(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let long = "é".repeat(200);
-    for (typed, kept) in [("  Anna\u{a0} ", "Anna"), ("\tAnna\n", "Anna"), (long.as_str(), long.as_str())] {
+    for (typed, kept) in [
+        ("  Anna\u{a0} ", "Anna"),
+        ("\tAnna\n", "Anna"),
+        (long.as_str(), long.as_str()),
+    ] {
         let answer = ann.call(PATH, &json!({"name": typed})).await;
         assert_updated(&ann, &answer, entry("ann", kept, "en", "Europe/Amsterdam")).await;
     }
-    for bad in ["", " ", "\u{3000}", "a\nb", "a\r\nBcc: x", "a\u{0}b", "\u{0}", "a\u{1b}[31m", "a\u{7f}b", "a\u{85}b"] {
-        ann.call(PATH, &json!({"name": bad})).await.assert_validation_error("name", "invalid");
+    for bad in [
+        "",
+        " ",
+        "\u{3000}",
+        "a\nb",
+        "a\r\nBcc: x",
+        "a\u{0}b",
+        "\u{0}",
+        "a\u{1b}[31m",
+        "a\u{7f}b",
+        "a\u{85}b",
+    ] {
+        ann.call(PATH, &json!({"name": bad}))
+            .await
+            .assert_validation_error("name", "invalid");
     }
     for long in ["x".repeat(201), "é".repeat(201), "x".repeat(500_000)] {
-        ann.call(PATH, &json!({"name": long})).await.assert_validation_error("name", "too_long");
+        ann.call(PATH, &json!({"name": long}))
+            .await
+            .assert_validation_error("name", "too_long");
     }
 }
 
@@ -187,13 +262,30 @@ async fn languages_and_time_zones_are_those_of_the_lists(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for language in ["", "EN", "en ", "english", "nl_BE", "xx-xx", "../en"] {
-        ann.call(PATH, &json!({"language": language})).await.assert_validation_error("language", "invalid");
+        ann.call(PATH, &json!({"language": language}))
+            .await
+            .assert_validation_error("language", "invalid");
     }
-    for timezone in ["", "europe/amsterdam", "Europe/Amsterdam ", "CET+1", "+01:00", "../etc/passwd", "Mars/Olympus"] {
-        ann.call(PATH, &json!({"timezone": timezone})).await.assert_validation_error("timezone", "invalid");
+    for timezone in [
+        "",
+        "europe/amsterdam",
+        "Europe/Amsterdam ",
+        "CET+1",
+        "+01:00",
+        "../etc/passwd",
+        "Mars/Olympus",
+    ] {
+        ann.call(PATH, &json!({"timezone": timezone}))
+            .await
+            .assert_validation_error("timezone", "invalid");
     }
-    for (language, timezone) in [("da", "America/Argentina/Buenos_Aires"), ("nl-be", "Etc/GMT+5")] {
-        let answer = ann.call(PATH, &json!({"language": language, "timezone": timezone})).await;
+    for (language, timezone) in [
+        ("da", "America/Argentina/Buenos_Aires"),
+        ("nl-be", "Etc/GMT+5"),
+    ] {
+        let answer = ann
+            .call(PATH, &json!({"language": language, "timezone": timezone}))
+            .await;
         assert_updated(&ann, &answer, entry("ann", "Ann", language, timezone)).await;
     }
 }
@@ -208,10 +300,18 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
         "options": {"language": "nl"}, "cc.users": {ben.gid.as_str(): {"name": "Hacked"}}, "new_password": "x", "kind": "api"
     });
     let answer = ann.call(PATH, &body).await;
-    assert_updated(&ann, &answer, entry("ann", "Anna", "en", "Europe/Amsterdam")).await;
+    assert_updated(
+        &ann,
+        &answer,
+        entry("ann", "Anna", "en", "Europe/Amsterdam"),
+    )
+    .await;
     let (result, data) = ben.init().await.success();
     assert_eq!(data["cc.users"][&ben.gid]["name"], json!("Ben"));
-    assert_eq!(result["user_projects"], json!({project.as_str(): ["owner"]}));
+    assert_eq!(
+        result["user_projects"],
+        json!({project.as_str(): ["owner"]})
+    );
 }
 
 async fn others_see_the_change_and_never_the_address(backend: Backend) {
@@ -219,7 +319,12 @@ async fn others_see_the_change_and_never_the_address(backend: Backend) {
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ben", "Atlas").await;
     app.installation.add_member(&project, "ann").await;
-    ann.call(PATH, &json!({"username": "anna", "name": "Anna", "language": "nl"})).await.success();
+    ann.call(
+        PATH,
+        &json!({"username": "anna", "name": "Anna", "language": "nl"}),
+    )
+    .await
+    .success();
     let (_, data) = ben.init().await.success();
     let expected = json!({"gid": ann.gid, "username": "anna", "name": "Anna", "avatar": null, "status": "active"});
     assert_eq!(data["cc.users"][&ann.gid], expected);
@@ -234,10 +339,17 @@ async fn deactivated_user_cannot_update(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     app.installation.change_user("deactivate", "ann").await;
-    for body in [json!({"name": "Anna"}), json!({"password": "another battery staple 7"})] {
+    for body in [
+        json!({"name": "Anna"}),
+        json!({"password": "another battery staple 7"}),
+    ] {
         ann.call(PATH, &body).await.assert_unauthenticated();
     }
     app.installation.change_user("activate", "ann").await;
-    let (_, data) = app.http.login("ann", doorward_tests::PASSWORD).await.success();
+    let (_, data) = app
+        .http
+        .login("ann", doorward_tests::PASSWORD)
+        .await
+        .success();
     assert_eq!(data["cc.users"][&ann.gid]["name"], json!("Ann"));
 }

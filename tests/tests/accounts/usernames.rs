@@ -62,7 +62,10 @@ const FORBIDDEN: [&str; 23] = [
 ];
 
 async fn ask(app: &App, username: &str) -> (Value, Value) {
-    let answer = app.http.open("/api/username", &json!({"username": username})).await;
+    let answer = app
+        .http
+        .open("/api/username", &json!({"username": username}))
+        .await;
     assert_eq!(answer.header("authorization"), None);
     answer.success()
 }
@@ -73,21 +76,42 @@ async fn username_check_needs_no_token(backend: Backend) {
     app.user("ben").await;
     app.installation.change_user("deactivate", "ben").await;
     for (name, is_available) in [("ann", false), ("ben", false), ("cas", true), ("Ann", true)] {
-        let answer = app.http.open("/api/username", &json!({"username": name, "more": 1})).await;
+        let answer = app
+            .http
+            .open("/api/username", &json!({"username": name, "more": 1}))
+            .await;
         let expected = json!({"username": name, "available": is_available});
-        assert_eq!(answer.json(), json!({"success": true, "result": expected, "data": {}}), "{name}");
+        assert_eq!(
+            answer.json(),
+            json!({"success": true, "result": expected, "data": {}}),
+            "{name}"
+        );
         assert_eq!(answer.header("authorization"), None);
         // A token makes no difference.
-        assert_eq!(ann.call("/api/username", &json!({"username": name})).await.success(), (expected, json!({})));
+        assert_eq!(
+            ann.call("/api/username", &json!({"username": name}))
+                .await
+                .success(),
+            (expected, json!({}))
+        );
     }
-    let garbage = app.http.post("/api/username").bearer("garbage").json(&json!({"username": "cas"})).send().await;
+    let garbage = app
+        .http
+        .post("/api/username")
+        .bearer("garbage")
+        .json(&json!({"username": "cas"}))
+        .send()
+        .await;
     assert_eq!(garbage.status, 200);
 }
 
 async fn username_is_returned_normalized(backend: Backend) {
     let app = App::start(backend).await;
     for (typed, kept) in NORMAL {
-        assert_eq!(ask(&app, typed).await, (json!({"username": kept, "available": true}), json!({})));
+        assert_eq!(
+            ask(&app, typed).await,
+            (json!({"username": kept, "available": true}), json!({}))
+        );
     }
     app.user("ann").await;
     let taken = json!({"username": "ann", "available": false});
@@ -104,7 +128,9 @@ async fn usernames_forbidden_by_rfc_8265_are_rejected(backend: Backend) {
             assert_eq!(answer.status, 422, "{path} {name:?}");
             answer.assert_validation_error("username", "invalid");
         }
-        let answer = ann.call("/api/account/update", &json!({"username": name})).await;
+        let answer = ann
+            .call("/api/account/update", &json!({"username": name}))
+            .await;
         answer.assert_validation_error("username", "invalid");
     }
     assert_eq!(app.smtp.mails().len(), 0);
@@ -114,13 +140,31 @@ async fn usernames_forbidden_by_rfc_8265_are_rejected(backend: Backend) {
 async fn name_has_1_to_64_characters(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    for good in ["a".to_owned(), "x".repeat(64), "é".repeat(64), "e\u{301}".repeat(64), "𠀀".repeat(64)] {
+    for good in [
+        "a".to_owned(),
+        "x".repeat(64),
+        "é".repeat(64),
+        "e\u{301}".repeat(64),
+        "𠀀".repeat(64),
+    ] {
         assert_eq!(ask(&app, &good).await.0["available"], json!(true), "{good}");
     }
-    for long in ["x".repeat(65), "é".repeat(65), "e\u{301}".repeat(65), "𠀀".repeat(65), "x".repeat(100_000)] {
+    for long in [
+        "x".repeat(65),
+        "é".repeat(65),
+        "e\u{301}".repeat(65),
+        "𠀀".repeat(65),
+        "x".repeat(100_000),
+    ] {
         let body = json!({"username": long, "password": PASSWORD, "email": "new@example.org"});
-        app.http.open("/api/username", &body).await.assert_validation_error("username", "too_long");
-        app.http.open("/api/signup_request", &body).await.assert_validation_error("username", "too_long");
+        app.http
+            .open("/api/username", &body)
+            .await
+            .assert_validation_error("username", "too_long");
+        app.http
+            .open("/api/signup_request", &body)
+            .await
+            .assert_validation_error("username", "too_long");
         ann.call("/api/account/update", &json!({"username": long}))
             .await
             .assert_validation_error("username", "too_long");
@@ -143,32 +187,71 @@ async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
     app.installation.change_user("deactivate", "cas").await;
     for name in ["ann", "\u{ff41}\u{ff4e}n", "cas"] {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
-        app.http.open("/api/signup_request", &body).await.assert_validation_error("username", "unavailable");
+        app.http
+            .open("/api/signup_request", &body)
+            .await
+            .assert_validation_error("username", "unavailable");
         ben.call("/api/account/update", &json!({"username": name}))
             .await
             .assert_validation_error("username", "unavailable");
     }
     // Taken after the first step.
     let body = app.request_signup("dan", "dan@example.org").await;
-    ben.call("/api/account/update", &json!({"username": "dan"})).await.success();
-    app.http.open("/api/signup", &body).await.assert_validation_error("username", "unavailable");
-    assert_eq!(app.http.login("dan", PASSWORD).await.success().0["user"], json!(ben.gid));
+    ben.call("/api/account/update", &json!({"username": "dan"}))
+        .await
+        .success();
+    app.http
+        .open("/api/signup", &body)
+        .await
+        .assert_validation_error("username", "unavailable");
+    assert_eq!(
+        app.http.login("dan", PASSWORD).await.success().0["user"],
+        json!(ben.gid)
+    );
     // Free again, the same codes do.
-    ben.call("/api/account/update", &json!({"username": "ben"})).await.success();
-    assert_ne!(app.http.open("/api/signup", &body).await.success().0["user"], json!(ben.gid));
+    ben.call("/api/account/update", &json!({"username": "ben"}))
+        .await
+        .success();
+    assert_ne!(
+        app.http.open("/api/signup", &body).await.success().0["user"],
+        json!(ben.gid)
+    );
 }
 
 async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let names = ["אבג", "用户", "Zo\u{eb}", "<b>&'x", "o'brien", "{{7*7}}", "-ann", "=?utf-8?q?x?="];
+    let names = [
+        "אבג",
+        "用户",
+        "Zo\u{eb}",
+        "<b>&'x",
+        "o'brien",
+        "{{7*7}}",
+        "-ann",
+        "=?utf-8?q?x?=",
+    ];
     for (number, name) in names.into_iter().enumerate() {
         let email = format!("user{number}@example.org");
         app.sign_up(name, &email).await;
-        let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
+        let asked = app
+            .http
+            .open(
+                "/api/reset_password_request",
+                &json!({"username_or_email": name}),
+            )
+            .await;
         assert_eq!(asked.success().0["usernames"], json!([name]));
         let mail = app.smtp.mail_to(&email).await;
-        assert!(mail.text.contains(&format!("\n- {name}\n")), "{}", mail.text);
-        assert!(!mail.html.contains("<b>") && mail.html.contains("<bdi>"), "{}", mail.html);
+        assert!(
+            mail.text.contains(&format!("\n- {name}\n")),
+            "{}",
+            mail.text
+        );
+        assert!(
+            !mail.html.contains("<b>") && mail.html.contains("<bdi>"),
+            "{}",
+            mail.html
+        );
         assert_eq!(mail.subject, "Your code for a new Doorward password");
         assert_eq!(mail.header("To"), email);
     }
@@ -178,20 +261,48 @@ async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
 async fn at_sign_requires_the_own_address(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    for name in ["ben@example.org", "ann@example.or", "ann@", "@ann", "a@b@ann@example.org"] {
+    for name in [
+        "ben@example.org",
+        "ann@example.or",
+        "ann@",
+        "@ann",
+        "a@b@ann@example.org",
+    ] {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
-        app.http.open("/api/signup_request", &body).await.assert_validation_error("username", "invalid");
+        app.http
+            .open("/api/signup_request", &body)
+            .await
+            .assert_validation_error("username", "invalid");
         ann.call("/api/account/update", &json!({"username": name}))
             .await
             .assert_validation_error("username", "invalid");
     }
-    ann.call("/api/account/update", &json!({"username": "ANN@example.org"})).await.success();
-    assert_eq!(app.http.login("ANN@example.org", PASSWORD).await.status, 200);
-    app.http.login("ann@example.org", PASSWORD).await.assert_unknown_user();
+    ann.call(
+        "/api/account/update",
+        &json!({"username": "ANN@example.org"}),
+    )
+    .await
+    .success();
+    assert_eq!(
+        app.http.login("ANN@example.org", PASSWORD).await.status,
+        200
+    );
+    app.http
+        .login("ann@example.org", PASSWORD)
+        .await
+        .assert_unknown_user();
     app.sign_up("Ben@Example.org", "ben@example.org").await;
     // The second step can't take another's either.
-    let body = app.request_signup("cas@example.org", "cas@example.org").await;
-    app.http.open("/api/signup", &with_field(&body, "email", "dan@example.org")).await.assert_code_rejected();
+    let body = app
+        .request_signup("cas@example.org", "cas@example.org")
+        .await;
+    app.http
+        .open(
+            "/api/signup",
+            &with_field(&body, "email", "dan@example.org"),
+        )
+        .await
+        .assert_code_rejected();
 }
 
 async fn name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
@@ -199,34 +310,64 @@ async fn name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
     let ann = app.sign_up("ann@old.example", "ann@old.example").await;
     let body = app.request_email_change(&ann, "ann@new.example").await;
     let (_, data) = ann.call("/api/account/update_email", &body).await.success();
-    assert_eq!(data["cc.users"][&ann.gid]["username"], json!("ann@old.example"));
-    assert_eq!(app.http.login("ann@old.example", PASSWORD).await.status, 200);
+    assert_eq!(
+        data["cc.users"][&ann.gid]["username"],
+        json!("ann@old.example")
+    );
+    assert_eq!(
+        app.http.login("ann@old.example", PASSWORD).await.status,
+        200
+    );
     // It may be said again, and left.
     let both = json!({"username": "ann@old.example", "name": "Ann"});
     ann.call("/api/account/update", &both).await.success();
     let other = json!({"username": "ANN@old.example"});
-    ann.call("/api/account/update", &other).await.assert_validation_error("username", "invalid");
-    ann.call("/api/account/update", &json!({"username": "ann@new.example"})).await.success();
-    ann.call("/api/account/update", &json!({"username": "ann@old.example"}))
+    ann.call("/api/account/update", &other)
         .await
         .assert_validation_error("username", "invalid");
+    ann.call(
+        "/api/account/update",
+        &json!({"username": "ann@new.example"}),
+    )
+    .await
+    .success();
+    ann.call(
+        "/api/account/update",
+        &json!({"username": "ann@old.example"}),
+    )
+    .await
+    .assert_validation_error("username", "invalid");
 }
 
 async fn one_of_ten_concurrent_signups_gets_the_username(backend: Backend) {
     let app = MailApp::start(backend).await;
     let mut bodies = Vec::new();
     for number in 0..10 {
-        bodies.push(app.request_signup("ann", &format!("ann{number}@example.org")).await);
+        bodies.push(
+            app.request_signup("ann", &format!("ann{number}@example.org"))
+                .await,
+        );
     }
     let answers = join_all(bodies.iter().map(|body| app.http.open("/api/signup", body))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(made.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_validation_error("username", "unavailable"));
+    refused
+        .iter()
+        .for_each(|answer| answer.assert_validation_error("username", "unavailable"));
     let (result, data) = made[0].success();
     let gid = result["user"].as_str().expect("a gid");
-    let winner = answers.iter().position(|answer| answer.status == 200).expect("one");
-    assert_eq!(data["cc.users"][gid]["email"], json!(format!("ann{winner}@example.org")));
-    assert_eq!(app.http.login("ann", PASSWORD).await.success().0["user"], json!(gid));
+    let winner = answers
+        .iter()
+        .position(|answer| answer.status == 200)
+        .expect("one");
+    assert_eq!(
+        data["cc.users"][gid]["email"],
+        json!(format!("ann{winner}@example.org"))
+    );
+    assert_eq!(
+        app.http.login("ann", PASSWORD).await.success().0["user"],
+        json!(gid)
+    );
 }
 
 async fn concurrent_renames_to_one_username_conflict(backend: Backend) {
@@ -236,11 +377,27 @@ async fn concurrent_renames_to_one_username_conflict(backend: Backend) {
         users.push(app.user(&format!("user{number}")).await);
     }
     let body = json!({"username": "ann", "name": "Won"});
-    let answers = join_all(users.iter().map(|user| user.call("/api/account/update", &body))).await;
+    let answers = join_all(
+        users
+            .iter()
+            .map(|user| user.call("/api/account/update", &body)),
+    )
+    .await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(made.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_validation_error("username", "unavailable"));
+    refused
+        .iter()
+        .for_each(|answer| answer.assert_validation_error("username", "unavailable"));
     let names =
-        join_all(users.iter().map(async |user| user.init().await.success().1["cc.users"][&user.gid]["name"].clone()));
-    assert_eq!(names.await.iter().filter(|name| **name == json!("Won")).count(), 1);
+        join_all(users.iter().map(async |user| {
+            user.init().await.success().1["cc.users"][&user.gid]["name"].clone()
+        }));
+    assert_eq!(
+        names
+            .await
+            .iter()
+            .filter(|name| **name == json!("Won"))
+            .count(),
+        1
+    );
 }

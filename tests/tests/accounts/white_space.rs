@@ -16,12 +16,23 @@ on_both_databases![
 ];
 
 /// Some of the characters with the Unicode property `White_Space`.
-const AROUND: [&str; 6] = [" ", "\t", "\r\n", "\u{a0}", "\u{3000}", "\u{2003}\u{85}\u{2028} \u{b}"];
+const AROUND: [&str; 6] = [
+    " ",
+    "\t",
+    "\r\n",
+    "\u{a0}",
+    "\u{3000}",
+    "\u{2003}\u{85}\u{2028} \u{b}",
+];
 
 fn padded(text: &str) -> impl Iterator<Item = String> {
-    AROUND
-        .iter()
-        .flat_map(move |space| [format!("{space}{text}"), format!("{text}{space}"), format!("{space}{text}{space}")])
+    AROUND.iter().flat_map(move |space| {
+        [
+            format!("{space}{text}"),
+            format!("{text}{space}"),
+            format!("{space}{text}{space}"),
+        ]
+    })
 }
 
 fn pad(text: &str) -> String {
@@ -29,68 +40,139 @@ fn pad(text: &str) -> String {
 }
 
 async fn logins_ignore_white_space_around_names(backend: Backend) {
-    let app = App::with_settings(backend, &[("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "1m")]).await;
+    let app = App::with_settings(
+        backend,
+        &[
+            ("DOORWARD_LOGIN_FAILURES", "3"),
+            ("DOORWARD_LOGIN_BACKOFF", "1m"),
+        ],
+    )
+    .await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     for name in padded("ann") {
-        for answer in [app.http.login(&name, PASSWORD).await, app.http.project_login(&project, &name, PASSWORD).await] {
+        for answer in [
+            app.http.login(&name, PASSWORD).await,
+            app.http.project_login(&project, &name, PASSWORD).await,
+        ] {
             assert_eq!(answer.status, 200, "{name:?}");
             assert_eq!(answer.success().0["user"], json!(ann.gid));
         }
     }
     // A password is never trimmed.
-    app.http.login("ann", &pad(PASSWORD)).await.assert_unknown_user();
+    app.http
+        .login("ann", &pad(PASSWORD))
+        .await
+        .assert_unknown_user();
     for other in ["a nn", "\u{200b}ann", "ann\u{feff}"] {
         app.http.login(other, PASSWORD).await.assert_unknown_user();
     }
     // Failures count for the one name, also for text that is no username.
     for name in ["ben", "b en"] {
-        for typed in [name.to_owned(), format!(" {name}"), format!("{name}\u{3000}")] {
+        for typed in [
+            name.to_owned(),
+            format!(" {name}"),
+            format!("{name}\u{3000}"),
+        ] {
             app.http.login(&typed, PASSWORD).await.assert_unknown_user();
         }
         for typed in [name.to_owned(), pad(name)] {
-            assert_eq!(app.http.login(&typed, PASSWORD).await.status, 429, "{typed:?}");
+            assert_eq!(
+                app.http.login(&typed, PASSWORD).await.status,
+                429,
+                "{typed:?}"
+            );
         }
     }
 }
 
 async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (asked, _) = app.http.open("/api/username", &json!({"username": pad("ann")})).await.success();
+    let (asked, _) = app
+        .http
+        .open("/api/username", &json!({"username": pad("ann")}))
+        .await
+        .success();
     assert_eq!(asked, json!({"username": "ann", "available": true}));
-    let first = json!({"username": pad("ann"), "password": PASSWORD, "email": pad("ann@example.org")});
+    let first =
+        json!({"username": pad("ann"), "password": PASSWORD, "email": pad("ann@example.org")});
     let asked = app.http.open("/api/signup_request", &first).await;
     let code = app.mailed_code("ann@example.org").await;
     // The second step may be typed in another way than the first.
     let second = json!({"username": "ann\n", "password": PASSWORD, "email": "\tann@example.org"});
-    let answer = app.http.open("/api/signup", &with_codes(&second, &asked, &code)).await;
+    let answer = app
+        .http
+        .open("/api/signup", &with_codes(&second, &asked, &code))
+        .await;
     let (result, data) = answer.success();
     let gid = result["user"].as_str().expect("a gid").to_owned();
-    let entry = |data: &Value| (data["cc.users"][&gid]["username"].clone(), data["cc.users"][&gid]["email"].clone());
+    let entry = |data: &Value| {
+        (
+            data["cc.users"][&gid]["username"].clone(),
+            data["cc.users"][&gid]["email"].clone(),
+        )
+    };
     assert_eq!(entry(&data), (json!("ann"), json!("ann@example.org")));
-    let ann = User { gid: gid.clone(), username: "ann".to_owned(), token: answer.token(), http: app.http.clone() };
+    let ann = User {
+        gid: gid.clone(),
+        username: "ann".to_owned(),
+        token: answer.token(),
+        http: app.http.clone(),
+    };
 
-    let asked = app.http.open("/api/signup_request", &with_field(&first, "email", "ben@example.org")).await;
+    let asked = app
+        .http
+        .open(
+            "/api/signup_request",
+            &with_field(&first, "email", "ben@example.org"),
+        )
+        .await;
     asked.assert_validation_error("username", "unavailable");
     // An address is no password of its owner, however it is padded.
-    let hinted =
-        json!({"username": "ben", "password": "bartholomew@example.org", "email": pad("bartholomew@example.org")});
-    assert_eq!(app.http.open("/api/signup_request", &hinted).await.status, 422);
+    let hinted = json!({"username": "ben", "password": "bartholomew@example.org", "email": pad("bartholomew@example.org")});
+    assert_eq!(
+        app.http.open("/api/signup_request", &hinted).await.status,
+        422
+    );
 
-    let (_, data) = ann.call("/api/account/update", &json!({"username": pad("anna")})).await.success();
+    let (_, data) = ann
+        .call("/api/account/update", &json!({"username": pad("anna")}))
+        .await
+        .success();
     assert_eq!(entry(&data).0, json!("anna"));
-    let asked = ann.call("/api/account/update_email_request", &json!({"email": pad("anna@example.org")})).await;
+    let asked = ann
+        .call(
+            "/api/account/update_email_request",
+            &json!({"email": pad("anna@example.org")}),
+        )
+        .await;
     let code = app.mailed_code("anna@example.org").await;
     let second = json!({"email": "\u{2003}anna@example.org"});
-    let (_, data) = ann.call("/api/account/update_email", &with_codes(&second, &asked, &code)).await.success();
+    let (_, data) = ann
+        .call(
+            "/api/account/update_email",
+            &with_codes(&second, &asked, &code),
+        )
+        .await
+        .success();
     assert_eq!(entry(&data).1, json!("anna@example.org"));
 
     for name in [pad("anna"), pad("anna@example.org")] {
-        let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
+        let asked = app
+            .http
+            .open(
+                "/api/reset_password_request",
+                &json!({"username_or_email": name}),
+            )
+            .await;
         assert_eq!(asked.success().0["usernames"], json!(["anna"]), "{name:?}");
         let code = app.mailed_code("anna@example.org").await;
-        let second = json!({"username": pad("anna"), "new_password": "a new horse battery staple 8"});
-        let reset = app.http.open("/api/reset_password", &with_codes(&second, &asked, &code)).await;
+        let second =
+            json!({"username": pad("anna"), "new_password": "a new horse battery staple 8"});
+        let reset = app
+            .http
+            .open("/api/reset_password", &with_codes(&second, &asked, &code))
+            .await;
         assert_eq!(reset.success().0["user"], json!(gid));
         // The notice that the password was changed.
         app.smtp.mail_to("anna@example.org").await;
@@ -102,42 +184,113 @@ async fn invitations_ignore_white_space_around_names_and_addresses(backend: Back
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let invite = async |project: &str, who: String| {
         let path = format!("/api/p/{project}/members/invite");
-        ann.call(&path, &json!({"username_or_email": who})).await.success().0["user"].clone()
+        ann.call(&path, &json!({"username_or_email": who}))
+            .await
+            .success()
+            .0["user"]
+            .clone()
     };
     for (number, name) in [pad("ben"), pad("ben@example.org")].into_iter().enumerate() {
-        let project = app.installation.create_project("ann", &format!("Herbarium {number}")).await;
+        let project = app
+            .installation
+            .create_project("ann", &format!("Herbarium {number}"))
+            .await;
         assert_eq!(invite(&project, name).await, json!(ben.gid));
     }
     let project = app.installation.create_project("ann", "Garden").await;
     let placeholder = invite(&project, pad("new@example.org")).await;
     app.smtp.mail_to("new@example.org").await;
-    assert_eq!(invite(&project, "new@example.org".to_owned()).await, placeholder);
-    let own = json!({"user": ann.gid, "options": {"notifications": {"email": pad("ann@work.example")}}});
-    let (_, data) = ann.call(&format!("/api/p/{project}/members/update"), &own).await.success();
-    assert_eq!(data["cc.projects_members"][0]["options"]["notifications"]["email"], json!("ann@work.example"));
+    assert_eq!(
+        invite(&project, "new@example.org".to_owned()).await,
+        placeholder
+    );
+    let own =
+        json!({"user": ann.gid, "options": {"notifications": {"email": pad("ann@work.example")}}});
+    let (_, data) = ann
+        .call(&format!("/api/p/{project}/members/update"), &own)
+        .await
+        .success();
+    assert_eq!(
+        data["cc.projects_members"][0]["options"]["notifications"]["email"],
+        json!("ann@work.example")
+    );
 }
 
 async fn commands_ignore_white_space_around_names_and_addresses(backend: Backend) {
     let app = App::start(backend).await;
-    let words = ["user", "create", "--username", &pad("ann"), "--email", &pad("ann@example.org"), "--password-stdin"];
-    let made = app.installation.cli(&words, PASSWORD).await.assert_success();
+    let words = [
+        "user",
+        "create",
+        "--username",
+        &pad("ann"),
+        "--email",
+        &pad("ann@example.org"),
+        "--password-stdin",
+    ];
+    let made = app
+        .installation
+        .cli(&words, PASSWORD)
+        .await
+        .assert_success();
     let entry = made.json();
-    assert_eq!((&entry["username"], &entry["email"]), (&json!("ann"), &json!("ann@example.org")));
+    assert_eq!(
+        (&entry["username"], &entry["email"]),
+        (&json!("ann"), &json!("ann@example.org"))
+    );
     let ann = gid(&made);
-    assert_eq!(gid(&app.installation.cli(&["user", "show", &pad("ann")], "").await.assert_success()), ann);
-    let words = ["project", "create", "--owner", &pad("ann"), "--name", "Herbarium"];
+    assert_eq!(
+        gid(&app
+            .installation
+            .cli(&["user", "show", &pad("ann")], "")
+            .await
+            .assert_success()),
+        ann
+    );
+    let words = [
+        "project",
+        "create",
+        "--owner",
+        &pad("ann"),
+        "--name",
+        "Herbarium",
+    ];
     let project = gid(&app.installation.cli(&words, "").await.assert_success());
     let line = json!({"username": pad("ben"), "email": pad("ben@example.org")}).to_string() + "\n";
     let file = app.installation.path().join("users.jsonl");
-    let hash =
-        line.replace('}', ",\"password_hash\":\"$2b$04$abcdefghijklmnopqrstuuKWVxn4kCGEN1.O9jcbxbUnwQvUPBBpC\"}");
+    let hash = line.replace(
+        '}',
+        ",\"password_hash\":\"$2b$04$abcdefghijklmnopqrstuuKWVxn4kCGEN1.O9jcbxbUnwQvUPBBpC\"}",
+    );
     std::fs::write(&file, hash).expect("a file");
-    app.installation.cli(&["user", "import", &file.to_string_lossy()], "").await.assert_success();
-    let shown = app.installation.cli(&["user", "show", "ben"], "").await.assert_success().json();
+    app.installation
+        .cli(&["user", "import", &file.to_string_lossy()], "")
+        .await
+        .assert_success();
+    let shown = app
+        .installation
+        .cli(&["user", "show", "ben"], "")
+        .await
+        .assert_success()
+        .json();
     assert_eq!(shown["email"], json!("ben@example.org"));
-    let words = ["member", "add", "--project", &project, "--user", &pad("ben")];
+    let words = [
+        "member",
+        "add",
+        "--project",
+        &project,
+        "--user",
+        &pad("ben"),
+    ];
     app.installation.cli(&words, "").await.assert_success();
-    app.installation.cli(&["user", "deactivate", &pad("ben")], "").await.assert_success();
-    let shown = app.installation.cli(&["user", "show", "ben"], "").await.assert_success().json();
+    app.installation
+        .cli(&["user", "deactivate", &pad("ben")], "")
+        .await
+        .assert_success();
+    let shown = app
+        .installation
+        .cli(&["user", "show", "ben"], "")
+        .await
+        .assert_success()
+        .json();
     assert_eq!(shown["status"], json!("inactive"));
 }

@@ -20,7 +20,15 @@ on_both_databases![
 ];
 
 pub(crate) const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
-const CALLS: [&str; 7] = ["create", "get", "update", "deactivate", "activate", "rotate", "delete"];
+const CALLS: [&str; 7] = [
+    "create",
+    "get",
+    "update",
+    "deactivate",
+    "activate",
+    "rotate",
+    "delete",
+];
 
 /// Herbarium is ann's, with ben and an API user.
 struct Fixture {
@@ -38,7 +46,13 @@ impl Fixture {
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         let robot = ann.create_api_user(&project, "Robot").await;
-        Self { app, ann, ben, robot, project }
+        Self {
+            app,
+            ann,
+            ben,
+            robot,
+            project,
+        }
     }
 
     /// A call of the owner.
@@ -48,9 +62,17 @@ impl Fixture {
 
     /// All that the owner sees, and the key.
     async fn picture(&self) -> Value {
-        let (_, mut data) = self.app.http.project_init(&self.project, &self.ann.token).await.success();
+        let (_, mut data) = self
+            .app
+            .http
+            .project_init(&self.project, &self.ann.token)
+            .await
+            .success();
         data["cc.languages"] = json!("<languages>");
-        let (key, _) = self.call("get", &json!({"user": self.robot.gid})).await.success();
+        let (key, _) = self
+            .call("get", &json!({"user": self.robot.gid}))
+            .await
+            .success();
         json!({"data": data, "key": key["apikey"]})
     }
 }
@@ -67,8 +89,13 @@ fn data(name: &str, status: &str) -> Value {
 
 async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
     let scene = Fixture::new(backend).await;
-    let made = scene.call("create", &json!({"name": "Nightly export"})).await;
-    let user = made.json()["result"]["user"].as_str().expect("a gid").to_owned();
+    let made = scene
+        .call("create", &json!({"name": "Nightly export"}))
+        .await;
+    let user = made.json()["result"]["user"]
+        .as_str()
+        .expect("a gid")
+        .to_owned();
     let names = [(user.as_str(), "<user>"), (&scene.project, "<project>")];
     let assert_answer = |answer: &doorward_tests::Answer, result: Value, data: Value| {
         answer.success();
@@ -82,19 +109,35 @@ async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
     let read = scene.call("get", &body).await;
     let key = read.json()["result"]["apikey"].clone();
     assert_answer(&read, json!({"apikey": key}), json!({}));
-    let renamed = scene.call("update", &json!({"user": user, "name": "Export"})).await;
+    let renamed = scene
+        .call("update", &json!({"user": user, "name": "Export"}))
+        .await;
     assert_answer(&renamed, same.clone(), data("Export", "active"));
     // Once more is no mistake.
-    for (call, status) in
-        [("deactivate", "inactive"), ("deactivate", "inactive"), ("activate", "active"), ("activate", "active")]
-    {
-        assert_answer(&scene.call(call, &body).await, same.clone(), data("Export", status));
+    for (call, status) in [
+        ("deactivate", "inactive"),
+        ("deactivate", "inactive"),
+        ("activate", "active"),
+        ("activate", "active"),
+    ] {
+        assert_answer(
+            &scene.call(call, &body).await,
+            same.clone(),
+            data("Export", status),
+        );
     }
     let rotated = scene.call("rotate", &body).await;
     let new_key = rotated.json()["result"]["apikey"].clone();
     assert_ne!(new_key, key);
-    assert_answer(&rotated, json!({"user": "<user>", "apikey": new_key}), data("Export", "active"));
-    assert_eq!(scene.call("get", &body).await.success().0["apikey"], new_key);
+    assert_answer(
+        &rotated,
+        json!({"user": "<user>", "apikey": new_key}),
+        data("Export", "active"),
+    );
+    assert_eq!(
+        scene.call("get", &body).await.success().0["apikey"],
+        new_key
+    );
     assert_answer(&scene.call("delete", &body).await, json!({}), json!({}));
 }
 
@@ -103,14 +146,20 @@ async fn api_key_is_base58check_and_stable(backend: Backend) {
     let other = scene.ann.create_api_user(&scene.project, "Robot").await;
     for key in [&scene.robot.key, &other.key] {
         let encoded = key.strip_prefix("dw_").unwrap_or_else(|| panic!("{key}"));
-        let bytes = bs58::decode(encoded).with_check(None).into_vec().expect("a checksum that is right");
+        let bytes = bs58::decode(encoded)
+            .with_check(None)
+            .into_vec()
+            .expect("a checksum that is right");
         assert_eq!(bytes.len(), 32);
     }
     assert_ne!(scene.robot.key, other.key);
     assert_ne!(scene.robot.gid, other.gid);
     for robot in [&scene.robot, &other] {
         for _ in 0..3 {
-            let (read, _) = scene.call("get", &json!({"user": robot.gid})).await.success();
+            let (read, _) = scene
+                .call("get", &json!({"user": robot.gid}))
+                .await
+                .success();
             assert_eq!(read, json!({"apikey": robot.key}));
         }
         assert_eq!(robot.auth().await.success().0["user"], json!(robot.gid));
@@ -120,9 +169,17 @@ async fn api_key_is_base58check_and_stable(backend: Backend) {
 async fn name_is_trimmed_and_required(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
-    let bodies =
-        |name: &str| [("create", json!({"name": name})), ("update", json!({"user": scene.robot.gid, "name": name}))];
-    for (name, kept) in [(" \tRobot 2\n ", "Robot 2"), (&*longest, &*longest), (&*format!("  {longest} "), &longest)] {
+    let bodies = |name: &str| {
+        [
+            ("create", json!({"name": name})),
+            ("update", json!({"user": scene.robot.gid, "name": name})),
+        ]
+    };
+    for (name, kept) in [
+        (" \tRobot 2\n ", "Robot 2"),
+        (&*longest, &*longest),
+        (&*format!("  {longest} "), &longest),
+    ] {
         for (call, body) in bodies(name) {
             let (result, data) = scene.call(call, &body).await.success();
             let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
@@ -141,7 +198,10 @@ async fn name_is_trimmed_and_required(backend: Backend) {
         (&*too_long, "too_long"),
     ] {
         for (call, body) in bodies(name) {
-            scene.call(call, &body).await.assert_validation_error("name", reason);
+            scene
+                .call(call, &body)
+                .await
+                .assert_validation_error("name", reason);
         }
     }
     assert_json_eq(&scene.picture().await, &before);
@@ -150,8 +210,12 @@ async fn name_is_trimmed_and_required(backend: Backend) {
 async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = scene.picture().await;
-    let missing = |call: &str, body: Value, name: &'static str| (call.to_owned(), body, "Missing parameter", name);
-    let invalid = |call: &str, body: Value, name: &'static str| (call.to_owned(), body, "Invalid parameter", name);
+    let missing = |call: &str, body: Value, name: &'static str| {
+        (call.to_owned(), body, "Missing parameter", name)
+    };
+    let invalid = |call: &str, body: Value, name: &'static str| {
+        (call.to_owned(), body, "Invalid parameter", name)
+    };
     let robot = &scene.robot.gid;
     let mut cases = vec![
         missing("create", json!({}), "name"),
@@ -165,25 +229,46 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     for call in &CALLS[1..] {
         cases.push(missing(call, json!({}), "user"));
         cases.push(missing(call, json!({"name": 1}), "user"));
-        for user in [json!(null), json!(1), json!([robot]), json!(""), json!("x"), json!(format!("{robot} "))] {
+        for user in [
+            json!(null),
+            json!(1),
+            json!([robot]),
+            json!(""),
+            json!("x"),
+            json!(format!("{robot} ")),
+        ] {
             cases.push(invalid(call, json!({"user": user}), "user"));
         }
     }
     for (call, body, reason, name) in cases {
-        scene.call(&call, &body).await.assert_bad_parameter(reason, name);
+        scene
+            .call(&call, &body)
+            .await
+            .assert_bad_parameter(reason, name);
     }
     for call in CALLS {
         let good = json!({"user": robot, "name": "x"});
-        scene.ann.api_keys("x", call, &good).await.assert_bad_parameter("Invalid parameter", "project");
+        scene
+            .ann
+            .api_keys("x", call, &good)
+            .await
+            .assert_bad_parameter("Invalid parameter", "project");
         let path = format!("/api/p/{}/apikeys/{call}", scene.project);
         let call = |body: &str| {
             let call = scene.app.http.post(&path).bearer(&scene.ann.token);
-            call.header("content-type", "application/json").body(body.to_owned())
+            call.header("content-type", "application/json")
+                .body(body.to_owned())
         };
         for body in ["", "[]", "null", "{"] {
             call(body).send().await.assert_invalid_body();
         }
-        let got = scene.app.http.get(&path).bearer(&scene.ann.token).send().await;
+        let got = scene
+            .app
+            .http
+            .get(&path)
+            .bearer(&scene.ann.token)
+            .send()
+            .await;
         got.assert_error(405, "Method not allowed", &json!({}));
     }
     assert_json_eq(&scene.picture().await, &before);
@@ -193,7 +278,11 @@ async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (app, project) = (&scene.app, &scene.project);
     let stranger = app.user("cas").await;
-    let mut nobodies = vec![scene.ben.token.clone(), scene.robot.auth().await.token(), stranger.token.clone()];
+    let mut nobodies = vec![
+        scene.ben.token.clone(),
+        scene.robot.auth().await.token(),
+        stranger.token.clone(),
+    ];
     for status in ["invited", "declined", "inactive", "gone"] {
         let former = app.user(&format!("x{status}")).await;
         app.installation.add_member(project, &former.gid).await;
@@ -213,14 +302,20 @@ async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
         &format!("UPDATE projects SET status = 'deleted' WHERE gid = '{deleted}'"),
     );
     let before = scene.picture().await;
-    let first = stranger.api_keys(UNKNOWN_GID, "create", &json!({"name": "Robot"})).await.text();
+    let first = stranger
+        .api_keys(UNKNOWN_GID, "create", &json!({"name": "Robot"}))
+        .await
+        .text();
     for token in &nobodies {
         for call in CALLS {
-            for (project, user) in
-                [(project.as_str(), scene.robot.gid.as_str()), (project, UNKNOWN_GID), (UNKNOWN_GID, UNKNOWN_GID)]
-            {
+            for (project, user) in [
+                (project.as_str(), scene.robot.gid.as_str()),
+                (project, UNKNOWN_GID),
+                (UNKNOWN_GID, UNKNOWN_GID),
+            ] {
                 let path = format!("/api/p/{project}/apikeys/{call}");
-                let body = json!({"user": user, "name": if user == UNKNOWN_GID { "" } else { "Mine" }});
+                let body =
+                    json!({"user": user, "name": if user == UNKNOWN_GID { "" } else { "Mine" }});
                 let answer = app.http.post(&path).bearer(token).json(&body).send().await;
                 answer.assert_forbidden();
                 assert_eq!(answer.text(), first);
@@ -230,9 +325,20 @@ async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
     // The owner of another project is a stranger too, and so is the owner of a deleted one.
     for call in CALLS {
         let body = json!({"user": scene.robot.gid, "name": "Mine"});
-        stranger.api_keys(project, call, &body).await.assert_forbidden();
-        scene.ann.api_keys(&other, call, &body).await.assert_forbidden();
-        scene.ann.api_keys(&deleted, call, &json!({"user": ghost.gid, "name": "Mine"})).await.assert_forbidden();
+        stranger
+            .api_keys(project, call, &body)
+            .await
+            .assert_forbidden();
+        scene
+            .ann
+            .api_keys(&other, call, &body)
+            .await
+            .assert_forbidden();
+        scene
+            .ann
+            .api_keys(&deleted, call, &json!({"user": ghost.gid, "name": "Mine"}))
+            .await
+            .assert_forbidden();
     }
     assert_json_eq(&scene.picture().await, &before);
 }
@@ -243,12 +349,25 @@ async fn only_api_users_of_this_very_project_are_managed(backend: Backend) {
     let elsewhere = scene.ann.create_api_user(&other, "Elsewhere").await;
     let before = scene.picture().await;
     for call in &CALLS[1..] {
-        for user in [scene.ann.gid.as_str(), &scene.ben.gid, UNKNOWN_GID, &elsewhere.gid, &scene.project] {
+        for user in [
+            scene.ann.gid.as_str(),
+            &scene.ben.gid,
+            UNKNOWN_GID,
+            &elsewhere.gid,
+            &scene.project,
+        ] {
             let body = json!({"user": user, "name": "x"});
-            scene.call(call, &body).await.assert_unprocessable("not_an_api_user");
+            scene
+                .call(call, &body)
+                .await
+                .assert_unprocessable("not_an_api_user");
         }
         let body = json!({"user": scene.robot.gid, "name": "x"});
-        scene.ann.api_keys(&other, call, &body).await.assert_unprocessable("not_an_api_user");
+        scene
+            .ann
+            .api_keys(&other, call, &body)
+            .await
+            .assert_unprocessable("not_an_api_user");
     }
     assert_json_eq(&scene.picture().await, &before);
     assert_eq!(elsewhere.auth().await.status, 200);
@@ -271,22 +390,46 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
         }
         body
     };
-    let made = scene.call("create", &with(json!({"name": "Made", "user": scene.ben.gid}))).await;
+    let made = scene
+        .call(
+            "create",
+            &with(json!({"name": "Made", "user": scene.ben.gid})),
+        )
+        .await;
     let user = made.success().0["user"].as_str().expect("a gid").to_owned();
-    assert!(![&scene.ben.gid, &scene.robot.gid].contains(&&user), "{user}");
+    assert!(
+        ![&scene.ben.gid, &scene.robot.gid].contains(&&user),
+        "{user}"
+    );
     let names = [(user.as_str(), "<user>"), (&scene.project, "<project>")];
     let described = |answer: &doorward_tests::Answer| with_names(&answer.success().1, &names);
     assert_json_eq(&described(&made), &data("Made", "active"));
     let body = with(json!({"user": user, "name": "Renamed"}));
-    for (call, status) in
-        [("update", "active"), ("deactivate", "inactive"), ("rotate", "inactive"), ("activate", "active")]
-    {
-        assert_json_eq(&described(&scene.call(call, &body).await), &data("Renamed", status));
+    for (call, status) in [
+        ("update", "active"),
+        ("deactivate", "inactive"),
+        ("rotate", "inactive"),
+        ("activate", "active"),
+    ] {
+        assert_json_eq(
+            &described(&scene.call(call, &body).await),
+            &data("Renamed", status),
+        );
     }
     let (read, _) = scene.call("get", &body).await.success();
     assert_ne!(read["apikey"], json!("dw_mine"));
-    scene.app.http.auth(&scene.project, "dw_mine").await.assert_unknown_user();
-    let (_, ben) = scene.app.http.project_init(&other, &scene.ben.token).await.success();
+    scene
+        .app
+        .http
+        .auth(&scene.project, "dw_mine")
+        .await
+        .assert_unknown_user();
+    let (_, ben) = scene
+        .app
+        .http
+        .project_init(&other, &scene.ben.token)
+        .await
+        .success();
     assert_eq!(ben["cc.projects_members"].as_array().map(Vec::len), Some(1));
 }
 
@@ -296,9 +439,13 @@ pub(crate) const ROUTES: &str = include_str!("../../../crates/gateway/src/app.rs
 /// Those of the list after `With a token`, and of the list under a project.
 pub(crate) fn authorised_paths() -> Vec<String> {
     let lists: Vec<&str> = ROUTES.split("// With a token.").skip(1).collect();
-    let [all, in_project] = lists[..] else { panic!("two lists of routes") };
+    let [all, in_project] = lists[..] else {
+        panic!("two lists of routes")
+    };
     let paths = |list: &str, prefix: &str| -> Vec<String> {
-        let paths = list.split('"').filter(|text| text.starts_with('/') && !text.contains(['\n', '{']));
+        let paths = list
+            .split('"')
+            .filter(|text| text.starts_with('/') && !text.contains(['\n', '{']));
         paths.map(|path| format!("{prefix}{path}")).collect()
     };
     let mut all = paths(all, "");
@@ -310,30 +457,67 @@ pub(crate) fn authorised_paths() -> Vec<String> {
 async fn every_authenticated_call_rejects_missing_tokens(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let paths = authorised_paths();
-    assert!(paths.contains(&"/api/p/{project}/apikeys/rotate".to_owned()) && paths.len() >= 10, "{paths:?}");
+    assert!(
+        paths.contains(&"/api/p/{project}/apikeys/rotate".to_owned()) && paths.len() >= 10,
+        "{paths:?}"
+    );
     let before = scene.picture().await;
     let mut body = json!({"name": "Mine", "token": scene.ann.token, "JWT": scene.ann.token, "everywhere": true});
     for field in ["caller", "caller_gid", "sub", "owner", "actor", "inviter"] {
         body[field] = json!(scene.ann.gid);
     }
-    for field in ["user", "user_gid", "gid", "member", "api_user", "invitee", "channel", "ordering", "fieldlist"] {
+    for field in [
+        "user",
+        "user_gid",
+        "gid",
+        "member",
+        "api_user",
+        "invitee",
+        "channel",
+        "ordering",
+        "fieldlist",
+    ] {
         body[field] = json!(scene.robot.gid);
     }
     for field in ["project", "project_gid"] {
         body[field] = json!(scene.project);
     }
-    for field in ["members", "user_gids", "channels", "orderings", "fieldlists"] {
+    for field in [
+        "members",
+        "user_gids",
+        "channels",
+        "orderings",
+        "fieldlists",
+    ] {
         body[field] = json!([scene.ben.gid]);
     }
     body["username_or_email"] = json!("ben");
     body["options"] = json!({"rate_limit_per_second": 1});
     for path in paths {
         for project in [scene.project.as_str(), UNKNOWN_GID, "x"] {
-            let call = || scene.app.http.post(&path.replace("{project}", project)).json(&body);
+            let call = || {
+                scene
+                    .app
+                    .http
+                    .post(&path.replace("{project}", project))
+                    .json(&body)
+            };
             call().send().await.assert_unauthenticated();
-            call().bearer("garbage").send().await.assert_unauthenticated();
-            call().bearer(&scene.robot.key).send().await.assert_unauthenticated();
-            call().header("authorization", &scene.ann.token).send().await.assert_unauthenticated();
+            call()
+                .bearer("garbage")
+                .send()
+                .await
+                .assert_unauthenticated();
+            call()
+                .bearer(&scene.robot.key)
+                .send()
+                .await
+                .assert_unauthenticated();
+            call()
+                .header("authorization", &scene.ann.token)
+                .send()
+                .await
+                .assert_unauthenticated();
         }
     }
     assert_json_eq(&scene.picture().await, &before);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use doorward_rpc::directory::v1::{Action, Change, WatchChangesRequest, directory_client::DirectoryClient};
+use doorward_rpc::directory::v1::{
+    Action, Change, WatchChangesRequest, directory_client::DirectoryClient,
+};
 use doorward_tests::{
     ApiUser, App, Backend, Http, Installation, PASSWORD, Services, User,
     backend::{execute, texts},
@@ -54,17 +56,30 @@ async fn deactivation_invalidates_key_and_tokens_permanently(backend: Backend) {
     let others = other.auth().await.token();
     assert_eq!(app.http.project_init(&project, &token).await.status, 200);
 
-    ann.api_keys(&project, "deactivate", &user(&robot)).await.success();
+    ann.api_keys(&project, "deactivate", &user(&robot))
+        .await
+        .success();
     robot.auth().await.assert_unknown_user();
     app.http.denied_soon(&token).await;
-    app.http.project_init(&project, &token).await.assert_unauthenticated();
+    app.http
+        .project_init(&project, &token)
+        .await
+        .assert_unauthenticated();
     app.http.init(&renewed).await.assert_unauthenticated();
     // Still the owner's to read, and nobody else is concerned.
-    assert_eq!(ann.api_keys(&project, "get", &user(&robot)).await.success().0["apikey"], json!(robot.key));
+    assert_eq!(
+        ann.api_keys(&project, "get", &user(&robot))
+            .await
+            .success()
+            .0["apikey"],
+        json!(robot.key)
+    );
     assert_eq!(app.http.init(&others).await.status, 200);
     assert_eq!(ann.init().await.status, 200);
 
-    ann.api_keys(&project, "activate", &user(&robot)).await.success();
+    ann.api_keys(&project, "activate", &user(&robot))
+        .await
+        .success();
     app.http.denied_soon(&token).await;
     app.http.init(&renewed).await.assert_unauthenticated();
     let new = robot.auth().await.token();
@@ -78,8 +93,12 @@ async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Bac
     for _ in 1..=4 {
         let token = robot.auth().await.token();
         assert_eq!(app.http.init(&token).await.status, 200);
-        ann.api_keys(&project, "deactivate", &user(&robot)).await.success();
-        ann.api_keys(&project, "activate", &user(&robot)).await.success();
+        ann.api_keys(&project, "deactivate", &user(&robot))
+            .await
+            .success();
+        ann.api_keys(&project, "activate", &user(&robot))
+            .await
+            .success();
         app.http.denied_soon(&token).await;
     }
 }
@@ -89,7 +108,10 @@ async fn rotated_key_replaces_the_old_one_immediately(backend: Backend) {
     let mut key = robot.key.clone();
     for _ in 1..=3 {
         let token = app.http.auth(&project, &key).await.token();
-        let (rotated, _) = ann.api_keys(&project, "rotate", &user(&robot)).await.success();
+        let (rotated, _) = ann
+            .api_keys(&project, "rotate", &user(&robot))
+            .await
+            .success();
         let new = rotated["apikey"].as_str().expect("a key").to_owned();
         app.http.auth(&project, &key).await.assert_unknown_user();
         let fresh = app.http.auth(&project, &new).await.token();
@@ -99,11 +121,18 @@ async fn rotated_key_replaces_the_old_one_immediately(backend: Backend) {
         key = new;
     }
     // A deactivated API user may get another key, which works when they do.
-    ann.api_keys(&project, "deactivate", &user(&robot)).await.success();
-    let (rotated, _) = ann.api_keys(&project, "rotate", &user(&robot)).await.success();
+    ann.api_keys(&project, "deactivate", &user(&robot))
+        .await
+        .success();
+    let (rotated, _) = ann
+        .api_keys(&project, "rotate", &user(&robot))
+        .await
+        .success();
     let new = rotated["apikey"].as_str().expect("a key").to_owned();
     app.http.auth(&project, &new).await.assert_unknown_user();
-    ann.api_keys(&project, "activate", &user(&robot)).await.success();
+    ann.api_keys(&project, "activate", &user(&robot))
+        .await
+        .success();
     app.http.auth(&project, &key).await.assert_unknown_user();
     assert_eq!(app.http.auth(&project, &new).await.status, 200);
 }
@@ -112,8 +141,15 @@ async fn concurrent_rotations_leave_one_key(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     let body = user(&robot);
     let rotated = join_all((0..8).map(|_| ann.api_keys(&project, "rotate", &body))).await;
-    let mut keys: Vec<String> =
-        rotated.iter().map(|answer| answer.success().0["apikey"].as_str().expect("a key").to_owned()).collect();
+    let mut keys: Vec<String> = rotated
+        .iter()
+        .map(|answer| {
+            answer.success().0["apikey"]
+                .as_str()
+                .expect("a key")
+                .to_owned()
+        })
+        .collect();
     let left = ann.api_keys(&project, "get", &body).await.success().0["apikey"].clone();
     keys.sort();
     keys.dedup();
@@ -130,25 +166,44 @@ async fn deleted_api_user_is_removed_everywhere(backend: Backend) {
     let token = robot.auth().await.token();
     assert!(ann.init().await.text().contains(&robot.gid));
 
-    ann.api_keys(&project, "delete", &user(&robot)).await.success();
+    ann.api_keys(&project, "delete", &user(&robot))
+        .await
+        .success();
 
     robot.auth().await.assert_unknown_user();
     app.http.denied_soon(&token).await;
-    for seen in [ann.init().await, app.http.project_init(&project, &ann.token).await] {
+    for seen in [
+        ann.init().await,
+        app.http.project_init(&project, &ann.token).await,
+    ] {
         assert_eq!(seen.status, 200);
         assert!(!seen.text().contains(&robot.gid), "{}", seen.text());
     }
-    for call in ["get", "update", "deactivate", "activate", "rotate", "delete"] {
+    for call in [
+        "get",
+        "update",
+        "deactivate",
+        "activate",
+        "rotate",
+        "delete",
+    ] {
         let body = json!({"user": robot.gid, "name": "x"});
-        ann.api_keys(&project, call, &body).await.assert_unprocessable("not_an_api_user");
+        ann.api_keys(&project, call, &body)
+            .await
+            .assert_unprocessable("not_an_api_user");
     }
     let databases = &app.installation.databases;
     eventually("no key", EVENTUALLY_TIMEOUT, async || {
-        texts(&databases.auth, "SELECT user_gid AS text FROM api_keys").is_empty().then_some(())
+        texts(&databases.auth, "SELECT user_gid AS text FROM api_keys")
+            .is_empty()
+            .then_some(())
     })
     .await;
     let left = "SELECT user_gid AS text FROM memberships UNION ALL SELECT gid FROM users";
-    assert_eq!(texts(&databases.directory, left), [ann.gid.clone(), ann.gid.clone()]);
+    assert_eq!(
+        texts(&databases.directory, left),
+        [ann.gid.clone(), ann.gid.clone()]
+    );
     let again = ann.create_api_user(&project, "Robot").await;
     assert_ne!(again.gid, robot.gid);
     app.http.init(&token).await.assert_unauthenticated();
@@ -159,7 +214,12 @@ async fn api_user_inits_and_is_visible_to_members(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     let ben = app.user("ben").await;
     app.installation.add_member(&project, "ben").await;
-    let names = [(ann.gid.as_str(), "1-ann"), (&ben.gid, "2-ben"), (&robot.gid, "3-robot"), (&project, "1-herbarium")];
+    let names = [
+        (ann.gid.as_str(), "1-ann"),
+        (&ben.gid, "2-ben"),
+        (&robot.gid, "3-robot"),
+        (&project, "1-herbarium"),
+    ];
     let short = |gid: &str, username: Value, name: &str| json!({"gid": gid, "username": username, "name": name, "avatar": null, "status": "active"});
     let member = |gid: &str, role: &str| json!({"project_gid": "1-herbarium", "user_gid": gid, "status": "active", "roles": [role]});
 
@@ -196,29 +256,73 @@ async fn api_user_inits_and_is_visible_to_members(backend: Backend) {
     init.token();
 
     let seen = redact(&ben.init().await.json(), &names);
-    assert_json_eq(&seen["data"]["cc.users"]["3-robot"], &short("3-robot", json!(null), "Robot"));
-    assert_json_eq(&seen["data"]["cc.projects_members"][2], &member("3-robot", "api"));
-    let listed = app.installation.cli(&["member", "list", "--project", &project], "").await.assert_success().items();
-    let robots: Vec<&Value> = listed.iter().filter(|listed| listed["user_gid"] == json!(robot.gid)).collect();
+    assert_json_eq(
+        &seen["data"]["cc.users"]["3-robot"],
+        &short("3-robot", json!(null), "Robot"),
+    );
+    assert_json_eq(
+        &seen["data"]["cc.projects_members"][2],
+        &member("3-robot", "api"),
+    );
+    let listed = app
+        .installation
+        .cli(&["member", "list", "--project", &project], "")
+        .await
+        .assert_success()
+        .items();
+    let robots: Vec<&Value> = listed
+        .iter()
+        .filter(|listed| listed["user_gid"] == json!(robot.gid))
+        .collect();
     assert_eq!(robots.len(), 1, "{listed:?}");
-    assert_eq!((&robots[0]["roles"], &robots[0]["status"]), (&json!(["api"]), &json!("active")));
+    assert_eq!(
+        (&robots[0]["roles"], &robots[0]["status"]),
+        (&json!(["api"]), &json!("active"))
+    );
 }
 
 async fn api_user_logs_in_only_with_its_key(backend: Backend) {
     let (app, _, project, robot) = scene(backend).await;
     for username in [robot.gid.as_str(), "Robot", "robot", "", "null", &robot.key] {
         for password in [robot.key.as_str(), "", "null", PASSWORD] {
-            app.http.login(username, password).await.assert_unknown_user();
-            app.http.project_login(&project, username, password).await.assert_unknown_user();
+            app.http
+                .login(username, password)
+                .await
+                .assert_unknown_user();
+            app.http
+                .project_login(&project, username, password)
+                .await
+                .assert_unknown_user();
         }
     }
-    let set = app.installation.cli(&["user", "set-password", "--gid", &robot.gid, "--password-stdin"], PASSWORD).await;
-    app.http.login(&robot.gid, PASSWORD).await.assert_unknown_user();
+    let set = app
+        .installation
+        .cli(
+            &[
+                "user",
+                "set-password",
+                "--gid",
+                &robot.gid,
+                "--password-stdin",
+            ],
+            PASSWORD,
+        )
+        .await;
+    app.http
+        .login(&robot.gid, PASSWORD)
+        .await
+        .assert_unknown_user();
     assert!(set.code.is_some(), "{set}");
 
     let (first, second) = (robot.auth().await.token(), robot.auth().await.token());
     let logout = async |token: &str, body: Value| {
-        app.http.post("/api/account/logout").bearer(token).json(&body).send().await.success();
+        app.http
+            .post("/api/account/logout")
+            .bearer(token)
+            .json(&body)
+            .send()
+            .await
+            .success();
     };
     logout(&first, json!({})).await;
     app.http.denied_soon(&first).await;
@@ -232,14 +336,42 @@ async fn api_user_stays_in_its_own_project(backend: Backend) {
     let (app, _, _, robot) = scene(backend).await;
     let other = app.installation.create_project("ann", "Atlas").await;
     let cli = async |words: &[&str]| app.installation.cli(words, "").await;
-    let added = cli(&["member", "add", "--project", &other, "--user-gid", &robot.gid]).await.assert_failure(1);
-    let made = cli(&["project", "create", "--owner-gid", &robot.gid, "--name", "Mine"]).await.assert_failure(1);
+    let added = cli(&[
+        "member",
+        "add",
+        "--project",
+        &other,
+        "--user-gid",
+        &robot.gid,
+    ])
+    .await
+    .assert_failure(1);
+    let made = cli(&[
+        "project",
+        "create",
+        "--owner-gid",
+        &robot.gid,
+        "--name",
+        "Mine",
+    ])
+    .await
+    .assert_failure(1);
     for refused in [added, made] {
         assert!(refused.stderr.contains("API user"), "{refused}");
     }
     let token = robot.auth().await.token();
-    app.http.project_init(&other, &token).await.assert_forbidden();
-    assert_eq!(cli(&["project", "list"]).await.assert_success().items().len(), 2);
+    app.http
+        .project_init(&other, &token)
+        .await
+        .assert_forbidden();
+    assert_eq!(
+        cli(&["project", "list"])
+            .await
+            .assert_success()
+            .items()
+            .len(),
+        2
+    );
 }
 
 async fn command_line_creates_api_users_next_to_a_server(backend: Backend) {
@@ -247,28 +379,77 @@ async fn command_line_creates_api_users_next_to_a_server(backend: Backend) {
     installation.cli(&["migrate"], "").await.assert_success();
     installation.create_user("ann").await;
     let project = installation.create_project("ann", "Herbarium").await;
-    let before = installation.cli(&["apikey", "create", "--project", &project, "--name", "Early"], "").await;
+    let before = installation
+        .cli(
+            &["apikey", "create", "--project", &project, "--name", "Early"],
+            "",
+        )
+        .await;
     let app = App::on_installation(installation).await;
-    let beside = app.installation.cli(&["apikey", "create", "--project", &project, "--name", " Late "], "").await;
+    let beside = app
+        .installation
+        .cli(
+            &[
+                "apikey",
+                "create",
+                "--project",
+                &project,
+                "--name",
+                " Late ",
+            ],
+            "",
+        )
+        .await;
     let token = app.http.login("ann", PASSWORD).await.token();
     let path = |call: &str| format!("/api/p/{project}/apikeys/{call}");
     for (output, name) in [(before, "Early"), (beside, "Late")] {
         let made = output.assert_success().json();
-        let (user, key) = (made["user"].as_str().expect("a gid"), made["apikey"].as_str().expect("a key"));
+        let (user, key) = (
+            made["user"].as_str().expect("a gid"),
+            made["apikey"].as_str().expect("a key"),
+        );
         assert_eq!(made, json!({"user": user, "apikey": key}));
         let (result, data) = app.http.auth(&project, key).await.success();
-        assert_eq!((&result["user"], &data["cc.users"][user]["name"]), (&json!(user), &json!(name)));
-        let read = app.http.post(&path("get")).bearer(&token).json(&json!({"user": user})).send().await;
+        assert_eq!(
+            (&result["user"], &data["cc.users"][user]["name"]),
+            (&json!(user), &json!(name))
+        );
+        let read = app
+            .http
+            .post(&path("get"))
+            .bearer(&token)
+            .json(&json!({"user": user}))
+            .send()
+            .await;
         assert_eq!(read.success().0, json!({"apikey": key}));
     }
     let cli = async |project: &str, name: &str| {
-        app.installation.cli(&["apikey", "create", "--project", project, "--name", name], "").await
+        app.installation
+            .cli(
+                &["apikey", "create", "--project", project, "--name", name],
+                "",
+            )
+            .await
     };
     cli(UNKNOWN_GID, "Robot").await.assert_failure(1);
-    for (project, name) in [("x", "Robot"), (&*project, " "), (&project, &"x".repeat(201)), (&project, "a\nb")] {
-        assert_eq!(cli(project, name).await.assert_failure(2).stdout, "", "{project} {name}");
+    for (project, name) in [
+        ("x", "Robot"),
+        (&*project, " "),
+        (&project, &"x".repeat(201)),
+        (&project, "a\nb"),
+    ] {
+        assert_eq!(
+            cli(project, name).await.assert_failure(2).stdout,
+            "",
+            "{project} {name}"
+        );
     }
-    let members = app.installation.cli(&["member", "list", "--project", &project], "").await.assert_success().items();
+    let members = app
+        .installation
+        .cli(&["member", "list", "--project", &project], "")
+        .await
+        .assert_success()
+        .items();
     assert_eq!(members.len(), 3);
 }
 
@@ -281,26 +462,55 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
     for call in ["update", "deactivate", "activate", "delete"] {
         // Once more is no change.
         for _ in 0..2 {
-            let answer = ann.api_keys(&project, call, &json!({"user": robot.gid, "name": "New name"})).await;
+            let answer = ann
+                .api_keys(
+                    &project,
+                    call,
+                    &json!({"user": robot.gid, "name": "New name"}),
+                )
+                .await;
             assert!(answer.status == 200 || call == "delete", "{answer:?}");
         }
     }
-    let end = ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor");
+    let end = ann.init().await.success().0["cc.cursor"]
+        .as_i64()
+        .expect("a cursor");
 
     let mut directory = DirectoryClient::new(contract::channel(&split.directory).await);
-    let watched = directory.watch_changes(contract::with_service_token(WatchChangesRequest { cursor: start })).await;
+    let watched = directory
+        .watch_changes(contract::with_service_token(WatchChangesRequest {
+            cursor: start,
+        }))
+        .await;
     let mut stream = watched.expect("a stream").into_inner();
     let mut changes: Vec<Change> = Vec::new();
     while changes.last().is_none_or(|last| last.cursor < end) {
-        changes.extend(stream.next().await.expect("a message").expect("a message").changes);
+        changes.extend(
+            stream
+                .next()
+                .await
+                .expect("a message")
+                .expect("a message")
+                .changes,
+        );
     }
     let told: Vec<(Action, &str, &str, &str)> = changes
         .iter()
-        .map(|change| (change.action(), &*change.data_type, &*change.data_key, &*change.status))
+        .map(|change| {
+            (
+                change.action(),
+                &*change.data_type,
+                &*change.data_key,
+                &*change.status,
+            )
+        })
         .collect();
     let (user, membership) = (robot.gid.as_str(), format!("{project}/{}", robot.gid));
     let both = |action, status| {
-        [(action, "cc.users", user, status), (action, "cc.projects_members", membership.as_str(), status)]
+        [
+            (action, "cc.users", user, status),
+            (action, "cc.projects_members", membership.as_str(), status),
+        ]
     };
     let [gone, gone_member] = both(Action::Delete, "");
     let expected = [
@@ -318,26 +528,52 @@ async fn api_user_created_without_auth_gets_its_key_later(backend: Backend) {
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.kill(Role::Auth);
-    let (made, data) = ann.api_keys(&project, "create", &json!({"name": "Robot"})).await.success();
+    let (made, data) = ann
+        .api_keys(&project, "create", &json!({"name": "Robot"}))
+        .await
+        .success();
     let body = json!({"user": made["user"]});
-    assert_eq!(data["cc.users"][made["user"].as_str().expect("a gid")]["status"], json!("active"));
-    ann.api_keys(&project, "get", &body).await.assert_unavailable();
-    ann.api_keys(&project, "rotate", &body).await.assert_unavailable();
-    assert!(texts(&split.installation.databases.auth, "SELECT user_gid AS text FROM api_keys").is_empty());
+    assert_eq!(
+        data["cc.users"][made["user"].as_str().expect("a gid")]["status"],
+        json!("active")
+    );
+    ann.api_keys(&project, "get", &body)
+        .await
+        .assert_unavailable();
+    ann.api_keys(&project, "rotate", &body)
+        .await
+        .assert_unavailable();
+    assert!(
+        texts(
+            &split.installation.databases.auth,
+            "SELECT user_gid AS text FROM api_keys"
+        )
+        .is_empty()
+    );
 
     split.start_service(Role::Auth);
     split.ready(Role::Auth).await;
     works_again(&split.http, &ann.token).await;
     let read = join_all((0..8).map(|_| ann.api_keys(&project, "get", &body))).await;
-    let keys: Vec<Value> = read.iter().map(|answer| answer.success().0["apikey"].clone()).collect();
+    let keys: Vec<Value> = read
+        .iter()
+        .map(|answer| answer.success().0["apikey"].clone())
+        .collect();
     assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
-    let (result, _) = split.http.auth(&project, keys[0].as_str().expect("a key")).await.success();
+    let (result, _) = split
+        .http
+        .auth(&project, keys[0].as_str().expect("a key"))
+        .await
+        .success();
     assert_eq!(result["user"], made["user"]);
 }
 
 /// Until the gateway has found the new auth.
 async fn works_again(http: &Http, token: &str) {
-    eventually("an init", Duration::from_secs(5), async || (http.init(token).await.status == 200).then_some(())).await;
+    eventually("an init", Duration::from_secs(5), async || {
+        (http.init(token).await.status == 200).then_some(())
+    })
+    .await;
 }
 
 async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
@@ -349,11 +585,21 @@ async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
         ann.create_api_user(&project, "Gone").await,
         ann.create_api_user(&project, "Well").await,
     );
-    let tokens = [asleep.auth().await.token(), gone.auth().await.token(), well.auth().await.token()];
+    let tokens = [
+        asleep.auth().await.token(),
+        gone.auth().await.token(),
+        well.auth().await.token(),
+    ];
     split.kill(Role::Auth);
-    ann.api_keys(&project, "deactivate", &user(&asleep)).await.success();
-    ann.api_keys(&project, "activate", &user(&asleep)).await.success();
-    ann.api_keys(&project, "delete", &user(&gone)).await.success();
+    ann.api_keys(&project, "deactivate", &user(&asleep))
+        .await
+        .success();
+    ann.api_keys(&project, "activate", &user(&asleep))
+        .await
+        .success();
+    ann.api_keys(&project, "delete", &user(&gone))
+        .await
+        .success();
 
     split.start_service(Role::Auth);
     split.ready(Role::Auth).await;
@@ -362,7 +608,10 @@ async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
         split.http.denied_soon(token).await;
     }
     gone.auth().await.assert_unknown_user();
-    assert_eq!(split.http.init(&asleep.auth().await.token()).await.status, 200);
+    assert_eq!(
+        split.http.init(&asleep.auth().await.token()).await.status,
+        200
+    );
     let keys = "SELECT user_gid AS text FROM api_keys ORDER BY user_gid";
     let mut expected = [asleep.gid, well.gid];
     expected.sort();
@@ -380,43 +629,97 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
     let body = user(&robot);
     let mut secrets = vec![robot.key.clone(), robot.auth().await.token()];
     // What goes wrong is logged too.
-    app.http.auth(&other, &robot.key).await.assert_unknown_user();
-    app.http.auth("x", &robot.key).await.assert_bad_parameter("Invalid parameter", "project");
-    app.http.login(&robot.key, &robot.key).await.assert_unknown_user();
+    app.http
+        .auth(&other, &robot.key)
+        .await
+        .assert_unknown_user();
+    app.http
+        .auth("x", &robot.key)
+        .await
+        .assert_bad_parameter("Invalid parameter", "project");
+    app.http
+        .login(&robot.key, &robot.key)
+        .await
+        .assert_unknown_user();
     app.http.init(&robot.key).await.assert_unauthenticated();
-    ann.api_keys(&project, "get", &json!({"user": robot.key})).await.assert_bad_parameter("Invalid parameter", "user");
+    ann.api_keys(&project, "get", &json!({"user": robot.key}))
+        .await
+        .assert_bad_parameter("Invalid parameter", "user");
     let (rotated, _) = ann.api_keys(&project, "rotate", &body).await.success();
     secrets.push(rotated["apikey"].as_str().expect("a key").to_owned());
     secrets.push(app.http.auth(&project, &secrets[2]).await.token());
     robot.auth().await.assert_unknown_user();
-    let made = app.installation.cli(&["apikey", "create", "--project", &project, "--name", "By hand"], "").await;
+    let made = app
+        .installation
+        .cli(
+            &[
+                "apikey",
+                "create",
+                "--project",
+                &project,
+                "--name",
+                "By hand",
+            ],
+            "",
+        )
+        .await;
     let stdout_of_cli = made.stdout.clone();
-    secrets.push(made.assert_success().json()["apikey"].as_str().expect("a key").to_owned());
-    execute(&app.installation.databases.directory, "UPDATE users SET name = 'The scan works' WHERE name = 'Robot'");
+    secrets.push(
+        made.assert_success().json()["apikey"]
+            .as_str()
+            .expect("a key")
+            .to_owned(),
+    );
+    execute(
+        &app.installation.databases.directory,
+        "UPDATE users SET name = 'The scan works' WHERE name = 'Robot'",
+    );
 
-    let mut places = vec![("the log".to_owned(), (app.process.stdout() + &app.process.stderr()).into_bytes())];
+    let mut places = vec![(
+        "the log".to_owned(),
+        (app.process.stdout() + &app.process.stderr()).into_bytes(),
+    )];
     assert!(places[0].1.len() > 1000, "debug says little");
     places.push((
         "the audit trail".to_owned(),
-        app.installation.cli(&["audit"], "").await.assert_success().stdout.into_bytes(),
+        app.installation
+            .cli(&["audit"], "")
+            .await
+            .assert_success()
+            .stdout
+            .into_bytes(),
     ));
     match backend {
         Backend::Sqlite => places.extend(files(app.installation.path())),
         Backend::Postgres => places.extend(tables(&app.installation)),
     }
-    assert!(places.iter().any(|(_, bytes)| contains(bytes, "The scan works")), "nothing was scanned");
+    assert!(
+        places
+            .iter()
+            .any(|(_, bytes)| contains(bytes, "The scan works")),
+        "nothing was scanned"
+    );
     for secret in &secrets {
         // Without its prefix; and of a token, which is in three parts, the last.
-        let telling = secret.trim_start_matches("dw_").rsplit('.').next().expect("a part");
+        let telling = secret
+            .trim_start_matches("dw_")
+            .rsplit('.')
+            .next()
+            .expect("a part");
         for (place, bytes) in &places {
             let is_allowed = bytes == stdout_of_cli.as_bytes();
-            assert!(is_allowed || !contains(bytes, telling), "{secret} is in {place}");
+            assert!(
+                is_allowed || !contains(bytes, telling),
+                "{secret} is in {place}"
+            );
         }
     }
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 /// All that is in the directory of an installation: the databases, and what its processes wrote.
@@ -427,7 +730,10 @@ fn files(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
         if path.is_dir() {
             found.extend(files(&path));
         } else {
-            found.push((path.display().to_string(), std::fs::read(&path).expect("a file")));
+            found.push((
+                path.display().to_string(),
+                std::fs::read(&path).expect("a file"),
+            ));
         }
     }
     found
@@ -436,8 +742,14 @@ fn files(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
 /// Every row of every table, as text.
 fn tables(installation: &Installation) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
-    for url in [&installation.databases.auth, &installation.databases.directory] {
-        for table in texts(url, "SELECT tablename::text AS text FROM pg_tables WHERE schemaname = 'public'") {
+    for url in [
+        &installation.databases.auth,
+        &installation.databases.directory,
+    ] {
+        for table in texts(
+            url,
+            "SELECT tablename::text AS text FROM pg_tables WHERE schemaname = 'public'",
+        ) {
             let rows = texts(url, &format!("SELECT t::text AS text FROM {table} t"));
             found.push((table, rows.concat().into_bytes()));
         }

@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Backend, Http, Installation, Process, app::START_TIMEOUT, app::wait_until_ready, eventually, installation::COMMAND,
-    ports, process::clean_command,
+    Backend, Http, Installation, Process, app::START_TIMEOUT, app::wait_until_ready, eventually,
+    installation::COMMAND, ports, process::clean_command,
 };
 use serde_json::{Value, json};
 
 /// A demo on its defaults, but for the ports and the directory, which is the one that tests run in.
 fn demo(installation: &Installation) -> (Process, Http, Http) {
     let (listen, ops) = (ports::free_address(), ports::free_address());
-    let process = installation.spawn(&["demo"], &[("DOORWARD_LISTEN", &listen), ("DOORWARD_OPS_LISTEN", &ops)]);
+    let process = installation.spawn(
+        &["demo"],
+        &[("DOORWARD_LISTEN", &listen), ("DOORWARD_OPS_LISTEN", &ops)],
+    );
     (process, Http::new(&listen), Http::new(&ops))
 }
 
@@ -30,7 +33,9 @@ async fn printed_curl(process: &mut Process) -> String {
         let printed = format!("{}\n{}", process.stdout(), process.stderr());
         let start = printed.find("curl ")?;
         let lines: Vec<&str> = printed[start..].lines().collect();
-        let last = lines.iter().position(|line| !line.trim_end().ends_with('\\'))?;
+        let last = lines
+            .iter()
+            .position(|line| !line.trim_end().ends_with('\\'))?;
         Some(lines[..=last].join("\n"))
     })
     .await
@@ -43,13 +48,23 @@ async fn demo_prints_a_curl_that_logs_in() {
         let (mut process, http, ops) = demo(&installation);
         wait_until_ready(&mut process, &ops).await;
         let curl = printed_curl(&mut process).await;
-        assert!(curl.contains(http.address()) && curl.contains("/api/login"), "{curl}");
-        let output = clean_command("sh").args(["-c", &curl]).output().expect("sh");
+        assert!(
+            curl.contains(http.address()) && curl.contains("/api/login"),
+            "{curl}"
+        );
+        let output = clean_command("sh")
+            .args(["-c", &curl])
+            .output()
+            .expect("sh");
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let json = stdout
-            .find('{')
-            .map(|start| serde_json::Deserializer::from_str(&stdout[start..]).into_iter::<Value>().next());
-        let Some(Some(Ok(answer))) = json else { panic!("{start}: {curl}\n{output:?}") };
+        let json = stdout.find('{').map(|start| {
+            serde_json::Deserializer::from_str(&stdout[start..])
+                .into_iter::<Value>()
+                .next()
+        });
+        let Some(Some(Ok(answer))) = json else {
+            panic!("{start}: {curl}\n{output:?}")
+        };
         assert_eq!(answer["success"], json!(true), "{start}: {curl}");
         let count = |entries: &Value| entries.as_object().map_or(0, serde_json::Map::len);
         assert!(
@@ -67,7 +82,10 @@ async fn second_demo_on_the_same_directory_is_rejected() {
     let (mut first, http, ops) = demo(&installation);
     wait_until_ready(&mut first, &ops).await;
     let (mut second, ..) = demo(&installation);
-    let output = second.wait_for_exit(Duration::from_secs(10)).await.assert_failure(1);
+    let output = second
+        .wait_for_exit(Duration::from_secs(10))
+        .await
+        .assert_failure(1);
     let directory = installation.path().join("data").display().to_string();
     assert!(output.stderr.contains(&directory), "{output}");
     assert!(first.is_running());

@@ -22,12 +22,20 @@ struct VerifyService {
 impl VerifyService {
     async fn start() -> Self {
         let auth = ports::free_address();
-        let app = App::with_settings(Backend::Sqlite, &[("DOORWARD_AUTH_LISTEN", auth.as_str())]).await;
-        let token = crate::grpc::service_tokens::create(&app.installation, "whoami", &["--scope", "verify"]).await;
+        let app =
+            App::with_settings(Backend::Sqlite, &[("DOORWARD_AUTH_LISTEN", auth.as_str())]).await;
+        let token = crate::grpc::service_tokens::create(
+            &app.installation,
+            "whoami",
+            &["--scope", "verify"],
+        )
+        .await;
         let address = ports::free_address();
         let mut command = clean_command(built_binary("doorward-example-verify"));
         command.env("LISTEN", &address);
-        command.env("DOORWARD_AUTH_URL", format!("http://{auth}")).env("DOORWARD_SERVICE_TOKEN", token);
+        command
+            .env("DOORWARD_AUTH_URL", format!("http://{auth}"))
+            .env("DOORWARD_SERVICE_TOKEN", token);
         let mut process = Process::spawn(command, app.installation.path(), "");
         let http = Http::new(&address);
         // 503 until it has heard of auth.
@@ -37,7 +45,11 @@ impl VerifyService {
             (answer.status == 401).then_some(())
         })
         .await;
-        Self { app, _process: process, http }
+        Self {
+            app,
+            _process: process,
+            http,
+        }
     }
 
     async fn whoami(&self, token: &str) -> Answer {
@@ -59,11 +71,24 @@ async fn service_on_the_trust_stream_verifies_callers() {
     let ann = verify.app.user("ann").await;
     let answer = verify.whoami(&ann.token).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.json(), json!({"user": ann.gid, "kind": "user", "project": null}));
+    assert_eq!(
+        answer.json(),
+        json!({"user": ann.gid, "kind": "user", "project": null})
+    );
 
     let nobody = verify.http.get("/whoami").send().await;
-    assert_eq!((nobody.status, nobody.header("www-authenticate")), (401, Some("Bearer")), "{nobody:?}");
-    let twice = verify.http.get("/whoami").bearer(&ann.token).bearer(&ann.token).send().await;
+    assert_eq!(
+        (nobody.status, nobody.header("www-authenticate")),
+        (401, Some("Bearer")),
+        "{nobody:?}"
+    );
+    let twice = verify
+        .http
+        .get("/whoami")
+        .bearer(&ann.token)
+        .bearer(&ann.token)
+        .send()
+        .await;
     assert_eq!(twice.status, 401);
     assert_eq!(verify.whoami(&format!("{}x", ann.token)).await.status, 401);
 }
@@ -73,12 +98,20 @@ async fn service_on_the_stream_of_auth_rejects_a_deactivated_user_within_a_secon
     let mut verify = VerifyService::start().await;
     let (ann, ben) = (verify.app.user("ann").await, verify.app.user("ben").await);
     assert_eq!(verify.whoami(&ann.token).await.status, 200);
-    verify.app.installation.change_user("deactivate", &ann.gid).await;
+    verify
+        .app
+        .installation
+        .change_user("deactivate", &ann.gid)
+        .await;
     verify.refused_within_a_second(&ann.token).await;
     assert_eq!(verify.whoami(&ben.token).await.status, 200);
 
     // The next stream begins with what was revoked before.
-    verify.app.installation.change_user("deactivate", &ben.gid).await;
+    verify
+        .app
+        .installation
+        .change_user("deactivate", &ben.gid)
+        .await;
     verify.app.restart().await;
     eventually("the refusal of ben", Duration::from_secs(5), async || {
         (verify.whoami(&ben.token).await.status == 401).then_some(())
@@ -91,15 +124,35 @@ async fn service_on_the_stream_of_auth_rejects_a_deactivated_user_within_a_secon
 async fn service_on_the_stream_of_auth_rejects_the_tokens_of_a_retired_key_within_a_second() {
     let verify = VerifyService::start().await;
     let ann = verify.app.user("ann").await;
-    let kid_of = |token: &str| crate::tokens::verify::header_of(token)["kid"].as_str().expect("a kid").to_owned();
+    let kid_of = |token: &str| {
+        crate::tokens::verify::header_of(token)["kid"]
+            .as_str()
+            .expect("a kid")
+            .to_owned()
+    };
     let old = kid_of(&ann.token);
-    verify.app.installation.cli(&["keys", "rotate"], "").await.assert_success();
-    let fresh = eventually("a token of another key", Duration::from_secs(1), async || {
-        Some(verify.app.http.login("ann", PASSWORD).await.token()).filter(|token| kid_of(token) != old)
-    })
+    verify
+        .app
+        .installation
+        .cli(&["keys", "rotate"], "")
+        .await
+        .assert_success();
+    let fresh = eventually(
+        "a token of another key",
+        Duration::from_secs(1),
+        async || {
+            Some(verify.app.http.login("ann", PASSWORD).await.token())
+                .filter(|token| kid_of(token) != old)
+        },
+    )
     .await;
     assert_eq!(verify.whoami(&ann.token).await.status, 200);
-    verify.app.installation.cli(&["keys", "retire", &old], "").await.assert_success();
+    verify
+        .app
+        .installation
+        .cli(&["keys", "retire", &old], "")
+        .await
+        .assert_success();
     verify.refused_within_a_second(&ann.token).await;
     assert_eq!(verify.whoami(&fresh).await.status, 200);
 }
@@ -114,7 +167,11 @@ async fn service_without_auth_for_10_seconds_returns_503() {
         Some(verify.whoami(&ann.token).await).filter(|answer| answer.status != 200)
     })
     .await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("1")),
+        "{answer:?}"
+    );
     verify.app.restart().await;
     eventually("an answer", Duration::from_secs(5), async || {
         (verify.whoami(&ann.token).await.status == 200).then_some(())
@@ -126,27 +183,49 @@ async fn service_without_auth_for_10_seconds_returns_503() {
 async fn verify_python(app: &App, words: &[&str], token: &str) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = root.join(".tools/venv/bin/python");
-    assert!(python.exists(), "no {}: `./scripts/setup.sh test` first", python.display());
+    assert!(
+        python.exists(),
+        "no {}: `./scripts/setup.sh test` first",
+        python.display()
+    );
     let mut command = clean_command(python);
     command.arg(root.join("examples/verify-python/verify.py"));
-    command.args(["--url", &format!("http://{}", app.http.address())]).args(words);
-    Process::spawn(command, app.installation.path(), token).wait_for_exit(COMMAND).await
+    command
+        .args(["--url", &format!("http://{}", app.http.address())])
+        .args(words);
+    Process::spawn(command, app.installation.path(), token)
+        .wait_for_exit(COMMAND)
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_service_with_the_published_keys_knows_its_callers() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
-    let claims = verify_python(&app, &[], &format!("{}\n", ann.token)).await.assert_success().json();
+    let claims = verify_python(&app, &[], &format!("{}\n", ann.token))
+        .await
+        .assert_success()
+        .json();
     assert_eq!(claims, crate::tokens::verify::part(&ann.token, 1));
     assert_eq!(claims["sub"], json!(ann.gid));
 
     let other = App::start(Backend::Sqlite).await.user("ann").await;
-    for token in ["", "x", &ann.token[1..], &format!("{}x", ann.token), &other.token] {
+    for token in [
+        "",
+        "x",
+        &ann.token[1..],
+        &format!("{}x", ann.token),
+        &other.token,
+    ] {
         let refused = verify_python(&app, &[], token).await.assert_failure(1);
-        assert!(refused.stderr.starts_with("refused: ") && refused.stdout.is_empty(), "{token}: {refused}");
+        assert!(
+            refused.stderr.starts_with("refused: ") && refused.stdout.is_empty(),
+            "{token}: {refused}"
+        );
     }
-    let refused = verify_python(&app, &["--issuer", "other"], &ann.token).await.assert_failure(1);
+    let refused = verify_python(&app, &["--issuer", "other"], &ann.token)
+        .await
+        .assert_failure(1);
     assert!(refused.stderr.contains("issuer"), "{refused}");
 }
 
@@ -156,16 +235,32 @@ const MEMBERS: &str = include_str!("../../../crates/rpc/examples/members.rs");
 #[test]
 fn readme_shows_the_program_that_is_tested() {
     let readme = include_str!("../../../README.md");
-    let (_, program) = MEMBERS.split_once("\n\n").expect("a head of its own, and the program");
-    let indented: String =
-        program.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect();
-    assert!(readme.contains(&indented), "the README does not show:\n{indented}");
+    let (_, program) = MEMBERS
+        .split_once("\n\n")
+        .expect("a head of its own, and the program");
+    let indented: String = program
+        .lines()
+        .map(|line| {
+            if line.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("    {line}\n")
+            }
+        })
+        .collect();
+    assert!(
+        readme.contains(&indented),
+        "the README does not show:\n{indented}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn service_with_a_token_of_its_own_reads_members_over_grpc() {
     let [auth, directory] = [ports::free_address(), ports::free_address()];
-    let listeners = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_DIRECTORY_LISTEN", directory.as_str())];
+    let listeners = [
+        ("DOORWARD_AUTH_LISTEN", auth.as_str()),
+        ("DOORWARD_DIRECTORY_LISTEN", directory.as_str()),
+    ];
     let app = App::with_settings(Backend::Sqlite, &listeners).await;
     let ann = app.user("ann").await;
     app.user("ben").await;
@@ -175,13 +270,27 @@ async fn service_with_a_token_of_its_own_reads_members_over_grpc() {
     let token = crate::grpc::service_tokens::create(&app.installation, "search", &scopes).await;
     let run = async |token: &str| {
         let mut command = clean_command(built_binary("examples/members"));
-        command.envs([("AUTH_URL", format!("http://{auth}")), ("DIRECTORY_URL", format!("http://{directory}"))]);
+        command.envs([
+            ("AUTH_URL", format!("http://{auth}")),
+            ("DIRECTORY_URL", format!("http://{directory}")),
+        ]);
         command.env("SEARCH_TOKEN", token).env("TOKEN", &ann.token);
-        Process::spawn(command, app.installation.path(), "").wait_for_exit(COMMAND).await
+        Process::spawn(command, app.installation.path(), "")
+            .wait_for_exit(COMMAND)
+            .await
     };
-    let mut lines: Vec<String> = run(&token).await.assert_success().stdout.lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = run(&token)
+        .await
+        .assert_success()
+        .stdout
+        .lines()
+        .map(str::to_owned)
+        .collect();
     lines[1..].sort_unstable();
-    assert_eq!(lines, ["Ann calls", "Herbarium: a member", "Library: no member"]);
+    assert_eq!(
+        lines,
+        ["Ann calls", "Herbarium: a member", "Library: no member"]
+    );
     let refused = run("dws_wrong").await.assert_failure(1);
     assert!(refused.stderr.contains("Unauthenticated"), "{refused}");
 }

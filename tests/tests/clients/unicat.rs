@@ -24,7 +24,10 @@ impl Script {
     pub(crate) fn start(file: &str, variables: &[(&str, &str)]) -> Self {
         let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let python = tests.join("../.tools/venv/bin/python");
-        let has_client = clean_command(&python).args(["-c", "import unicat"]).stderr(Stdio::null()).status();
+        let has_client = clean_command(&python)
+            .args(["-c", "import unicat"])
+            .stderr(Stdio::null())
+            .status();
         assert!(
             has_client.is_ok_and(|status| status.success()),
             "no unicat client for {}: `./scripts/setup.sh test` installs it",
@@ -34,17 +37,28 @@ impl Script {
         // Neither a proxy nor a .netrc, whose password would replace the token.
         command.env("NETRC", "/dev/null");
         command.envs(variables.iter().copied());
-        command.arg(tests.join("unicat").join(file)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg(tests.join("unicat").join(file))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("python");
-        let (stdin, stdout) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
-        Self { child, stdin, stdout: BufReader::new(stdout) }
+        let (stdin, stdout) = (
+            child.stdin.take().expect("stdin"),
+            child.stdout.take().expect("stdout"),
+        );
+        Self {
+            child,
+            stdin,
+            stdout: BufReader::new(stdout),
+        }
     }
 
     /// What it says of its next step.
     pub(crate) fn says(&mut self) -> Value {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("stdout");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}; see its stderr"))
+        serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{error}: {line:?}; see its stderr"))
     }
 
     pub(crate) fn go_on(&mut self) {
@@ -60,12 +74,24 @@ impl Drop for Script {
 }
 
 fn visible_entries(facts: &Value) -> Vec<Value> {
-    let names = ["project", "languages", "ordering", "fieldlist", "backups", "members", "counts", "dutch"];
+    let names = [
+        "project",
+        "languages",
+        "ordering",
+        "fieldlist",
+        "backups",
+        "members",
+        "counts",
+        "dutch",
+    ];
     names.map(|name| facts[name].clone()).to_vec()
 }
 
 async fn public_python_client_works_unmodified(backend: Backend) {
-    let settings = [("DOORWARD_TOKEN_LIFETIME", "6s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s")];
+    let settings = [
+        ("DOORWARD_TOKEN_LIFETIME", "6s"),
+        ("DOORWARD_TOKEN_RENEW_AFTER", "1s"),
+    ];
     let app = App::with_settings(backend, &settings).await;
     app.user("ann").await;
     app.user("ben").await;
@@ -73,16 +99,35 @@ async fn public_python_client_works_unmodified(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     let words = ["apikey", "create", "--project", &project, "--name", "Robot"];
-    let made = app.installation.cli(&words, "").await.assert_success().json();
+    let made = app
+        .installation
+        .cli(&words, "")
+        .await
+        .assert_success()
+        .json();
     let robot = json!({"user": made["user"]});
     let change = async |call: &str| {
         let path = format!("/api/p/{project}/apikeys/{call}");
-        let token = app.http.login("ann", doorward_tests::PASSWORD).await.token();
-        app.http.post(&path).bearer(&token).json(&robot).send().await.success();
+        let token = app
+            .http
+            .login("ann", doorward_tests::PASSWORD)
+            .await
+            .token();
+        app.http
+            .post(&path)
+            .bearer(&token)
+            .json(&robot)
+            .send()
+            .await
+            .success();
     };
     let url = format!("http://{}", app.http.address());
     let key = made["apikey"].as_str().expect("a key");
-    let variables = [("UNICAT_URL", url.as_str()), ("UNICAT_PROJECT", &project), ("UNICAT_KEY", key)];
+    let variables = [
+        ("UNICAT_URL", url.as_str()),
+        ("UNICAT_PROJECT", &project),
+        ("UNICAT_KEY", key),
+    ];
     let mut script = Script::start("drive.py", &variables);
 
     let connected = script.says();
@@ -103,20 +148,38 @@ async fn public_python_client_works_unmodified(backend: Backend) {
     assert_eq!(visible_entries(&connected), expected);
     assert_eq!(connected["connected"], json!(true));
     let client = connected["client"].as_str().expect("a version");
-    assert!(REQUIREMENTS.lines().any(|line| line == format!("unicat=={client}")), "unicat {client}");
+    assert!(
+        REQUIREMENTS
+            .lines()
+            .any(|line| line == format!("unicat=={client}")),
+        "unicat {client}"
+    );
     assert_eq!(connected["pinged"], json!([true, connected["version"]]));
-    assert!(doorward_tests::snapshots::is_release(&connected["version"]), "{connected}");
+    assert!(
+        doorward_tests::snapshots::is_release(&connected["version"]),
+        "{connected}"
+    );
     assert_eq!(connected["has_feature"], json!(true));
     assert_eq!(connected["channels"][1], json!("Main channel"));
     assert_eq!(connected["channels"][0]["[all records]"], json!("__all__"));
-    let (now, _) = app.http.init(connected["token"].as_str().expect("a token")).await.success();
-    assert_eq!(connected["cursors"], json!([now["cc.cursor"], now["cc.cursor"]]));
+    let (now, _) = app
+        .http
+        .init(connected["token"].as_str().expect("a token"))
+        .await
+        .success();
+    assert_eq!(
+        connected["cursors"],
+        json!([now["cc.cursor"], now["cc.cursor"]])
+    );
 
     script.go_on();
     let inited = script.says();
     assert_eq!(visible_entries(&inited), expected);
     let told = ["done", "user", "is_fresh", "again"].map(|name| &inited[name]);
-    assert_eq!(told, [&json!(true), &made["user"], &json!(true), &json!(true)]);
+    assert_eq!(
+        told,
+        [&json!(true), &made["user"], &json!(true), &json!(true)]
+    );
 
     script.go_on();
     let worked = script.says();
@@ -125,7 +188,10 @@ async fn public_python_client_works_unmodified(backend: Backend) {
         (&json!([403]), &json!(false), &json!(true))
     );
     assert!(worked["tokens"].as_u64() >= Some(3), "{worked}");
-    app.http.init(worked["first"].as_str().expect("a token")).await.assert_unauthenticated();
+    app.http
+        .init(worked["first"].as_str().expect("a token"))
+        .await
+        .assert_unauthenticated();
 
     change("deactivate").await;
     script.go_on();
@@ -141,7 +207,10 @@ async fn public_python_client_works_unmodified(backend: Backend) {
     change("activate").await;
     script.go_on();
     let again = script.says();
-    assert_eq!((&again["connected"], visible_entries(&again)), (&json!(true), expected.to_vec()));
+    assert_eq!(
+        (&again["connected"], visible_entries(&again)),
+        (&json!(true), expected.to_vec())
+    );
 
     let expected = changes_the_project(&mut script, expected.to_vec());
     sees_what_others_change(&mut script, &app, &project, expected).await;
@@ -155,23 +224,36 @@ fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Val
     let changed = script.says();
     assert_eq!(
         (&changed["done"], &changed["ids"]),
-        (&json!([true, true, true, true, true]), &json!([true, true, true]))
+        (
+            &json!([true, true, true, true, true]),
+            &json!([true, true, true])
+        )
     );
-    let refusal = |call: &str, code: u16, message: &str, info: Value| json!([call, code, message, info]);
-    let unprocessable =
-        |call: &str, reason: &str| refusal(call, 422, "Unprocessable entity", json!({"reason": reason}));
+    let refusal =
+        |call: &str, code: u16, message: &str, info: Value| json!([call, code, message, info]);
+    let unprocessable = |call: &str, reason: &str| {
+        refusal(call, 422, "Unprocessable entity", json!({"reason": reason}))
+    };
     assert_eq!(
         changed["refusals"],
         json!([
             unprocessable("add_language", "already_there"),
             unprocessable("add_language", "unknown_language"),
             unprocessable("remove_language", "not_there"),
-            refusal("create_channel", 1001, "Validation error", json!({"name": "invalid"})),
+            refusal(
+                "create_channel",
+                1001,
+                "Validation error",
+                json!({"name": "invalid"})
+            ),
             unprocessable("delete_channel", "not_there"),
             unprocessable("delete_ordering", "not_there"),
         ])
     );
-    assert_eq!(changed["channel_names"], json!(["[all records]", "Main channel", "Shop"]));
+    assert_eq!(
+        changed["channel_names"],
+        json!(["[all records]", "Main channel", "Shop"])
+    );
     expected[1] = json!([["nl", "fr", "de"], "nl"]);
     expected[2] = json!([["By name", "Main ordering"], "By name"]);
     expected[3] = json!([["Main fieldlist", "Prices"], "Main fieldlist"]);
@@ -182,9 +264,15 @@ fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Val
     assert_eq!(deleted["done"], json!([true, true, true]));
     assert_eq!(
         deleted["refusals"],
-        json!([unprocessable("delete_ordering", "last_one"), unprocessable("delete_fieldlist", "last_one")])
+        json!([
+            unprocessable("delete_ordering", "last_one"),
+            unprocessable("delete_fieldlist", "last_one")
+        ])
     );
-    assert_eq!(deleted["channel_names"], json!(["[all records]", "Main channel"]));
+    assert_eq!(
+        deleted["channel_names"],
+        json!(["[all records]", "Main channel"])
+    );
     expected[2] = json!([["By name"], "By name"]);
     expected[3] = json!([["Prices"], "Prices"]);
     assert_eq!(visible_entries(&deleted), expected);
@@ -192,17 +280,57 @@ fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Val
 }
 
 /// Another name and owner, another member.
-async fn sees_what_others_change(script: &mut Script, app: &App, project: &str, mut expected: Vec<Value>) {
-    let ann = app.http.login("ann", doorward_tests::PASSWORD).await.token();
-    let post = async |path: &str, body: Value| app.http.post(path).bearer(&ann).json(&body).send().await.success();
-    let ben = app.http.login("ben", doorward_tests::PASSWORD).await.success().0["user"].clone();
-    post("/api/projects/update", json!({"project": project, "name": "Flora"})).await;
-    post("/api/projects/transfer", json!({"project": project, "user": ben})).await;
+async fn sees_what_others_change(
+    script: &mut Script,
+    app: &App,
+    project: &str,
+    mut expected: Vec<Value>,
+) {
+    let ann = app
+        .http
+        .login("ann", doorward_tests::PASSWORD)
+        .await
+        .token();
+    let post = async |path: &str, body: Value| {
+        app.http
+            .post(path)
+            .bearer(&ann)
+            .json(&body)
+            .send()
+            .await
+            .success()
+    };
+    let ben = app
+        .http
+        .login("ben", doorward_tests::PASSWORD)
+        .await
+        .success()
+        .0["user"]
+        .clone();
+    post(
+        "/api/projects/update",
+        json!({"project": project, "name": "Flora"}),
+    )
+    .await;
+    post(
+        "/api/projects/transfer",
+        json!({"project": project, "user": ben}),
+    )
+    .await;
     app.installation.add_member(project, "cas").await;
-    app.installation.cli(&["member", "remove", "--project", project, "--user", "ann"], "").await.assert_success();
+    app.installation
+        .cli(
+            &["member", "remove", "--project", project, "--user", "ann"],
+            "",
+        )
+        .await
+        .assert_success();
     script.go_on();
     let told = script.says();
-    assert_eq!((&told["done"], &told["asked"]), (&json!(true), &json!([true, "Flora", "Ben"])));
+    assert_eq!(
+        (&told["done"], &told["asked"]),
+        (&json!(true), &json!([true, "Flora", "Ben"]))
+    );
     expected[0] = json!([project, "Flora", "active", null, "Ben"]);
     expected[5] = json!([
         ["Ben", "ben", null, "active", ["owner"]],

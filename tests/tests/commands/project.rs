@@ -46,24 +46,52 @@ async fn user_projects(user: &User, expected: &Value) {
 
 async fn project_is_deleted_and_undeleted(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
-    let deleted = cli(&app, &["project", "delete", &project]).await.assert_success();
+    let deleted = cli(&app, &["project", "delete", &project])
+        .await
+        .assert_success();
     assert_json_eq(&deleted.json(), &entry(&project, &ann, "deleted"));
     user_projects(&ben, &json!({})).await;
-    assert_eq!(ann.init().await.success().1["cc.projects"][&project]["status"], json!("deleted"));
-    assert!(
-        cli(&app, &["project", "delete", &project]).await.assert_failure(1).stderr.contains("the project is deleted")
+    assert_eq!(
+        ann.init().await.success().1["cc.projects"][&project]["status"],
+        json!("deleted")
     );
-    cli(&app, &["member", "add", "--project", &project, "--user", "ann"]).await.assert_failure(1);
-    cli(&app, &["project", "transfer", &project, "--to", "ben"]).await.assert_failure(1);
+    assert!(
+        cli(&app, &["project", "delete", &project])
+            .await
+            .assert_failure(1)
+            .stderr
+            .contains("the project is deleted")
+    );
+    cli(
+        &app,
+        &["member", "add", "--project", &project, "--user", "ann"],
+    )
+    .await
+    .assert_failure(1);
+    cli(&app, &["project", "transfer", &project, "--to", "ben"])
+        .await
+        .assert_failure(1);
 
-    let back = cli(&app, &["project", "undelete", &project]).await.assert_success();
+    let back = cli(&app, &["project", "undelete", &project])
+        .await
+        .assert_success();
     assert_json_eq(&back.json(), &entry(&project, &ann, "active"));
     user_projects(&ben, &json!({&project: ["member"]})).await;
-    cli(&app, &["project", "undelete", &project]).await.assert_failure(1);
+    cli(&app, &["project", "undelete", &project])
+        .await
+        .assert_failure(1);
     for call in ["delete", "undelete"] {
-        assert!(cli(&app, &["project", call, UNKNOWN_GID]).await.assert_failure(1).stderr.contains("no such project"));
+        assert!(
+            cli(&app, &["project", call, UNKNOWN_GID])
+                .await
+                .assert_failure(1)
+                .stderr
+                .contains("no such project")
+        );
         cli(&app, &["project", call]).await.assert_failure(2);
-        cli(&app, &["project", call, "Herbarium"]).await.assert_failure(2);
+        cli(&app, &["project", call, "Herbarium"])
+            .await
+            .assert_failure(2);
     }
 }
 
@@ -72,26 +100,49 @@ async fn project_is_transferred_to_a_member(backend: Backend) {
     let cas = app.user("cas").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     for nobody in ["cas", "nobody", "ann", UNKNOWN_GID, &robot.gid] {
-        cli(&app, &["project", "transfer", &project, "--to", nobody]).await.assert_failure(1);
+        cli(&app, &["project", "transfer", &project, "--to", nobody])
+            .await
+            .assert_failure(1);
     }
-    cli(&app, &["project", "transfer", UNKNOWN_GID, "--to", "ben"]).await.assert_failure(1);
-    cli(&app, &["project", "transfer", &project]).await.assert_failure(2);
-    let given = cli(&app, &["project", "transfer", &project, "--to-gid", &ben.gid]).await.assert_success();
+    cli(&app, &["project", "transfer", UNKNOWN_GID, "--to", "ben"])
+        .await
+        .assert_failure(1);
+    cli(&app, &["project", "transfer", &project])
+        .await
+        .assert_failure(2);
+    let given = cli(
+        &app,
+        &["project", "transfer", &project, "--to-gid", &ben.gid],
+    )
+    .await
+    .assert_success();
     assert_json_eq(&given.json(), &entry(&project, &ben, "active"));
     user_projects(&ann, &json!({&project: ["member"]})).await;
     user_projects(&ben, &json!({&project: ["owner"]})).await;
     user_projects(&cas, &json!({})).await;
     // Whoever has nothing of their own any more may go.
     cli(&app, &["user", "delete", "ann"]).await.assert_success();
-    cli(&app, &["user", "delete", "ben"]).await.assert_failure(1);
+    cli(&app, &["user", "delete", "ben"])
+        .await
+        .assert_failure(1);
 }
 
 async fn member_is_removed_in_every_status(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
     let robot = ann.create_api_user(&project, "Robot").await;
-    let remove =
-        async |project: &str, user: &str| cli(&app, &["member", "remove", "--project", project, "--user", user]).await;
-    for (project, user) in [(UNKNOWN_GID, "ben"), (&project, "nobody"), (&project, "ann"), (&project, &robot.gid)] {
+    let remove = async |project: &str, user: &str| {
+        cli(
+            &app,
+            &["member", "remove", "--project", project, "--user", user],
+        )
+        .await
+    };
+    for (project, user) in [
+        (UNKNOWN_GID, "ben"),
+        (&project, "nobody"),
+        (&project, "ann"),
+        (&project, &robot.gid),
+    ] {
         remove(project, user).await.assert_failure(1);
     }
     for state in ["active", "inactive"] {
@@ -101,28 +152,54 @@ async fn member_is_removed_in_every_status(backend: Backend) {
             ann.call(&path, &json!({"user": ben.gid})).await.success();
         }
         let removed = remove(&project, "ben").await.assert_success();
-        assert_json_eq(&removed.json(), &json!({"project_gid": project, "user_gid": ben.gid}));
+        assert_json_eq(
+            &removed.json(),
+            &json!({"project_gid": project, "user_gid": ben.gid}),
+        );
         user_projects(&ben, &json!({})).await;
-        assert!(remove(&project, "ben").await.assert_failure(1).stderr.contains("no member"));
+        assert!(
+            remove(&project, "ben")
+                .await
+                .assert_failure(1)
+                .stderr
+                .contains("no member")
+        );
     }
-    let listed = cli(&app, &["member", "list", "--project", &project]).await.assert_success().items();
+    let listed = cli(&app, &["member", "list", "--project", &project])
+        .await
+        .assert_success()
+        .items();
     assert_eq!(listed.len(), 2);
-    cli(&app, &["member", "remove", "--project", &project]).await.assert_failure(2);
+    cli(&app, &["member", "remove", "--project", &project])
+        .await
+        .assert_failure(2);
 }
 
 /// What a command writes to a terminal, by script(1).
 fn on_a_terminal(installation: &Installation, words: &str) -> Vec<String> {
     let mut command = clean_command("script");
     let line = format!("{} {words}", binary().display());
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(installation.path());
-    for name in ["DATA_DIR", "AUTH_DATABASE_URL", "DIRECTORY_DATABASE_URL", "MASTER_KEY"] {
+    command
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .current_dir(installation.path());
+    for name in [
+        "DATA_DIR",
+        "AUTH_DATABASE_URL",
+        "DIRECTORY_DATABASE_URL",
+        "MASTER_KEY",
+    ] {
         let name = format!("DOORWARD_{name}");
         command.env(&name, installation.variable(&name));
     }
-    let output = command.stdin(std::process::Stdio::null()).output().expect("script, of util-linux");
+    let output = command
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("script, of util-linux");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}");
-    text.lines().map(|line| line.trim_end().to_owned()).collect()
+    text.lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 async fn lists_are_tables_on_a_terminal_and_json_elsewhere(backend: Backend) {
@@ -133,7 +210,10 @@ async fn lists_are_tables_on_a_terminal_and_json_elsewhere(backend: Backend) {
         format!("{}  ben       Ben   ben@example.org  active", ben.gid),
     ];
     users.sort();
-    users.insert(0, format!("{:36}  USERNAME  NAME  EMAIL            STATUS", "GID"));
+    users.insert(
+        0,
+        format!("{:36}  USERNAME  NAME  EMAIL            STATUS", "GID"),
+    );
     assert_eq!(seen("user list"), users);
     assert_eq!(
         seen("project list"),
@@ -143,22 +223,43 @@ async fn lists_are_tables_on_a_terminal_and_json_elsewhere(backend: Backend) {
         ]
     );
     let path = format!("/api/p/{project}/members/update");
-    ann.call(&path, &json!({"user": ben.gid, "options": {"rate_limit_per_second": 250}})).await.success();
-    let mut members = vec![format!("{}  owner   active  -", ann.gid), format!("{}  member  active  250", ben.gid)];
+    ann.call(
+        &path,
+        &json!({"user": ben.gid, "options": {"rate_limit_per_second": 250}}),
+    )
+    .await
+    .success();
+    let mut members = vec![
+        format!("{}  owner   active  -", ann.gid),
+        format!("{}  member  active  250", ben.gid),
+    ];
     members.sort();
     members.insert(0, format!("{:36}  ROLES   STATUS  LIMIT", "USER"));
     assert_eq!(seen(&format!("member list --project {project}")), members);
     let keys = seen("keys list");
-    assert!(keys.len() == 3 && keys[0].starts_with("KID ") && keys[0].ends_with("VERIFIES UNTIL"), "{keys:?}");
-    assert!(keys[1..].iter().any(|line| line.contains("  active  ")) && !keys[1].contains('{'), "{keys:?}");
+    assert!(
+        keys.len() == 3 && keys[0].starts_with("KID ") && keys[0].ends_with("VERIFIES UNTIL"),
+        "{keys:?}"
+    );
+    assert!(
+        keys[1..].iter().any(|line| line.contains("  active  ")) && !keys[1].contains('{'),
+        "{keys:?}"
+    );
 
     let list = format!("member list --project {project}");
     for words in ["user list", "project list", &list, "keys list"] {
         let piped: Vec<&str> = words.split(' ').collect();
         let json = cli(&app, &piped).await.assert_success();
-        let forced: Value = serde_json::from_str(&seen(&format!("{words} --json")).join("\n")).expect("JSON");
+        let forced: Value =
+            serde_json::from_str(&seen(&format!("{words} --json")).join("\n")).expect("JSON");
         assert_json_eq(&forced, &json.json());
-        assert_json_eq(&cli(&app, &[&piped[..], &["--json"]].concat()).await.assert_success().json(), &forced);
+        assert_json_eq(
+            &cli(&app, &[&piped[..], &["--json"]].concat())
+                .await
+                .assert_success()
+                .json(),
+            &forced,
+        );
         assert!(forced.as_array().is_some_and(|list| !list.is_empty()));
     }
     assert_eq!(app.http.login("ben", PASSWORD).await.status, 200);

@@ -9,7 +9,8 @@ use std::{
 };
 
 use doorward_tests::{
-    App, Backend, Installation, Process, backend::texts, eventually, installation::COMMAND, on_both_databases,
+    App, Backend, Installation, Process, backend::texts, eventually, installation::COMMAND,
+    on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -32,7 +33,9 @@ fn write_lines(installation: &Installation, lines: impl Iterator<Item = Vec<u8>>
     let path = installation.path().join("users.jsonl");
     let mut file = BufWriter::new(File::create(&path).expect("a file"));
     for line in lines {
-        file.write_all(&line).and_then(|()| file.write_all(b"\n")).expect("a line");
+        file.write_all(&line)
+            .and_then(|()| file.write_all(b"\n"))
+            .expect("a line");
     }
     file.into_inner().expect("a file");
     path
@@ -64,7 +67,10 @@ fn bad_lines() -> Vec<(Vec<u8>, &'static str)> {
         (b"null".to_vec(), "not the expected JSON object"),
         (b"\"text\"".to_vec(), "not the expected JSON object"),
         (not_utf_8, "not the expected JSON object"),
-        ([good_line(0), b" {}".to_vec()].concat(), "not the expected JSON object"),
+        (
+            [good_line(0), b" {}".to_vec()].concat(),
+            "not the expected JSON object",
+        ),
         (vec![b'['; 60_000], "not the expected JSON object"),
         (vec![b' '; 70_000], "has more than 65536 bytes"),
         (with("password", json!("plain")), "unknown field `password`"),
@@ -78,8 +84,17 @@ fn bad_lines() -> Vec<(Vec<u8>, &'static str)> {
         (with("status", json!("deleted")), "status: "),
         (with("language", json!("xx-yy")), "language: "),
         (with("timezone", json!("Mars/Olympus")), "timezone: "),
-        (with("password_hash", json!("$1$salt$hash")), "password_hash: "),
-        (with("password_hash", json!("$2b$31$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6")), "too much"),
+        (
+            with("password_hash", json!("$1$salt$hash")),
+            "password_hash: ",
+        ),
+        (
+            with(
+                "password_hash",
+                json!("$2b$31$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6"),
+            ),
+            "too much",
+        ),
     ]
 }
 
@@ -101,37 +116,67 @@ async fn import_reports_every_invalid_line_and_imports_the_rest(backend: Backend
     });
     let file = write_lines(&app.installation, lines);
 
-    let output = spawn(&app.installation, &file).wait_for_exit(COMMAND).await.assert_failure(1);
+    let output = spawn(&app.installation, &file)
+        .wait_for_exit(COMMAND)
+        .await
+        .assert_failure(1);
 
     let report = output.json();
     let failed = report["failed"].as_array().expect("a list");
-    let told: Vec<usize> = failed.iter().map(|failed| failed["line"].as_u64().expect("a number") as usize).collect();
+    let told: Vec<usize> = failed
+        .iter()
+        .map(|failed| failed["line"].as_u64().expect("a number") as usize)
+        .collect();
     assert_eq!(told, expected.keys().copied().collect::<Vec<_>>());
     for (failed, why) in failed.iter().zip(expected.values()) {
-        assert!(failed["error"].as_str().is_some_and(|error| error.contains(why)), "{failed} is not {why}");
+        assert!(
+            failed["error"]
+                .as_str()
+                .is_some_and(|error| error.contains(why)),
+            "{failed} is not {why}"
+        );
     }
-    let blank = (1..=LINES).filter(|number| number % 503 == 0 && !expected.contains_key(number)).count();
+    let blank = (1..=LINES)
+        .filter(|number| number % 503 == 0 && !expected.contains_key(number))
+        .count();
     let good = LINES - blank - expected.len();
     assert_eq!(report["imported"], json!(good));
     assert_eq!(count(&app.installation), (good, good));
     for number in [1, 250, LINES - 1] {
-        assert_eq!(app.http.login(&name(number), FOREIGN_PASSWORD).await.status, 200, "{number}");
+        assert_eq!(
+            app.http.login(&name(number), FOREIGN_PASSWORD).await.status,
+            200,
+            "{number}"
+        );
     }
 }
 
 /// Users, and their passwords.
 fn count(installation: &Installation) -> (usize, usize) {
-    let count = |url, table: &str| texts(url, &format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {table}"));
-    let [users, passwords] =
-        [count(&installation.databases.directory, "users"), count(&installation.databases.auth, "credentials")]
-            .map(|counts| counts[0].parse().expect("a number"));
+    let count = |url, table: &str| {
+        texts(
+            url,
+            &format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {table}"),
+        )
+    };
+    let [users, passwords] = [
+        count(&installation.databases.directory, "users"),
+        count(&installation.databases.auth, "credentials"),
+    ]
+    .map(|counts| counts[0].parse().expect("a number"));
     (users, passwords)
 }
 
 async fn import_that_was_killed_can_be_repeated(backend: Backend) {
     let app = App::start(backend).await;
     let pipe = app.installation.path().join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .expect("mkfifo")
+            .success()
+    );
     let mut first = spawn(&app.installation, &pipe);
     // Open for as long as the thread is held: the import waits for more.
     let writer = std::thread::spawn(move || {
@@ -139,36 +184,58 @@ async fn import_that_was_killed_can_be_repeated(backend: Backend) {
         let lines = (1..=LINES / 2).flat_map(|number| [good_line(number), b"\n".to_vec()].concat());
         pipe.write_all(&lines.collect::<Vec<_>>()).map(|()| pipe)
     });
-    eventually("some users", COMMAND, async || (count(&app.installation).0 > 0).then_some(())).await;
+    eventually("some users", COMMAND, async || {
+        (count(&app.installation).0 > 0).then_some(())
+    })
+    .await;
     assert!(first.is_running(), "it was done before it was killed");
     first.kill();
     drop(writer);
     let (imported, passwords) = count(&app.installation);
-    assert!(passwords >= imported && imported <= LINES / 2, "{imported} users, {passwords} passwords");
+    assert!(
+        passwords >= imported && imported <= LINES / 2,
+        "{imported} users, {passwords} passwords"
+    );
     let file = write_lines(&app.installation, (1..=LINES).map(good_line));
 
-    let report = spawn(&app.installation, &file).wait_for_exit(COMMAND).await.assert_failure(1).json();
+    let report = spawn(&app.installation, &file)
+        .wait_for_exit(COMMAND)
+        .await
+        .assert_failure(1)
+        .json();
 
     assert_eq!(report["imported"], json!(LINES - imported));
     let failed = report["failed"].as_array().expect("a list");
     assert_eq!(failed.len(), imported);
-    let reasons: BTreeSet<&str> = failed.iter().filter_map(|failed| failed["error"].as_str()).collect();
+    let reasons: BTreeSet<&str> = failed
+        .iter()
+        .filter_map(|failed| failed["error"].as_str())
+        .collect();
     assert_eq!(reasons.len(), 1, "{reasons:?}");
     assert_eq!(count(&app.installation).0, LINES);
     // The first, the last, and who was about to be imported when it was killed.
     for number in [1, imported, imported + 1, imported + 500, LINES] {
-        assert_eq!(app.http.login(&name(number), FOREIGN_PASSWORD).await.status, 200, "{number}");
+        assert_eq!(
+            app.http.login(&name(number), FOREIGN_PASSWORD).await.status,
+            200,
+            "{number}"
+        );
     }
 }
 
 async fn endless_line_uses_bounded_memory(backend: Backend) {
     let installation = Installation::new(backend);
-    installation.cli(&["user", "list"], "").await.assert_success();
+    installation
+        .cli(&["user", "list"], "")
+        .await
+        .assert_success();
     let path = write_lines(&installation, [good_line(1)].into_iter());
     let mut file = File::options().write(true).open(&path).expect("the file");
     // A hole, which takes no space on the disk either.
-    file.seek(SeekFrom::End(i64::try_from(512 * MIB).expect("a number"))).expect("a place");
-    file.write_all(&[b"\n".to_vec(), good_line(3), b"\n".to_vec()].concat()).expect("a line");
+    file.seek(SeekFrom::End(i64::try_from(512 * MIB).expect("a number")))
+        .expect("a place");
+    file.write_all(&[b"\n".to_vec(), good_line(3), b"\n".to_vec()].concat())
+        .expect("a line");
     let mut process = spawn(&installation, &path);
 
     let mut most = 0;
@@ -177,8 +244,13 @@ async fn endless_line_uses_bounded_memory(backend: Backend) {
         tokio::task::yield_now().await;
     }
 
-    let report = process.wait_for_exit(COMMAND).await.assert_failure(1).json();
-    let expected = json!({"imported": 2, "failed": [{"line": 2, "error": "has more than 65536 bytes"}]});
+    let report = process
+        .wait_for_exit(COMMAND)
+        .await
+        .assert_failure(1)
+        .json();
+    let expected =
+        json!({"imported": 2, "failed": [{"line": 2, "error": "has more than 65536 bytes"}]});
     assert_eq!(report, expected);
     assert!(most > 0 && most < 256 * MIB, "{most} bytes");
 }

@@ -40,7 +40,9 @@ where
         let request = with_token(message(number), SERVICE_TOKEN);
         Box::pin(async move {
             let mut grpc = Grpc::new(channel);
-            grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+            grpc.ready()
+                .await
+                .map_err(|error| Status::unavailable(error.to_string()))?;
             let codec = ProstCodec::<T, ()>::default();
             let path = PathAndQuery::from_static(rpc.path());
             // On the wire a single answer is a stream of one message; of a stream, the first is enough.
@@ -48,7 +50,10 @@ where
             answer.into_inner().message().await.map(drop)
         })
     };
-    Row { rpc, call: Box::new(call) }
+    Row {
+        rpc,
+        call: Box::new(call),
+    }
 }
 
 /// Every RPC, those that remove rows last.
@@ -64,7 +69,10 @@ fn rows(scene: &Fixture) -> Vec<Row> {
     ];
     let rows: Vec<Row> = parts.into_iter().flatten().collect();
     for rpc in Rpc::ALL {
-        assert!(rows.iter().any(|row| row.rpc == *rpc), "{rpc:?} is not called");
+        assert!(
+            rows.iter().any(|row| row.rpc == *rpc),
+            "{rpc:?} is not called"
+        );
     }
     rows
 }
@@ -78,7 +86,10 @@ fn assert_answered((rpc, answer): &(Rpc, Result<(), Status>), server: &Postgres)
     if let Err(status) = answer {
         let failure = RpcError::from_service_status(status);
         let is_expected = failure.as_ref().is_some_and(|failure| {
-            !matches!(failure.code, ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::InvalidRequest)
+            !matches!(
+                failure.code,
+                ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::InvalidRequest
+            )
         });
         assert!(is_expected, "{rpc:?}: {status:?}\n{}", deadlocks(server));
     }
@@ -88,8 +99,12 @@ fn assert_answered((rpc, answer): &(Rpc, Result<(), Status>), server: &Postgres)
 fn deadlocks(server: &Postgres) -> String {
     let log = server.log();
     let lines: Vec<&str> = log.lines().collect();
-    let found = lines.iter().position(|line| line.contains("deadlock detected"));
-    found.map_or_else(String::new, |found| lines[found..lines.len().min(found + 20)].join("\n"))
+    let found = lines
+        .iter()
+        .position(|line| line.contains("deadlock detected"));
+    found.map_or_else(String::new, |found| {
+        lines[found..lines.len().min(found + 20)].join("\n")
+    })
 }
 
 async fn start(server: &Postgres) -> Fixture {
@@ -105,7 +120,9 @@ async fn every_rpc_many_times_at_once_on_the_same_rows_does_not_deadlock() {
         for _ in 0..ROUNDS {
             scene.forget_uses();
             let answers = join_all((0..AT_ONCE).map(|number| call(&scene, row, number))).await;
-            answers.iter().for_each(|answer| assert_answered(answer, &server));
+            answers
+                .iter()
+                .for_each(|answer| assert_answered(answer, &server));
             assert_eq!(deadlocks(&server), "", "{:?}", row.rpc);
         }
     }
@@ -119,19 +136,27 @@ async fn all_rpcs_mixed_on_the_same_rows_do_not_deadlock() {
     let rows = rows(&scene);
     // A step that has no divisor in common with the number of calls visits each once, in an order that is none.
     let calls = rows.len() * 8;
-    let step = (calls / 3..).find(|step| greatest_common_divisor(*step, calls) == 1).expect("a step");
+    let step = (calls / 3..)
+        .find(|step| greatest_common_divisor(*step, calls) == 1)
+        .expect("a step");
     let mixed = futures_util::stream::iter((0..calls).map(|number| {
         let shuffled = number * step % calls;
         call(&scene, &rows[shuffled % rows.len()], shuffled / rows.len())
     }));
     let answers: Vec<_> = mixed.buffer_unordered(AT_ONCE).collect().await;
-    answers.iter().for_each(|answer| assert_answered(answer, &server));
+    answers
+        .iter()
+        .for_each(|answer| assert_answered(answer, &server));
     assert_eq!(deadlocks(&server), "");
     scene.assert_no_pool_ran_dry().await;
 }
 
 const fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,9 +165,14 @@ async fn api_key_logins_at_once_that_record_their_use_do_not_deadlock() {
     let scene = start(&server).await;
     for _ in 0..10 {
         scene.forget_uses();
-        let logins = join_all((0..AT_ONCE).map(|_| scene.split.http.auth(&scene.project, &scene.api_key)));
-        let logins = tokio::time::timeout(Duration::from_secs(30), logins).await.expect("answers");
-        logins.iter().for_each(|login| assert_eq!(login.status, 200, "{login:?}"));
+        let logins =
+            join_all((0..AT_ONCE).map(|_| scene.split.http.auth(&scene.project, &scene.api_key)));
+        let logins = tokio::time::timeout(Duration::from_secs(30), logins)
+            .await
+            .expect("answers");
+        logins
+            .iter()
+            .for_each(|login| assert_eq!(login.status, 200, "{login:?}"));
         assert_eq!(deadlocks(&server), "");
     }
     scene.assert_no_pool_ran_dry().await;

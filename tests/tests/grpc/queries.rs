@@ -6,18 +6,21 @@ use doorward_domain::ErrorCode;
 use doorward_rpc::{
     RpcError,
     auth::v1::{
-        Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest, RotateApiKeyRequest,
-        TokenKind, VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
+        Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest,
+        RotateApiKeyRequest, TokenKind, VerifyApiKeyRequest, VerifyTokenRequest,
+        VerifyTokenResponse,
     },
     directory::v1::{
-        CheckMembershipRequest, CheckMembershipResponse, CreateApiUserRequest, DeleteApiUserRequest, GetApiUserRequest,
-        GetProjectInitRequest, GetProjectRequest, GetUserRequest, ListMembersRequest, ListProjectsRequest, Membership,
-        MembershipOptions, MembershipStatus, Project, ProjectOptions, ProjectStatus, Role as MemberRole,
+        CheckMembershipRequest, CheckMembershipResponse, CreateApiUserRequest,
+        DeleteApiUserRequest, GetApiUserRequest, GetProjectInitRequest, GetProjectRequest,
+        GetUserRequest, ListMembersRequest, ListProjectsRequest, Membership, MembershipOptions,
+        MembershipStatus, Project, ProjectOptions, ProjectStatus, Role as MemberRole,
         SetApiUserStatusRequest, UpdateApiUserRequest, User as UserEntry, UserDetails, UserStatus,
     },
 };
 use doorward_tests::{
-    Backend, PASSWORD, Services, User, backend::execute, eventually, installation::SERVICE_TOKEN, on_both_databases,
+    Backend, PASSWORD, Services, User, backend::execute, eventually, installation::SERVICE_TOKEN,
+    on_both_databases,
 };
 use serde_json::json;
 use tonic::{Code, Request, Response, Status};
@@ -59,52 +62,121 @@ fn unprocessable(reason: &str) -> RpcError {
 
 impl GrpcClients {
     async fn verify_token(&mut self, token: &str) -> Result<VerifyTokenResponse, RpcError> {
-        let answer = self.auth.verify_token(with_service_token(VerifyTokenRequest { token: token.to_owned() })).await;
+        let answer = self
+            .auth
+            .verify_token(with_service_token(VerifyTokenRequest {
+                token: token.to_owned(),
+            }))
+            .await;
         answer.map(Response::into_inner).map_err(RpcError::from)
     }
 
     async fn revoke_token(&mut self, token: &str, everywhere: bool) -> Result<(), RpcError> {
         let client_address = "192.0.2.1".to_owned();
-        let request = RevokeTokenRequest { token: token.to_owned(), all_logins: everywhere, client_address };
-        self.auth.revoke_token(with_service_token(request)).await.map(drop).map_err(RpcError::from)
+        let request = RevokeTokenRequest {
+            token: token.to_owned(),
+            all_logins: everywhere,
+            client_address,
+        };
+        self.auth
+            .revoke_token(with_service_token(request))
+            .await
+            .map(drop)
+            .map_err(RpcError::from)
     }
 
     async fn user(&mut self, gid: &str) -> Result<UserEntry, RpcError> {
-        let answer = self.directory.get_user(with_service_token(GetUserRequest { user_gid: gid.to_owned() })).await;
-        answer.map(|answer| answer.into_inner().user.expect("a user")).map_err(RpcError::from)
+        let answer = self
+            .directory
+            .get_user(with_service_token(GetUserRequest {
+                user_gid: gid.to_owned(),
+            }))
+            .await;
+        answer
+            .map(|answer| answer.into_inner().user.expect("a user"))
+            .map_err(RpcError::from)
     }
 
     async fn project(&mut self, gid: &str) -> Result<Project, RpcError> {
-        let answer =
-            self.directory.get_project(with_service_token(GetProjectRequest { project_gid: gid.to_owned() })).await;
-        answer.map(|answer| answer.into_inner().project.expect("a project")).map_err(RpcError::from)
+        let answer = self
+            .directory
+            .get_project(with_service_token(GetProjectRequest {
+                project_gid: gid.to_owned(),
+            }))
+            .await;
+        answer
+            .map(|answer| answer.into_inner().project.expect("a project"))
+            .map_err(RpcError::from)
     }
 
-    async fn page(&mut self, project: &str, after: Option<&str>, page_size: u32) -> Result<Vec<Membership>, RpcError> {
-        let request =
-            ListMembersRequest { project_gid: project.to_owned(), after_user_gid: after.map(str::to_owned), page_size };
-        let answer = self.directory.list_members(with_service_token(request)).await;
-        answer.map(|answer| answer.into_inner().memberships).map_err(RpcError::from)
+    async fn page(
+        &mut self,
+        project: &str,
+        after: Option<&str>,
+        page_size: u32,
+    ) -> Result<Vec<Membership>, RpcError> {
+        let request = ListMembersRequest {
+            project_gid: project.to_owned(),
+            after_user_gid: after.map(str::to_owned),
+            page_size,
+        };
+        let answer = self
+            .directory
+            .list_members(with_service_token(request))
+            .await;
+        answer
+            .map(|answer| answer.into_inner().memberships)
+            .map_err(RpcError::from)
     }
 
-    async fn projects(&mut self, after: Option<&str>, page_size: u32) -> Result<Vec<Project>, RpcError> {
-        let request = ListProjectsRequest { after_project_gid: after.map(str::to_owned), page_size };
-        let answer = self.directory.list_projects(with_service_token(request)).await;
-        answer.map(|answer| answer.into_inner().projects).map_err(RpcError::from)
+    async fn projects(
+        &mut self,
+        after: Option<&str>,
+        page_size: u32,
+    ) -> Result<Vec<Project>, RpcError> {
+        let request = ListProjectsRequest {
+            after_project_gid: after.map(str::to_owned),
+            page_size,
+        };
+        let answer = self
+            .directory
+            .list_projects(with_service_token(request))
+            .await;
+        answer
+            .map(|answer| answer.into_inner().projects)
+            .map_err(RpcError::from)
     }
 
     async fn check(&mut self, project: &str, user: &str) -> CheckMembershipResponse {
-        let request = CheckMembershipRequest { project_gid: project.to_owned(), user_gid: user.to_owned() };
-        self.directory.check_membership(with_service_token(request)).await.expect("an answer").into_inner()
+        let request = CheckMembershipRequest {
+            project_gid: project.to_owned(),
+            user_gid: user.to_owned(),
+        };
+        self.directory
+            .check_membership(with_service_token(request))
+            .await
+            .expect("an answer")
+            .into_inner()
     }
 }
 
 async fn query_without_the_service_token_is_unauthenticated(backend: Backend) {
-    let (split, GrpcClients { mut auth, mut directory }, ann, project) = scene(backend).await;
+    let (
+        split,
+        GrpcClients {
+            mut auth,
+            mut directory,
+        },
+        ann,
+        project,
+    ) = scene(backend).await;
     let token = ann.token.clone();
     let (user_gid, caller_gid, project_gid) = (ann.gid.clone(), ann.gid.clone(), project);
     let (client_address, api_key) = ("192.0.2.1".to_owned(), "dw_x".to_owned());
-    let actor = Some(Actor { user_gid: Some(ann.gid.clone()), client_address: client_address.clone() });
+    let actor = Some(Actor {
+        user_gid: Some(ann.gid.clone()),
+        client_address: client_address.clone(),
+    });
     macro_rules! codes {
         ($shown:expr, $($client:ident.$call:ident($request:ident { $($field:ident $(: $value:expr)?),* }),)+) => {
             [$({
@@ -119,13 +191,26 @@ async fn query_without_the_service_token_is_unauthenticated(backend: Backend) {
         (@ $field:ident $value:expr) => { $value };
         (@ $field:ident) => { $field.clone() };
     }
-    for shown in [None, Some(""), Some("wrong"), Some(&SERVICE_TOKEN[1..]), Some(token.as_str())] {
+    for shown in [
+        None,
+        Some(""),
+        Some("wrong"),
+        Some(&SERVICE_TOKEN[1..]),
+        Some(token.as_str()),
+    ] {
         let codes = codes![
             shown,
             auth.verify_token(VerifyTokenRequest { token }),
-            auth.revoke_token(RevokeTokenRequest { token, all_logins: true, client_address }),
+            auth.revoke_token(RevokeTokenRequest {
+                token,
+                all_logins: true,
+                client_address
+            }),
             auth.get_public_keys(GetPublicKeysRequest {}),
-            auth.find_api_key(FindApiKeyRequest { api_key, client_address }),
+            auth.find_api_key(FindApiKeyRequest {
+                api_key,
+                client_address
+            }),
             auth.verify_api_key(VerifyApiKeyRequest {
                 api_key,
                 project_gid,
@@ -133,30 +218,75 @@ async fn query_without_the_service_token_is_unauthenticated(backend: Backend) {
                 user_checked_at: 0,
                 client_address
             }),
-            auth.get_api_key(GetApiKeyRequest { user_gid, project_gid, actor }),
-            auth.rotate_api_key(RotateApiKeyRequest { user_gid, project_gid, actor }),
-            directory.get_project_init(GetProjectInitRequest { project_gid, user_gid, known_cursor: None }),
+            auth.get_api_key(GetApiKeyRequest {
+                user_gid,
+                project_gid,
+                actor
+            }),
+            auth.rotate_api_key(RotateApiKeyRequest {
+                user_gid,
+                project_gid,
+                actor
+            }),
+            directory.get_project_init(GetProjectInitRequest {
+                project_gid,
+                user_gid,
+                known_cursor: None
+            }),
             directory.get_user(GetUserRequest { user_gid }),
             directory.get_project(GetProjectRequest { project_gid }),
-            directory.list_projects(ListProjectsRequest { after_project_gid: None, page_size: 0 }),
-            directory.list_members(ListMembersRequest { project_gid, after_user_gid: None, page_size: 0 }),
-            directory.check_membership(CheckMembershipRequest { project_gid, user_gid }),
-            directory.create_api_user(CreateApiUserRequest { project_gid, caller_gid, name: "x".to_owned() }),
-            directory.get_api_user(GetApiUserRequest { project_gid, caller_gid, user_gid }),
-            directory.update_api_user(UpdateApiUserRequest { project_gid, caller_gid, user_gid, name: "x".to_owned() }),
+            directory.list_projects(ListProjectsRequest {
+                after_project_gid: None,
+                page_size: 0
+            }),
+            directory.list_members(ListMembersRequest {
+                project_gid,
+                after_user_gid: None,
+                page_size: 0
+            }),
+            directory.check_membership(CheckMembershipRequest {
+                project_gid,
+                user_gid
+            }),
+            directory.create_api_user(CreateApiUserRequest {
+                project_gid,
+                caller_gid,
+                name: "x".to_owned()
+            }),
+            directory.get_api_user(GetApiUserRequest {
+                project_gid,
+                caller_gid,
+                user_gid
+            }),
+            directory.update_api_user(UpdateApiUserRequest {
+                project_gid,
+                caller_gid,
+                user_gid,
+                name: "x".to_owned()
+            }),
             directory.set_api_user_status(SetApiUserStatusRequest {
                 project_gid,
                 caller_gid,
                 user_gid,
                 is_active: true
             }),
-            directory.delete_api_user(DeleteApiUserRequest { project_gid, caller_gid, user_gid }),
+            directory.delete_api_user(DeleteApiUserRequest {
+                project_gid,
+                caller_gid,
+                user_gid
+            }),
         ];
-        assert!(codes.iter().all(|(_, code)| *code == Code::Unauthenticated), "{shown:?}: {codes:?}");
+        assert!(
+            codes.iter().all(|(_, code)| *code == Code::Unauthenticated),
+            "{shown:?}: {codes:?}"
+        );
     }
     // Nothing was revoked or made.
     let (_, data) = split.http.init(&ann.token).await.success();
-    assert_eq!(data["cc.projects_members"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        data["cc.projects_members"].as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 async fn verify_token_returns_the_claims(backend: Backend) {
@@ -167,7 +297,12 @@ async fn verify_token_returns_the_claims(backend: Backend) {
     for (token, subject, kind, project) in [
         (&ann.token, &ann.gid, TokenKind::User, None),
         (&renewed, &ann.gid, TokenKind::User, None),
-        (&key_token, &robot.gid, TokenKind::Api, Some(project.clone())),
+        (
+            &key_token,
+            &robot.gid,
+            TokenKind::Api,
+            Some(project.clone()),
+        ),
     ] {
         let claims = part(token, 1);
         let text = |name: &str| claims[name].as_str().expect("text").to_owned();
@@ -241,13 +376,33 @@ async fn get_keys_has_the_published_keys(backend: Backend) {
         kids
     };
     let before = named().await;
-    let mut published: Vec<String> =
-        published_keys(&split.http).await.iter().map(|key| key["kid"].to_string()).collect();
+    let mut published: Vec<String> = published_keys(&split.http)
+        .await
+        .iter()
+        .map(|key| key["kid"].to_string())
+        .collect();
     published.sort();
-    assert_eq!(before.iter().map(|kid| json!(kid).to_string()).collect::<Vec<_>>(), published);
-    assert!(before.iter().any(|kid| crate::tokens::verify::header_of(&ann.token)["kid"] == **kid));
-    split.installation.cli(&["keys", "rotate"], "").await.assert_success();
-    eventually("another key", Duration::from_secs(10), async || (named().await != before).then_some(())).await;
+    assert_eq!(
+        before
+            .iter()
+            .map(|kid| json!(kid).to_string())
+            .collect::<Vec<_>>(),
+        published
+    );
+    assert!(
+        before
+            .iter()
+            .any(|kid| crate::tokens::verify::header_of(&ann.token)["kid"] == **kid)
+    );
+    split
+        .installation
+        .cli(&["keys", "rotate"], "")
+        .await
+        .assert_success();
+    eventually("another key", Duration::from_secs(10), async || {
+        (named().await != before).then_some(())
+    })
+    .await;
 }
 
 async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
@@ -267,9 +422,15 @@ async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
         details: Some(complete(Some("ann@example.org"))),
     };
     assert_eq!(peers.user(&ann.gid).await, Ok(expected(UserStatus::Active)));
-    assert_eq!(peers.user(&ann.gid.to_uppercase()).await, Ok(expected(UserStatus::Active)));
+    assert_eq!(
+        peers.user(&ann.gid.to_uppercase()).await,
+        Ok(expected(UserStatus::Active))
+    );
     split.installation.change_user("deactivate", "ann").await;
-    assert_eq!(peers.user(&ann.gid).await, Ok(expected(UserStatus::Inactive)));
+    assert_eq!(
+        peers.user(&ann.gid).await,
+        Ok(expected(UserStatus::Inactive))
+    );
     let program = UserEntry {
         gid: robot.gid.clone(),
         username: None,
@@ -280,7 +441,10 @@ async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
     };
     assert_eq!(peers.user(&robot.gid).await, Ok(program));
     for nobody in [UNKNOWN_GID, &project] {
-        assert_eq!(peers.user(nobody).await, Err(unprocessable("user_not_found")));
+        assert_eq!(
+            peers.user(nobody).await,
+            Err(unprocessable("user_not_found"))
+        );
     }
 }
 
@@ -288,12 +452,25 @@ async fn get_project_shows_a_project_in_full(backend: Backend) {
     let (split, mut peers, ann, project) = scene(backend).await;
     for status in [ProjectStatus::Active, ProjectStatus::Deleted] {
         let mut found = peers.project(&project).await.expect("a project");
-        let ProjectOptions { channels, orderings, fieldlists, languages, timezone } =
-            found.options.take().expect("options");
-        let names = [channels, orderings, fieldlists]
-            .map(|items| items.into_iter().map(|item| item.name).collect::<Vec<_>>().join(", "));
+        let ProjectOptions {
+            channels,
+            orderings,
+            fieldlists,
+            languages,
+            timezone,
+        } = found.options.take().expect("options");
+        let names = [channels, orderings, fieldlists].map(|items| {
+            items
+                .into_iter()
+                .map(|item| item.name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        });
         assert_eq!(names, ["Main channel", "Main ordering", "Main fieldlist"]);
-        assert_eq!((languages, timezone.as_str()), (vec!["en".to_owned(), "nl".to_owned()], "Europe/Amsterdam"));
+        assert_eq!(
+            (languages, timezone.as_str()),
+            (vec!["en".to_owned(), "nl".to_owned()], "Europe/Amsterdam")
+        );
         let expected = Project {
             gid: project.clone(),
             name: "Herbarium".to_owned(),
@@ -303,10 +480,16 @@ async fn get_project_shows_a_project_in_full(backend: Backend) {
             options: None,
         };
         assert_eq!(found, expected);
-        execute(&split.installation.databases.directory, "UPDATE projects SET status = 'deleted'");
+        execute(
+            &split.installation.databases.directory,
+            "UPDATE projects SET status = 'deleted'",
+        );
     }
     for nothing in [UNKNOWN_GID, &ann.gid] {
-        assert_eq!(peers.project(nothing).await, Err(unprocessable("project_not_found")));
+        assert_eq!(
+            peers.project(nothing).await,
+            Err(unprocessable("project_not_found"))
+        );
     }
 }
 
@@ -314,7 +497,11 @@ async fn list_projects_pages_through_all(backend: Backend) {
     let (split, mut peers, ann, first) = scene(backend).await;
     let second = split.installation.create_project("ann", "Atlas").await;
     let third = split.installation.create_project("ann", "Bestiary").await;
-    split.installation.cli(&["project", "delete", &third], "").await.assert_success();
+    split
+        .installation
+        .cli(&["project", "delete", &third], "")
+        .await
+        .assert_success();
     let project = |gid: &str, name: &str, status: ProjectStatus| Project {
         gid: gid.to_owned(),
         name: name.to_owned(),
@@ -333,20 +520,38 @@ async fn list_projects_pages_through_all(backend: Backend) {
         let (mut listed, mut pages) = (Vec::<Project>::new(), Vec::new());
         while pages.last().is_none_or(|last| *last == page_size as usize) {
             let after = listed.last().map(|last| last.gid.clone());
-            let page = peers.projects(after.as_deref(), page_size).await.expect("a page");
+            let page = peers
+                .projects(after.as_deref(), page_size)
+                .await
+                .expect("a page");
             pages.push(page.len());
             assert!(pages.len() < 10, "no end: {pages:?}");
             listed.extend(page);
         }
-        assert_eq!((listed, pages), (expected.clone(), sizes), "pages of {page_size}");
+        assert_eq!(
+            (listed, pages),
+            (expected.clone(), sizes),
+            "pages of {page_size}"
+        );
     }
     for page_size in [0, 1000] {
         assert_eq!(peers.projects(None, page_size).await, Ok(expected.clone()));
     }
     // Of whatever is there after a gid that isn't.
-    assert_eq!(peers.projects(Some("00000000-0000-4000-8000-000000000000"), 0).await, Ok(expected));
-    assert_eq!(peers.projects(None, 1001).await, Err(RpcError::invalid_parameter("page_size")));
-    assert_eq!(peers.projects(Some("x"), 1).await, Err(RpcError::invalid_parameter("after_project_gid")));
+    assert_eq!(
+        peers
+            .projects(Some("00000000-0000-4000-8000-000000000000"), 0)
+            .await,
+        Ok(expected)
+    );
+    assert_eq!(
+        peers.projects(None, 1001).await,
+        Err(RpcError::invalid_parameter("page_size"))
+    );
+    assert_eq!(
+        peers.projects(Some("x"), 1).await,
+        Err(RpcError::invalid_parameter("after_project_gid"))
+    );
 }
 
 async fn list_members_pages_through_all(backend: Backend) {
@@ -358,48 +563,89 @@ async fn list_members_pages_through_all(backend: Backend) {
     let robot = ann.create_api_user(&project, "Robot").await;
     // Of another project, and none of these.
     split.installation.create_project("ben", "Atlas").await;
-    let inactive =
-        format!("UPDATE memberships SET status = 'inactive', rate_limit_per_second = 7 WHERE user_gid = '{}'", cas.gid);
+    let inactive = format!(
+        "UPDATE memberships SET status = 'inactive', rate_limit_per_second = 7 WHERE user_gid = '{}'",
+        cas.gid
+    );
     execute(&split.installation.databases.directory, &inactive);
-    let member = |user: &str, status: MembershipStatus, role: MemberRole, limit: Option<u32>| Membership {
-        project_gid: project.clone(),
-        user_gid: user.to_owned(),
-        status: status.into(),
-        roles: vec![role.into()],
-        options: Some(MembershipOptions { notifications: None, rate_limit_per_second: limit }),
-    };
+    let member =
+        |user: &str, status: MembershipStatus, role: MemberRole, limit: Option<u32>| Membership {
+            project_gid: project.clone(),
+            user_gid: user.to_owned(),
+            status: status.into(),
+            roles: vec![role.into()],
+            options: Some(MembershipOptions {
+                notifications: None,
+                rate_limit_per_second: limit,
+            }),
+        };
     let mut expected = vec![
         member(&ann.gid, MembershipStatus::Active, MemberRole::Owner, None),
         member(&ben.gid, MembershipStatus::Active, MemberRole::Member, None),
-        member(&cas.gid, MembershipStatus::Inactive, MemberRole::Member, Some(7)),
+        member(
+            &cas.gid,
+            MembershipStatus::Inactive,
+            MemberRole::Member,
+            Some(7),
+        ),
         member(&robot.gid, MembershipStatus::Active, MemberRole::Api, None),
     ];
     expected.sort_by(|one, other| one.user_gid.cmp(&other.user_gid));
 
-    for (page_size, sizes) in [(1, vec![1, 1, 1, 1, 0]), (2, vec![2, 2, 0]), (3, vec![3, 1]), (4, vec![4, 0])] {
+    for (page_size, sizes) in [
+        (1, vec![1, 1, 1, 1, 0]),
+        (2, vec![2, 2, 0]),
+        (3, vec![3, 1]),
+        (4, vec![4, 0]),
+    ] {
         let (mut listed, mut pages) = (Vec::<Membership>::new(), Vec::new());
         while pages.last().is_none_or(|last| *last == page_size as usize) {
             let after = listed.last().map(|last| last.user_gid.clone());
-            let page = peers.page(&project, after.as_deref(), page_size).await.expect("a page");
+            let page = peers
+                .page(&project, after.as_deref(), page_size)
+                .await
+                .expect("a page");
             pages.push(page.len());
             assert!(pages.len() < 10, "no end: {pages:?}");
             listed.extend(page);
         }
-        assert_eq!((listed, pages), (expected.clone(), sizes), "pages of {page_size}");
+        assert_eq!(
+            (listed, pages),
+            (expected.clone(), sizes),
+            "pages of {page_size}"
+        );
     }
     for page_size in [0, 5, 1000] {
-        assert_eq!(peers.page(&project, None, page_size).await, Ok(expected.clone()));
+        assert_eq!(
+            peers.page(&project, None, page_size).await,
+            Ok(expected.clone())
+        );
     }
     // Whoever was last may be gone meanwhile: a page goes on from the key.
     let gone = expected[1].user_gid.clone();
-    execute(&split.installation.databases.directory, &format!("DELETE FROM memberships WHERE user_gid = '{gone}'"));
-    assert_eq!(peers.page(&project, Some(&gone), 2).await, Ok(expected[2..].to_vec()));
-    assert_eq!(peers.page(&project, None, 2).await, Ok(vec![expected[0].clone(), expected[2].clone()]));
+    execute(
+        &split.installation.databases.directory,
+        &format!("DELETE FROM memberships WHERE user_gid = '{gone}'"),
+    );
+    assert_eq!(
+        peers.page(&project, Some(&gone), 2).await,
+        Ok(expected[2..].to_vec())
+    );
+    assert_eq!(
+        peers.page(&project, None, 2).await,
+        Ok(vec![expected[0].clone(), expected[2].clone()])
+    );
 
     for page_size in [1001, u32::MAX] {
-        assert_eq!(peers.page(&project, None, page_size).await, Err(RpcError::invalid_parameter("page_size")));
+        assert_eq!(
+            peers.page(&project, None, page_size).await,
+            Err(RpcError::invalid_parameter("page_size"))
+        );
     }
-    assert_eq!(peers.page(UNKNOWN_GID, None, 2).await, Err(unprocessable("project_not_found")));
+    assert_eq!(
+        peers.page(UNKNOWN_GID, None, 2).await,
+        Err(unprocessable("project_not_found"))
+    );
 }
 
 async fn check_membership_requires_active_member_and_project(backend: Backend) {
@@ -412,12 +658,31 @@ async fn check_membership_requires_active_member_and_project(backend: Backend) {
         roles: vec![role.into()],
         rate_limit_per_second: limit,
     };
-    let none = CheckMembershipResponse { is_active: false, roles: Vec::new(), rate_limit_per_second: None };
+    let none = CheckMembershipResponse {
+        is_active: false,
+        roles: Vec::new(),
+        rate_limit_per_second: None,
+    };
     let directory = &split.installation.databases.directory;
-    execute(directory, &format!("UPDATE memberships SET rate_limit_per_second = 5 WHERE user_gid = '{}'", ben.gid));
-    assert_eq!(peers.check(&project, &ann.gid).await, active(MemberRole::Owner, None));
-    assert_eq!(peers.check(&project, &ben.gid).await, active(MemberRole::Member, Some(5)));
-    assert_eq!(peers.check(&project, &robot.gid).await, active(MemberRole::Api, None));
+    execute(
+        directory,
+        &format!(
+            "UPDATE memberships SET rate_limit_per_second = 5 WHERE user_gid = '{}'",
+            ben.gid
+        ),
+    );
+    assert_eq!(
+        peers.check(&project, &ann.gid).await,
+        active(MemberRole::Owner, None)
+    );
+    assert_eq!(
+        peers.check(&project, &ben.gid).await,
+        active(MemberRole::Member, Some(5))
+    );
+    assert_eq!(
+        peers.check(&project, &robot.gid).await,
+        active(MemberRole::Api, None)
+    );
     for (project, user) in [
         (&*project, &*cas.gid),
         (&project, UNKNOWN_GID),
@@ -428,16 +693,27 @@ async fn check_membership_requires_active_member_and_project(backend: Backend) {
         assert_eq!(peers.check(project, user).await, none, "{project} {user}");
     }
     for status in ["invited", "declined", "inactive"] {
-        execute(directory, &format!("UPDATE memberships SET status = '{status}' WHERE user_gid = '{}'", ben.gid));
+        execute(
+            directory,
+            &format!(
+                "UPDATE memberships SET status = '{status}' WHERE user_gid = '{}'",
+                ben.gid
+            ),
+        );
         assert_eq!(peers.check(&project, &ben.gid).await, none, "{status}");
     }
     execute(directory, "UPDATE memberships SET status = 'active'");
     split.installation.change_user("deactivate", "ben").await;
     assert_eq!(peers.check(&project, &ben.gid).await, none);
-    ann.api_keys(&project, "deactivate", &json!({"user": robot.gid})).await.success();
+    ann.api_keys(&project, "deactivate", &json!({"user": robot.gid}))
+        .await
+        .success();
     assert_eq!(peers.check(&project, &robot.gid).await, none);
     split.installation.change_user("activate", "ben").await;
-    assert_eq!(peers.check(&project, &ben.gid).await, active(MemberRole::Member, Some(5)));
+    assert_eq!(
+        peers.check(&project, &ben.gid).await,
+        active(MemberRole::Member, Some(5))
+    );
     execute(directory, "UPDATE projects SET status = 'deleted'");
     assert_eq!(peers.check(&project, &ann.gid).await, none);
 }
@@ -445,20 +721,45 @@ async fn check_membership_requires_active_member_and_project(backend: Backend) {
 async fn malformed_parameter_is_named(backend: Backend) {
     let (_split, mut peers, ann, project) = scene(backend).await;
     for bad in ["", "x", "0f8fad5bd9cb469fa16570867728950e", "' OR 1=1"] {
-        assert_eq!(peers.user(bad).await, Err(RpcError::invalid_parameter("user_gid")), "{bad}");
-        assert_eq!(peers.project(bad).await, Err(RpcError::invalid_parameter("project_gid")), "{bad}");
-        assert_eq!(peers.page(bad, None, 1001).await, Err(RpcError::invalid_parameter("project_gid")), "{bad}");
+        assert_eq!(
+            peers.user(bad).await,
+            Err(RpcError::invalid_parameter("user_gid")),
+            "{bad}"
+        );
+        assert_eq!(
+            peers.project(bad).await,
+            Err(RpcError::invalid_parameter("project_gid")),
+            "{bad}"
+        );
+        assert_eq!(
+            peers.page(bad, None, 1001).await,
+            Err(RpcError::invalid_parameter("project_gid")),
+            "{bad}"
+        );
         assert_eq!(
             peers.page(&project, Some(bad), 2).await,
             Err(RpcError::invalid_parameter("after_user_gid")),
             "{bad}"
         );
-        for (project, user, name) in [(bad, &*ann.gid, "project_gid"), (&project, bad, "user_gid")] {
-            let request = CheckMembershipRequest { project_gid: project.to_owned(), user_gid: user.to_owned() };
-            let failed = failure(peers.directory.check_membership(with_service_token(request)).await);
+        for (project, user, name) in [(bad, &*ann.gid, "project_gid"), (&project, bad, "user_gid")]
+        {
+            let request = CheckMembershipRequest {
+                project_gid: project.to_owned(),
+                user_gid: user.to_owned(),
+            };
+            let failed = failure(
+                peers
+                    .directory
+                    .check_membership(with_service_token(request))
+                    .await,
+            );
             assert_eq!(failed, RpcError::invalid_parameter(name));
         }
-        let request = RevokeTokenRequest { token: ann.token.clone(), all_logins: true, client_address: bad.to_owned() };
+        let request = RevokeTokenRequest {
+            token: ann.token.clone(),
+            all_logins: true,
+            client_address: bad.to_owned(),
+        };
         assert_eq!(
             failure(peers.auth.revoke_token(with_service_token(request)).await),
             RpcError::invalid_parameter("client_address")

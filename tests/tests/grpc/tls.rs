@@ -5,11 +5,14 @@ use std::path::Path;
 use doorward_rpc::{
     auth::v1::{GetPublicKeysRequest, auth_client::AuthClient},
     directory::v1::{
-        FindLoginRequest, ListProjectsRequest, directory_client::DirectoryClient, find_login_request::Identifier,
+        FindLoginRequest, ListProjectsRequest, directory_client::DirectoryClient,
+        find_login_request::Identifier,
     },
 };
 use doorward_tests::{Backend, PASSWORD, Services, installation::SERVICE_TOKEN};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+};
 use tonic::{
     Code,
     transport::{Certificate, Channel, ClientTlsConfig, Identity},
@@ -29,7 +32,9 @@ impl Authority {
         let mut parameters = CertificateParams::new([]).expect("no names");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
-        Self { issuer: CertifiedIssuer::self_signed(parameters, key).expect("a certificate") }
+        Self {
+            issuer: CertifiedIssuer::self_signed(parameters, key).expect("a certificate"),
+        }
     }
 
     fn certificate(&self) -> String {
@@ -46,9 +51,13 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut parameters = CertificateParams::new(names).expect("names");
         parameters.distinguished_name = DistinguishedName::new();
-        parameters.distinguished_name.push(DnType::CommonName, common_name);
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
         let key = KeyPair::generate().expect("a key");
-        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        let certificate = parameters
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate");
         (certificate.pem(), key.serialize_pem())
     }
 }
@@ -64,7 +73,12 @@ async fn start(authority: &Authority, directory: &Path) -> Services {
     let ca = file("ca.pem", &authority.certificate());
     let (certificate, key) = (file("certificate.pem", &certificate), file("key.pem", &key));
     let mut split = Services::prepare(Backend::Sqlite).await;
-    let url = |address: &str| format!("https://localhost:{}", address.rsplit(':').next().expect("a port"));
+    let url = |address: &str| {
+        format!(
+            "https://localhost:{}",
+            address.rsplit(':').next().expect("a port")
+        )
+    };
     let (auth, peer) = (url(&split.auth), url(&split.directory));
     split.installation = split.installation.with(&[
         ("DOORWARD_GRPC_TLS_CA", &ca),
@@ -85,8 +99,14 @@ async fn answers(split: &Services, scheme: &str, tls: Option<ClientTlsConfig>) -
         endpoint = endpoint.tls_config(tls).expect("TLS");
     }
     let mut client = DirectoryClient::new(endpoint.connect_lazy());
-    let request = FindLoginRequest { identifier: Some(Identifier::Username("ann".to_owned())), project_gid: None };
-    client.find_login(with_token(request, SERVICE_TOKEN)).await.is_ok()
+    let request = FindLoginRequest {
+        identifier: Some(Identifier::Username("ann".to_owned())),
+        project_gid: None,
+    };
+    client
+        .find_login(with_token(request, SERVICE_TOKEN))
+        .await
+        .is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,10 +122,22 @@ async fn services_accept_certificates_of_one_authority_only() {
         let (certificate, key) = authority.issue();
         Identity::from_pem(certificate, key)
     };
-    let trusting = || ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ours.certificate()));
+    let trusting =
+        || ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ours.certificate()));
     assert!(answers(&split, "https", Some(trusting().identity(identity(&ours)))).await);
-    assert!(!answers(&split, "https", Some(trusting())).await, "without a certificate");
-    assert!(!answers(&split, "https", Some(trusting().identity(identity(&theirs)))).await, "with a stranger's");
+    assert!(
+        !answers(&split, "https", Some(trusting())).await,
+        "without a certificate"
+    );
+    assert!(
+        !answers(
+            &split,
+            "https",
+            Some(trusting().identity(identity(&theirs)))
+        )
+        .await,
+        "with a stranger's"
+    );
     assert!(!answers(&split, "http", None).await, "without TLS");
 }
 
@@ -114,7 +146,12 @@ async fn named_token_is_accepted_with_a_certificate_of_its_name_only() {
     let authority = Authority::new();
     let directory = tempfile::tempdir().expect("a directory");
     let split = start(&authority, directory.path()).await;
-    let token = create(&split.installation, "search", &["--scope", "verify", "--scope", "read"]).await;
+    let token = create(
+        &split.installation,
+        "search",
+        &["--scope", "verify", "--scope", "read"],
+    )
+    .await;
     // Returns how each of the two services answers a caller with this certificate and this token.
     let answers = async |names: &[&str], common_name: &str, token: &str| {
         let (certificate, key) = authority.issue_to(names, common_name);
@@ -123,14 +160,26 @@ async fn named_token_is_accepted_with_a_certificate_of_its_name_only() {
             .identity(Identity::from_pem(certificate, key));
         let channel = |address: &str| {
             let port = address.rsplit(':').next().expect("a port");
-            let endpoint = Channel::from_shared(format!("https://localhost:{port}")).expect("a URL");
-            endpoint.tls_config(tls.clone()).expect("TLS").connect_lazy()
+            let endpoint =
+                Channel::from_shared(format!("https://localhost:{port}")).expect("a URL");
+            endpoint
+                .tls_config(tls.clone())
+                .expect("TLS")
+                .connect_lazy()
         };
-        let (mut auth, mut directory) =
-            (AuthClient::new(channel(&split.auth)), DirectoryClient::new(channel(&split.directory)));
-        let projects = ListProjectsRequest { after_project_gid: None, page_size: 0 };
+        let (mut auth, mut directory) = (
+            AuthClient::new(channel(&split.auth)),
+            DirectoryClient::new(channel(&split.directory)),
+        );
+        let projects = ListProjectsRequest {
+            after_project_gid: None,
+            page_size: 0,
+        };
         [
-            code(auth.get_public_keys(with_token(GetPublicKeysRequest {}, token)).await),
+            code(
+                auth.get_public_keys(with_token(GetPublicKeysRequest {}, token))
+                    .await,
+            ),
             code(directory.list_projects(with_token(projects, token)).await),
         ]
     };
@@ -141,18 +190,32 @@ async fn named_token_is_accepted_with_a_certificate_of_its_name_only() {
         (&["another"], "search"),
         (&[], "search"),
     ] {
-        assert_eq!(answers(names, common_name, &token).await, [Code::Ok; 2], "{names:?} {common_name}");
+        assert_eq!(
+            answers(names, common_name, &token).await,
+            [Code::Ok; 2],
+            "{names:?} {common_name}"
+        );
     }
     for (names, common_name) in [
         (&["another"][..], "another"),
         (&["localhost"], ""),
         (&[], "Search"),
-        (&["searc", "search2", "a.search", "search.example.org"], "search "),
+        (
+            &["searc", "search2", "a.search", "search.example.org"],
+            "search ",
+        ),
         (&["*", "*.search"], "*"),
     ] {
         let refused = answers(names, common_name, &token).await;
-        assert_eq!(refused, [Code::Unauthenticated; 2], "{names:?} {common_name}");
+        assert_eq!(
+            refused,
+            [Code::Unauthenticated; 2],
+            "{names:?} {common_name}"
+        );
         // The token that the three services share goes with every certificate of the authority.
-        assert_eq!(answers(names, common_name, SERVICE_TOKEN).await, [Code::Ok; 2]);
+        assert_eq!(
+            answers(names, common_name, SERVICE_TOKEN).await,
+            [Code::Ok; 2]
+        );
     }
 }

@@ -29,8 +29,16 @@ async fn first_missing_parameter_is_named(backend: Backend) {
 
 async fn parameter_of_the_wrong_type_is_named(backend: Backend) {
     let app = App::start(backend).await;
-    let wrong: [Value; 8] =
-        [json!(null), json!(1), json!(1.5), json!(true), json!([]), json!(["ann"]), json!({}), json!({"$ne": null})];
+    let wrong: [Value; 8] = [
+        json!(null),
+        json!(1),
+        json!(1.5),
+        json!(true),
+        json!([]),
+        json!(["ann"]),
+        json!({}),
+        json!({"$ne": null}),
+    ];
     for value in wrong {
         for (name, body) in [
             ("username", json!({"username": value, "password": PASSWORD})),
@@ -78,9 +86,16 @@ async fn body_that_is_no_object_is_rejected_with_a_reason(backend: Backend) {
         in_a_member.as_bytes(),
     ];
     for body in bodies {
-        let call = app.http.post("/api/login").header("content-type", "application/json").body(body.to_vec());
+        let call = app
+            .http
+            .post("/api/login")
+            .header("content-type", "application/json")
+            .body(body.to_vec());
         let answer = call.send().await;
-        let start = String::from_utf8_lossy(body).chars().take(60).collect::<String>();
+        let start = String::from_utf8_lossy(body)
+            .chars()
+            .take(60)
+            .collect::<String>();
         assert_eq!(answer.status, 400, "{start}: {answer:?}");
         answer.assert_invalid_body();
     }
@@ -90,12 +105,21 @@ async fn body_that_is_no_object_is_rejected_with_a_reason(backend: Backend) {
 async fn members_that_the_call_does_not_know_are_ignored(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let (herbarium, ben) = (app.installation.create_project("ann", "Herbarium").await, app.user("ben").await);
+    let (herbarium, ben) = (
+        app.installation.create_project("ann", "Herbarium").await,
+        app.user("ben").await,
+    );
     let body = json!({
         "username": "ann", "password": PASSWORD, "omit_extended_definitions": true, "": null, "user": ben.gid, "gid": ben.gid, "project": herbarium,
         "status": "inactive", "roles": ["owner"], "nested": {"deep": [1, {"username": "ben"}]}
     });
-    let (result, _) = app.http.post("/api/login").json(&body).send().await.success();
+    let (result, _) = app
+        .http
+        .post("/api/login")
+        .json(&body)
+        .send()
+        .await
+        .success();
     assert_eq!(result["user"], json!(ann.gid));
     assert!(result.get("project").is_none());
 }
@@ -105,7 +129,10 @@ async fn body_of_another_content_type_is_rejected(backend: Backend) {
     app.user("ann").await;
     let body = json!({"username": "ann", "password": PASSWORD}).to_string();
     let post = || app.http.post("/api/login").body(body.clone());
-    post().send().await.assert_error(415, "Unsupported media type", &json!({}));
+    post()
+        .send()
+        .await
+        .assert_error(415, "Unsupported media type", &json!({}));
     for other in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -114,12 +141,23 @@ async fn body_of_another_content_type_is_rejected(backend: Backend) {
         "json",
         "x",
     ] {
-        post().header("content-type", other).send().await.assert_error(415, "Unsupported media type", &json!({}));
+        post()
+            .header("content-type", other)
+            .send()
+            .await
+            .assert_error(415, "Unsupported media type", &json!({}));
     }
-    for json in
-        ["application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8", "Application/JSON"]
-    {
-        assert_eq!(post().header("content-type", json).send().await.status, 200, "{json}");
+    for json in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "Application/JSON",
+    ] {
+        assert_eq!(
+            post().header("content-type", json).send().await.status,
+            200,
+            "{json}"
+        );
     }
 }
 
@@ -128,11 +166,25 @@ async fn body_above_one_mebibyte_is_rejected(backend: Backend) {
     app.user("ann").await;
     let padded = |bytes: usize| {
         let body = json!({"username": "ann", "password": PASSWORD, "x": ""}).to_string();
-        body.replace("\"x\":\"\"", &format!("\"x\":\"{}\"", "y".repeat(bytes - body.len())))
+        body.replace(
+            "\"x\":\"\"",
+            &format!("\"x\":\"{}\"", "y".repeat(bytes - body.len())),
+        )
     };
-    let post = |body: String| app.http.post("/api/login").header("content-type", "application/json").body(body);
+    let post = |body: String| {
+        app.http
+            .post("/api/login")
+            .header("content-type", "application/json")
+            .body(body)
+    };
     assert_eq!(post(padded(1024 * 1024)).send().await.status, 200);
-    post(padded(1024 * 1024 + 1)).send().await.assert_error(413, "Payload too large", &json!({}));
-    app.http.login("ann", &"x".repeat(1_500_000)).await.assert_error(413, "Payload too large", &json!({}));
+    post(padded(1024 * 1024 + 1))
+        .send()
+        .await
+        .assert_error(413, "Payload too large", &json!({}));
+    app.http
+        .login("ann", &"x".repeat(1_500_000))
+        .await
+        .assert_error(413, "Payload too large", &json!({}));
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }

@@ -16,16 +16,32 @@ use serde_json::{Value, json};
 use crate::media::avatars::png;
 
 /// Their codes go out by mail, and whoever owns projects can't be deleted.
-const ALWAYS_REFUSED: [&str; 4] =
-    ["POST /api/account/delete", "POST /api/account/update_email", "POST /api/reset_password", "POST /api/signup"];
+const ALWAYS_REFUSED: [&str; 4] = [
+    "POST /api/account/delete",
+    "POST /api/account/update_email",
+    "POST /api/reset_password",
+    "POST /api/signup",
+];
 
 /// A program of the tools in Python, with nothing of this process's environment.
 fn tool(name: &str) -> Command {
-    let tool = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin").join(name);
-    let is_there = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin/schemathesis").exists();
-    assert!(is_there, "no schemathesis beside {}: `./scripts/setup.sh test` installs it", tool.display());
+    let tool = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../.tools/venv/bin")
+        .join(name);
+    let is_there = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../.tools/venv/bin/schemathesis")
+        .exists();
+    assert!(
+        is_there,
+        "no schemathesis beside {}: `./scripts/setup.sh test` installs it",
+        tool.display()
+    );
     let mut command = clean_command(tool);
-    command.envs([("PYTHONUTF8", "1"), ("PYTHONDONTWRITEBYTECODE", "1"), ("NETRC", "/dev/null")]);
+    command.envs([
+        ("PYTHONUTF8", "1"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("NETRC", "/dev/null"),
+    ]);
     command
 }
 
@@ -37,31 +53,67 @@ fn scripts() -> PathBuf {
 async fn printed_document_equals_served_document() {
     let app = App::start(Backend::Sqlite).await;
     let served = app.http.get("/api/openapi.json").send().await;
-    assert_eq!((served.status, served.header("content-type")), (200, Some("application/json")));
+    assert_eq!(
+        (served.status, served.header("content-type")),
+        (200, Some("application/json"))
+    );
     assert_eq!(served.header("cache-control"), Some("public, max-age=300"));
-    assert_eq!(served.text(), app.installation.cli(&["openapi"], "").await.assert_success().stdout);
+    assert_eq!(
+        served.text(),
+        app.installation
+            .cli(&["openapi"], "")
+            .await
+            .assert_success()
+            .stdout
+    );
     let document: Value = serde_json::from_str(&served.text()).expect("JSON");
-    assert!(doorward_tests::snapshots::is_release(&document["info"]["version"]), "{}", document["info"]);
+    assert!(
+        doorward_tests::snapshots::is_release(&document["info"]["version"]),
+        "{}",
+        document["info"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn page_to_read_may_load_nothing() {
     let app = App::start(Backend::Sqlite).await;
     let page = app.http.get("/api/docs").send().await;
-    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
     assert_eq!(page.header("cache-control"), Some("public, max-age=300"));
     let policy = page.header("content-security-policy").expect("a policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'unsafe-inline';"), "{policy}");
-    assert!(page.text().contains("<code>/api/p/{project}/members/invite</code>"));
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'unsafe-inline';"),
+        "{policy}"
+    );
+    assert!(
+        page.text()
+            .contains("<code>/api/p/{project}/members/invite</code>")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn document_is_valid_openapi_with_valid_examples() {
     let installation = Installation::new(Backend::Sqlite);
     let document = installation.path().join("openapi.json");
-    std::fs::write(&document, installation.cli(&["openapi"], "").await.assert_success().stdout).expect("a file");
-    let output = tool("python").arg(scripts().join("check.py")).arg(&document).output().expect("python");
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    std::fs::write(
+        &document,
+        installation
+            .cli(&["openapi"], "")
+            .await
+            .assert_success()
+            .stdout,
+    )
+    .expect("a file");
+    let output = tool("python")
+        .arg(scripts().join("check.py"))
+        .arg(&document)
+        .output()
+        .expect("python");
+    let said: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert_eq!(said["mistakes"], json!([]));
     assert!(said["examples"].as_u64() >= Some(150), "{said}");
 }
@@ -80,10 +132,15 @@ async fn scene(app: &App, ann: &User) -> Value {
         }
         projects.push(project);
     }
-    ann.call("/api/projects/delete", &json!({"project": projects[3]})).await.success();
+    ann.call("/api/projects/delete", &json!({"project": projects[3]}))
+        .await
+        .success();
     let robot = ann.create_api_user(&projects[0], "Robot").await;
     let doomed_robot = ann.create_api_user(&projects[0], "Doomed").await;
-    let key = ann.create_api_user(&projects[0], "Whose key stays").await.key;
+    let key = ann
+        .create_api_user(&projects[0], "Whose key stays")
+        .await
+        .key;
     let mut scene = json!({
         "project": projects[0], "doomed_project": projects[1], "handed_project": projects[2], "deleted_project": projects[3],
         "user": members[0], "member": members[0], "doomed_member": members[1],
@@ -107,31 +164,59 @@ async fn scene(app: &App, ann: &User) -> Value {
         invite(&app.http, &ben, &project, "ann").await;
         scene[name] = json!(project);
     }
-    ann.call("/api/account/accept_invite", &json!({"project": scene["left_project"]})).await.success();
-    let (result, data) = upload(app, &ben, "account/upload_avatar", &[("upload_file", &png())]).await.success();
+    ann.call(
+        "/api/account/accept_invite",
+        &json!({"project": scene["left_project"]}),
+    )
+    .await
+    .success();
+    let (result, data) = upload(
+        app,
+        &ben,
+        "account/upload_avatar",
+        &[("upload_file", &png())],
+    )
+    .await
+    .success();
     scene["avatars"] = data["cc.users"][result["user"].as_str().expect("a gid")]["avatar"].clone();
     let parts: [(&str, &[u8]); 2] = [("project", projects[2].as_bytes()), ("upload_file", &png())];
-    let (_, data) = upload(app, &ann.token, "projects/upload_icon", &parts).await.success();
+    let (_, data) = upload(app, &ann.token, "projects/upload_icon", &parts)
+        .await
+        .success();
     scene["icons"] = data["cc.projects"][&projects[2]]["icon"].clone();
     scene
 }
 
 /// Their gid.
 async fn invite(http: &Http, token: &str, project: &str, who: &str) -> Value {
-    let call = http.post(&format!("/api/p/{project}/members/invite")).bearer(token);
-    let (result, _) = call.json(&json!({"username_or_email": who})).send().await.success();
+    let call = http
+        .post(&format!("/api/p/{project}/members/invite"))
+        .bearer(token);
+    let (result, _) = call
+        .json(&json!({"username_or_email": who}))
+        .send()
+        .await
+        .success();
     result["user"].clone()
 }
 
 async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> Answer {
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    let upload = app.http.post(&format!("/api/{call}")).bearer(token).header("content-type", &media_type);
+    let upload = app
+        .http
+        .post(&format!("/api/{call}"))
+        .bearer(token)
+        .header("content-type", &media_type);
     upload.body(form(parts)).send().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_undocumented_response() {
-    let settings = [("DOORWARD_LOG_MAILS", "true"), ("DOORWARD_LOGIN_FAILURES", "1000000"), MANY_WRITES];
+    let settings = [
+        ("DOORWARD_LOG_MAILS", "true"),
+        ("DOORWARD_LOGIN_FAILURES", "1000000"),
+        MANY_WRITES,
+    ];
     let app = App::with_settings(Backend::Sqlite, &settings).await;
     let ann = app.user("ann").await;
     let scene = scene(&app, &ann).await;
@@ -149,11 +234,24 @@ async fn schemathesis_finds_no_undocumented_response() {
     let run = tokio::task::spawn_blocking(move || schemathesis.output());
     let output = run.await.expect("no panic").expect("schemathesis");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(ann.init().await.status, 200, "the token of all calls has ended");
-    let answers = std::fs::read(app.installation.path().join("answers.json")).expect("what was answered");
-    let answers: BTreeMap<String, BTreeMap<String, u64>> = serde_json::from_slice(&answers).expect("JSON");
-    let refused: Vec<&str> =
-        answers.iter().filter(|(_, count)| !count.contains_key("200")).map(|(operation, _)| &**operation).collect();
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        ann.init().await.status,
+        200,
+        "the token of all calls has ended"
+    );
+    let answers =
+        std::fs::read(app.installation.path().join("answers.json")).expect("what was answered");
+    let answers: BTreeMap<String, BTreeMap<String, u64>> =
+        serde_json::from_slice(&answers).expect("JSON");
+    let refused: Vec<&str> = answers
+        .iter()
+        .filter(|(_, count)| !count.contains_key("200"))
+        .map(|(operation, _)| &**operation)
+        .collect();
     assert_eq!(refused, ALWAYS_REFUSED, "{answers:?}");
 }

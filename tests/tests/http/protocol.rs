@@ -59,26 +59,51 @@ async fn wrong_method_is_405_with_allow(backend: Backend) {
         if !answer.body.is_empty() {
             answer.assert_error(405, "Method not allowed", &json!({}));
         }
-        let allow = answer.header("allow").unwrap_or_else(|| panic!("no Allow: {answer:?}"));
+        let allow = answer
+            .header("allow")
+            .unwrap_or_else(|| panic!("no Allow: {answer:?}"));
         let listed: Vec<&str> = allow.split(',').map(str::trim).collect();
-        assert!(allowed.iter().all(|method| listed.contains(method)), "{path}: {allow}");
-        assert!(allowed.contains(&"GET") || !listed.contains(&"GET"), "{path}: {allow}");
+        assert!(
+            allowed.iter().all(|method| listed.contains(method)),
+            "{path}: {allow}"
+        );
+        assert!(
+            allowed.contains(&"GET") || !listed.contains(&"GET"),
+            "{path}: {allow}"
+        );
     }
 }
 
 async fn well_formed_request_id_is_kept_and_others_replaced(backend: Backend) {
     let app = App::start(backend).await;
     let id_of = async |sent: &str| {
-        let answer = app.http.get("/api/ping").header("x-request-id", sent).send().await;
+        let answer = app
+            .http
+            .get("/api/ping")
+            .header("x-request-id", sent)
+            .send()
+            .await;
         answer.header("x-request-id").expect("an id").to_owned()
     };
     for sane in ["abc-123", "0f8fad5b-d9cb-469f-a165-70867728950e", "A_b.9"] {
         assert_eq!(id_of(sane).await, sane);
     }
     let long = "x".repeat(5_000);
-    for insane in ["", " ", "a b", "<script>", "a\"b", "{\"a\":1}", "\u{e9}", &long] {
+    for insane in [
+        "",
+        " ",
+        "a b",
+        "<script>",
+        "a\"b",
+        "{\"a\":1}",
+        "\u{e9}",
+        &long,
+    ] {
         let id = id_of(insane).await;
-        assert!(id != insane && !id.is_empty() && id.len() < 200, "{insane:?} became {id:?}");
+        assert!(
+            id != insane && !id.is_empty() && id.len() < 200,
+            "{insane:?} became {id:?}"
+        );
     }
     let first = app.http.get("/api/ping").send().await;
     let second = app.http.get("/api/nothing").send().await;
@@ -94,19 +119,35 @@ async fn every_error_of_many_at_once_is_its_own(backend: Backend) {
         let call = match number % 5 {
             0 => http.login_call(&own, "a wrong password"),
             1 => http.post("/api/login").json(&json!({"username": own})),
-            2 => http.post("/api/login").json(&json!({"username": 1, "password": own})),
+            2 => http
+                .post("/api/login")
+                .json(&json!({"username": 1, "password": own})),
             3 => http.get("/api/init").bearer(&own),
             _ => http.get(&format!("/api/{own}")),
         };
-        tokio::spawn(async move { (number, id.clone(), call.header("x-request-id", &id).send().await) })
+        tokio::spawn(async move {
+            (
+                number,
+                id.clone(),
+                call.header("x-request-id", &id).send().await,
+            )
+        })
     });
     let requests: Vec<_> = requests.collect();
     for request in requests {
         let (number, id, answer) = request.await.expect("an answer");
         match number % 5 {
             0 => answer.assert_unknown_user(),
-            1 => answer.assert_error(400, "Bad request", &json!({"Missing parameter": "password"})),
-            2 => answer.assert_error(400, "Bad request", &json!({"Invalid parameter": "username"})),
+            1 => answer.assert_error(
+                400,
+                "Bad request",
+                &json!({"Missing parameter": "password"}),
+            ),
+            2 => answer.assert_error(
+                400,
+                "Bad request",
+                &json!({"Invalid parameter": "username"}),
+            ),
             3 => answer.assert_unauthenticated(),
             _ => answer.assert_error(404, "Not found", &json!({})),
         }
@@ -119,18 +160,26 @@ async fn every_error_of_many_at_once_is_its_own(backend: Backend) {
 async fn stalled_client_is_disconnected() {
     let app = App::start(Backend::Sqlite).await;
     app.user("ann").await;
-    let (head, body) = raw_http::post("/api/login", &json!({"username": "ann", "password": PASSWORD}).to_string());
+    let (head, body) = raw_http::post(
+        "/api/login",
+        &json!({"username": "ann", "password": PASSWORD}).to_string(),
+    );
     let half_a_head = &head[..head.len() / 2];
     let head_and_half_a_body = format!("{head}{}", &body[..body.len() / 2]);
     let mut connections = Vec::new();
     for sent in [half_a_head, &head_and_half_a_body] {
         let mut connection = raw_http::Connection::open(app.http.address()).await;
         connection.send(sent.as_bytes()).await;
-        connections.push(tokio::spawn(async move { connection.rest(Duration::from_secs(30)).await }));
+        connections.push(tokio::spawn(async move {
+            connection.rest(Duration::from_secs(30)).await
+        }));
     }
     for connection in connections {
         let answer = connection.await.expect("an end");
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
     }
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
@@ -138,14 +187,22 @@ async fn stalled_client_is_disconnected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_heads_are_rejected() {
     let app = App::start(Backend::Sqlite).await;
-    let many: String = (0..500).map(|number| format!("x-header-{number}: x\r\n")).collect();
+    let many: String = (0..500)
+        .map(|number| format!("x-header-{number}: x\r\n"))
+        .collect();
     let large = format!("x-large: {}\r\n", "x".repeat(2 * 1024 * 1024));
     for headers in [many, large] {
         let mut connection = raw_http::Connection::open(app.http.address()).await;
-        let request = format!("GET /api/ping HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n{headers}\r\n");
+        let request = format!(
+            "GET /api/ping HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n{headers}\r\n"
+        );
         connection.send(request.as_bytes()).await;
         let answer = connection.rest(Duration::from_secs(10)).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{}", &answer[..answer.len().min(200)]);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{}",
+            &answer[..answer.len().min(200)]
+        );
     }
     assert_eq!(app.http.status("/api/ping").await, Some(200));
 }
@@ -171,7 +228,10 @@ async fn non_http_input_is_harmless() {
     });
     for end in ends {
         let answer = end.await.expect("an end");
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
     }
     assert_eq!(app.http.status("/api/ping").await, Some(200));
 }

@@ -29,10 +29,15 @@ fn paths(functions: &[&str]) -> Vec<String> {
         if line.starts_with("fn project_routes(") {
             prefix = "/api/p/{project}";
         }
-        if let Some((function, rest)) = line.strip_prefix(".service(").and_then(|line| line.split_once("(\""))
+        if let Some((function, rest)) = line
+            .strip_prefix(".service(")
+            .and_then(|line| line.split_once("(\""))
             && functions.contains(&function)
         {
-            paths.push(format!("{prefix}{}", rest.split('"').next().expect("a path")));
+            paths.push(format!(
+                "{prefix}{}",
+                rest.split('"').next().expect("a path")
+            ));
         }
     }
     paths
@@ -41,7 +46,10 @@ fn paths(functions: &[&str]) -> Vec<String> {
 /// Names and values of the headers, but for those that differ from one response to the next.
 fn headers(answer: &Answer) -> BTreeSet<(String, String)> {
     let text = |value: &http::HeaderValue| value.to_str().expect("ASCII").to_owned();
-    let headers = answer.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+    let headers = answer
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)));
     headers
         .filter(|(name, _)| name != "date")
         .map(|(name, value)| {
@@ -58,8 +66,19 @@ async fn head_is_answered_as_get_without_the_body(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let icon = icons::uploaded(&ann, &project, &icons::png()).await;
     let mut paths = paths(&["get", "get_or_post"]);
-    assert!(paths.len() >= 9 && paths.contains(&"/api/docs".to_owned()), "{paths:?}");
-    paths.extend(["/media/icons/{icon}", "/media/avatars/x.png", "/api/nothing", "/sync/io/"].map(str::to_owned));
+    assert!(
+        paths.len() >= 9 && paths.contains(&"/api/docs".to_owned()),
+        "{paths:?}"
+    );
+    paths.extend(
+        [
+            "/media/icons/{icon}",
+            "/media/avatars/x.png",
+            "/api/nothing",
+            "/sync/io/",
+        ]
+        .map(str::to_owned),
+    );
     for path in paths {
         let path = path.replace("{project}", &project).replace("{icon}", &icon);
         for token in [Some(ann.token.as_str()), None] {
@@ -67,7 +86,10 @@ async fn head_is_answered_as_get_without_the_body(backend: Backend) {
                 let call = app.http.call(method, &path);
                 token.into_iter().fold(call, Call::bearer)
             };
-            let (get, head) = (call(Method::GET).send().await, call(Method::HEAD).send().await);
+            let (get, head) = (
+                call(Method::GET).send().await,
+                call(Method::HEAD).send().await,
+            );
             assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
             assert_eq!(headers(&head), headers(&get), "{path}");
             assert!(head.status < 500, "{path}");
@@ -80,12 +102,24 @@ async fn head_is_answered_as_get_without_the_body(backend: Backend) {
         );
         connection.send(request.as_bytes()).await;
         let answer = connection.rest(Duration::from_secs(10)).await;
-        assert!(answer.starts_with("HTTP/1.1 ") && answer.find("\r\n\r\n") == Some(answer.len() - 4), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 ") && answer.find("\r\n\r\n") == Some(answer.len() - 4),
+            "{answer}"
+        );
     }
     for path in self::paths(&["post", "change"]) {
         let path = path.replace("{project}", &project);
-        let head = app.http.call(Method::HEAD, &path).bearer(&ann.token).send().await;
-        assert_eq!((head.status, head.header("allow")), (405, Some("POST")), "{path}");
+        let head = app
+            .http
+            .call(Method::HEAD, &path)
+            .bearer(&ann.token)
+            .send()
+            .await;
+        assert_eq!(
+            (head.status, head.header("allow")),
+            (405, Some("POST")),
+            "{path}"
+        );
     }
 }
 
@@ -96,10 +130,14 @@ async fn content_coding_is_unsupported_on_every_call(backend: Backend) {
     let paths = paths(&["post", "change", "get_or_post"]);
     assert!(paths.len() > 60, "{paths:?}");
     let call = |path: &str| {
-        let call = app.http.post(&path.replace("{project}", &project)).bearer(&ann.token);
+        let call = app
+            .http
+            .post(&path.replace("{project}", &project))
+            .bearer(&ann.token);
         if path.contains("/upload_") {
             let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-            call.header("content-type", &media_type).body(form(&[("project", project.as_bytes())]))
+            call.header("content-type", &media_type)
+                .body(form(&[("project", project.as_bytes())]))
         } else {
             call.json(&json!({}))
         }
@@ -111,26 +149,65 @@ async fn content_coding_is_unsupported_on_every_call(backend: Backend) {
             answer.assert_error(415, "Unsupported media type", &json!({}));
         }
         // A list is no body of any call: nothing happens.
-        let plain = call(path).body("[]").header("content-encoding", "Identity").send().await;
+        let plain = call(path)
+            .body("[]")
+            .header("content-encoding", "Identity")
+            .send()
+            .await;
         assert_ne!(plain.status, 415, "{path}: {plain:?}");
     }
-    for path in ["/api/ping", "/api/account/logout", "/api/account/upload_avatar", "/sync/io/?EIO=4&transport=polling"]
-    {
-        let codings =
-            ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "gzip, identity", "identity;q=1", "\u{e9}"];
+    for path in [
+        "/api/ping",
+        "/api/account/logout",
+        "/api/account/upload_avatar",
+        "/sync/io/?EIO=4&transport=polling",
+    ] {
+        let codings = [
+            "gzip",
+            "GZIP",
+            "x-gzip",
+            "deflate",
+            "br",
+            "zstd",
+            "compress",
+            "gzip, identity",
+            "identity;q=1",
+            "\u{e9}",
+        ];
         for coding in codings {
             let answer = call(path).header("content-encoding", coding).send().await;
             answer.assert_error(415, "Unsupported media type", &json!({}));
         }
-        let two = call(path).header("content-encoding", "identity").header("content-encoding", "br").send().await;
+        let two = call(path)
+            .header("content-encoding", "identity")
+            .header("content-encoding", "br")
+            .send()
+            .await;
         two.assert_error(415, "Unsupported media type", &json!({}));
     }
     for coding in ["identity", "IDENTITY", " identity , Identity,", ""] {
-        app.http.post("/api/ping").json(&json!({})).header("content-encoding", coding).send().await.success();
+        app.http
+            .post("/api/ping")
+            .json(&json!({}))
+            .header("content-encoding", coding)
+            .send()
+            .await
+            .success();
     }
     // Without a body there is nothing that could be encoded.
-    app.http.get("/api/ping").header("content-encoding", "gzip").send().await.success();
-    let with_body = app.http.get("/api/ping").json(&json!({})).header("content-encoding", "gzip").send().await;
+    app.http
+        .get("/api/ping")
+        .header("content-encoding", "gzip")
+        .send()
+        .await
+        .success();
+    let with_body = app
+        .http
+        .get("/api/ping")
+        .json(&json!({}))
+        .header("content-encoding", "gzip")
+        .send()
+        .await;
     with_body.assert_error(415, "Unsupported media type", &json!({}));
     // The token is checked first.
     app.http
@@ -161,13 +238,32 @@ async fn product_data_and_the_image_server_are_not_implemented(backend: Backend)
     ];
     let in_projects = [project.as_str(), UNKNOWN_GID, "x", "%20"].map(|project| {
         families.map(|family| {
-            ["", "/", "/get", "/a/b/c", "/get?x=1"].map(|rest| format!("/api/p/{project}/{family}{rest}"))
+            ["", "/", "/get", "/a/b/c", "/get?x=1"]
+                .map(|rest| format!("/api/p/{project}/{family}{rest}"))
         })
     });
-    let image_server = ["/dam", "/dam/", "/dam/x", "/dam/transform/a/b.png", "/dam/?x=1"].map(str::to_owned);
-    let paths = in_projects.into_iter().flatten().flatten().chain(image_server);
+    let image_server = [
+        "/dam",
+        "/dam/",
+        "/dam/x",
+        "/dam/transform/a/b.png",
+        "/dam/?x=1",
+    ]
+    .map(str::to_owned);
+    let paths = in_projects
+        .into_iter()
+        .flatten()
+        .flatten()
+        .chain(image_server);
     for (number, path) in paths.enumerate() {
-        let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS];
+        let methods = [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::DELETE,
+            Method::PATCH,
+            Method::OPTIONS,
+        ];
         let method = methods[number % methods.len()].clone();
         for token in [None, Some(ann.token.as_str()), Some("garbage")] {
             let call = app.http.call(method.clone(), &path).json(&json!({}));
@@ -188,6 +284,11 @@ async fn product_data_and_the_image_server_are_not_implemented(backend: Backend)
         "/damx".to_owned(),
         "/api/dam/x".to_owned(),
     ] {
-        app.http.post(&path).json(&json!({})).send().await.assert_error(404, "Not found", &json!({}));
+        app.http
+            .post(&path)
+            .json(&json!({}))
+            .send()
+            .await
+            .assert_error(404, "Not found", &json!({}));
     }
 }

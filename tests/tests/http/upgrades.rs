@@ -17,7 +17,11 @@ const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSoc
     Sec-WebSocket-Version: 13\r\n";
 
 fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
-    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let length = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
     format!(
         "{method} {path} HTTP/1.1\r\nHost: doorward\r\nContent-Type: application/json\r\n{headers}{length}\r\n{body}"
     )
@@ -35,7 +39,13 @@ async fn request_that_offers_another_protocol_keeps_the_connection() {
         ("GET", "/api/ping", "Connection: upgrade\r\n", "", 200),
         ("GET", "/api/ping", HANDSHAKE, "", 200),
         ("GET", "/api/ping", H2C, "", 200),
-        ("POST", "/api/ping", "Connection: keep-alive, Upgrade\r\nUpgrade: TLS/1.0, websocket\r\n", "{}", 200),
+        (
+            "POST",
+            "/api/ping",
+            "Connection: keep-alive, Upgrade\r\nUpgrade: TLS/1.0, websocket\r\n",
+            "{}",
+            200,
+        ),
         ("POST", "/api/login", H2C, &login, 200),
         ("POST", "/api/login", HANDSHAKE, &login, 200),
         ("POST", "/api/login", "Upgrade: websocket\r\n", &login, 200),
@@ -45,28 +55,56 @@ async fn request_that_offers_another_protocol_keeps_the_connection() {
         ("GET", socket, &without_key, "", 400),
         ("GET", socket, &old, "", 400),
         ("GET", socket, "Upgrade: websocket\r\n", "", 400),
-        ("GET", "/sync/io/?EIO=4&transport=polling", HANDSHAKE, "", 200),
+        (
+            "GET",
+            "/sync/io/?EIO=4&transport=polling",
+            HANDSHAKE,
+            "",
+            200,
+        ),
     ];
     let mut connection = raw_http::Connection::open(app.http.address()).await;
     for (method, path, headers, body, status) in requests {
-        connection.send(request(method, path, headers, body).as_bytes()).await;
+        connection
+            .send(request(method, path, headers, body).as_bytes())
+            .await;
         let (head, _) = connection.response(EVENTUALLY_TIMEOUT).await;
-        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{method} {path} {headers}: {head}");
-        assert!(!head.contains("\nconnection:") && !head.contains("\nupgrade:"), "{head}");
+        assert!(
+            head.starts_with(&format!("http/1.1 {status} ")),
+            "{method} {path} {headers}: {head}"
+        );
+        assert!(
+            !head.contains("\nconnection:") && !head.contains("\nupgrade:"),
+            "{head}"
+        );
     }
     // All at once, one behind the other.
-    let all: String =
-        requests.iter().map(|(method, path, headers, body, _)| request(method, path, headers, body)).collect();
+    let all: String = requests
+        .iter()
+        .map(|(method, path, headers, body, _)| request(method, path, headers, body))
+        .collect();
     connection.send(all.as_bytes()).await;
     for (method, path, _, _, status) in requests {
         let (head, _) = connection.response(EVENTUALLY_TIMEOUT).await;
-        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{method} {path}: {head}");
+        assert!(
+            head.starts_with(&format!("http/1.1 {status} ")),
+            "{method} {path}: {head}"
+        );
     }
     // And then it becomes a WebSocket.
     connection
-        .send(request("GET", socket, HANDSHAKE, "").replace("Content-Type: application/json\r\n", "").as_bytes())
+        .send(
+            request("GET", socket, HANDSHAKE, "")
+                .replace("Content-Type: application/json\r\n", "")
+                .as_bytes(),
+        )
         .await;
-    assert!(connection.until("\r\n\r\n", EVENTUALLY_TIMEOUT).await.starts_with("HTTP/1.1 101 "));
+    assert!(
+        connection
+            .until("\r\n\r\n", EVENTUALLY_TIMEOUT)
+            .await
+            .starts_with("HTTP/1.1 101 ")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,17 +117,38 @@ async fn behind_nginx_that_always_offers_an_upgrade_nothing_is_lost() {
     let requests = (0..REQUESTS).map(|number| {
         let call: Call = match number % 5 {
             0 => nginx.http.get("/api/ping"),
-            1 => nginx.http.post("/api/ping").json(&json!({"padding": "x".repeat(number)})),
-            2 => nginx.http.post("/api/ping").json(&json!({})).header("upgrade", "h2c"),
+            1 => nginx
+                .http
+                .post("/api/ping")
+                .json(&json!({"padding": "x".repeat(number)})),
+            2 => nginx
+                .http
+                .post("/api/ping")
+                .json(&json!({}))
+                .header("upgrade", "h2c"),
             3 => nginx.http.get("/api/init").bearer(&ann.token),
-            _ => nginx.http.post("/api/users/get").bearer(&ann.token).json(&json!({"user": ann.gid})),
+            _ => nginx
+                .http
+                .post("/api/users/get")
+                .bearer(&ann.token)
+                .json(&json!({"user": ann.gid})),
         };
         tokio::spawn(async move { call.send().await.status })
     });
-    let statuses: Vec<u16> =
-        stream::iter(requests).buffer_unordered(AT_ONCE).map(|status| status.expect("an answer")).collect().await;
-    let lost = statuses.iter().filter(|status| **status != 200).collect::<Vec<_>>();
-    assert!(lost.is_empty() && statuses.len() == REQUESTS, "{lost:?}\n{}", nginx.log());
+    let statuses: Vec<u16> = stream::iter(requests)
+        .buffer_unordered(AT_ONCE)
+        .map(|status| status.expect("an answer"))
+        .collect()
+        .await;
+    let lost = statuses
+        .iter()
+        .filter(|status| **status != 200)
+        .collect::<Vec<_>>();
+    assert!(
+        lost.is_empty() && statuses.len() == REQUESTS,
+        "{lost:?}\n{}",
+        nginx.log()
+    );
     // Sockets still come through.
     WebSocket::connect(nginx.http.address(), &ann.token).await;
 }
@@ -97,8 +156,7 @@ async fn behind_nginx_that_always_offers_an_upgrade_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ambiguous_head_is_rejected() {
     let app = App::start(Backend::Sqlite).await;
-    let good =
-        "POST /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    let good = "POST /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
     let hidden = "GET /hidden HTTP/1.1\r\nHost: doorward\r\n\r\n";
     let bad = [
         // A bare LF, in every place.
@@ -130,10 +188,20 @@ async fn ambiguous_head_is_rejected() {
     for bad in bad {
         for (before, count) in [("", 0), (good, 1)] {
             let mut connection = raw_http::Connection::open(app.http.address()).await;
-            connection.send(format!("{before}{bad}{hidden}").as_bytes()).await;
+            connection
+                .send(format!("{before}{bad}{hidden}").as_bytes())
+                .await;
             let answers = connection.rest(EVENTUALLY_TIMEOUT).await;
-            let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
-            assert_eq!(statuses, [&["200"; 1][..count], &["400"]].concat(), "{bad:?}: {answers}");
+            let statuses: Vec<&str> = answers
+                .split("HTTP/1.1 ")
+                .skip(1)
+                .map(|answer| &answer[..3])
+                .collect();
+            assert_eq!(
+                statuses,
+                [&["200"; 1][..count], &["400"]].concat(),
+                "{bad:?}: {answers}"
+            );
         }
     }
     // Between the chunks of a body, and behind them.
@@ -146,14 +214,27 @@ async fn ambiguous_head_is_rejected() {
         "2\r\n{}\r\n0\r\n\n",
     ] {
         let mut connection = raw_http::Connection::open(app.http.address()).await;
-        connection.send(format!("{head}{body}{hidden}").as_bytes()).await;
+        connection
+            .send(format!("{head}{body}{hidden}").as_bytes())
+            .await;
         let answers = connection.rest(EVENTUALLY_TIMEOUT).await;
-        assert!(!answers.contains(" 200 ") && !answers.contains(" 404 "), "{body:?}: {answers}");
+        assert!(
+            !answers.contains(" 200 ") && !answers.contains(" 404 "),
+            "{body:?}: {answers}"
+        );
     }
     // Line feeds in bodies are theirs.
     let mut connection = raw_http::Connection::open(app.http.address()).await;
-    connection.send(format!("{head}4\r\n{{\n\n}}\r\n0\r\nX: y\r\n\r\n{good}").as_bytes()).await;
+    connection
+        .send(format!("{head}4\r\n{{\n\n}}\r\n0\r\nX: y\r\n\r\n{good}").as_bytes())
+        .await;
     for _ in 0..2 {
-        assert!(connection.response(EVENTUALLY_TIMEOUT).await.0.starts_with("http/1.1 200 "));
+        assert!(
+            connection
+                .response(EVENTUALLY_TIMEOUT)
+                .await
+                .0
+                .starts_with("http/1.1 200 ")
+        );
     }
 }

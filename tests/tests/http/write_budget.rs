@@ -7,7 +7,11 @@ use serde_json::json;
 
 use crate::api_keys::calls::authorised_paths;
 
-on_both_databases![only_write_calls_count, budget_is_per_user_and_refills, rejected_calls_count_and_change_nothing,];
+on_both_databases![
+    only_write_calls_count,
+    budget_is_per_user_and_refills,
+    rejected_calls_count_and_change_nothing,
+];
 
 const ROUTES: &str = include_str!("../../../crates/gateway/src/app.rs");
 /// Calls that change no data, or only end a session.
@@ -26,14 +30,24 @@ const UNCOUNTED: [&str; 10] = [
 
 /// With a budget of three calls that takes longer to fill up than a test.
 async fn start(backend: Backend) -> App {
-    App::with_settings(backend, &[("DOORWARD_WRITE_RATE", "1"), ("DOORWARD_WRITE_BURST", "3")]).await
+    App::with_settings(
+        backend,
+        &[("DOORWARD_WRITE_RATE", "1"), ("DOORWARD_WRITE_BURST", "3")],
+    )
+    .await
 }
 
 /// Uses up the budget.
 async fn drain(user: &User) {
     eventually("a drained budget", Duration::from_secs(20), async || {
-        let answer = user.call("/api/account/update", &json!({"timezone": "UTC"})).await;
-        if answer.status == 200 { None } else { Some(answer.assert_throttled()) }
+        let answer = user
+            .call("/api/account/update", &json!({"timezone": "UTC"}))
+            .await;
+        if answer.status == 200 {
+            None
+        } else {
+            Some(answer.assert_throttled())
+        }
     })
     .await;
 }
@@ -44,11 +58,15 @@ async fn only_write_calls_count(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let paths = authorised_paths();
     let known: BTreeSet<&str> = UNCOUNTED.into_iter().collect();
-    assert!(ROUTES.contains(".service(change("), "routes that change data have a word of their own");
+    assert!(
+        ROUTES.contains(".service(change("),
+        "routes that change data have a word of their own"
+    );
     for path in paths.iter().filter(|path| *path != "/api/account/logout") {
         let call = async || {
             drain(&ann).await;
-            ann.call(&path.replace("{project}", &project), &json!({})).await
+            ann.call(&path.replace("{project}", &project), &json!({}))
+                .await
         };
         if known.contains(path.as_str()) {
             assert_ne!(call().await.status, 429, "{path}");
@@ -67,7 +85,9 @@ async fn only_write_calls_count(backend: Backend) {
     ann.call("/api/account/logout", &json!({})).await.success();
     // Without a valid token nothing is counted.
     for _ in 0..10 {
-        ann.call("/api/account/update", &json!({"timezone": "UTC"})).await.assert_unauthenticated();
+        ann.call("/api/account/update", &json!({"timezone": "UTC"}))
+            .await
+            .assert_unauthenticated();
     }
 }
 
@@ -78,24 +98,51 @@ async fn budget_is_per_user_and_refills(backend: Backend) {
     let robot = ann.create_api_user(&project, "Robot").await;
     let program = robot.auth().await.token();
     let create = format!("/api/p/{project}/channels/create");
-    let by_program = async || app.http.post(&create).bearer(&program).json(&json!({"name": "One"})).send().await;
+    let by_program = async || {
+        app.http
+            .post(&create)
+            .bearer(&program)
+            .json(&json!({"name": "One"}))
+            .send()
+            .await
+    };
     by_program().await.success();
     drain(&ann).await;
     // Another session of the same user has the same budget.
-    let again = app.http.login("ann", doorward_tests::PASSWORD).await.token();
+    let again = app
+        .http
+        .login("ann", doorward_tests::PASSWORD)
+        .await
+        .token();
     let body = json!({"timezone": "UTC"});
-    app.http.post("/api/account/update").bearer(&again).json(&body).send().await.assert_throttled();
+    app.http
+        .post("/api/account/update")
+        .bearer(&again)
+        .json(&body)
+        .send()
+        .await
+        .assert_throttled();
     ben.call("/api/account/update", &body).await.success();
-    eventually("a drained budget of a program", Duration::from_secs(20), async || {
-        let answer = by_program().await;
-        if answer.status == 200 { None } else { Some(answer.assert_throttled()) }
-    })
+    eventually(
+        "a drained budget of a program",
+        Duration::from_secs(20),
+        async || {
+            let answer = by_program().await;
+            if answer.status == 200 {
+                None
+            } else {
+                Some(answer.assert_throttled())
+            }
+        },
+    )
     .await;
     ben.call("/api/account/update", &body).await.success();
     for user in [&ann, &ben] {
-        eventually("a budget that fills up", Duration::from_secs(10), async || {
-            (user.call("/api/account/update", &body).await.status == 200).then_some(())
-        })
+        eventually(
+            "a budget that fills up",
+            Duration::from_secs(10),
+            async || (user.call("/api/account/update", &body).await.status == 200).then_some(()),
+        )
         .await;
     }
 }
@@ -104,7 +151,9 @@ async fn rejected_calls_count_and_change_nothing(backend: Backend) {
     let app = start(backend).await;
     let ann = app.user("ann").await;
     eventually("a drained budget", Duration::from_secs(20), async || {
-        let answer = ann.call("/api/projects/update", &json!({"project": "x"})).await;
+        let answer = ann
+            .call("/api/projects/update", &json!({"project": "x"}))
+            .await;
         if answer.status == 429 {
             return Some(());
         }
@@ -115,7 +164,9 @@ async fn rejected_calls_count_and_change_nothing(backend: Backend) {
     let (mut name, mut refused) = ("Ann".to_owned(), 0);
     for number in 0..20 {
         let wanted = format!("Ann {number}");
-        let answer = ann.call("/api/account/update", &json!({"name": wanted})).await;
+        let answer = ann
+            .call("/api/account/update", &json!({"name": wanted}))
+            .await;
         if answer.status == 200 {
             name = wanted;
         } else {

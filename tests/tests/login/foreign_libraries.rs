@@ -30,8 +30,14 @@ struct Sample {
 
 impl Sample {
     fn read(line: &str) -> Self {
-        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let text = |name: &str| line[name].as_str().unwrap_or_else(|| panic!("no {name} in {line}")).to_owned();
+        let line: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let text = |name: &str| {
+            line[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name} in {line}"))
+                .to_owned()
+        };
         let library = text("library");
         if let Some(version) = line["version"].as_str() {
             let wanted = format!("{library}=={version}");
@@ -40,8 +46,16 @@ impl Sample {
                 "{wanted} is not the wanted version: `./scripts/setup.sh test` installs that"
             );
         }
-        let hash = if line["refusal"].is_null() { Ok(text("password_hash")) } else { Err(text("refusal")) };
-        Self { kind: format!("{} of {library}", text("kind")), password: text("password"), hash }
+        let hash = if line["refusal"].is_null() {
+            Ok(text("password_hash"))
+        } else {
+            Err(text("refusal"))
+        };
+        Self {
+            kind: format!("{} of {library}", text("kind")),
+            password: text("password"),
+            hash,
+        }
     }
 
     fn is_of_bcrypt(&self) -> bool {
@@ -54,17 +68,38 @@ fn make(passwords: &[&str], costs: &[&str]) -> Vec<Sample> {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../.tools/venv/bin/python");
     let mut command = clean_command(&python);
-    command.arg(tests.join("foreign/make.py")).args(costs).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
-    child.stdin.take().expect("stdin").write_all(json!(passwords).to_string().as_bytes()).expect("a reader");
+    command
+        .arg(tests.join("foreign/make.py"))
+        .args(costs)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+    child
+        .stdin
+        .take()
+        .expect("stdin")
+        .write_all(json!(passwords).to_string().as_bytes())
+        .expect("a reader");
     let output = child.wait_with_output().expect("its end");
-    assert!(output.status.success(), "make.py failed: `./scripts/setup.sh test` installs what it needs");
-    String::from_utf8(output.stdout).expect("text").lines().map(Sample::read).collect()
+    assert!(
+        output.status.success(),
+        "make.py failed: `./scripts/setup.sh test` installs what it needs"
+    );
+    String::from_utf8(output.stdout)
+        .expect("text")
+        .lines()
+        .map(Sample::read)
+        .collect()
 }
 
 /// Imports all that were made, as `user-<number>`.
 async fn import_samples(app: &App, samples: &[Sample]) {
-    let hashes = samples.iter().enumerate().filter_map(|(number, sample)| Some((number, sample.hash.as_ref().ok()?)));
+    let hashes = samples
+        .iter()
+        .enumerate()
+        .filter_map(|(number, sample)| Some((number, sample.hash.as_ref().ok()?)));
     let lines: Vec<Value> = hashes
         .map(|(number, hash)| json!({"username": format!("user-{number}"), "name": "", "password_hash": hash}))
         .collect();
@@ -74,7 +109,10 @@ async fn import_samples(app: &App, samples: &[Sample]) {
 
 async fn each_logs_in_and_is_replaced(app: &App, samples: &[Sample]) {
     import_samples(app, samples).await;
-    let made = samples.iter().enumerate().filter(|(_, sample)| sample.hash.is_ok());
+    let made = samples
+        .iter()
+        .enumerate()
+        .filter(|(_, sample)| sample.hash.is_ok());
     stream::iter(made)
         .for_each_concurrent(AT_ONCE, async |(number, Sample { kind, password, .. })| {
             let name = format!("user-{number}");
@@ -89,28 +127,57 @@ async fn each_logs_in_and_is_replaced(app: &App, samples: &[Sample]) {
         })
         .await;
     let stored = stored_hashes(app);
-    assert!(stored.iter().all(|hash| hash.starts_with(OURS)), "{stored:?}");
+    assert!(
+        stored.iter().all(|hash| hash.starts_with(OURS)),
+        "{stored:?}"
+    );
 }
 
 async fn library_hashes_of_any_password_log_in_and_are_replaced(backend: Backend) {
     let (most, more) = (format!("{:72}", "72 bytes"), "r\u{e9}sum\u{e9} ".repeat(12));
     assert!(most.len() == BCRYPT_BYTES && more.len() > BCRYPT_BYTES);
-    let passwords = ["correct horse", "\u{e9}lan \u{1f980} drie", "  spaces at both ends  ", &most, &more];
+    let passwords = [
+        "correct horse",
+        "\u{e9}lan \u{1f980} drie",
+        "  spaces at both ends  ",
+        &most,
+        &more,
+    ];
     let samples = make(&passwords, &[]);
     let app = App::start(backend).await;
     each_logs_in_and_is_replaced(&app, &samples).await;
     // Only one library makes none, of this password alone.
-    let refused: Vec<&Sample> = samples.iter().filter(|sample| sample.hash.is_err()).collect();
+    let refused: Vec<&Sample> = samples
+        .iter()
+        .filter(|sample| sample.hash.is_err())
+        .collect();
     assert_eq!(refused.len(), 3);
-    assert!(refused.iter().all(|sample| sample.is_of_bcrypt() && sample.password == more));
+    assert!(
+        refused
+            .iter()
+            .all(|sample| sample.is_of_bcrypt() && sample.password == more)
+    );
 }
 
 async fn library_default_hashes_log_in_and_are_replaced(backend: Backend) {
     let samples = make(&["correct horse"], &["default"]);
     let rounds = |sample: &Sample| -> Option<u32> {
-        sample.hash.as_ref().ok()?.strip_prefix("pbkdf2_sha256$")?.split('$').next()?.parse().ok()
+        sample
+            .hash
+            .as_ref()
+            .ok()?
+            .strip_prefix("pbkdf2_sha256$")?
+            .split('$')
+            .next()?
+            .parse()
+            .ok()
     };
-    assert!(samples.iter().any(|sample| rounds(sample) >= Some(1_000_000)), "Django has become cheaper");
+    assert!(
+        samples
+            .iter()
+            .any(|sample| rounds(sample) >= Some(1_000_000)),
+        "Django has become cheaper"
+    );
     let app = App::start(backend).await;
     each_logs_in_and_is_replaced(&app, &samples).await;
 }
@@ -119,18 +186,34 @@ async fn library_default_hashes_log_in_and_are_replaced(backend: Backend) {
 async fn bcrypt_hashes_cover_72_bytes_and_argon2_all(backend: Backend) {
     // The 72nd byte is the first half of a letter.
     let whole = format!("p{}", "\u{e9}".repeat(40));
-    let samples: Vec<Sample> = make(&[&whole], &[]).into_iter().filter(Sample::is_of_bcrypt).collect();
-    let refusals: Vec<&String> = samples.iter().filter_map(|sample| sample.hash.as_ref().err()).collect();
+    let samples: Vec<Sample> = make(&[&whole], &[])
+        .into_iter()
+        .filter(Sample::is_of_bcrypt)
+        .collect();
+    let refusals: Vec<&String> = samples
+        .iter()
+        .filter_map(|sample| sample.hash.as_ref().err())
+        .collect();
     assert_eq!(refusals.len(), 3);
-    assert!(refusals.iter().all(|refusal| refusal.contains("72 bytes")), "{refusals:?}");
-    let cut: Vec<Sample> = samples.into_iter().filter(|sample| sample.hash.is_ok()).collect();
+    assert!(
+        refusals.iter().all(|refusal| refusal.contains("72 bytes")),
+        "{refusals:?}"
+    );
+    let cut: Vec<Sample> = samples
+        .into_iter()
+        .filter(|sample| sample.hash.is_ok())
+        .collect();
     assert_eq!(cut.len(), 1);
     let app = App::start(backend).await;
     import_samples(&app, &cut).await;
     let login = async |password: &str| app.http.login("user-0", password).await;
 
-    login(&whole.chars().take(35).collect::<String>()).await.assert_unknown_user();
-    login(&format!("P{}", &whole[1..])).await.assert_unknown_user();
+    login(&whole.chars().take(35).collect::<String>())
+        .await
+        .assert_unknown_user();
+    login(&format!("P{}", &whole[1..]))
+        .await
+        .assert_unknown_user();
     // Another end is as good, and is what counts from then on.
     let typed = format!("{whole}!");
     assert_eq!(login(&typed).await.status, 200);

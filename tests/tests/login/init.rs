@@ -22,20 +22,32 @@ async fn init_equals_login_with_a_new_token(backend: Backend) {
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
-    let names = [(ann.gid.as_str(), "1-ann"), (&ben.gid, "2-ben"), (&project, "1-herbarium")];
+    let names = [
+        (ann.gid.as_str(), "1-ann"),
+        (&ben.gid, "2-ben"),
+        (&project, "1-herbarium"),
+    ];
     let login = app.http.login("ann", PASSWORD).await;
     let mut token = login.token();
     let calls = [
         app.http.get("/api/init"),
         app.http.post("/api/init"),
         app.http.post("/api/init").json(&json!({})),
-        app.http.post("/api/init").json(&json!({"omit_extended_definitions": true})),
+        app.http
+            .post("/api/init")
+            .json(&json!({"omit_extended_definitions": true})),
     ];
     for call in calls {
         let answer = call.bearer(&token).send().await;
         answer.success();
-        assert_json_eq(&redact(&answer.json(), &names), &redact(&login.json(), &names));
-        assert_eq!(answer.json()["result"]["cc.cursor"], login.json()["result"]["cc.cursor"]);
+        assert_json_eq(
+            &redact(&answer.json(), &names),
+            &redact(&login.json(), &names),
+        );
+        assert_eq!(
+            answer.json()["result"]["cc.cursor"],
+            login.json()["result"]["cc.cursor"]
+        );
         assert_ne!(answer.token(), token, "not a fresh token");
         token = answer.token();
     }
@@ -51,7 +63,10 @@ async fn init_shows_changes(backend: Backend) {
     let (after, data) = ann.init().await.success();
     assert_eq!(after["user_projects"], json!({&project: ["owner"]}));
     assert_eq!(data["cc.projects"][&project]["name"], json!("Herbarium"));
-    assert!(after["cc.cursor"].as_i64() > before["cc.cursor"].as_i64(), "{before} {after}");
+    assert!(
+        after["cc.cursor"].as_i64() > before["cc.cursor"].as_i64(),
+        "{before} {after}"
+    );
 }
 
 async fn init_requires_a_valid_token(backend: Backend) {
@@ -62,8 +77,12 @@ async fn init_requires_a_valid_token(backend: Backend) {
     let credentials = |value: &str| init().header("authorization", value);
     let refused = [
         init(),
-        app.http.post("/api/init").json(&json!({"token": token, "JWT": token})),
-        app.http.get(&format!("/api/init?token={token}&access_token={token}&JWT={token}")),
+        app.http
+            .post("/api/init")
+            .json(&json!({"token": token, "JWT": token})),
+        app.http.get(&format!(
+            "/api/init?token={token}&access_token={token}&JWT={token}"
+        )),
         init().header("cookie", &format!("token={token}; JWT={token}")),
         credentials(""),
         credentials("Bearer"),
@@ -88,7 +107,14 @@ async fn init_requires_a_valid_token(backend: Backend) {
         answer.assert_unauthenticated();
     }
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
-        assert_eq!(credentials(&format!("{scheme} {token}")).send().await.status, 200, "{scheme}");
+        assert_eq!(
+            credentials(&format!("{scheme} {token}"))
+                .send()
+                .await
+                .status,
+            200,
+            "{scheme}"
+        );
     }
 }
 
@@ -117,7 +143,12 @@ async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Bac
         app.installation.change_user("deactivate", "ann").await;
         app.installation.change_user("activate", "ann").await;
         let refused = async || (app.http.init(&token).await.status == 401).then_some(());
-        eventually(&format!("401 in round {round}"), Duration::from_secs(10), refused).await;
+        eventually(
+            &format!("401 in round {round}"),
+            Duration::from_secs(10),
+            refused,
+        )
+        .await;
     }
 }
 

@@ -27,9 +27,15 @@ async fn pool_of_one_connection_never_hangs(backend: Backend) {
         }
     }
     assert!(served > 0);
-    assert!(started.elapsed() < Duration::from_secs(12), "took {:?}", started.elapsed());
-    eventually("an answer afterwards", Duration::from_secs(2), async || (ann.init().await.status == 200).then_some(()))
-        .await;
+    assert!(
+        started.elapsed() < Duration::from_secs(12),
+        "took {:?}",
+        started.elapsed()
+    );
+    eventually("an answer afterwards", Duration::from_secs(2), async || {
+        (ann.init().await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,10 +51,17 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
     app.installation.create_user("ann").await;
     let logins: Vec<_> = (0..30)
         .map(|number| {
-            let (http, username) = (app.http.clone(), if number % 2 == 0 { "ann" } else { "nobody" });
+            let (http, username) = (
+                app.http.clone(),
+                if number % 2 == 0 { "ann" } else { "nobody" },
+            );
             tokio::spawn(async move {
                 let started = Instant::now();
-                (username, http.login(username, PASSWORD).await, started.elapsed())
+                (
+                    username,
+                    http.login(username, PASSWORD).await,
+                    started.elapsed(),
+                )
             })
         })
         .collect();
@@ -60,7 +73,11 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
             (_, answer, took) => refused.push((answer, took)),
         }
     }
-    assert!((15..30).contains(&refused.len()), "{} of 30 were refused", refused.len());
+    assert!(
+        (15..30).contains(&refused.len()),
+        "{} of 30 were refused",
+        refused.len()
+    );
     for (answer, took) in refused {
         answer.assert_unavailable();
         assert!(took < Duration::from_secs(1), "refused after {took:?}");
@@ -73,7 +90,10 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
 async fn other_calls_are_answered_while_all_workers_hash() {
     let app = App::with_settings(
         Backend::Sqlite,
-        &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "8")],
+        &[
+            ("DOORWARD_ARGON2_MEMORY_KIB", "65536"),
+            ("DOORWARD_ARGON2_PASSES", "8"),
+        ],
     )
     .await;
     let ann = app.user("ann").await;
@@ -96,5 +116,8 @@ async fn other_calls_are_answered_while_all_workers_hash() {
         assert_eq!(login.await.expect("an answer"), 200);
     }
     assert!(rounds > 3, "the logins were too fast to tell");
-    assert!(slowest < Duration::from_millis(700), "slowest: {slowest:?} of {rounds}");
+    assert!(
+        slowest < Duration::from_millis(700),
+        "slowest: {slowest:?} of {rounds}"
+    );
 }

@@ -40,13 +40,25 @@ struct Fixture {
 impl Fixture {
     async fn new(backend: Backend) -> Self {
         let app = App::start(backend).await;
-        let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
+        let (ann, ben, cas) = (
+            app.user("ann").await,
+            app.user("ben").await,
+            app.user("cas").await,
+        );
         let herbarium = app.installation.create_project("ann", "Herbarium").await;
         let atlas = app.installation.create_project("cas", "Atlas").await;
         app.installation.add_member(&herbarium, "ben").await;
         app.installation.add_member(&atlas, "ann").await;
         let robot = ann.create_api_user(&herbarium, "Robot").await;
-        Self { app, ann, ben, cas, robot, herbarium, atlas }
+        Self {
+            app,
+            ann,
+            ben,
+            cas,
+            robot,
+            herbarium,
+            atlas,
+        }
     }
 
     fn redacted(&self, answer: &Value) -> Value {
@@ -62,7 +74,10 @@ impl Fixture {
     }
 
     async fn login(&self, username: &str) -> doorward_tests::Answer {
-        self.app.http.project_login(&self.herbarium, username, PASSWORD).await
+        self.app
+            .http
+            .project_login(&self.herbarium, username, PASSWORD)
+            .await
     }
 
     fn change_directory(&self, sql: &str) {
@@ -190,7 +205,11 @@ async fn member_sees_no_options_of_others(backend: Backend) {
     assert_json_eq(
         &scene.redacted(&login.json()),
         &answer(
-            [json!("2-ben"), json!({"1-herbarium": ["member"]}), json!(["2-ben", "1-ann", "4-robot"])],
+            [
+                json!("2-ben"),
+                json!({"1-herbarium": ["member"]}),
+                json!(["2-ben", "1-ann", "4-robot"]),
+            ],
             &json!({"1-ann": short("1-ann", "ann", "Ann"), "2-ben": complete("2-ben", "ben", "Ben"), "4-robot": short_robot()}),
             &json!({"1-herbarium": herbarium()}),
             &json!([
@@ -211,7 +230,11 @@ async fn api_user_logs_in_and_sees_members(backend: Backend) {
         "options": {"language": "en", "timezone": "Europe/Amsterdam"}
     });
     let expected = answer(
-        [json!("4-robot"), json!({"1-herbarium": ["api"]}), json!(["4-robot", "1-ann", "2-ben"])],
+        [
+            json!("4-robot"),
+            json!({"1-herbarium": ["api"]}),
+            json!(["4-robot", "1-ann", "2-ben"]),
+        ],
         &json!({"1-ann": short("1-ann", "ann", "Ann"), "2-ben": short("2-ben", "ben", "Ben"), "4-robot": robot}),
         &json!({"1-herbarium": herbarium()}),
         &json!([
@@ -223,8 +246,15 @@ async fn api_user_logs_in_and_sees_members(backend: Backend) {
     assert_json_eq(&scene.redacted(&auth.json()), &expected);
     auth.success();
     let claims = crate::tokens::verify::part(&auth.token(), 1);
-    assert_eq!((&claims["sub"], &claims["kind"]), (&json!(scene.robot.gid), &json!("api")));
-    let init = scene.app.http.project_init(&scene.herbarium, &auth.token()).await;
+    assert_eq!(
+        (&claims["sub"], &claims["kind"]),
+        (&json!(scene.robot.gid), &json!("api"))
+    );
+    let init = scene
+        .app
+        .http
+        .project_init(&scene.herbarium, &auth.token())
+        .await;
     assert_json_eq(&scene.redacted(&init.json()), &expected);
     assert_ne!(init.token(), auth.token());
 }
@@ -232,7 +262,10 @@ async fn api_user_logs_in_and_sees_members(backend: Backend) {
 async fn init_equals_login_with_a_new_token(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
-    let (door, path) = (format!("/api/p/{}/login", scene.herbarium), format!("/api/p/{}/init", scene.herbarium));
+    let (door, path) = (
+        format!("/api/p/{}/login", scene.herbarium),
+        format!("/api/p/{}/init", scene.herbarium),
+    );
     for username in ["ann", "ben"] {
         // `omit_extended_definitions` is ignored, whatever it is.
         let body = json!({"username": username, "password": PASSWORD, "omit_extended_definitions": "x", "user": "x", "project": 1});
@@ -242,7 +275,8 @@ async fn init_equals_login_with_a_new_token(backend: Backend) {
             http.get(&path),
             http.post(&path),
             http.post(&path).json(&json!({})),
-            http.post(&path).json(&json!({"omit_extended_definitions": true, "project": scene.atlas})),
+            http.post(&path)
+                .json(&json!({"omit_extended_definitions": true, "project": scene.atlas})),
         ];
         for call in calls {
             let init = call.bearer(&token).send().await;
@@ -253,32 +287,61 @@ async fn init_equals_login_with_a_new_token(backend: Backend) {
         }
         // The token of the other kind of login does as well.
         let elsewhere = http.login(username, PASSWORD).await.token();
-        assert_json_eq(&http.project_init(&scene.herbarium, &elsewhere).await.json(), &login.json());
+        assert_json_eq(
+            &http.project_init(&scene.herbarium, &elsewhere).await.json(),
+            &login.json(),
+        );
     }
     let body = json!({"api_key": scene.robot.key, "omit_extended_definitions": true});
-    let auth = http.post(&format!("/api/p/{}/auth", scene.herbarium)).json(&body).send().await;
+    let auth = http
+        .post(&format!("/api/p/{}/auth", scene.herbarium))
+        .json(&body)
+        .send()
+        .await;
     assert_json_eq(&auth.json(), &scene.robot.auth().await.json());
 }
 
 async fn members_in_every_status_are_visible(backend: Backend) {
     let scene = Fixture::new(backend).await;
-    let deactivated = scene.ann.api_keys(&scene.herbarium, "deactivate", &json!({"user": scene.robot.gid})).await;
+    let deactivated = scene
+        .ann
+        .api_keys(
+            &scene.herbarium,
+            "deactivate",
+            &json!({"user": scene.robot.gid}),
+        )
+        .await;
     deactivated.success();
     for status in ["invited", "declined", "inactive"] {
         scene.set_membership(&scene.ben, status);
         // What was changed by the back door is told by the front.
-        scene.app.installation.add_member(&scene.herbarium, "cas").await;
+        scene
+            .app
+            .installation
+            .add_member(&scene.herbarium, "cas")
+            .await;
         let (result, data) = scene.login("ann").await.success();
-        assert_eq!(result["project_members"], json!([scene.ann.gid, scene.cas.gid]), "{status}");
+        assert_eq!(
+            result["project_members"],
+            json!([scene.ann.gid, scene.cas.gid]),
+            "{status}"
+        );
         let memberships = data["cc.projects_members"].as_array().expect("a list");
-        let status_of =
-            |gid: &str| memberships.iter().find(|found| found["user_gid"] == gid).map(|found| found["status"].clone());
+        let status_of = |gid: &str| {
+            memberships
+                .iter()
+                .find(|found| found["user_gid"] == gid)
+                .map(|found| found["status"].clone())
+        };
         assert_eq!(status_of(&scene.ben.gid), Some(json!(status)));
         assert_eq!(status_of(&scene.robot.gid), Some(json!("inactive")));
         // A client looks up the user of each membership.
         for membership in memberships {
             let user = &data["cc.users"][membership["user_gid"].as_str().expect("a gid")];
-            assert_eq!(user["gid"], membership["user_gid"], "{status}: {membership}");
+            assert_eq!(
+                user["gid"], membership["user_gid"],
+                "{status}: {membership}"
+            );
         }
         scene.change_directory(&format!(
             "DELETE FROM memberships WHERE user_gid = '{}' AND project_gid = '{}'",
@@ -290,42 +353,124 @@ async fn members_in_every_status_are_visible(backend: Backend) {
 async fn project_init_shows_changes(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
-    let (before, _) = http.project_init(&scene.herbarium, &scene.ben.token).await.success();
-    scene.app.installation.add_member(&scene.herbarium, "cas").await;
-    let (after, data) = http.project_init(&scene.herbarium, &scene.ben.token).await.success();
-    assert!(after["cursor"].as_i64() >= before["cursor"].as_i64(), "{before} {after}");
-    assert!(after["cc.cursor"].as_i64() > before["cc.cursor"].as_i64(), "{before} {after}");
+    let (before, _) = http
+        .project_init(&scene.herbarium, &scene.ben.token)
+        .await
+        .success();
+    scene
+        .app
+        .installation
+        .add_member(&scene.herbarium, "cas")
+        .await;
+    let (after, data) = http
+        .project_init(&scene.herbarium, &scene.ben.token)
+        .await
+        .success();
+    assert!(
+        after["cursor"].as_i64() >= before["cursor"].as_i64(),
+        "{before} {after}"
+    );
+    assert!(
+        after["cc.cursor"].as_i64() > before["cc.cursor"].as_i64(),
+        "{before} {after}"
+    );
     assert_eq!(after["project_members"].as_array().map(Vec::len), Some(4));
     assert_eq!(data["cc.users"][&scene.cas.gid]["name"], json!("Cas"));
     // The two inits of one caller, and of two projects, are kept apart.
-    assert_eq!(http.init(&scene.ben.token).await.success().0.get("project"), None);
-    let atlas = http.project_init(&scene.atlas, &scene.ann.token).await.success();
+    assert_eq!(
+        http.init(&scene.ben.token).await.success().0.get("project"),
+        None
+    );
+    let atlas = http
+        .project_init(&scene.atlas, &scene.ann.token)
+        .await
+        .success();
     assert_eq!(atlas.0["project"], json!(scene.atlas));
-    assert!(atlas.1["cc.projects"][&scene.herbarium].get("options").is_none());
-    let herbarium = http.project_init(&scene.herbarium, &scene.ann.token).await.success();
+    assert!(
+        atlas.1["cc.projects"][&scene.herbarium]
+            .get("options")
+            .is_none()
+    );
+    let herbarium = http
+        .project_init(&scene.herbarium, &scene.ann.token)
+        .await
+        .success();
     assert_eq!(herbarium.0["project"], json!(scene.herbarium));
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
-    let (login, auth) = (format!("/api/p/{}/login", scene.herbarium), format!("/api/p/{}/auth", scene.herbarium));
+    let (login, auth) = (
+        format!("/api/p/{}/login", scene.herbarium),
+        format!("/api/p/{}/auth", scene.herbarium),
+    );
     let cases = [
         (&login, json!({}), "Missing parameter", "username"),
-        (&login, json!({"password": 1}), "Missing parameter", "username"),
-        (&login, json!({"username": null}), "Invalid parameter", "username"),
-        (&login, json!({"username": 1, "password": 1}), "Invalid parameter", "username"),
-        (&login, json!({"username": "ann"}), "Missing parameter", "password"),
-        (&login, json!({"username": "ann", "password": ["x"]}), "Invalid parameter", "password"),
+        (
+            &login,
+            json!({"password": 1}),
+            "Missing parameter",
+            "username",
+        ),
+        (
+            &login,
+            json!({"username": null}),
+            "Invalid parameter",
+            "username",
+        ),
+        (
+            &login,
+            json!({"username": 1, "password": 1}),
+            "Invalid parameter",
+            "username",
+        ),
+        (
+            &login,
+            json!({"username": "ann"}),
+            "Missing parameter",
+            "password",
+        ),
+        (
+            &login,
+            json!({"username": "ann", "password": ["x"]}),
+            "Invalid parameter",
+            "password",
+        ),
         (&auth, json!({}), "Missing parameter", "api_key"),
-        (&auth, json!({"username": "ann", "password": PASSWORD}), "Missing parameter", "api_key"),
-        (&auth, json!({"api_key": null}), "Invalid parameter", "api_key"),
-        (&auth, json!({"api_key": {"x": scene.robot.key}}), "Invalid parameter", "api_key"),
+        (
+            &auth,
+            json!({"username": "ann", "password": PASSWORD}),
+            "Missing parameter",
+            "api_key",
+        ),
+        (
+            &auth,
+            json!({"api_key": null}),
+            "Invalid parameter",
+            "api_key",
+        ),
+        (
+            &auth,
+            json!({"api_key": {"x": scene.robot.key}}),
+            "Invalid parameter",
+            "api_key",
+        ),
     ];
     for (path, body, reason, name) in cases {
-        http.post(path).json(&body).send().await.assert_bad_parameter(reason, name);
+        http.post(path)
+            .json(&body)
+            .send()
+            .await
+            .assert_bad_parameter(reason, name);
     }
-    for project in ["x", "__all__", "0f8fad5bd9cb469fa16570867728950e", "0f8fad5b-d9cb-469f-a165-70867728950g", "%27"] {
+    for project in [
+        "x",
+        "__all__",
+        "0f8fad5bd9cb469fa16570867728950e",
+        "0f8fad5b-d9cb-469f-a165-70867728950g",
+        "%27",
+    ] {
         for (call, body) in [
             ("login", json!({})),
             ("login", json!({"username": "ann", "password": PASSWORD})),
@@ -339,18 +484,29 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     }
     for path in [&login, &auth] {
         for body in ["", "[]", "x", "null"] {
-            let call = http.post(path).header("content-type", "application/json").body(body.to_owned());
+            let call = http
+                .post(path)
+                .header("content-type", "application/json")
+                .body(body.to_owned());
             call.send().await.assert_invalid_body();
         }
-        http.get(path).send().await.assert_error(405, "Method not allowed", &json!({}));
+        http.get(path)
+            .send()
+            .await
+            .assert_error(405, "Method not allowed", &json!({}));
     }
 }
 
 /// Told apart by nothing: not by text, not by headers.
 async fn every_failed_project_login_looks_the_same(backend: Backend) {
     let scene = Fixture::new(backend).await;
-    let (app, http, herbarium, atlas) = (&scene.app, &scene.app.http, &scene.herbarium, &scene.atlas);
-    let (dan, eva, fay) = (app.user("dan").await, app.user("eva").await, app.user("fay").await);
+    let (app, http, herbarium, atlas) =
+        (&scene.app, &scene.app.http, &scene.herbarium, &scene.atlas);
+    let (dan, eva, fay) = (
+        app.user("dan").await,
+        app.user("eva").await,
+        app.user("fay").await,
+    );
     for member in [&dan, &eva, &fay] {
         app.installation.add_member(herbarium, &member.gid).await;
     }
@@ -358,18 +514,36 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
     scene.set_membership(&eva, "invited");
     scene.set_membership(&fay, "inactive");
     let gone = scene.ann.create_api_user(herbarium, "Gone").await;
-    scene.ann.api_keys(herbarium, "delete", &json!({"user": gone.gid})).await.success();
+    scene
+        .ann
+        .api_keys(herbarium, "delete", &json!({"user": gone.gid}))
+        .await
+        .success();
     let asleep = scene.ann.create_api_user(herbarium, "Asleep").await;
-    scene.ann.api_keys(herbarium, "deactivate", &json!({"user": asleep.gid})).await.success();
+    scene
+        .ann
+        .api_keys(herbarium, "deactivate", &json!({"user": asleep.gid}))
+        .await
+        .success();
     let closed = app.installation.create_project("ann", "Closed").await;
     let closed_robot = scene.ann.create_api_user(&closed, "Robot").await;
-    scene.change_directory(&format!("UPDATE projects SET status = 'deleted' WHERE gid = '{closed}'"));
+    scene.change_directory(&format!(
+        "UPDATE projects SET status = 'deleted' WHERE gid = '{closed}'"
+    ));
 
     let first = http.login("nobody", PASSWORD).await;
     let login = async |project: &str, username: &str, password: &str| {
-        (format!("{username:?} {password:?} at {project}"), http.project_login(project, username, password).await)
+        (
+            format!("{username:?} {password:?} at {project}"),
+            http.project_login(project, username, password).await,
+        )
     };
-    let auth = async |project: &str, key: &str| (format!("{key:?} at {project}"), http.auth(project, key).await);
+    let auth = async |project: &str, key: &str| {
+        (
+            format!("{key:?} at {project}"),
+            http.auth(project, key).await,
+        )
+    };
     let (key, robot) = (&scene.robot.key, &scene.robot.gid);
     let answers = [
         login(herbarium, "nobody", PASSWORD).await,
@@ -416,13 +590,19 @@ async fn project_init_requires_active_membership(backend: Backend) {
     for token in [None, Some("garbage"), Some(&*scene.robot.key)] {
         for project in [herbarium, UNKNOWN_GID, "x"] {
             let call = http.get(&format!("/api/p/{project}/init"));
-            let call = if let Some(token) = token { call.bearer(token) } else { call };
+            let call = if let Some(token) = token {
+                call.bearer(token)
+            } else {
+                call
+            };
             call.send().await.assert_unauthenticated();
         }
     }
     let stranger = http.project_init(herbarium, &scene.cas.token).await;
     let nowhere = http.project_init(UNKNOWN_GID, &scene.cas.token).await;
-    let robot = http.project_init(&scene.atlas, &scene.robot.auth().await.token()).await;
+    let robot = http
+        .project_init(&scene.atlas, &scene.robot.auth().await.token())
+        .await;
     for answer in [&stranger, &nowhere, &robot] {
         answer.assert_forbidden();
         assert_eq!(answer.text(), stranger.text());
@@ -430,17 +610,32 @@ async fn project_init_requires_active_membership(backend: Backend) {
     }
     for status in ["invited", "declined", "inactive"] {
         scene.set_membership(&scene.ben, status);
-        http.project_init(herbarium, &scene.ben.token).await.assert_forbidden();
+        http.project_init(herbarium, &scene.ben.token)
+            .await
+            .assert_forbidden();
     }
     scene.set_membership(&scene.ben, "active");
-    assert_eq!(http.project_init(herbarium, &scene.ben.token).await.status, 200);
-    scene.change_directory(&format!("UPDATE projects SET status = 'deleted' WHERE gid = '{}'", scene.atlas));
+    assert_eq!(
+        http.project_init(herbarium, &scene.ben.token).await.status,
+        200
+    );
+    scene.change_directory(&format!(
+        "UPDATE projects SET status = 'deleted' WHERE gid = '{}'",
+        scene.atlas
+    ));
     for token in [&scene.cas.token, &scene.ann.token] {
-        http.project_init(&scene.atlas, token).await.assert_forbidden();
+        http.project_init(&scene.atlas, token)
+            .await
+            .assert_forbidden();
     }
-    scene.app.installation.change_user("deactivate", "ben").await;
+    scene
+        .app
+        .installation
+        .change_user("deactivate", "ben")
+        .await;
     let refused = eventually("401", Duration::from_secs(10), async || {
-        Some(http.project_init(herbarium, &scene.ben.token).await).filter(|answer| answer.status == 401)
+        Some(http.project_init(herbarium, &scene.ben.token).await)
+            .filter(|answer| answer.status == 401)
     });
     refused.await.assert_unauthenticated();
 }

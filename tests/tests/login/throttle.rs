@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use doorward_tests::{Answer, App, Backend, Http, PASSWORD, Services, eventually, on_both_databases, services::Role};
+use doorward_tests::{
+    Answer, App, Backend, Http, PASSWORD, Services, eventually, on_both_databases, services::Role,
+};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -29,22 +31,40 @@ on_both_databases![
 
 const WRONG: &str = "a wrong password";
 /// Until the end of a test.
-const LONG_BACKOFF: [(&str, &str); 2] = [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+const LONG_BACKOFF: [(&str, &str); 2] = [
+    ("DOORWARD_LOGIN_BACKOFF", "10m"),
+    ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+];
 /// The tests come from there.
 const PROXY: (&str, &str) = ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8");
 
 async fn start(backend: Backend, failures: &str, others: &[(&str, &str)]) -> App {
-    App::with_settings(backend, &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", failures)], others].concat()).await
+    App::with_settings(
+        backend,
+        &[
+            &LONG_BACKOFF[..],
+            &[("DOORWARD_LOGIN_FAILURES", failures)],
+            others,
+        ]
+        .concat(),
+    )
+    .await
 }
 
 /// A login that says that it comes from somewhere.
 async fn login_from(http: &Http, forwarded: &str, username: &str, password: &str) -> Answer {
-    http.login_call(username, password).header("x-forwarded-for", forwarded).send().await
+    http.login_call(username, password)
+        .header("x-forwarded-for", forwarded)
+        .send()
+        .await
 }
 
 async fn project_login(http: &Http, project: &str, username: &str, password: &str) -> Answer {
     let body = json!({"username": username, "password": password});
-    http.post(&format!("/api/p/{project}/login")).json(&body).send().await
+    http.post(&format!("/api/p/{project}/login"))
+        .json(&body)
+        .send()
+        .await
 }
 
 async fn hashes(ops: &Http) -> f64 {
@@ -70,8 +90,11 @@ async fn after_too_many_failures_the_right_password_is_rejected_too(backend: Bac
 }
 
 async fn attempts_during_a_wait_are_not_hashed_or_counted(backend: Backend) {
-    let settings =
-        [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "2s"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+    let settings = [
+        ("DOORWARD_LOGIN_FAILURES", "3"),
+        ("DOORWARD_LOGIN_BACKOFF", "2s"),
+        ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+    ];
     let app = App::with_settings(backend, &settings).await;
     app.installation.create_user("ann").await;
     let before = hashes(&app.ops).await;
@@ -94,12 +117,19 @@ async fn attempts_during_a_wait_are_not_hashed_or_counted(backend: Backend) {
     // Had they been counted, the next wait were longer by far.
     let wait = app.http.login("ann", PASSWORD).await.assert_throttled();
     assert!(wait <= 4, "{wait} after {refused}");
-    assert!((hashes(&app.ops).await - before - 4.0).abs() < 0.5, "{} hashes", hashes(&app.ops).await - before);
+    assert!(
+        (hashes(&app.ops).await - before - 4.0).abs() < 0.5,
+        "{} hashes",
+        hashes(&app.ops).await - before
+    );
 }
 
 async fn wait_doubles_up_to_the_longest(backend: Backend) {
-    let settings =
-        [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "1s"), ("DOORWARD_LOGIN_BACKOFF_MAX", "2s")];
+    let settings = [
+        ("DOORWARD_LOGIN_FAILURES", "1"),
+        ("DOORWARD_LOGIN_BACKOFF", "1s"),
+        ("DOORWARD_LOGIN_BACKOFF_MAX", "2s"),
+    ];
     let app = App::with_settings(backend, &settings).await;
     app.installation.create_user("ann").await;
     // Each wait is from a failure's count on, which is later than its request.
@@ -121,7 +151,10 @@ async fn wait_doubles_up_to_the_longest(backend: Backend) {
         .await;
         // What was let through was counted later than it was sent.
         let took = begun.elapsed();
-        assert!(took > Duration::from_secs(wait.into()).mul_f64(0.95), "{wait} s were over after {took:?}");
+        assert!(
+            took > Duration::from_secs(wait.into()).mul_f64(0.95),
+            "{wait} s were over after {took:?}"
+        );
         begun = last;
     }
 }
@@ -158,20 +191,32 @@ async fn spellings_of_one_name_share_a_count_and_other_cases_do_not(backend: Bac
 async fn network_allows_ten_times_the_failures_and_is_not_cleared_by_success(backend: Backend) {
     let app = start(backend, "2", &[PROXY]).await;
     app.installation.create_user("ann").await;
-    let from = async |address, username: &str, password| login_from(&app.http, address, username, password).await;
+    let from = async |address, username: &str, password| {
+        login_from(&app.http, address, username, password).await
+    };
     for number in 0..20 {
         if number % 5 == 0 {
-            from("203.0.113.1", "ann", WRONG).await.assert_unknown_user();
+            from("203.0.113.1", "ann", WRONG)
+                .await
+                .assert_unknown_user();
             assert_eq!(from("203.0.113.1", "ann", PASSWORD).await.status, 200);
         } else {
-            from("203.0.113.1", &format!("nobody-{number}"), WRONG).await.assert_unknown_user();
+            from("203.0.113.1", &format!("nobody-{number}"), WRONG)
+                .await
+                .assert_unknown_user();
         }
     }
     app.installation.create_user("ben").await;
-    from("203.0.113.1", "nobody-else", WRONG).await.assert_throttled();
-    from("203.0.113.1", "ben", PASSWORD).await.assert_throttled();
+    from("203.0.113.1", "nobody-else", WRONG)
+        .await
+        .assert_throttled();
+    from("203.0.113.1", "ben", PASSWORD)
+        .await
+        .assert_throttled();
     assert_eq!(from("203.0.113.2", "ben", PASSWORD).await.status, 200);
-    from("203.0.113.2", "nobody-1", WRONG).await.assert_unknown_user();
+    from("203.0.113.2", "nobody-1", WRONG)
+        .await
+        .assert_unknown_user();
 }
 
 /// The situation behind a proxy that is not configured: all clients have one address.
@@ -183,22 +228,43 @@ async fn failures_of_others_do_not_block_a_known_network(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let token = app.http.login("ann", PASSWORD).await.token();
     for number in 0..30 {
-        app.http.login(&format!("nobody-{number}"), WRONG).await.assert_unknown_user();
+        app.http
+            .login(&format!("nobody-{number}"), WRONG)
+            .await
+            .assert_unknown_user();
     }
-    app.http.login("nobody-else", WRONG).await.assert_throttled();
+    app.http
+        .login("nobody-else", WRONG)
+        .await
+        .assert_throttled();
     app.http.login("ben", PASSWORD).await.assert_throttled();
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
-    assert_eq!(project_login(&app.http, &project, "ann", PASSWORD).await.status, 200);
+    assert_eq!(
+        project_login(&app.http, &project, "ann", PASSWORD)
+            .await
+            .status,
+        200
+    );
     // Also where her password is asked for again.
     let change = json!({"name": "Ann", "current_password": PASSWORD});
-    let changed = app.http.post("/api/account/update").bearer(&token).json(&change).send().await;
+    let changed = app
+        .http
+        .post("/api/account/update")
+        .bearer(&token)
+        .json(&change)
+        .send()
+        .await;
     assert_eq!(changed.status, 200, "{changed:?}");
     // Guesses at hers count, at both logins together.
     app.http.login("ann", WRONG).await.assert_unknown_user();
-    project_login(&app.http, &project, "ann", WRONG).await.assert_unknown_user();
+    project_login(&app.http, &project, "ann", WRONG)
+        .await
+        .assert_unknown_user();
     app.http.login("ann", WRONG).await.assert_unknown_user();
     app.http.login("ann", PASSWORD).await.assert_throttled();
-    project_login(&app.http, &project, "ann", PASSWORD).await.assert_throttled();
+    project_login(&app.http, &project, "ann", PASSWORD)
+        .await
+        .assert_throttled();
 }
 
 async fn ipv6_addresses_count_by_64_prefix(backend: Backend) {
@@ -206,13 +272,25 @@ async fn ipv6_addresses_count_by_64_prefix(backend: Backend) {
     app.installation.create_user("ann").await;
     for number in 1..=10 {
         let address = format!("2001:db8:1:2:{number}::{number}");
-        login_from(&app.http, &address, &format!("nobody-{number}"), WRONG).await.assert_unknown_user();
+        login_from(&app.http, &address, &format!("nobody-{number}"), WRONG)
+            .await
+            .assert_unknown_user();
     }
-    for address in ["2001:db8:1:2::1", "2001:db8:1:2:ffff::ffff", "[2001:DB8:1:2::7]:4711"] {
-        login_from(&app.http, address, "ann", PASSWORD).await.assert_throttled();
+    for address in [
+        "2001:db8:1:2::1",
+        "2001:db8:1:2:ffff::ffff",
+        "[2001:DB8:1:2::7]:4711",
+    ] {
+        login_from(&app.http, address, "ann", PASSWORD)
+            .await
+            .assert_throttled();
     }
     for address in ["2001:db8:1:3::1", "2001:db8:2:2::1"] {
-        assert_eq!(login_from(&app.http, address, "ann", PASSWORD).await.status, 200, "{address}");
+        assert_eq!(
+            login_from(&app.http, address, "ann", PASSWORD).await.status,
+            200,
+            "{address}"
+        );
     }
 }
 
@@ -230,7 +308,9 @@ async fn forged_forwarded_addresses_do_not_evade_the_throttle(backend: Backend) 
     }
     attempt("ann", PASSWORD).await.assert_throttled();
     for number in 0..18 {
-        attempt(&format!("nobody-{number}"), WRONG).await.assert_unknown_user();
+        attempt(&format!("nobody-{number}"), WRONG)
+            .await
+            .assert_unknown_user();
     }
     attempt("nobody-else", WRONG).await.assert_throttled();
 }
@@ -241,16 +321,30 @@ async fn rightmost_untrusted_address_counts(backend: Backend) {
     // What the client wrote itself, the client, a proxy behind the proxy.
     for number in 1..=10 {
         let hops = format!("198.51.100.{number}, 203.0.113.9, 127.0.0.5");
-        login_from(&app.http, &hops, &format!("nobody-{number}"), WRONG).await.assert_unknown_user();
+        login_from(&app.http, &hops, &format!("nobody-{number}"), WRONG)
+            .await
+            .assert_unknown_user();
     }
-    login_from(&app.http, "198.51.100.77, 203.0.113.9", "ann", PASSWORD).await.assert_throttled();
+    login_from(&app.http, "198.51.100.77, 203.0.113.9", "ann", PASSWORD)
+        .await
+        .assert_throttled();
     let repeated = app.http.login_call("ann", PASSWORD);
-    let repeated = repeated.header("x-forwarded-for", "198.51.100.1").header("x-forwarded-for", "203.0.113.9");
+    let repeated = repeated
+        .header("x-forwarded-for", "198.51.100.1")
+        .header("x-forwarded-for", "203.0.113.9");
     repeated.send().await.assert_throttled();
     for address in ["198.51.100.1", "203.0.113.9, 203.0.113.10"] {
-        assert_eq!(login_from(&app.http, address, "ann", PASSWORD).await.status, 200, "{address}");
+        assert_eq!(
+            login_from(&app.http, address, "ann", PASSWORD).await.status,
+            200,
+            "{address}"
+        );
     }
-    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200, "the proxy itself");
+    assert_eq!(
+        app.http.login("ann", PASSWORD).await.status,
+        200,
+        "the proxy itself"
+    );
 }
 
 async fn failures_elsewhere_do_not_lock_out_a_known_network(backend: Backend) {
@@ -284,12 +378,18 @@ async fn project_login_shares_the_count(backend: Backend) {
     for username in ["ann", "nobody"] {
         for _ in 0..2 {
             app.http.login(username, WRONG).await.assert_unknown_user();
-            project_login(&app.http, &project, username, WRONG).await.assert_unknown_user();
+            project_login(&app.http, &project, username, WRONG)
+                .await
+                .assert_unknown_user();
         }
-        project_login(&app.http, unknown, username, PASSWORD).await.assert_unknown_user();
+        project_login(&app.http, unknown, username, PASSWORD)
+            .await
+            .assert_unknown_user();
         app.http.login(username, PASSWORD).await.assert_throttled();
         for project in [project.as_str(), unknown] {
-            project_login(&app.http, project, username, PASSWORD).await.assert_throttled();
+            project_login(&app.http, project, username, PASSWORD)
+                .await
+                .assert_throttled();
         }
     }
 }
@@ -313,7 +413,11 @@ async fn many_concurrent_guesses_are_hashed_up_to_the_limit(backend: Backend) {
                 answer.assert_throttled();
             }
         }
-        assert_eq!(answers.iter().filter(|answer| answer.status == 403).count(), 5, "{username}");
+        assert_eq!(
+            answers.iter().filter(|answer| answer.status == 403).count(),
+            5,
+            "{username}"
+        );
         let hashed = hashes(&app.ops).await - before;
         assert!((hashed - 5.0).abs() < 0.5, "{username}: {hashed} hashes");
     }
@@ -322,9 +426,19 @@ async fn many_concurrent_guesses_are_hashed_up_to_the_limit(backend: Backend) {
 async fn many_concurrent_usernames_are_hashed_up_to_the_network_limit(backend: Backend) {
     let app = start(backend, "2", &[]).await;
     let before = hashes(&app.ops).await;
-    let answers = at_once(200, async |number| app.http.login(&format!("nobody-{number}"), WRONG).await).await;
-    assert!(answers.iter().all(|answer| [403, 429].contains(&answer.status)));
-    assert_eq!(answers.iter().filter(|answer| answer.status == 403).count(), 20);
+    let answers = at_once(200, async |number| {
+        app.http.login(&format!("nobody-{number}"), WRONG).await
+    })
+    .await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| [403, 429].contains(&answer.status))
+    );
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 403).count(),
+        20
+    );
     let hashed = hashes(&app.ops).await - before;
     assert!((hashed - 20.0).abs() < 0.5, "{hashed} hashes");
 }
@@ -344,14 +458,19 @@ async fn many_concurrent_correct_logins_succeed(backend: Backend) {
 }
 
 async fn many_concurrent_wrong_api_keys_start_one_wait(backend: Backend) {
-    let settings =
-        [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "1m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+    let settings = [
+        ("DOORWARD_LOGIN_FAILURES", "1"),
+        ("DOORWARD_LOGIN_BACKOFF", "1m"),
+        ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
+    ];
     let app = App::with_settings(backend, &settings).await;
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let auth = async |number: usize| {
         let call = app.http.post(&format!("/api/p/{project}/auth"));
-        call.json(&json!({"api_key": format!("dw_{number}")})).send().await
+        call.json(&json!({"api_key": format!("dw_{number}")}))
+            .send()
+            .await
     };
     for answer in at_once(100, auth).await {
         assert!([403, 429].contains(&answer.status), "{answer:?}");
@@ -364,18 +483,42 @@ async fn wrong_api_keys_count_by_network_only(backend: Backend) {
     let app = start(backend, "1", &[PROXY]).await;
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
-    let words = ["apikey", "create", "--project", &project, "--name", "Export"];
-    let made = app.installation.cli(&words, "").await.assert_success().json();
+    let words = [
+        "apikey",
+        "create",
+        "--project",
+        &project,
+        "--name",
+        "Export",
+    ];
+    let made = app
+        .installation
+        .cli(&words, "")
+        .await
+        .assert_success()
+        .json();
     let api_key = made["apikey"].as_str().expect("a key");
     let auth = async |address: &str, api_key: &str| {
-        let call = app.http.post(&format!("/api/p/{project}/auth")).header("x-forwarded-for", address);
+        let call = app
+            .http
+            .post(&format!("/api/p/{project}/auth"))
+            .header("x-forwarded-for", address);
         call.json(&json!({"api_key": api_key})).send().await
     };
     let other = app.installation.create_project("ann", "Atlas").await;
-    let elsewhere = app.http.post(&format!("/api/p/{other}/auth")).header("x-forwarded-for", "203.0.113.1");
-    elsewhere.json(&json!({"api_key": api_key})).send().await.assert_unknown_user();
+    let elsewhere = app
+        .http
+        .post(&format!("/api/p/{other}/auth"))
+        .header("x-forwarded-for", "203.0.113.1");
+    elsewhere
+        .json(&json!({"api_key": api_key}))
+        .send()
+        .await
+        .assert_unknown_user();
     for number in 1..10 {
-        auth("203.0.113.1", &format!("dw_{number}")).await.assert_unknown_user();
+        auth("203.0.113.1", &format!("dw_{number}"))
+            .await
+            .assert_unknown_user();
         if number == 5 {
             auth("203.0.113.1", api_key).await.token();
         }
@@ -383,9 +526,13 @@ async fn wrong_api_keys_count_by_network_only(backend: Backend) {
     let wait = auth("203.0.113.1", api_key).await.assert_throttled();
     assert!((540..=600).contains(&wait), "{wait}");
     auth("203.0.113.1", "dw_1").await.assert_throttled();
-    login_from(&app.http, "203.0.113.1", "ann", PASSWORD).await.assert_throttled();
+    login_from(&app.http, "203.0.113.1", "ann", PASSWORD)
+        .await
+        .assert_throttled();
     auth("203.0.113.2", api_key).await.token();
-    login_from(&app.http, "203.0.113.2", "ann", PASSWORD).await.token();
+    login_from(&app.http, "203.0.113.2", "ann", PASSWORD)
+        .await
+        .token();
 }
 
 async fn wait_survives_a_restart(backend: Backend) {
@@ -405,13 +552,19 @@ async fn wait_survives_a_restart(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_of_auth_share_the_counts() {
-    let split =
-        Services::with(Backend::Postgres, &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", "5")]].concat()).await;
+    let split = Services::with(
+        Backend::Postgres,
+        &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", "5")]].concat(),
+    )
+    .await;
     split.installation.create_user("ann").await;
     let (second_auth, second_gateway) = split.start_second_auth_and_gateway().await;
     let doors = [split.http.clone(), second_gateway.http()];
     for turn in 0..5 {
-        doors[turn % 2].login("ann", WRONG).await.assert_unknown_user();
+        doors[turn % 2]
+            .login("ann", WRONG)
+            .await
+            .assert_unknown_user();
     }
     for ops in [split.ops(Role::Auth), second_auth.ops.clone()] {
         assert!(hashes(&ops).await > 1.5, "each has hashed some");

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use doorward_tests::{App, Backend, Http, Installation, on_both_databases};
 use serde_json::{Value, json};
 
-on_both_databases![failed_login_times_are_indistinguishable, megabyte_password_is_not_hashed];
+on_both_databases![
+    failed_login_times_are_indistinguishable,
+    megabyte_password_is_not_hashed
+];
 
 /// Logins of each kind at each login call.
 const LOGINS: usize = 200;
@@ -28,7 +31,8 @@ const KINDS: [(&str, &str); 6] = [
 ];
 
 async fn start(backend: Backend) -> App {
-    let installation = Installation::new(backend).without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"]);
+    let installation = Installation::new(backend)
+        .without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"]);
     // Guesses are what is measured.
     App::on_installation(installation.with(&[("DOORWARD_LOGIN_FAILURES", "1000000")])).await
 }
@@ -41,10 +45,16 @@ async fn fill(app: &App, backend: Backend) -> String {
         Backend::Postgres => "09",
     };
     let hash = format!("$2b${cost}$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy");
-    let lines = [json!({"username": "cas"}), json!({"username": "dan", "password_hash": hash})];
+    let lines = [
+        json!({"username": "cas"}),
+        json!({"username": "dan", "password_hash": hash}),
+    ];
     let file = app.installation.path().join("users.jsonl");
     std::fs::write(&file, lines.map(|line| format!("{line}\n")).concat()).expect("a file");
-    app.installation.cli(&["user", "import", &file.display().to_string()], "").await.assert_success();
+    app.installation
+        .cli(&["user", "import", &file.display().to_string()], "")
+        .await
+        .assert_success();
     app.installation.create_user("ann").await;
     app.installation.create_user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -98,17 +108,36 @@ fn assert_alike(path: &str, times: &[Vec<Duration>; KINDS.len()]) {
         .zip(ranks)
         .map(|(((_, kind), median), rank)| format!("{kind}: {median:?}, rank {rank:.3}"))
         .collect();
-    let (least, most) = (medians.iter().min().expect("some"), medians.iter().max().expect("some"));
-    assert!(most.as_secs_f64() * (1.0 - TOLERANCE) <= least.as_secs_f64(), "{path}: {measured:?}");
-    assert!(ranks.iter().all(|rank| (rank - 0.5).abs() <= RANK_TOLERANCE), "{path}: {measured:?}");
-    assert!(*least > Duration::from_millis(8), "no hash takes so little: {path}: {measured:?}");
+    let (least, most) = (
+        medians.iter().min().expect("some"),
+        medians.iter().max().expect("some"),
+    );
+    assert!(
+        most.as_secs_f64() * (1.0 - TOLERANCE) <= least.as_secs_f64(),
+        "{path}: {measured:?}"
+    );
+    assert!(
+        ranks
+            .iter()
+            .all(|rank| (rank - 0.5).abs() <= RANK_TOLERANCE),
+        "{path}: {measured:?}"
+    );
+    assert!(
+        *least > Duration::from_millis(8),
+        "no hash takes so little: {path}: {measured:?}"
+    );
 }
 
 /// Returns the share of all pairs in which the first took longer (Mann-Whitney U); equal times count half.
 fn rank(first: &[Duration], second: &[Duration]) -> f64 {
     let twice: usize = first
         .iter()
-        .map(|time| second.iter().map(|other| 1 + usize::from(time > other) - usize::from(time < other)).sum::<usize>())
+        .map(|time| {
+            second
+                .iter()
+                .map(|other| 1 + usize::from(time > other) - usize::from(time < other))
+                .sum::<usize>()
+        })
         .sum();
     #[expect(clippy::cast_precision_loss, reason = "some ten thousand")]
     let share = twice as f64 / (2 * first.len() * second.len()) as f64;
@@ -127,7 +156,10 @@ async fn megabyte_password_is_not_hashed(backend: Backend) {
     app.user("ann").await;
     let megabyte = "x".repeat(1_000_000);
     let calls = [
-        (json!({"username": "ann", "password": "a wrong password"}), 403),
+        (
+            json!({"username": "ann", "password": "a wrong password"}),
+            403,
+        ),
         (json!({"username": "ann", "ignored": megabyte}), 400),
         (json!({"username": "ann", "password": megabyte}), 403),
     ];
@@ -142,7 +174,18 @@ async fn megabyte_password_is_not_hashed(backend: Backend) {
         }
     }
     let [hashed, read, long] = times.each_ref().map(|times| median(times));
-    assert!(long < read * 2 + hashed * 2, "{long:?}; to read it takes {read:?}, a hash {hashed:?}");
+    assert!(
+        long < read * 2 + hashed * 2,
+        "{long:?}; to read it takes {read:?}, a hash {hashed:?}"
+    );
     let longer = json!({"username": "ann", "password": megabyte + &"x".repeat(200_000)});
-    assert_eq!(app.http.post("/api/login").json(&longer).send().await.status, 413);
+    assert_eq!(
+        app.http
+            .post("/api/login")
+            .json(&longer)
+            .send()
+            .await
+            .status,
+        413
+    );
 }

@@ -21,7 +21,11 @@ on_both_databases![
 
 async fn login_returns_the_init_data(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
+    let (ann, ben, cas) = (
+        app.user("ann").await,
+        app.user("ben").await,
+        app.user("cas").await,
+    );
     let herbarium = app.installation.create_project("ann", "Herbarium").await;
     let atlas = app.installation.create_project("ben", "Atlas").await;
     let hidden = app.installation.create_project("cas", "Hidden").await;
@@ -94,7 +98,10 @@ async fn login_without_projects_shows_no_other_user(backend: Backend) {
     app.user("ann").await;
     let made = app
         .installation
-        .cli(&["user", "create", "--username", "ben", "--password-stdin"], PASSWORD)
+        .cli(
+            &["user", "create", "--username", "ben", "--password-stdin"],
+            PASSWORD,
+        )
         .await
         .assert_success();
     let gid = doorward_tests::installation::gid(&made);
@@ -137,10 +144,21 @@ async fn member_cannot_see_options_of_others(backend: Backend) {
     assert_eq!(memberships.len(), 3);
     for membership in memberships {
         let is_own = membership["user_gid"] == result["user"];
-        assert_eq!(membership.get("options").is_some(), is_own, "{membership:#}");
+        assert_eq!(
+            membership.get("options").is_some(),
+            is_own,
+            "{membership:#}"
+        );
     }
-    assert_eq!(data["cc.users"].as_object().map(serde_json::Map::len), Some(3));
-    assert!(!ben.text().contains("ann@example.org") && !ben.text().contains("cas@example.org"), "{}", ben.text());
+    assert_eq!(
+        data["cc.users"].as_object().map(serde_json::Map::len),
+        Some(3)
+    );
+    assert!(
+        !ben.text().contains("ann@example.org") && !ben.text().contains("cas@example.org"),
+        "{}",
+        ben.text()
+    );
 }
 
 /// Told apart by nothing: not by text, not by headers. (By time: `timing.rs`.)
@@ -153,7 +171,17 @@ async fn every_failed_login_looks_the_same(backend: Backend) {
     app.installation.change_user("delete", "deleted").await;
     let foreign = crate::login::foreign_hashes::DJANGO;
     app.installation
-        .cli(&["user", "create", "--username", "foreign", "--password-hash", foreign], "")
+        .cli(
+            &[
+                "user",
+                "create",
+                "--username",
+                "foreign",
+                "--password-hash",
+                foreign,
+            ],
+            "",
+        )
         .await
         .assert_success();
 
@@ -178,25 +206,46 @@ async fn every_failed_login_looks_the_same(backend: Backend) {
         let answer = app.http.login(username, password).await;
         answer.assert_unknown_user();
         assert_eq!(answer.text(), first.text(), "{username:?}");
-        assert_eq!(telling(&answer.headers), telling(&first.headers), "{username:?}");
+        assert_eq!(
+            telling(&answer.headers),
+            telling(&first.headers),
+            "{username:?}"
+        );
     }
 }
 
 /// Names and values of the headers, but for those that no two answers share. Their order is the server's dice.
 pub(crate) fn telling(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
-    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    pairs.filter(|(name, _)| !["date", "x-request-id"].contains(name)).collect()
+    let pairs = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    pairs
+        .filter(|(name, _)| !["date", "x-request-id"].contains(name))
+        .collect()
 }
 
 async fn username_is_compared_after_normalization_and_with_case(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     app.installation
-        .cli(&["user", "create", "--username", "zo\u{eb}", "--password-stdin"], PASSWORD)
+        .cli(
+            &[
+                "user",
+                "create",
+                "--username",
+                "zo\u{eb}",
+                "--password-stdin",
+            ],
+            PASSWORD,
+        )
         .await
         .assert_success();
     for variant in ["ann", "\u{ff41}\u{ff4e}\u{ff4e}", "zo\u{eb}", "zoe\u{308}"] {
-        assert_eq!(app.http.login(variant, PASSWORD).await.status, 200, "{variant:?}");
+        assert_eq!(
+            app.http.login(variant, PASSWORD).await.status,
+            200,
+            "{variant:?}"
+        );
     }
     for other in ["Ann", "ANN", "a nn", "zoe"] {
         app.http.login(other, PASSWORD).await.assert_unknown_user();
@@ -207,9 +256,21 @@ async fn password_is_not_trimmed(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let password = "  spaces, \u{e9}lan, e\u{301}lan, \u{1f511} and \"quotes\"  ";
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.assert_success();
+    app.installation
+        .cli(
+            &["user", "set-password", "ann", "--password-stdin"],
+            password,
+        )
+        .await
+        .assert_success();
     assert_eq!(app.http.login("ann", password).await.status, 200);
-    for other in [password.trim(), password.trim_start(), password.trim_end(), &password.to_uppercase(), PASSWORD] {
+    for other in [
+        password.trim(),
+        password.trim_start(),
+        password.trim_end(),
+        &password.to_uppercase(),
+        PASSWORD,
+    ] {
         app.http.login("ann", other).await.assert_unknown_user();
     }
 }
@@ -218,10 +279,28 @@ async fn long_password_is_a_wrong_one(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let longest = "long-".repeat(51) + "!";
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], &longest).await.assert_success();
+    app.installation
+        .cli(
+            &["user", "set-password", "ann", "--password-stdin"],
+            &longest,
+        )
+        .await
+        .assert_success();
     assert_eq!(app.http.login("ann", &longest).await.status, 200);
-    app.http.login("ann", &"x".repeat(300)).await.assert_unknown_user();
-    app.http.login("ann", &longest.repeat(2)).await.assert_unknown_user();
+    app.http
+        .login("ann", &"x".repeat(300))
+        .await
+        .assert_unknown_user();
+    app.http
+        .login("ann", &longest.repeat(2))
+        .await
+        .assert_unknown_user();
     let too_long = longest + "!";
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], &too_long).await.assert_failure(1);
+    app.installation
+        .cli(
+            &["user", "set-password", "ann", "--password-stdin"],
+            &too_long,
+        )
+        .await
+        .assert_failure(1);
 }

@@ -56,7 +56,12 @@ pub(crate) fn png() -> Vec<u8> {
 }
 
 pub(crate) async fn upload(user: &User, bytes: &[u8]) -> Answer {
-    user.http.post(UPLOAD).bearer(&user.token).file("upload_file", bytes).send().await
+    user.http
+        .post(UPLOAD)
+        .bearer(&user.token)
+        .file("upload_file", bytes)
+        .send()
+        .await
 }
 
 /// The name of the avatar that an upload made.
@@ -67,7 +72,9 @@ pub(crate) async fn uploaded(user: &User, bytes: &[u8]) -> String {
 /// What such an answer says.
 fn avatar(answer: &Answer, user: &User) -> Option<String> {
     let (_, data) = answer.success();
-    data["cc.users"][&user.gid]["avatar"].as_str().map(str::to_owned)
+    data["cc.users"][&user.gid]["avatar"]
+        .as_str()
+        .map(str::to_owned)
 }
 
 pub(crate) async fn get(http: &Http, name: &str) -> Answer {
@@ -76,13 +83,25 @@ pub(crate) async fn get(http: &Http, name: &str) -> Answer {
 
 async fn assert_gone_within(http: &Http, name: &str, time: Duration) {
     let gone = async || Some(get(http, name).await).filter(|answer| answer.status != 200);
-    eventually("404", time, gone).await.assert_error(404, "Not found", &json!({}));
+    eventually("404", time, gone)
+        .await
+        .assert_error(404, "Not found", &json!({}));
 }
 
 /// The files that are kept, in the directory that is the default.
 fn files(app: &App) -> Vec<String> {
-    let Ok(listed) = std::fs::read_dir(app.installation.path().join("data/media/avatars")) else { return Vec::new() };
-    listed.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect()
+    let Ok(listed) = std::fs::read_dir(app.installation.path().join("data/media/avatars")) else {
+        return Vec::new();
+    };
+    listed
+        .map(|entry| {
+            entry
+                .expect("a file")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
 }
 
 async fn avatar_calls_return_the_user(backend: Backend) {
@@ -98,7 +117,10 @@ async fn avatar_calls_return_the_user(backend: Backend) {
     };
     let seen = async |user: &User| {
         let (result, data) = user.init().await.success();
-        (result["cc.cursor"].as_i64().expect("a cursor"), data["cc.users"][&ann.gid]["avatar"].clone())
+        (
+            result["cc.cursor"].as_i64().expect("a cursor"),
+            data["cc.users"][&ann.gid]["avatar"].clone(),
+        )
     };
     let (mut cursor, before) = seen(&ben).await;
     assert_eq!(before, json!(null));
@@ -106,9 +128,15 @@ async fn avatar_calls_return_the_user(backend: Backend) {
     for (format, extension, _) in FORMATS {
         let answer = upload(&ann, &picture(format, 64, 48)).await;
         let name = avatar(&answer, &ann).expect("an avatar");
-        assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &answered(json!(name)));
+        assert_json_eq(
+            &with_names(&answer.json(), &[(&ann.gid, "<ann>")]),
+            &answered(json!(name)),
+        );
         let (gid, ending) = name.split_once('.').expect("an extension");
-        assert!(gid.parse::<doorward_domain::Gid>().is_ok() && ending == extension && gid != ann.gid, "{name}");
+        assert!(
+            gid.parse::<doorward_domain::Gid>().is_ok() && ending == extension && gid != ann.gid,
+            "{name}"
+        );
         assert!(!names.contains(&name));
         cursor += 1;
         for user in [&ann, &ben] {
@@ -119,7 +147,10 @@ async fn avatar_calls_return_the_user(backend: Backend) {
     // Once more is no change.
     for _ in 0..2 {
         let answer = ann.call(DELETE, &json!({})).await;
-        assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &answered(json!(null)));
+        assert_json_eq(
+            &with_names(&answer.json(), &[(&ann.gid, "<ann>")]),
+            &answered(json!(null)),
+        );
         answer.success();
         assert_eq!(seen(&ben).await, (cursor + 1, json!(null)));
     }
@@ -132,17 +163,36 @@ async fn invalid_picture_is_rejected(backend: Backend) {
     let (before, _) = ann.init().await.success();
     let png = png();
     let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
-    let others: [&[u8]; 7] =
-        [b"", b"x", svg, b"<!DOCTYPE html><p>", b"BM\x46\0\0\0", b"II*\0\x08\0\0\0", &png[..png.len() - 20]];
+    let others: [&[u8]; 7] = [
+        b"",
+        b"x",
+        svg,
+        b"<!DOCTYPE html><p>",
+        b"BM\x46\0\0\0",
+        b"II*\0\x08\0\0\0",
+        &png[..png.len() - 20],
+    ];
     for bytes in others {
-        upload(&ann, bytes).await.assert_unprocessable("not_an_image");
+        upload(&ann, bytes)
+            .await
+            .assert_unprocessable("not_an_image");
     }
-    for (width, height) in [(7072, 7071), (50_000_001, 1), (1, 50_000_001), (100_000, 100_000)] {
+    for (width, height) in [
+        (7072, 7071),
+        (50_000_001, 1),
+        (1, 50_000_001),
+        (100_000, 100_000),
+    ] {
         let png = images::png(width, height, &[(b"IDAT", b"x")]);
-        upload(&ann, &png).await.assert_unprocessable("image_too_large");
+        upload(&ann, &png)
+            .await
+            .assert_unprocessable("image_too_large");
     }
     let (after, data) = ann.init().await.success();
-    assert_eq!((&after["cc.cursor"], &data["cc.users"][&ann.gid]["avatar"]), (&before["cc.cursor"], &json!(name)));
+    assert_eq!(
+        (&after["cc.cursor"], &data["cc.users"][&ann.gid]["avatar"]),
+        (&before["cc.cursor"], &json!(name))
+    );
     assert_eq!(files(&app), [name]);
 }
 
@@ -150,44 +200,101 @@ async fn invalid_form_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let call = |media_type: &str, body: Vec<u8>| {
-        app.http.post(UPLOAD).bearer(&ann.token).header("content-type", media_type).body(body)
+        app.http
+            .post(UPLOAD)
+            .bearer(&ann.token)
+            .header("content-type", media_type)
+            .body(body)
     };
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let whole = form(&[("upload_file", &png())]);
-    for other in
-        ["application/json", "image/png", "multipart/mixed; boundary=x", "multipart", "x", "text/multipart/form-data"]
-    {
-        call(other, whole.clone()).send().await.assert_error(415, "Unsupported media type", &json!({}));
+    for other in [
+        "application/json",
+        "image/png",
+        "multipart/mixed; boundary=x",
+        "multipart",
+        "x",
+        "text/multipart/form-data",
+    ] {
+        call(other, whole.clone()).send().await.assert_error(
+            415,
+            "Unsupported media type",
+            &json!({}),
+        );
     }
-    let without = app.http.post(UPLOAD).bearer(&ann.token).body(whole.clone()).send().await;
+    let without = app
+        .http
+        .post(UPLOAD)
+        .bearer(&ann.token)
+        .body(whole.clone())
+        .send()
+        .await;
     without.assert_error(415, "Unsupported media type", &json!({}));
-    for other in [&[] as &[(&str, &[u8])], &[("file", b"x")], &[("Upload_file", b"x"), ("project", b"x")]] {
-        call(&media_type, form(other)).send().await.assert_bad_parameter("Missing parameter", "upload_file");
+    for other in [
+        &[] as &[(&str, &[u8])],
+        &[("file", b"x")],
+        &[("Upload_file", b"x"), ("project", b"x")],
+    ] {
+        call(&media_type, form(other))
+            .send()
+            .await
+            .assert_bad_parameter("Missing parameter", "upload_file");
     }
     let many = vec![("x", b"x".as_slice()); 9];
     let cut = |length: usize| whole[..length].to_vec();
     let unnamed = format!("--{BOUNDARY}\r\nContent-Type: image/png\r\n\r\nx\r\n--{BOUNDARY}--\r\n");
-    for body in [Vec::new(), b"{}".to_vec(), cut(30), cut(200), cut(whole.len() - 50), unnamed.into(), form(&many)] {
+    for body in [
+        Vec::new(),
+        b"{}".to_vec(),
+        cut(30),
+        cut(200),
+        cut(whole.len() - 50),
+        unnamed.into(),
+        form(&many),
+    ] {
         call(&media_type, body).send().await.assert_invalid_body();
     }
-    for broken in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=other"] {
-        call(broken, whole.clone()).send().await.assert_invalid_body();
+    for broken in [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=other",
+    ] {
+        call(broken, whole.clone())
+            .send()
+            .await
+            .assert_invalid_body();
     }
     // Case and other parts don't matter; of two files the first counts.
     let parts: &[(&str, &[u8])] = &[("x", b"x"), ("upload_file", &png()), ("upload_file", b"x")];
-    let answer = call(&media_type.replace("multipart/form", "Multipart/Form"), form(parts)).send().await;
+    let answer = call(
+        &media_type.replace("multipart/form", "Multipart/Form"),
+        form(parts),
+    )
+    .send()
+    .await;
     assert!(avatar(&answer, &ann).is_some());
     for body in [b"".as_slice(), b"[]", b"x"] {
-        let call = app.http.post(DELETE).bearer(&ann.token).header("content-type", "application/json");
+        let call = app
+            .http
+            .post(DELETE)
+            .bearer(&ann.token)
+            .header("content-type", "application/json");
         call.body(body.to_vec()).send().await.assert_invalid_body();
     }
-    app.http.post(DELETE).bearer(&ann.token).file("x", b"x").send().await.assert_error(
-        415,
-        "Unsupported media type",
-        &json!({}),
-    );
+    app.http
+        .post(DELETE)
+        .bearer(&ann.token)
+        .file("x", b"x")
+        .send()
+        .await
+        .assert_error(415, "Unsupported media type", &json!({}));
     for path in [UPLOAD, DELETE] {
-        app.http.get(path).bearer(&ann.token).send().await.assert_error(405, "Method not allowed", &json!({}));
+        app.http
+            .get(path)
+            .bearer(&ann.token)
+            .send()
+            .await
+            .assert_error(405, "Method not allowed", &json!({}));
     }
 }
 
@@ -199,14 +306,25 @@ async fn files_are_limited_to_ten_million_bytes(backend: Backend) {
     let name = uploaded(&ann, &bytes).await;
     assert!(get(&app.http, &name).await.body.len() < 10_000);
     bytes.push(0);
-    upload(&ann, &bytes).await.assert_error(413, "Payload too large", &json!({}));
+    upload(&ann, &bytes)
+        .await
+        .assert_error(413, "Payload too large", &json!({}));
     bytes.resize(11_000_000, 0);
-    upload(&ann, &bytes).await.assert_error(413, "Payload too large", &json!({}));
+    upload(&ann, &bytes)
+        .await
+        .assert_error(413, "Payload too large", &json!({}));
     // Not in the file, but around it.
     let parts: &[(&str, &[u8])] = &[("x", &bytes[..10_100_000]), ("upload_file", &png())];
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    let call = app.http.post(UPLOAD).bearer(&ann.token).header("content-type", &media_type).body(form(parts));
-    call.send().await.assert_error(413, "Payload too large", &json!({}));
+    let call = app
+        .http
+        .post(UPLOAD)
+        .bearer(&ann.token)
+        .header("content-type", &media_type)
+        .body(form(parts));
+    call.send()
+        .await
+        .assert_error(413, "Payload too large", &json!({}));
     assert_eq!(files(&app), [name]);
 }
 
@@ -214,17 +332,42 @@ async fn avatar_calls_require_an_account(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
-    let robot = ann.create_api_user(&project, "Robot").await.auth().await.token();
+    let robot = ann
+        .create_api_user(&project, "Robot")
+        .await
+        .auth()
+        .await
+        .token();
     // Before the body is looked at.
     for body in [form(&[("upload_file", &png())]), b"x".to_vec()] {
         let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-        let call = || app.http.post(UPLOAD).header("content-type", &media_type).body(body.clone());
+        let call = || {
+            app.http
+                .post(UPLOAD)
+                .header("content-type", &media_type)
+                .body(body.clone())
+        };
         call().send().await.assert_unauthenticated();
-        call().bearer("garbage").send().await.assert_unauthenticated();
+        call()
+            .bearer("garbage")
+            .send()
+            .await
+            .assert_unauthenticated();
         call().bearer(&robot).send().await.assert_forbidden();
     }
-    app.http.post(DELETE).json(&json!({})).send().await.assert_unauthenticated();
-    app.http.post(DELETE).bearer(&robot).json(&json!({})).send().await.assert_forbidden();
+    app.http
+        .post(DELETE)
+        .json(&json!({}))
+        .send()
+        .await
+        .assert_unauthenticated();
+    app.http
+        .post(DELETE)
+        .bearer(&robot)
+        .json(&json!({}))
+        .send()
+        .await
+        .assert_forbidden();
     app.installation.change_user("deactivate", "ann").await;
     ann.assert_denied_eventually().await;
     upload(&ann, &png()).await.assert_unauthenticated();
@@ -258,10 +401,16 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
     let robot = ann.create_api_user(&project, "Robot").await.gid;
     let GrpcClients { mut directory, .. } = GrpcClients::connect(&split).await;
     let prepare = |user: &str, extension: &str| {
-        with_service_token(PrepareAvatarRequest { user_gid: user.to_owned(), extension: extension.to_owned() })
+        with_service_token(PrepareAvatarRequest {
+            user_gid: user.to_owned(),
+            extension: extension.to_owned(),
+        })
     };
     let set = |user: &str, name: Option<&str>| {
-        with_service_token(SetAvatarRequest { user_gid: user.to_owned(), file_name: name.map(str::to_owned) })
+        with_service_token(SetAvatarRequest {
+            user_gid: user.to_owned(),
+            file_name: name.map(str::to_owned),
+        })
     };
     let nobody = crate::api_keys::calls::UNKNOWN_GID;
     for (user, extension, expected) in [
@@ -272,28 +421,67 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
         (&robot, "png", Code::PermissionDenied),
         (nobody, "png", Code::Unauthenticated),
     ] {
-        assert_eq!(code(directory.prepare_avatar(prepare(user, extension)).await), expected, "{user} {extension}");
+        assert_eq!(
+            code(directory.prepare_avatar(prepare(user, extension)).await),
+            expected,
+            "{user} {extension}"
+        );
     }
-    let prepared = directory.prepare_avatar(prepare(&ann.gid, "webp")).await.expect("a name").into_inner().file_name;
+    let prepared = directory
+        .prepare_avatar(prepare(&ann.gid, "webp"))
+        .await
+        .expect("a name")
+        .into_inner()
+        .file_name;
     for (user, name, expected) in [
         (robot.as_str(), None, Code::PermissionDenied),
         (nobody, None, Code::Unauthenticated),
-        (&ann.gid, Some("0f8fad5b-d9cb-469f-a165-70867728950e.png"), Code::FailedPrecondition),
+        (
+            &ann.gid,
+            Some("0f8fad5b-d9cb-469f-a165-70867728950e.png"),
+            Code::FailedPrecondition,
+        ),
         (&ann.gid, Some(""), Code::FailedPrecondition),
     ] {
-        assert_eq!(code(directory.set_avatar(set(user, name)).await), expected, "{user} {name:?}");
+        assert_eq!(
+            code(directory.set_avatar(set(user, name)).await),
+            expected,
+            "{user} {name:?}"
+        );
     }
     for _ in 0..2 {
-        let user = directory.set_avatar(set(&ann.gid, Some(&prepared))).await.expect("a user").into_inner().user;
-        assert_eq!(user.expect("a user").avatar.as_deref(), Some(prepared.as_str()));
+        let user = directory
+            .set_avatar(set(&ann.gid, Some(&prepared)))
+            .await
+            .expect("a user")
+            .into_inner()
+            .user;
+        assert_eq!(
+            user.expect("a user").avatar.as_deref(),
+            Some(prepared.as_str())
+        );
     }
-    let many = ConfirmMediaDeletionRequest { file_names: vec![prepared.clone(); 1001] };
-    assert_eq!(code(directory.confirm_media_deletion(with_service_token(many)).await), Code::InvalidArgument);
+    let many = ConfirmMediaDeletionRequest {
+        file_names: vec![prepared.clone(); 1001],
+    };
+    assert_eq!(
+        code(
+            directory
+                .confirm_media_deletion(with_service_token(many))
+                .await
+        ),
+        Code::InvalidArgument
+    );
     // There is no such file; what is gone is forgotten by whoever deletes.
-    directory.set_avatar(set(&ann.gid, None)).await.expect("a user");
+    directory
+        .set_avatar(set(&ann.gid, None))
+        .await
+        .expect("a user");
     eventually("forgotten", SWEEP, async || {
-        let list =
-            directory.list_discarded_media(with_service_token(ListDiscardedMediaRequest {})).await.expect("a list");
+        let list = directory
+            .list_discarded_media(with_service_token(ListDiscardedMediaRequest {}))
+            .await
+            .expect("a list");
         list.into_inner().file_names.is_empty().then_some(())
     })
     .await;

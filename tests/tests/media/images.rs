@@ -20,7 +20,10 @@ use crate::{
     projects::icons,
 };
 
-on_both_databases![photographs_are_rotated_and_scaled_down, incompressible_image_is_served_in_another_format];
+on_both_databases![
+    photographs_are_rotated_and_scaled_down,
+    incompressible_image_is_served_in_another_format
+];
 
 const MAX_SIDE: u32 = 1024;
 const MAX_BYTES: usize = 512 * 1024;
@@ -50,7 +53,12 @@ fn file(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 /// Runs a decoder as the server does: its exit code, absent when a signal ended it, and what it wrote.
 fn decode(file: &[u8]) -> (Option<i32>, Vec<u8>) {
     let mut command = Command::new(binary());
-    command.arg("decode-image").env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .arg("decode-image")
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = command.spawn().expect("a decoder");
     // It may end before it has read all.
     let _ = child.stdin.take().expect("its input").write_all(file);
@@ -61,16 +69,37 @@ fn decode(file: &[u8]) -> (Option<i32>, Vec<u8>) {
 async fn photographs_are_rotated_and_scaled_down(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    for (orientation, size) in [(1, (1024, 683)), (3, (1024, 683)), (6, (683, 1024)), (8, (683, 1024))] {
-        for (is_progressive, sampling) in [(true, &[0x22, 0x11, 0x11]), (false, &[0x11, 0x11, 0x11])] {
-            let shape = JpegShape { width: 6000, height: 4000, sampling, is_progressive, orientation };
+    for (orientation, size) in [
+        (1, (1024, 683)),
+        (3, (1024, 683)),
+        (6, (683, 1024)),
+        (8, (683, 1024)),
+    ] {
+        for (is_progressive, sampling) in
+            [(true, &[0x22, 0x11, 0x11]), (false, &[0x11, 0x11, 0x11])]
+        {
+            let shape = JpegShape {
+                width: 6000,
+                height: 4000,
+                sampling,
+                is_progressive,
+                orientation,
+            };
             let name = uploaded(&ann, &jpeg(&shape)).await;
             let answer = get(&app.http, &name).await;
             assert!(name.ends_with(".jpg") && answer.header("content-type") == Some("image/jpeg"));
             assert!(answer.body.len() <= MAX_BYTES);
-            let read = image::load_from_memory(&answer.body).expect("an image").to_rgb8();
+            let read = image::load_from_memory(&answer.body)
+                .expect("an image")
+                .to_rgb8();
             assert_eq!(read.dimensions(), size, "{shape:?}");
-            assert!(read.get_pixel(9, 9).0.iter().all(|sample| sample.abs_diff(128) < 4), "{shape:?}");
+            assert!(
+                read.get_pixel(9, 9)
+                    .0
+                    .iter()
+                    .all(|sample| sample.abs_diff(128) < 4),
+                "{shape:?}"
+            );
         }
     }
 }
@@ -86,9 +115,10 @@ async fn incompressible_image_is_served_in_another_format(backend: Backend) {
             let bytes = file(&image, format);
             let avatar = uploaded(&ann, &bytes).await;
             let icon = icons::uploaded(&ann, &project, &bytes).await;
-            for (name, answer) in
-                [(&avatar, get(&app.http, &avatar).await), (&icon, icons::get(&app.http, &icon).await)]
-            {
+            for (name, answer) in [
+                (&avatar, get(&app.http, &avatar).await),
+                (&icon, icons::get(&app.http, &icon).await),
+            ] {
                 let (_, extension) = name.split_once('.').expect("an extension");
                 assert!(extensions.contains(&extension), "{name}");
                 let format = ImageFormat::from_extension(extension).expect("a format");
@@ -96,7 +126,10 @@ async fn incompressible_image_is_served_in_another_format(backend: Backend) {
                 assert_eq!(image::guess_format(&answer.body).expect("a format"), format);
                 assert!(answer.body.len() <= MAX_BYTES, "{}", answer.body.len());
                 let read = image::load_from_memory(&answer.body).expect("an image");
-                assert_eq!((read.color().has_alpha(), read.width()), (image.color().has_alpha(), read.height()));
+                assert_eq!(
+                    (read.color().has_alpha(), read.width()),
+                    (image.color().has_alpha(), read.height())
+                );
             }
         }
     }
@@ -107,7 +140,10 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
     // Compressed data that inflates to as many zeros as the square has pixels.
     let zeros = |side| {
         let png = file(&GrayImage::new(side, side).into(), ImageFormat::Png);
-        let start = png.windows(4).position(|kind| kind == b"IDAT").expect("pixels");
+        let start = png
+            .windows(4)
+            .position(|kind| kind == b"IDAT")
+            .expect("pixels");
         let length = u32::from_be_bytes(png[start - 4..start].try_into().expect("four bytes"));
         png[start + 4..][..usize::try_from(length).expect("a length")].to_vec()
     };
@@ -119,8 +155,13 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
     let metadata_only = png(10, 10, &chunks);
     chunks.push((b"IDAT", &pixels[..50]));
     let animated = {
-        let frame =
-            [&[0; 6][..], &[0xff, 0x3f, 0, 0xff, 0x3f, 0], &[0; 4], b"VP8L\x08\0\0\0/\xff\xff\xff\x0f\0\0\0"].concat();
+        let frame = [
+            &[0; 6][..],
+            &[0xff, 0x3f, 0, 0xff, 0x3f, 0],
+            &[0; 4],
+            b"VP8L\x08\0\0\0/\xff\xff\xff\x0f\0\0\0",
+        ]
+        .concat();
         let head = [2, 0, 0, 0, 9, 0, 0, 9, 0, 0];
         riff(&[(b"VP8X", &head), (b"ANIM", &[0; 6]), (b"ANMF", &frame)])
     };
@@ -128,17 +169,33 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
         ("WebP with many prefix codes", webp_with_many_codes()),
         ("JPEG with 99,000 scans", jpeg_with_many_scans()),
         ("PNG with compressed metadata and no pixels", metadata_only),
-        ("PNG with compressed metadata and few pixels", png(10, 10, &chunks)),
-        ("PNG whose pixels are missing", png(7000, 7000, &[(b"IDAT", &pixels[..100])])),
+        (
+            "PNG with compressed metadata and few pixels",
+            png(10, 10, &chunks),
+        ),
+        (
+            "PNG whose pixels are missing",
+            png(7000, 7000, &[(b"IDAT", &pixels[..100])]),
+        ),
         ("PNG without IDAT", png(7000, 7000, &[])),
-        ("PNG that is not compressed", png(7000, 7000, &[(b"IDAT", &[0xff; 2_000_000])])),
-        ("GIF with a frame of 4 gigapixels", gif(u16::MAX, u16::MAX, &[0x44; 3])),
+        (
+            "PNG that is not compressed",
+            png(7000, 7000, &[(b"IDAT", &[0xff; 2_000_000])]),
+        ),
+        (
+            "GIF with a frame of 4 gigapixels",
+            gif(u16::MAX, u16::MAX, &[0x44; 3]),
+        ),
         ("GIF with endless data", gif(7000, 7000, &[0x84; 2_000_000])),
         ("WebP with a frame of 268 megapixels", animated),
-        ("JPEG that ends in its header", [b"\xff\xd8\xff\xe0".as_slice(), &[0xff; 2_000_000]].concat()),
+        (
+            "JPEG that ends in its header",
+            [b"\xff\xd8\xff\xe0".as_slice(), &[0xff; 2_000_000]].concat(),
+        ),
         (
             "JPEG without a scan",
-            [b"\xff\xd8\xff\xc2\0\x0b\x08\x1b\x58\x1b\x58\x01\x01\x11\0\xff\xd9".as_slice()].concat(),
+            [b"\xff\xd8\xff\xc2\0\x0b\x08\x1b\x58\x1b\x58\x01\x01\x11\0\xff\xd9".as_slice()]
+                .concat(),
         ),
     ]
 }
@@ -146,8 +203,15 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_files_are_422_without_memory_growth() {
     let app = App::start(Backend::Sqlite).await;
-    let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
-    let large = file(&DynamicImage::from(noise(1100, 1000)).to_rgb8().into(), ImageFormat::Png);
+    let (ann, ben, cas) = (
+        app.user("ann").await,
+        app.user("ben").await,
+        app.user("cas").await,
+    );
+    let large = file(
+        &DynamicImage::from(noise(1100, 1000)).to_rgb8().into(),
+        ImageFormat::Png,
+    );
     let name = uploaded(&ann, &large).await;
     let before = app.process.peak_bytes().expect("a process");
     for (what, bytes) in hostile_files() {
@@ -157,7 +221,9 @@ async fn hostile_files_are_422_without_memory_growth() {
         ben.init().await.success();
     }
     let bomb = webp_with_many_codes();
-    let many = (0..5).flat_map(|_| [&ann, &ben, &cas]).map(|user| upload(user, &bomb));
+    let many = (0..5)
+        .flat_map(|_| [&ann, &ben, &cas])
+        .map(|user| upload(user, &bomb));
     for answer in futures_util::future::join_all(many).await {
         match answer.status {
             422 => answer.assert_unprocessable("not_an_image"),
@@ -176,23 +242,53 @@ async fn hostile_files_are_422_without_memory_growth() {
 async fn decoder_has_limits_and_no_variables() {
     let app = App::start(Backend::Sqlite).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    let large = file(&DynamicImage::new_rgb8(SIDE.into(), SIDE.into()), ImageFormat::Png);
+    let large = file(
+        &DynamicImage::new_rgb8(SIDE.into(), SIDE.into()),
+        ImageFormat::Png,
+    );
     let uploading = tokio::spawn(async move { upload(&ann, &large).await });
     let is_limited = |limits: &str, name: &str| {
-        limits.lines().any(|line| line.starts_with(name) && !line.trim_start_matches(name).contains("unlimited"))
+        limits.lines().any(|line| {
+            line.starts_with(name) && !line.trim_start_matches(name).contains("unlimited")
+        })
     };
-    let names =
-        ["Max cpu time", "Max data size", "Max address space", "Max core file size", "Max processes", "Max open files"];
-    let decoder = eventually("a decoder with limits", Duration::from_secs(10), async || {
-        let decoder = format!("/proc/{}", app.process.children().first()?);
-        let limits = std::fs::read_to_string(format!("{decoder}/limits")).ok()?;
-        names.iter().all(|name| is_limited(&limits, name)).then_some(decoder)
-    })
+    let names = [
+        "Max cpu time",
+        "Max data size",
+        "Max address space",
+        "Max core file size",
+        "Max processes",
+        "Max open files",
+    ];
+    let decoder = eventually(
+        "a decoder with limits",
+        Duration::from_secs(10),
+        async || {
+            let decoder = format!("/proc/{}", app.process.children().first()?);
+            let limits = std::fs::read_to_string(format!("{decoder}/limits")).ok()?;
+            names
+                .iter()
+                .all(|name| is_limited(&limits, name))
+                .then_some(decoder)
+        },
+    )
     .await;
-    assert_eq!(std::fs::read(format!("{decoder}/environ")).expect("its variables"), b"");
-    assert_eq!(std::fs::read_to_string(format!("{decoder}/oom_score_adj")).expect("its score").trim(), "1000");
+    assert_eq!(
+        std::fs::read(format!("{decoder}/environ")).expect("its variables"),
+        b""
+    );
+    assert_eq!(
+        std::fs::read_to_string(format!("{decoder}/oom_score_adj"))
+            .expect("its score")
+            .trim(),
+        "1000"
+    );
     // Others go on meanwhile.
-    uploaded(&ben, &file(&DynamicImage::new_rgb8(64, 48), ImageFormat::Png)).await;
+    uploaded(
+        &ben,
+        &file(&DynamicImage::new_rgb8(64, 48), ImageFormat::Png),
+    )
+    .await;
     uploading.await.expect("an answer").success();
     assert!(!std::path::Path::new(&decoder).exists());
 }
@@ -202,7 +298,13 @@ async fn decoder_has_limits_and_no_variables() {
 fn fifty_megapixels_fit_in_a_decoder() {
     let side = u32::from(SIDE);
     let jpeg = |sampling, is_progressive| {
-        jpeg(&JpegShape { width: SIDE, height: SIDE, sampling, is_progressive, orientation: 6 })
+        jpeg(&JpegShape {
+            width: SIDE,
+            height: SIDE,
+            sampling,
+            is_progressive,
+            orientation: 6,
+        })
     };
     for (what, bytes) in [
         ("baseline JPEG", jpeg(&[0x11, 0x11, 0x11], false)),
@@ -212,16 +314,33 @@ fn fifty_megapixels_fit_in_a_decoder() {
         ("progressive JPEG, 4:4:4", jpeg(&[0x11, 0x11, 0x11], true)),
         ("WebP", webp(side, side, false)),
         ("WebP with alpha", webp(side, side, true)),
-        ("GIF", file(&DynamicImage::new_rgba8(side, side), ImageFormat::Gif)),
-        ("PNG", file(&DynamicImage::new_rgb8(side, side), ImageFormat::Png)),
-        ("PNG with 16 bits a channel and alpha", file(&DynamicImage::new_rgba16(side, side), ImageFormat::Png)),
+        (
+            "GIF",
+            file(&DynamicImage::new_rgba8(side, side), ImageFormat::Gif),
+        ),
+        (
+            "PNG",
+            file(&DynamicImage::new_rgb8(side, side), ImageFormat::Png),
+        ),
+        (
+            "PNG with 16 bits a channel and alpha",
+            file(&DynamicImage::new_rgba16(side, side), ImageFormat::Png),
+        ),
     ] {
         assert!(bytes.len() <= 10_000_000, "{what}: {}", bytes.len());
         let (code, written) = decode(&bytes);
         assert_eq!(code, Some(0), "{what}");
         let read = image::load_from_memory(&written).expect("an image");
-        assert_eq!((read.width(), read.height()), (MAX_SIDE, MAX_SIDE), "{what}");
-        assert_eq!(read.color().has_alpha(), what.contains("alpha") || what == "GIF", "{what}");
+        assert_eq!(
+            (read.width(), read.height()),
+            (MAX_SIDE, MAX_SIDE),
+            "{what}"
+        );
+        assert_eq!(
+            read.color().has_alpha(),
+            what.contains("alpha") || what == "GIF",
+            "{what}"
+        );
         assert!(written.len() <= MAX_BYTES, "{what}");
     }
 }

@@ -137,7 +137,15 @@ impl Fixture {
             "channel": options["orderedchannels"][1], "ordering": options["orderedorderings"][0],
             "fieldlist": options["orderedfieldlists"][0],
         });
-        let mut scene = Self { app, ann, ben, robot, project, body, outsiders: Vec::new() };
+        let mut scene = Self {
+            app,
+            ann,
+            ben,
+            robot,
+            project,
+            body,
+            outsiders: Vec::new(),
+        };
         for (kind, name) in [
             (NonMemberKind::Stranger, "dan"),
             (NonMemberKind::Former, "eve"),
@@ -150,8 +158,16 @@ impl Fixture {
         }
         let dan = scene.app.user("kim").await;
         let other = scene.app.installation.create_project("kim", "Depot").await;
-        let token = dan.create_api_user(&other, "Crane").await.auth().await.token();
-        scene.outsiders.push(NonMember { kind: NonMemberKind::Program, token });
+        let token = dan
+            .create_api_user(&other, "Crane")
+            .await
+            .auth()
+            .await
+            .token();
+        scene.outsiders.push(NonMember {
+            kind: NonMemberKind::Program,
+            token,
+        });
         scene
     }
 
@@ -164,33 +180,58 @@ impl Fixture {
         }
         match kind {
             NonMemberKind::Former => {
-                user.call("/api/account/accept_invite", &own).await.success();
+                user.call("/api/account/accept_invite", &own)
+                    .await
+                    .success();
                 self.owner("members/remove", &named).await.success();
             }
             NonMemberKind::Deactivated => {
-                user.call("/api/account/accept_invite", &own).await.success();
+                user.call("/api/account/accept_invite", &own)
+                    .await
+                    .success();
                 self.owner("members/deactivate", &named).await.success();
             }
-            NonMemberKind::Declined => drop(user.call("/api/account/decline_invite", &own).await.success()),
+            NonMemberKind::Declined => drop(
+                user.call("/api/account/decline_invite", &own)
+                    .await
+                    .success(),
+            ),
             NonMemberKind::Stranger | NonMemberKind::Invited | NonMemberKind::Program => {}
         }
         user.token
     }
 
     async fn owner(&self, call: &str, body: &Value) -> Answer {
-        self.ann.call(&format!("/api/p/{}/{call}", self.project), body).await
+        self.ann
+            .call(&format!("/api/p/{}/{call}", self.project), body)
+            .await
     }
 
     /// A call with all ids of the project; with a picture, where one is wanted.
     async fn call(&self, token: &str, path: &str) -> Answer {
-        let call = self.app.http.post(&path.replace("{project}", &self.project)).bearer(token);
+        let call = self
+            .app
+            .http
+            .post(&path.replace("{project}", &self.project))
+            .bearer(token);
         if path != "/api/projects/upload_icon" {
             return call.json(&self.body_of(path)).send().await;
         }
         let mut png = std::io::Cursor::new(Vec::new());
-        DynamicImage::new_rgb8(8, 8).write_to(&mut png, ImageFormat::Png).expect("a picture");
-        let parts = form(&[("project", self.project.as_bytes()), ("upload_file", png.get_ref())]);
-        call.header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}")).body(parts).send().await
+        DynamicImage::new_rgb8(8, 8)
+            .write_to(&mut png, ImageFormat::Png)
+            .expect("a picture");
+        let parts = form(&[
+            ("project", self.project.as_bytes()),
+            ("upload_file", png.get_ref()),
+        ]);
+        call.header(
+            "content-type",
+            &format!("multipart/form-data; boundary={BOUNDARY}"),
+        )
+        .body(parts)
+        .send()
+        .await
     }
 
     fn body_of(&self, path: &str) -> Value {
@@ -207,9 +248,16 @@ impl Fixture {
 
     /// All that is the project's, and none of it an outsider's.
     fn secrets(&self) -> Vec<&str> {
-        let ids = ["channel", "ordering", "fieldlist"].map(|name| self.body[name].as_str().expect("an id"));
-        let people =
-            [self.ben.gid.as_str(), self.robot.gid.as_str(), &self.robot.key, "ben@example.org", "\"Ben\"", "Robot"];
+        let ids = ["channel", "ordering", "fieldlist"]
+            .map(|name| self.body[name].as_str().expect("an id"));
+        let people = [
+            self.ben.gid.as_str(),
+            self.robot.gid.as_str(),
+            &self.robot.key,
+            "ben@example.org",
+            "\"Ben\"",
+            "Robot",
+        ];
         [ids.as_slice(), &people].concat()
     }
 
@@ -221,17 +269,28 @@ impl Fixture {
             secrets.extend([self.project.as_str(), "Herbarium", &self.ann.gid]);
         }
         for secret in secrets {
-            assert!(!text.contains(secret), "{what} tells {kind:?} {secret}: {text}");
+            assert!(
+                !text.contains(secret),
+                "{what} tells {kind:?} {secret}: {text}"
+            );
         }
     }
 
     /// All that the owner sees of the project, and the key.
     async fn picture(&self) -> Value {
-        let (_, mut data) = self.app.http.project_init(&self.project, &self.ann.token).await.success();
+        let (_, mut data) = self
+            .app
+            .http
+            .project_init(&self.project, &self.ann.token)
+            .await
+            .success();
         data["cc.languages"] = json!("<languages>");
         // People may change their own.
         data["cc.users"] = json!("<users>");
-        let (key, _) = self.owner("apikeys/get", &json!({"user": self.robot.gid})).await.success();
+        let (key, _) = self
+            .owner("apikeys/get", &json!({"user": self.robot.gid}))
+            .await
+            .success();
         json!({"data": data, "key": key["apikey"]})
     }
 }
@@ -239,14 +298,20 @@ impl Fixture {
 fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer) {
     match rule {
         Own(people, programs) => {
-            let status = if kind == NonMemberKind::Program { programs } else { people };
+            let status = if kind == NonMemberKind::Program {
+                programs
+            } else {
+                people
+            };
             assert_eq!(answer.status, status, "{answer:?}");
         }
         Seen(reason) => answer.assert_unprocessable(reason),
         Member | Owner => answer.assert_forbidden(),
         Membership(reason) => match kind {
             NonMemberKind::Program => answer.assert_forbidden(),
-            NonMemberKind::Declined | NonMemberKind::Deactivated if path.ends_with("accept_invite") => {
+            NonMemberKind::Declined | NonMemberKind::Deactivated
+                if path.ends_with("accept_invite") =>
+            {
                 answer.assert_invite_invalid()
             }
             NonMemberKind::Stranger
@@ -262,7 +327,12 @@ fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer
 
 /// What somebody who is invited may do all the same.
 fn is_for_invited(path: &str) -> bool {
-    ["/api/account/accept_invite", "/api/account/decline_invite", "/api/projects/get"].contains(&path)
+    [
+        "/api/account/accept_invite",
+        "/api/account/decline_invite",
+        "/api/projects/get",
+    ]
+    .contains(&path)
 }
 
 /// SECURITY-CASES: half-accepted members (Vaultwarden CVE-2026-43913), another project's objects (CVE-2026-27898).
@@ -287,11 +357,17 @@ async fn every_call_rejects_non_members_without_leaking(backend: Backend) {
     }
     assert_json_eq(&scene.picture().await, &before);
 
-    let invited = scene.outsiders.iter().find(|outsider| outsider.kind == NonMemberKind::Invited).expect("somebody");
+    let invited = scene
+        .outsiders
+        .iter()
+        .find(|outsider| outsider.kind == NonMemberKind::Invited)
+        .expect("somebody");
     let answer = scene.call(&invited.token, "/api/projects/get").await;
-    let short =
-        json!({"gid": scene.project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "active"});
-    assert_json_eq(&answer.success().1, &json!({"cc.projects": {&scene.project: short}}));
+    let short = json!({"gid": scene.project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "active"});
+    assert_json_eq(
+        &answer.success().1,
+        &json!({"cc.projects": {&scene.project: short}}),
+    );
 }
 
 async fn owner_calls_reject_members_and_api_users(backend: Backend) {
@@ -299,13 +375,24 @@ async fn owner_calls_reject_members_and_api_users(backend: Backend) {
     let program = scene.robot.auth().await.token();
     // The limits of others, and of oneself, are the owner's alone. To remove oneself is not to be tried here.
     let other = scene.app.installation.create_user("leo").await;
-    scene.app.installation.add_member(&scene.project, "leo").await;
+    scene
+        .app
+        .installation
+        .add_member(&scene.project, "leo")
+        .await;
     let before = scene.picture().await;
     for (path, _) in MATRIX.iter().filter(|(_, rule)| *rule == Owner) {
         for token in [&scene.ben.token, &program] {
             let answer = if path.ends_with("members/remove") {
                 let path = path.replace("{project}", &scene.project);
-                scene.app.http.post(&path).bearer(token).json(&json!({"user": other})).send().await
+                scene
+                    .app
+                    .http
+                    .post(&path)
+                    .bearer(token)
+                    .json(&json!({"user": other}))
+                    .send()
+                    .await
             } else {
                 scene.call(token, path).await
             };
@@ -313,7 +400,10 @@ async fn owner_calls_reject_members_and_api_users(backend: Backend) {
             answer.assert_forbidden();
         }
     }
-    for (path, _) in MATRIX.iter().filter(|(path, _)| path.starts_with("/api/account/") && !path.ends_with("logout")) {
+    for (path, _) in MATRIX
+        .iter()
+        .filter(|(path, _)| path.starts_with("/api/account/") && !path.ends_with("logout"))
+    {
         scene.call(&program, path).await.assert_forbidden();
     }
     assert_json_eq(&scene.picture().await, &before);
@@ -323,19 +413,35 @@ async fn deleted_project_is_inaccessible(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let program = scene.robot.auth().await.token();
     let leo = scene.app.user("leo").await;
-    scene.app.installation.add_member(&scene.project, "leo").await;
-    scene.ann.call("/api/projects/delete", &json!({"project": scene.project})).await.success();
+    scene
+        .app
+        .installation
+        .add_member(&scene.project, "leo")
+        .await;
+    scene
+        .ann
+        .call("/api/projects/delete", &json!({"project": scene.project}))
+        .await
+        .success();
 
-    let inside = MATRIX.iter().filter(|(path, _)| path.starts_with("/api/p/"));
+    let inside = MATRIX
+        .iter()
+        .filter(|(path, _)| path.starts_with("/api/p/"));
     for (path, _) in inside {
         let all = [&scene.ann.token, &scene.ben.token, &program];
-        for token in all.into_iter().chain(scene.outsiders.iter().map(|outsider| &outsider.token)) {
+        for token in all
+            .into_iter()
+            .chain(scene.outsiders.iter().map(|outsider| &outsider.token))
+        {
             let answer = scene.call(token, path).await;
             println!("{path}: {}", answer.text());
             answer.assert_forbidden();
         }
     }
-    for (path, rule) in MATRIX.iter().filter(|(path, _)| path.starts_with("/api/projects/")) {
+    for (path, rule) in MATRIX
+        .iter()
+        .filter(|(path, _)| path.starts_with("/api/projects/"))
+    {
         for token in [&scene.ben.token, &program] {
             match rule {
                 Own(..) => {}
@@ -345,12 +451,23 @@ async fn deleted_project_is_inaccessible(backend: Backend) {
         }
     }
     for name in ["ann", "ben", "dan", "fay"] {
-        scene.app.http.project_login(&scene.project, name, PASSWORD).await.assert_unknown_user();
+        scene
+            .app
+            .http
+            .project_login(&scene.project, name, PASSWORD)
+            .await
+            .assert_unknown_user();
     }
     scene.robot.auth().await.assert_unknown_user();
-    for outsider in scene.outsiders.iter().filter(|outsider| outsider.kind != NonMemberKind::Program) {
+    for outsider in scene
+        .outsiders
+        .iter()
+        .filter(|outsider| outsider.kind != NonMemberKind::Program)
+    {
         for call in ["accept_invite", "decline_invite"] {
-            let answer = scene.call(&outsider.token, &format!("/api/account/{call}")).await;
+            let answer = scene
+                .call(&outsider.token, &format!("/api/account/{call}"))
+                .await;
             answer.assert_unprocessable("not_invited");
             scene.assert_tells_nothing(&answer, NonMemberKind::Stranger, call);
         }
@@ -360,17 +477,46 @@ async fn deleted_project_is_inaccessible(backend: Backend) {
     // To leave it is possible.
     let own = json!({"project": scene.project});
     leo.call("/api/account/leave_project", &own).await.success();
-    leo.call("/api/account/leave_project", &own).await.assert_unprocessable("not_a_member");
-    scene.ann.call("/api/account/leave_project", &own).await.assert_unprocessable("owner");
+    leo.call("/api/account/leave_project", &own)
+        .await
+        .assert_unprocessable("not_a_member");
+    scene
+        .ann
+        .call("/api/account/leave_project", &own)
+        .await
+        .assert_unprocessable("owner");
     // Its owner has it still, and nobody else of it.
     let body = json!({"project": scene.project, "member": scene.ben.gid, "user": scene.ben.gid});
-    scene.ann.call("/api/members/get", &body).await.assert_unprocessable("member_not_found");
-    scene.ann.call("/api/users/get", &body).await.assert_unprocessable("user_not_found");
+    scene
+        .ann
+        .call("/api/members/get", &body)
+        .await
+        .assert_unprocessable("member_not_found");
+    scene
+        .ann
+        .call("/api/users/get", &body)
+        .await
+        .assert_unprocessable("user_not_found");
     let (_, data) = scene.ann.call("/api/projects/get", &body).await.success();
-    assert_eq!(data["cc.projects"][&scene.project]["status"], json!("deleted"));
+    assert_eq!(
+        data["cc.projects"][&scene.project]["status"],
+        json!("deleted")
+    );
     // And all is there again.
-    scene.ann.call("/api/projects/undelete", &body).await.success();
-    assert_eq!(scene.app.http.project_init(&scene.project, &scene.ben.token).await.status, 200);
+    scene
+        .ann
+        .call("/api/projects/undelete", &body)
+        .await
+        .success();
+    assert_eq!(
+        scene
+            .app
+            .http
+            .project_init(&scene.project, &scene.ben.token)
+            .await
+            .status,
+        200
+    );
     assert_eq!(scene.robot.auth().await.status, 200);
 }
 
@@ -384,7 +530,12 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
             "icon": "x.png", "avatar": "x.png", "user_gid": UNKNOWN_GID, "project_gid": UNKNOWN_GID, "caller": UNKNOWN_GID,
             "caller_gid": UNKNOWN_GID, "is_own": true, "kind": "api", "backups": {"next_version": 9}, "signup_gid": UNKNOWN_GID,
         });
-        let known: BTreeSet<String> = body.as_object().expect("an object").keys().cloned().collect();
+        let known: BTreeSet<String> = body
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect();
         for (name, value) in hostile.as_object().expect("an object") {
             if !known.contains(name) {
                 body[name] = value.clone();
@@ -396,13 +547,21 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
     let robot = json!({"user": scene.robot.gid, "name": "Robot"});
     let named = |what: &str| json!({what: scene.body[what], "name": "Named", "channels": {}, "orderings": {}});
     let bodies = [
-        (ben, "/api/account/update".to_owned(), json!({"name": "Ben", "email": "other@example.org", "options": {}})),
+        (
+            ben,
+            "/api/account/update".to_owned(),
+            json!({"name": "Ben", "email": "other@example.org", "options": {}}),
+        ),
         (
             ann,
             "/api/projects/update".to_owned(),
             json!({"project": project, "name": "Herbarium", "options": {"languages": []}}),
         ),
-        (ann, at("members/update"), json!({"user": ben.gid, "options": with(json!({"rate_limit_per_second": null}))})),
+        (
+            ann,
+            at("members/update"),
+            json!({"user": ben.gid, "options": with(json!({"rate_limit_per_second": null}))}),
+        ),
         (
             ben,
             at("members/update"),
@@ -425,22 +584,60 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
         }
         data
     };
-    let before = server_side(&scene.app.http.project_init(project, &ben.token).await.success().1);
+    let before = server_side(
+        &scene
+            .app
+            .http
+            .project_init(project, &ben.token)
+            .await
+            .success()
+            .1,
+    );
     for (caller, path, body) in bodies {
         let answer = caller.call(&path, &with(body)).await;
         println!("{path}: {answer:?}");
         assert!(!answer.text().contains(UNKNOWN_GID), "{path}: {answer:?}");
         answer.success();
     }
-    let after = server_side(&scene.app.http.project_init(project, &ben.token).await.success().1);
+    let after = server_side(
+        &scene
+            .app
+            .http
+            .project_init(project, &ben.token)
+            .await
+            .success()
+            .1,
+    );
     assert_json_eq(&after, &before);
     // What is made has only what its maker gives it.
-    let (_, data) = ben.call("/api/projects/create", &with(json!({"name": "Mine"}))).await.success();
-    let made = data["cc.projects"].as_object().and_then(|made| made.values().next()).expect("a project").clone();
+    let (_, data) = ben
+        .call("/api/projects/create", &with(json!({"name": "Mine"})))
+        .await
+        .success();
+    let made = data["cc.projects"]
+        .as_object()
+        .and_then(|made| made.values().next())
+        .expect("a project")
+        .clone();
     let kept = ["owner", "status", "build", "icon", "backups"].map(|name| made[name].clone());
     let backups = json!({"versions": [], "next_version": 1});
-    assert_eq!(kept, [json!(ben.gid), json!("active"), json!(1), json!(null), backups]);
-    let (_, data) = scene.owner("members/invite", &with(json!({"username_or_email": "dan"}))).await.success();
+    assert_eq!(
+        kept,
+        [
+            json!(ben.gid),
+            json!("active"),
+            json!(1),
+            json!(null),
+            backups
+        ]
+    );
+    let (_, data) = scene
+        .owner("members/invite", &with(json!({"username_or_email": "dan"})))
+        .await
+        .success();
     let membership = &data["cc.projects_members"][0];
-    assert_eq!((&membership["status"], &membership["roles"]), (&json!("invited"), &json!(["member"])));
+    assert_eq!(
+        (&membership["status"], &membership["roles"]),
+        (&json!("invited"), &json!(["member"]))
+    );
 }

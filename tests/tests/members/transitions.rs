@@ -2,7 +2,9 @@
 //! answer and the new state are compared.
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
-use doorward_tests::{Answer, Backend, MANY_WRITES, MailApp, User, backend::execute, on_both_databases};
+use doorward_tests::{
+    Answer, Backend, MANY_WRITES, MailApp, User, backend::execute, on_both_databases,
+};
 use serde_json::json;
 
 use crate::api_keys::calls::UNKNOWN_GID;
@@ -33,7 +35,11 @@ struct TransitionCase<'a> {
 
 impl Fixture {
     async fn case(&self, before: &str) -> TransitionCase<'_> {
-        let (made, _) = self.ann.call("/api/projects/create", &json!({"name": before})).await.success();
+        let (made, _) = self
+            .ann
+            .call("/api/projects/create", &json!({"name": before}))
+            .await
+            .success();
         let project = made["project"].as_str().expect("a gid").to_owned();
         let (subject, token) = match before {
             "owner" => (self.ann.gid.clone(), self.ann.token.clone()),
@@ -43,7 +49,12 @@ impl Fixture {
             }
             _ => (self.ben.gid.clone(), self.ben.token.clone()),
         };
-        let case = TransitionCase { scene: self, project, subject, token };
+        let case = TransitionCase {
+            scene: self,
+            project,
+            subject,
+            token,
+        };
         let steps: &[&str] = match before {
             "none" | "owner" | "API user" => &[],
             "invited" => &["invite"],
@@ -79,11 +90,17 @@ impl TransitionCase<'_> {
         });
         match call {
             "invite" | "resend_invite" | "remove" | "deactivate" | "activate" => {
-                ann.call(&format!("/api/p/{}/members/{call}", self.project), &body).await
+                ann.call(&format!("/api/p/{}/members/{call}", self.project), &body)
+                    .await
             }
             "accept_invite" | "account/decline_invite" | "leave_project" => {
                 let path = format!("/api/account/{}", call.trim_start_matches("account/"));
-                app.http.post(&path).bearer(&self.token).json(&body).send().await
+                app.http
+                    .post(&path)
+                    .bearer(&self.token)
+                    .json(&body)
+                    .send()
+                    .await
             }
             "init_invite" | "decline_invite" => app.http.open(&format!("/api/{call}"), &body).await,
             other => panic!("no call: {other}"),
@@ -111,13 +128,21 @@ async fn documented_transitions_hold(backend: Backend) {
     let app = MailApp::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let scene = Fixture { app, ann, ben };
-    let mut lines = DOCS.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let mut lines = DOCS
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'));
     let head = cells(lines.next().expect("a head"));
     let rows: Vec<_> = lines.skip(1).map(cells).collect();
     assert_eq!((head.len(), rows.len()), (11, 7));
     for row in rows {
         let before = row[0];
-        for (call, expected) in head.iter().zip(&row).skip(1).filter(|(_, expected)| **expected != "-") {
+        for (call, expected) in head
+            .iter()
+            .zip(&row)
+            .skip(1)
+            .filter(|(_, expected)| **expected != "-")
+        {
             let case = scene.case(before).await;
             assert_eq!(case.state().await, before);
             let answer = case.call(call).await;

@@ -35,26 +35,51 @@ impl Fixture {
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         app.installation.add_member(&project, "hal").await;
-        let scene = Self { app, project, people };
+        let scene = Self {
+            app,
+            project,
+            people,
+        };
         for name in ["fay", "gus"] {
-            scene.inside("ann", "invite", &json!({"username_or_email": name})).await.success();
+            scene
+                .inside("ann", "invite", &json!({"username_or_email": name}))
+                .await
+                .success();
         }
         let own = json!({"project": scene.project});
-        scene.person("gus").call("/api/account/decline_invite", &own).await.success();
-        scene.inside("ann", "deactivate", &json!({"user": scene.person("hal").gid})).await.success();
+        scene
+            .person("gus")
+            .call("/api/account/decline_invite", &own)
+            .await
+            .success();
+        scene
+            .inside(
+                "ann",
+                "deactivate",
+                &json!({"user": scene.person("hal").gid}),
+            )
+            .await
+            .success();
         scene
     }
 
     fn person(&self, name: &str) -> &User {
-        self.people.iter().find(|user| user.username == name).expect("somebody")
+        self.people
+            .iter()
+            .find(|user| user.username == name)
+            .expect("somebody")
     }
 
     async fn inside(&self, caller: &str, call: &str, body: &Value) -> Answer {
-        self.person(caller).call(&format!("/api/p/{}/members/{call}", self.project), body).await
+        self.person(caller)
+            .call(&format!("/api/p/{}/members/{call}", self.project), body)
+            .await
     }
 
     async fn user(&self, caller: &str, user: &str) -> Answer {
-        self.person(caller).call("/api/users/get", &json!({"user": self.person(user).gid})).await
+        self.person(caller)
+            .call("/api/users/get", &json!({"user": self.person(user).gid}))
+            .await
     }
 
     async fn member(&self, caller: &str, member: &str) -> Answer {
@@ -64,9 +89,15 @@ impl Fixture {
 
     fn told(&self, answer: &Answer) -> Value {
         answer.success();
-        let labels: Vec<_> =
-            self.people.iter().map(|user| (user.gid.clone(), format!("<{}>", user.username))).collect();
-        let mut names: Vec<_> = labels.iter().map(|(gid, name)| (gid.as_str(), name.as_str())).collect();
+        let labels: Vec<_> = self
+            .people
+            .iter()
+            .map(|user| (user.gid.clone(), format!("<{}>", user.username)))
+            .collect();
+        let mut names: Vec<_> = labels
+            .iter()
+            .map(|(gid, name)| (gid.as_str(), name.as_str()))
+            .collect();
         names.push((&self.project, "<project>"));
         with_names(&answer.json(), &names)
     }
@@ -93,8 +124,7 @@ fn one_user(name: &str, user: &Value) -> Value {
 fn one_member(name: &str, user: &Value, status: &str, options: Option<Value>) -> Value {
     let mut answer = one_user(name, user);
     let role = if name == "ann" { "owner" } else { "member" };
-    let mut membership =
-        json!({"project_gid": "<project>", "user_gid": format!("<{name}>"), "status": status, "roles": [role]});
+    let mut membership = json!({"project_gid": "<project>", "user_gid": format!("<{name}>"), "status": status, "roles": [role]});
     if let Some(options) = options {
         membership["options"] = options;
     }
@@ -112,11 +142,22 @@ fn own_options(name: &str) -> Value {
 async fn own_user_has_details_and_others_are_summaries(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for name in ["ann", "ben", "fay", "gus", "hal", "dan"] {
-        assert_json_eq(&scene.told(&scene.user(name, name).await), &one_user(name, &complete(name)));
+        assert_json_eq(
+            &scene.told(&scene.user(name, name).await),
+            &one_user(name, &complete(name)),
+        );
     }
     // Members, and who is invited.
-    for (caller, user) in [("ann", "ben"), ("ben", "ann"), ("ann", "fay"), ("ben", "fay")] {
-        assert_json_eq(&scene.told(&scene.user(caller, user).await), &one_user(user, &short(user)));
+    for (caller, user) in [
+        ("ann", "ben"),
+        ("ben", "ann"),
+        ("ann", "fay"),
+        ("ben", "fay"),
+    ] {
+        assert_json_eq(
+            &scene.told(&scene.user(caller, user).await),
+            &one_user(user, &short(user)),
+        );
     }
 }
 
@@ -154,52 +195,152 @@ async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
         let expected = one_member(name, &complete(name), status, Some(own_options(name)));
         assert_json_eq(&scene.told(&scene.member(name, name).await), &expected);
     }
-    for (name, status) in [("ben", "active"), ("fay", "invited"), ("gus", "declined"), ("hal", "inactive")] {
+    for (name, status) in [
+        ("ben", "active"),
+        ("fay", "invited"),
+        ("gus", "declined"),
+        ("hal", "inactive"),
+    ] {
         let expected = one_member(name, &short(name), status, no_limit());
         assert_json_eq(&scene.told(&scene.member("ann", name).await), &expected);
     }
-    for (name, status) in [("ann", "active"), ("fay", "invited"), ("gus", "declined"), ("hal", "inactive")] {
-        assert_json_eq(&scene.told(&scene.member("ben", name).await), &one_member(name, &short(name), status, None));
+    for (name, status) in [
+        ("ann", "active"),
+        ("fay", "invited"),
+        ("gus", "declined"),
+        ("hal", "inactive"),
+    ] {
+        assert_json_eq(
+            &scene.told(&scene.member("ben", name).await),
+            &one_member(name, &short(name), status, None),
+        );
     }
-    for (caller, member) in [("ann", "dan"), ("fay", "ann"), ("fay", "ben"), ("dan", "ann"), ("dan", "dan")] {
-        scene.member(caller, member).await.assert_unprocessable("member_not_found");
+    for (caller, member) in [
+        ("ann", "dan"),
+        ("fay", "ann"),
+        ("fay", "ben"),
+        ("dan", "ann"),
+        ("dan", "dan"),
+    ] {
+        scene
+            .member(caller, member)
+            .await
+            .assert_unprocessable("member_not_found");
     }
     let nowhere = json!({"project": UNKNOWN_GID, "member": scene.person("ann").gid});
-    scene.person("ann").call("/api/members/get", &nowhere).await.assert_unprocessable("member_not_found");
+    scene
+        .person("ann")
+        .call("/api/members/get", &nowhere)
+        .await
+        .assert_unprocessable("member_not_found");
 }
 
 async fn inactive_membership_is_hidden_from_its_holder(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for name in ["gus", "hal"] {
         for other in [name, "ann", "ben"] {
-            scene.member(name, other).await.assert_unprocessable("member_not_found");
+            scene
+                .member(name, other)
+                .await
+                .assert_unprocessable("member_not_found");
         }
-        let project = scene.person(name).call("/api/projects/get", &json!({"project": scene.project})).await;
+        let project = scene
+            .person(name)
+            .call("/api/projects/get", &json!({"project": scene.project}))
+            .await;
         project.assert_unprocessable("project_not_found");
-        assert!(!scene.person(name).init().await.text().contains(&scene.project));
+        assert!(
+            !scene
+                .person(name)
+                .init()
+                .await
+                .text()
+                .contains(&scene.project)
+        );
     }
     // Back again.
-    scene.inside("ann", "activate", &json!({"user": scene.person("hal").gid})).await.success();
-    scene.inside("ann", "invite", &json!({"username_or_email": "gus"})).await.success();
+    scene
+        .inside("ann", "activate", &json!({"user": scene.person("hal").gid}))
+        .await
+        .success();
+    scene
+        .inside("ann", "invite", &json!({"username_or_email": "gus"}))
+        .await
+        .success();
     scene.member("hal", "ben").await.success();
     scene.member("gus", "gus").await.success();
-    scene.member("gus", "ben").await.assert_unprocessable("member_not_found");
+    scene
+        .member("gus", "ben")
+        .await
+        .assert_unprocessable("member_not_found");
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, reason: &str, name: &str| {
-        scene.person("ann").call(path, &body).await.assert_bad_parameter(reason, name);
-        scene.app.http.open(path, &body).await.assert_unauthenticated();
+        scene
+            .person("ann")
+            .call(path, &body)
+            .await
+            .assert_bad_parameter(reason, name);
+        scene
+            .app
+            .http
+            .open(path, &body)
+            .await
+            .assert_unauthenticated();
     };
     bad("/api/users/get", json!({}), "Missing parameter", "user").await;
-    bad("/api/members/get", json!({}), "Missing parameter", "project").await;
-    bad("/api/members/get", json!({"member": 1}), "Missing parameter", "project").await;
-    bad("/api/members/get", json!({"project": UNKNOWN_GID}), "Missing parameter", "member").await;
-    for wrong in [json!(null), json!(1), json!("x"), json!(""), json!([UNKNOWN_GID]), json!({})] {
-        bad("/api/users/get", json!({"user": wrong}), "Invalid parameter", "user").await;
-        bad("/api/members/get", json!({"project": wrong}), "Invalid parameter", "project").await;
-        bad("/api/members/get", json!({"project": UNKNOWN_GID, "member": wrong}), "Invalid parameter", "member").await;
+    bad(
+        "/api/members/get",
+        json!({}),
+        "Missing parameter",
+        "project",
+    )
+    .await;
+    bad(
+        "/api/members/get",
+        json!({"member": 1}),
+        "Missing parameter",
+        "project",
+    )
+    .await;
+    bad(
+        "/api/members/get",
+        json!({"project": UNKNOWN_GID}),
+        "Missing parameter",
+        "member",
+    )
+    .await;
+    for wrong in [
+        json!(null),
+        json!(1),
+        json!("x"),
+        json!(""),
+        json!([UNKNOWN_GID]),
+        json!({}),
+    ] {
+        bad(
+            "/api/users/get",
+            json!({"user": wrong}),
+            "Invalid parameter",
+            "user",
+        )
+        .await;
+        bad(
+            "/api/members/get",
+            json!({"project": wrong}),
+            "Invalid parameter",
+            "project",
+        )
+        .await;
+        bad(
+            "/api/members/get",
+            json!({"project": UNKNOWN_GID, "member": wrong}),
+            "Invalid parameter",
+            "member",
+        )
+        .await;
     }
     for path in ["/api/users/get", "/api/members/get"] {
         assert_method(&scene.app.http, path).await;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, Services, User, eventually, installation::COMMAND, on_both_databases,
-    snapshots::assert_json_eq,
+    App, Backend, Installation, Services, User, eventually, installation::COMMAND,
+    on_both_databases, snapshots::assert_json_eq,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,10 @@ on_both_databases![
 ];
 
 async fn languages(user: &User, project: &str) -> Value {
-    let (_, data) = user.call("/api/projects/get", &json!({"project": project})).await.success();
+    let (_, data) = user
+        .call("/api/projects/get", &json!({"project": project}))
+        .await
+        .success();
     data["cc.projects"][project]["options"]["languages"].clone()
 }
 
@@ -26,13 +29,21 @@ async fn new_project_has_the_languages_of_the_setting(backend: Backend) {
         (Some("nl-be"), json!(["nl-be"])),
         (Some("pt-br, en,de"), json!(["pt-br", "en", "de"])),
     ] {
-        let variables: Vec<(&str, &str)> =
-            setting.iter().map(|languages| ("DOORWARD_PROJECT_LANGUAGES", *languages)).collect();
+        let variables: Vec<(&str, &str)> = setting
+            .iter()
+            .map(|languages| ("DOORWARD_PROJECT_LANGUAGES", *languages))
+            .collect();
         let app = App::with_settings(backend, &variables).await;
         let ann = app.user("ann").await;
-        let (result, data) = ann.call("/api/projects/create", &json!({"name": "Herbarium"})).await.success();
+        let (result, data) = ann
+            .call("/api/projects/create", &json!({"name": "Herbarium"}))
+            .await
+            .success();
         let project = result["project"].as_str().expect("a gid");
-        assert_eq!(data["cc.projects"][project]["options"]["languages"], expected, "{setting:?}");
+        assert_eq!(
+            data["cc.projects"][project]["options"]["languages"], expected,
+            "{setting:?}"
+        );
         assert_eq!(languages(&ann, project).await, expected, "{setting:?}");
         let project = app.installation.create_project("ann", "Garden").await;
         assert_eq!(languages(&ann, &project).await, expected, "{setting:?}");
@@ -52,9 +63,15 @@ async fn wrong_languages_and_versions_are_configuration_errors() {
         ("DOORWARD_API_VERSION", "2026.13.001"),
         ("DOORWARD_API_VERSION", "latest"),
     ] {
-        let output =
-            installation.spawn(&["serve"], &[(variable, value)]).wait_for_exit(COMMAND).await.assert_failure(2);
-        assert!(output.stderr.contains(variable), "{variable}={value}: {output}");
+        let output = installation
+            .spawn(&["serve"], &[(variable, value)])
+            .wait_for_exit(COMMAND)
+            .await
+            .assert_failure(2);
+        assert!(
+            output.stderr.contains(variable),
+            "{variable}={value}: {output}"
+        );
     }
 }
 
@@ -69,25 +86,42 @@ async fn clients_see_the_api_version_of_the_setting(backend: Backend) {
     let answers = [
         split.http.login("ann", doorward_tests::PASSWORD).await,
         ann.init().await,
-        split.http.project_login(&project, "ann", doorward_tests::PASSWORD).await,
+        split
+            .http
+            .project_login(&project, "ann", doorward_tests::PASSWORD)
+            .await,
         split.http.project_init(&project, &ann.token).await,
         robot.auth().await,
     ];
     for answer in answers {
         assert_eq!(answer.success().0["cc.version"], version);
     }
-    let release = split.installation.cli(&["--version"], "").await.assert_success().stdout;
+    let release = split
+        .installation
+        .cli(&["--version"], "")
+        .await
+        .assert_success()
+        .stdout;
     assert!(!release.contains("2031"), "{release}");
     let document = split.http.get("/api/openapi.json").send().await.json();
-    assert!(release.contains(document["info"]["version"].as_str().expect("a release")), "{release}");
+    assert!(
+        release.contains(document["info"]["version"].as_str().expect("a release")),
+        "{release}"
+    );
 }
 
 async fn newer_api_version_is_announced_in_the_feed(backend: Backend) {
     let mut app = App::with_settings(backend, &[("DOORWARD_API_VERSION", "2030.01.001")]).await;
     let ann = app.user("ann").await;
     let since = ann.init().await.success().0["cc.cursor"].clone();
-    let read = async || ann.call("/sync/get", &json!({"cc_cursor": since})).await.success().0;
-    app.installation.set(&[("DOORWARD_API_VERSION", "2030.02.001")]);
+    let read = async || {
+        ann.call("/sync/get", &json!({"cc_cursor": since}))
+            .await
+            .success()
+            .0
+    };
+    app.installation
+        .set(&[("DOORWARD_API_VERSION", "2030.02.001")]);
     app.restart().await;
     let told = async || Some(read().await).filter(|result| result["sync"] != json!([]));
     let result = eventually("the version", Duration::from_secs(10), told).await;
@@ -97,8 +131,12 @@ async fn newer_api_version_is_announced_in_the_feed(backend: Backend) {
     });
     assert_json_eq(&result, &json!({"sync": [row]}));
     // An older one, as of the last server that is not yet replaced.
-    app.installation.set(&[("DOORWARD_API_VERSION", "2030.01.001")]);
+    app.installation
+        .set(&[("DOORWARD_API_VERSION", "2030.01.001")]);
     app.restart().await;
     assert_json_eq(&read().await, &result);
-    assert_eq!(ann.init().await.success().0["cc.version"], json!("2030.01.001"));
+    assert_eq!(
+        ann.init().await.success().0["cc.version"],
+        json!("2030.01.001")
+    );
 }

@@ -31,7 +31,10 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 
 async fn acknowledged_writes_survive_a_kill(backend: Backend) {
     let auth = ports::free_address();
-    let settings = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)];
+    let settings = [
+        ("DOORWARD_AUTH_LISTEN", auth.as_str()),
+        ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN),
+    ];
     let mut app = App::with_settings(backend, &settings).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -44,13 +47,19 @@ async fn acknowledged_writes_survive_a_kill(backend: Backend) {
 
     let (result, data) = app.http.login("ann", PASSWORD).await.success();
     assert_eq!(result["user_projects"], json!({&project: ["owner"]}));
-    assert_eq!(data["cc.projects_members"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        data["cc.projects_members"].as_array().map(Vec::len),
+        Some(2)
+    );
     assert_eq!(ann.init().await.status, 200);
     app.http.login("ben", PASSWORD).await.assert_unknown_user();
     // The revocation too: auth may not have seen the change before it was killed.
     app.http.init(&ben.token()).await.assert_unauthenticated();
     // Init refuses inactive users by itself; auth knows only revocations.
-    eventually("a revocation", RECOVERY_TIMEOUT, async || is_revoked(&auth, &ben.token()).await.then_some(())).await;
+    eventually("a revocation", RECOVERY_TIMEOUT, async || {
+        is_revoked(&auth, &ben.token()).await.then_some(())
+    })
+    .await;
 }
 
 async fn commit_is_kept_when_every_service_is_killed(backend: Backend) {
@@ -78,8 +87,10 @@ async fn a_peer_is_killed_under_load(backend: Backend, role: Role) {
     let load: Vec<Load> = (0..3).map(|_| Load::start(&split.http, &token)).collect();
     for _ in 0..3 {
         split.kill(role);
-        eventually("503", AT_ONCE, async || (split.http.login("ann", PASSWORD).await.status == 503).then_some(()))
-            .await;
+        eventually("503", AT_ONCE, async || {
+            (split.http.login("ann", PASSWORD).await.status == 503).then_some(())
+        })
+        .await;
         split.start_service(role);
         split.ready(role).await;
         works_again(&split, &token).await;
@@ -87,7 +98,10 @@ async fn a_peer_is_killed_under_load(backend: Backend, role: Role) {
     for load in load {
         for (request, count) in load.stop().await {
             assert!(count.answered > 0, "{request:?}: {count:?}");
-            assert!(count.unavailable > 0 || request == Request::BadToken, "{request:?}: {count:?}");
+            assert!(
+                count.unavailable > 0 || request == Request::BadToken,
+                "{request:?}: {count:?}"
+            );
         }
     }
 }
@@ -102,9 +116,13 @@ async fn login_in_progress_when_auth_is_killed_is_503(backend: Backend) {
     split.start_all().await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
-    let logins: Vec<_> = [("ann", PASSWORD), ("ann", "a wrong password"), ("nobody", PASSWORD)]
-        .map(|(username, password)| tokio::spawn(split.http.login_call(username, password).send()))
-        .into();
+    let logins: Vec<_> = [
+        ("ann", PASSWORD),
+        ("ann", "a wrong password"),
+        ("nobody", PASSWORD),
+    ]
+    .map(|(username, password)| tokio::spawn(split.http.login_call(username, password).send()))
+    .into();
     // One waits, so another one is being hashed.
     let ops = split.ops(Auth);
     eventually("a queue", RECOVERY_TIMEOUT, async || {
@@ -131,10 +149,15 @@ async fn query_that_is_running_when_directory_is_killed_is_503() {
     split.installation.create_project("ann", "Herbarium").await;
     let database = split.installation.databases.directory.clone();
     let lock = lock_table(&database, "users");
-    let calls = [split.http.login_call("ann", PASSWORD), split.http.get("/api/init").bearer(&token)];
+    let calls = [
+        split.http.login_call("ann", PASSWORD),
+        split.http.get("/api/init").bearer(&token),
+    ];
     let calls = calls.map(|call| tokio::spawn(call.send()));
-    eventually("queries that wait", RECOVERY_TIMEOUT, async || (count_lock_waiters(&database) == 2).then_some(()))
-        .await;
+    eventually("queries that wait", RECOVERY_TIMEOUT, async || {
+        (count_lock_waiters(&database) == 2).then_some(())
+    })
+    .await;
 
     split.kill(Directory);
 
@@ -148,17 +171,26 @@ async fn query_that_is_running_when_directory_is_killed_is_503() {
 }
 
 async fn answer(call: JoinHandle<Answer>) -> Answer {
-    tokio::time::timeout(AT_ONCE, call).await.expect("an answer at once").expect("an answer")
+    tokio::time::timeout(AT_ONCE, call)
+        .await
+        .expect("an answer at once")
+        .expect("an answer")
 }
 
 /// Until then 503, and nothing else.
 async fn works_again(split: &Services, token: &str) {
     eventually("a login and an init", RECOVERY_TIMEOUT, async || {
-        let answers = [split.http.login("ann", PASSWORD).await, split.http.init(token).await];
+        let answers = [
+            split.http.login("ann", PASSWORD).await,
+            split.http.init(token).await,
+        ];
         for refused in answers.iter().filter(|answer| answer.status != 200) {
             refused.assert_unavailable();
         }
-        answers.iter().all(|answer| answer.status == 200).then_some(())
+        answers
+            .iter()
+            .all(|answer| answer.status == 200)
+            .then_some(())
     })
     .await;
 }

@@ -15,7 +15,10 @@ use tokio::net::TcpListener;
 use tonic::transport::Endpoint;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-on_both_databases![health_and_metrics_are_on_a_listener_of_their_own, healthcheck_exit_code_reports_readiness,];
+on_both_databases![
+    health_and_metrics_are_on_a_listener_of_their_own,
+    healthcheck_exit_code_reports_readiness,
+];
 
 const METRICS: [&str; 4] = [
     "doorward_http_requests_total",
@@ -36,7 +39,10 @@ async fn health_and_metrics_are_on_a_listener_of_their_own(backend: Backend) {
     assert_eq!(metrics.status, 200);
     let text = metrics.text();
     for name in METRICS {
-        assert!(text.lines().any(|line| line.starts_with(name)), "{name} is not in\n{text}");
+        assert!(
+            text.lines().any(|line| line.starts_with(name)),
+            "{name} is not in\n{text}"
+        );
     }
     // Labels are few and hold nothing of a caller's.
     for secret in ["no-such-path", "ann", ann.gid.as_str(), ann.token.as_str()] {
@@ -58,23 +64,41 @@ async fn every_service_has_health_and_metrics() {
     for (role, metric) in needed {
         let ops = split.ops(role);
         assert_eq!(
-            (ops.status("/health/live").await, ops.status("/health/ready").await),
+            (
+                ops.status("/health/live").await,
+                ops.status("/health/ready").await
+            ),
             (Some(200), Some(200)),
             "{role:?}"
         );
         let text = ops.get("/metrics").send().await.text();
-        assert!(text.contains(metric), "{role:?}: {metric} is not in\n{text}");
+        assert!(
+            text.contains(metric),
+            "{role:?}: {metric} is not in\n{text}"
+        );
     }
 }
 
 async fn healthcheck_exit_code_reports_readiness(backend: Backend) {
     let mut app = App::start(backend).await;
     let url = format!("http://{}/health/ready", app.ops.address());
-    app.installation.cli(&["healthcheck"], "").await.assert_success();
-    app.installation.cli(&["healthcheck", &url], "").await.assert_success();
+    app.installation
+        .cli(&["healthcheck"], "")
+        .await
+        .assert_success();
+    app.installation
+        .cli(&["healthcheck", &url], "")
+        .await
+        .assert_success();
     app.process.kill();
-    app.installation.cli(&["healthcheck"], "").await.assert_failure(1);
-    app.installation.cli(&["healthcheck", &url], "").await.assert_failure(1);
+    app.installation
+        .cli(&["healthcheck"], "")
+        .await
+        .assert_failure(1);
+    app.installation
+        .cli(&["healthcheck", &url], "")
+        .await
+        .assert_failure(1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,11 +106,17 @@ async fn shutdown_finishes_requests_in_flight() {
     // A login of about a second.
     let mut app = App::with_settings(
         Backend::Sqlite,
-        &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "25")],
+        &[
+            ("DOORWARD_ARGON2_MEMORY_KIB", "65536"),
+            ("DOORWARD_ARGON2_PASSES", "25"),
+        ],
     )
     .await;
     app.installation.create_user("ann").await;
-    let (head, body) = raw_http::post("/api/login", &json!({"username": "ann", "password": PASSWORD}).to_string());
+    let (head, body) = raw_http::post(
+        "/api/login",
+        &json!({"username": "ann", "password": PASSWORD}).to_string(),
+    );
     let mut login = raw_http::Connection::open(app.http.address()).await;
     login.send(format!("{head}{body}").as_bytes()).await;
     hash_is_running(&app.ops).await;
@@ -111,10 +141,17 @@ async fn hash_is_running(ops: &Http) {
 async fn idle_server_stops_at_once_also_with_open_connections() {
     let mut app = App::start(Backend::Sqlite).await;
     let mut idle = raw_http::Connection::open(app.http.address()).await;
-    idle.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\n\r\n").await;
-    eventually("an answer", COMMAND, async || app.http.status("/api/ping").await).await;
+    idle.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\n\r\n")
+        .await;
+    eventually("an answer", COMMAND, async || {
+        app.http.status("/api/ping").await
+    })
+    .await;
     app.process.terminate();
-    app.process.wait_for_exit(Duration::from_secs(10)).await.assert_success();
+    app.process
+        .wait_for_exit(Duration::from_secs(10))
+        .await
+        .assert_success();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,20 +165,33 @@ async fn each_service_stops_when_asked_whether_or_not_its_peers_are_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_grpc_connections_do_not_delay_shutdown() {
-    tokio::join!(ends_beside_idle_connections(Auth), ends_beside_idle_connections(Directory));
+    tokio::join!(
+        ends_beside_idle_connections(Auth),
+        ends_beside_idle_connections(Directory)
+    );
 }
 
 /// The grace for calls in flight is ten seconds; what is left after thirty would make the end a failure.
 async fn ends_beside_idle_connections(role: Role) {
     let mut split = Services::start(Backend::Sqlite).await;
-    let address = if role == Auth { split.auth.clone() } else { split.directory.clone() };
+    let address = if role == Auth {
+        split.auth.clone()
+    } else {
+        split.directory.clone()
+    };
     let _silent = raw_http::Connection::open(&address).await;
     let mut half_a_greeting = raw_http::Connection::open(&address).await;
     half_a_greeting.send(b"PRI * HTTP/2.0\r\n").await;
     // It takes connections in their order: when this one is answered, it has the others.
-    let channel = Endpoint::from_shared(format!("http://{address}")).expect("a URL").connect().await;
+    let channel = Endpoint::from_shared(format!("http://{address}"))
+        .expect("a URL")
+        .connect()
+        .await;
     let mut health = HealthClient::new(channel.expect("a connection"));
-    health.check(HealthCheckRequest::default()).await.expect("an answer");
+    health
+        .check(HealthCheckRequest::default())
+        .await
+        .expect("an answer");
 
     let output = split.terminate(role, Duration::from_secs(15)).await;
 
@@ -154,12 +204,22 @@ async fn start_waiting_for_its_database_ends_on_signal() {
     let directory = tempfile::tempdir().expect("a directory");
     let installation = with_grpc_listeners(Installation::over(Databases::on(&postgres), directory));
     postgres.stop();
-    for words in [&["serve"] as &[&str], &["serve", "auth"], &["serve", "directory", "--migrate"]] {
+    for words in [
+        &["serve"] as &[&str],
+        &["serve", "auth"],
+        &["serve", "directory", "--migrate"],
+    ] {
         let mut process = installation.spawn(words, &[]);
         let waits = "waiting for the database";
-        eventually(waits, COMMAND, async || process.stderr().contains(waits).then_some(())).await;
+        eventually(waits, COMMAND, async || {
+            process.stderr().contains(waits).then_some(())
+        })
+        .await;
         process.terminate();
-        process.wait_for_exit(Duration::from_secs(10)).await.assert_success();
+        process
+            .wait_for_exit(Duration::from_secs(10))
+            .await
+            .assert_success();
     }
 }
 
@@ -168,13 +228,21 @@ async fn start_with_a_silent_database_ends_on_signal() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = silent.local_addr().expect("an address");
     let installation = with_grpc_listeners(Installation::new(Backend::Sqlite));
-    for (service, setting) in [("auth", "DOORWARD_AUTH_DATABASE_URL"), ("directory", "DOORWARD_DIRECTORY_DATABASE_URL")]
-    {
+    for (service, setting) in [
+        ("auth", "DOORWARD_AUTH_DATABASE_URL"),
+        ("directory", "DOORWARD_DIRECTORY_DATABASE_URL"),
+    ] {
         let url = format!("postgres://doorward@{address}/{service}?connect_timeout=60");
         let mut process = installation.spawn(&["serve", service], &[(setting, &url)]);
-        let connection = tokio::time::timeout(COMMAND, silent.accept()).await.expect("in time").expect("a connection");
+        let connection = tokio::time::timeout(COMMAND, silent.accept())
+            .await
+            .expect("in time")
+            .expect("a connection");
         process.terminate();
-        process.wait_for_exit(Duration::from_secs(10)).await.assert_success();
+        process
+            .wait_for_exit(Duration::from_secs(10))
+            .await
+            .assert_success();
         drop(connection);
     }
 }

@@ -24,7 +24,9 @@ on_both_databases![
 
 async fn migrations_may_run_several_times_at_once(backend: Backend) {
     let installation = Installation::new(backend);
-    let mut running: Vec<_> = (0..4).map(|_| installation.spawn(&["migrate"], &[])).collect();
+    let mut running: Vec<_> = (0..4)
+        .map(|_| installation.spawn(&["migrate"], &[]))
+        .collect();
     for process in &mut running {
         process.wait_for_exit(COMMAND).await.assert_success();
     }
@@ -38,8 +40,14 @@ async fn service_rejects_a_database_that_is_not_migrated(backend: Backend) {
         ("DOORWARD_DIRECTORY_LISTEN", &ports::free_address()),
     ]);
     for service in ["auth", "directory"] {
-        let output = installation.cli(&["serve", service], "").await.assert_failure(1);
-        assert!(output.stderr.contains("migrate") && !output.stderr.contains("panicked"), "{output}");
+        let output = installation
+            .cli(&["serve", service], "")
+            .await
+            .assert_failure(1);
+        assert!(
+            output.stderr.contains("migrate") && !output.stderr.contains("panicked"),
+            "{output}"
+        );
     }
     // With `--migrate` it helps itself.
     let mut process = installation.spawn(&["serve", "directory", "--migrate"], &[]);
@@ -50,14 +58,30 @@ async fn service_rejects_a_database_that_is_not_migrated(backend: Backend) {
 async fn newer_database_is_rejected(backend: Backend) {
     let split = Services::prepare(backend).await;
     let databases = &split.installation.databases;
-    for (service, url) in [("auth", &databases.auth), ("directory", &databases.directory)] {
-        execute(url, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
-        for words in [&["serve", service] as &[&str], &["serve", service, "--migrate"], &["migrate"], &["serve", "all"]]
-        {
+    for (service, url) in [
+        ("auth", &databases.auth),
+        ("directory", &databases.directory),
+    ] {
+        execute(
+            url,
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')",
+        );
+        for words in [
+            &["serve", service] as &[&str],
+            &["serve", service, "--migrate"],
+            &["migrate"],
+            &["serve", "all"],
+        ] {
             let output = split.installation.cli(words, "").await.assert_failure(1);
-            assert!(output.stderr.contains("newer") && !output.stderr.contains("panicked"), "{words:?}: {output}");
+            assert!(
+                output.stderr.contains("newer") && !output.stderr.contains("panicked"),
+                "{words:?}: {output}"
+            );
         }
-        execute(url, "DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
+        execute(
+            url,
+            "DELETE FROM __diesel_schema_migrations WHERE version = '9999'",
+        );
     }
 }
 
@@ -70,20 +94,36 @@ async fn users_may_be_created_while_the_tables_are_being_made(backend: Backend) 
         installation.cli(&words, PASSWORD).await
     };
     let twice = NAMES.iter().chain(&NAMES);
-    let (migrated, created) =
-        tokio::join!(join_all((0..3).map(|_| migrate())), join_all(twice.map(|name| create(name))));
-    migrated.into_iter().for_each(|output| drop(output.assert_success()));
-    let (made, refused): (Vec<_>, Vec<_>) = created.into_iter().partition(|output| output.code == Some(0));
+    let (migrated, created) = tokio::join!(
+        join_all((0..3).map(|_| migrate())),
+        join_all(twice.map(|name| create(name)))
+    );
+    migrated
+        .into_iter()
+        .for_each(|output| drop(output.assert_success()));
+    let (made, refused): (Vec<_>, Vec<_>) = created
+        .into_iter()
+        .partition(|output| output.code == Some(0));
     for output in refused {
         let output = output.assert_failure(1);
-        assert!(output.stderr.contains("taken") && !output.stderr.contains("panicked"), "{output}");
+        assert!(
+            output.stderr.contains("taken") && !output.stderr.contains("panicked"),
+            "{output}"
+        );
     }
 
     // Each name was given once, and each credential belongs to one of these users.
     let mut gids: Vec<String> = made.iter().map(gid).collect();
     gids.sort_unstable();
-    let users = installation.cli(&["user", "list"], "").await.assert_success().items();
-    let listed: Vec<&str> = users.iter().filter_map(|user| user["gid"].as_str()).collect();
+    let users = installation
+        .cli(&["user", "list"], "")
+        .await
+        .assert_success()
+        .items();
+    let listed: Vec<&str> = users
+        .iter()
+        .filter_map(|user| user["gid"].as_str())
+        .collect();
     assert_eq!(listed, gids);
     let credentials = "SELECT user_gid AS text FROM credentials ORDER BY user_gid";
     assert_eq!(texts(&installation.databases.auth, credentials), gids);
@@ -98,7 +138,10 @@ async fn swapped_databases_are_rejected_unchanged(backend: Backend) {
     const DIRECTORY: &str = "DOORWARD_DIRECTORY_DATABASE_URL";
     let installation = Services::prepare(backend).await.installation;
     installation.create_user("ann").await;
-    let (auth, directory) = (installation.variable(AUTH), installation.variable(DIRECTORY));
+    let (auth, directory) = (
+        installation.variable(AUTH),
+        installation.variable(DIRECTORY),
+    );
     let swapped = [(AUTH, directory.as_str()), (DIRECTORY, auth.as_str())];
     let cases: [(&[&str], _); 9] = [
         (&["serve", "auth"], "auth"),
@@ -112,15 +155,25 @@ async fn swapped_databases_are_rejected_unchanged(backend: Backend) {
         (&["keys", "list"], "auth"),
     ];
     for (words, service) in cases {
-        let output = installation.spawn(words, &swapped).wait_for_exit(COMMAND).await.assert_failure(1);
+        let output = installation
+            .spawn(words, &swapped)
+            .wait_for_exit(COMMAND)
+            .await
+            .assert_failure(1);
         let is_clear = output.stderr.contains("belongs to another service")
             && output.stderr.contains(&format!("{service} database"))
             && !output.stderr.contains("panicked");
         assert!(is_clear, "{words:?}: {output}");
         // The password of the database is in these.
-        assert!(backend == Backend::Sqlite || !output.stderr.contains(&auth) && !output.stderr.contains(&directory));
+        assert!(
+            backend == Backend::Sqlite
+                || !output.stderr.contains(&auth) && !output.stderr.contains(&directory)
+        );
     }
-    let app = App::on_installation(installation.without(&["DOORWARD_AUTH_URL", "DOORWARD_DIRECTORY_URL"])).await;
+    let app = App::on_installation(
+        installation.without(&["DOORWARD_AUTH_URL", "DOORWARD_DIRECTORY_URL"]),
+    )
+    .await;
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
@@ -130,7 +183,11 @@ async fn migrated_project_gets_default_options(backend: Backend) {
     installation.create_user("ann").await;
     let mut old = Vec::new();
     for number in 0..20 {
-        old.push(installation.create_project("ann", &format!("Old {number}")).await);
+        old.push(
+            installation
+                .create_project("ann", &format!("Old {number}"))
+                .await,
+        );
     }
     // As the first release left it.
     let undo = "DROP TABLE project_items; DROP TABLE project_languages; DROP TABLE outbox; DROP TABLE discarded_media; \
@@ -148,10 +205,18 @@ async fn migrated_project_gets_default_options(backend: Backend) {
 
     let mut ids = Vec::new();
     for project in &old {
-        let (_, data) = app.http.project_login(project, "ann", PASSWORD).await.success();
+        let (_, data) = app
+            .http
+            .project_login(project, "ann", PASSWORD)
+            .await
+            .success();
         let options = &data["cc.projects"][project]["options"];
         let id = |list: &str, position: usize| options[list][position].as_str().expect("an id");
-        let own = [id("orderedchannels", 1), id("orderedorderings", 0), id("orderedfieldlists", 0)];
+        let own = [
+            id("orderedchannels", 1),
+            id("orderedorderings", 0),
+            id("orderedfieldlists", 0),
+        ];
         let [channel, ordering, fieldlist] = own;
         let expected = json!({
             "channels": {"__all__": "[all records]", channel: "Main channel"},
@@ -168,8 +233,14 @@ async fn migrated_project_gets_default_options(backend: Backend) {
         ids.extend(own.map(str::to_owned));
     }
     for id in &ids {
-        assert_eq!(id.parse::<Gid>().map(|gid| gid.to_string()).ok().as_ref(), Some(id));
-        assert!(id[14..].starts_with('4') && "89ab".contains(&id[19..20]), "{id} is no UUID of version 4");
+        assert_eq!(
+            id.parse::<Gid>().map(|gid| gid.to_string()).ok().as_ref(),
+            Some(id)
+        );
+        assert!(
+            id[14..].starts_with('4') && "89ab".contains(&id[19..20]),
+            "{id} is no UUID of version 4"
+        );
     }
     ids.sort();
     ids.dedup();
@@ -179,16 +250,19 @@ async fn migrated_project_gets_default_options(backend: Backend) {
 /// The migration of auth that made the table of codes, without what later ones added.
 const fn table_of_codes(backend: Backend) -> &'static str {
     match backend {
-        Backend::Sqlite => include_str!("../../../crates/auth/migrations/sqlite/0004_accounts/up.sql"),
-        Backend::Postgres => include_str!("../../../crates/auth/migrations/postgres/0004_accounts/up.sql"),
+        Backend::Sqlite => {
+            include_str!("../../../crates/auth/migrations/sqlite/0004_accounts/up.sql")
+        }
+        Backend::Postgres => {
+            include_str!("../../../crates/auth/migrations/postgres/0004_accounts/up.sql")
+        }
     }
 }
 
 /// Takes the table of codes back to the release that had one request of each subject. That moved a signup whose second step
 /// had begun to its own gid as subject, as is done here with the newest signup.
 fn undo_several_codes(backend: Backend, auth: &DatabaseUrl) {
-    let columns =
-        "validation, purpose, subject, verification, bindings, signup_gid, password_hash, failed_tries, expires_at";
+    let columns = "validation, purpose, subject, verification, bindings, signup_gid, password_hash, failed_tries, expires_at";
     let old_table = table_of_codes(backend);
     execute(
         auth,
@@ -208,7 +282,9 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     mailed.user("ben").await;
     let signup = mailed.request_signup("eva", "eva@example.org").await;
     let begun_signup = mailed.request_signup("fay", "fay@example.org").await;
-    let reset = mailed.request_password_reset("ben", "a ladder of 9 blue herons").await;
+    let reset = mailed
+        .request_password_reset("ben", "a ladder of 9 blue herons")
+        .await;
     let change = mailed.request_email_change(&ann, "ann@example.com").await;
     mailed.app.process.kill();
     let auth = mailed.installation.databases.auth.clone();
@@ -221,27 +297,49 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     let before = texts(&auth, old_rows);
     assert_eq!(before.len(), 4);
 
-    let ran = mailed.installation.cli(&["migrate"], "").await.assert_success();
+    let ran = mailed
+        .installation
+        .cli(&["migrate"], "")
+        .await
+        .assert_success();
     assert!(format!("{ran}").contains("0006_code_requests"), "{ran}");
 
     assert_eq!(texts(&auth, rows), before);
     let state = "SELECT purpose || ' ' || request_number || ' ' || CASE WHEN is_reserved THEN 'begun' ELSE 'new' END || ' ' \
          || CASE WHEN is_from_known_network THEN 'known' ELSE 'unknown' END AS text FROM codes ORDER BY purpose, is_reserved";
-    let expected = ["email 0 new unknown", "reset 0 new unknown", "signup 0 new unknown", "signup 0 begun unknown"];
+    let expected = [
+        "email 0 new unknown",
+        "reset 0 new unknown",
+        "signup 0 new unknown",
+        "signup 0 begun unknown",
+    ];
     assert_eq!(texts(&auth, state), expected);
     mailed.app.restart().await;
     // A second request is valid at the same time as the old one; a sixth invalidates the old one, which is the oldest.
-    mailed.request_password_reset("ben", "a ladder of 9 grey herons").await;
+    mailed
+        .request_password_reset("ben", "a ladder of 9 grey herons")
+        .await;
     for _ in 0..5 {
         mailed.request_email_change(&ann, "ann@example.com").await;
         mailed.request_signup("fay", "fay@example.org").await;
     }
     let answer = ann.call("/api/account/update_email", &change).await;
     answer.assert_validation_error("verification_code", "incorrect");
-    for (path, second) in [("/api/reset_password", &reset), ("/api/signup", &signup), ("/api/signup", &begun_signup)] {
+    for (path, second) in [
+        ("/api/reset_password", &reset),
+        ("/api/signup", &signup),
+        ("/api/signup", &begun_signup),
+    ] {
         mailed.http.open(path, second).await.success();
     }
-    assert_eq!(mailed.http.login("ben", "a ladder of 9 blue herons").await.status, 200);
+    assert_eq!(
+        mailed
+            .http
+            .login("ben", "a ladder of 9 blue herons")
+            .await
+            .status,
+        200
+    );
     assert_eq!(mailed.http.login("fay", PASSWORD).await.status, 200);
 }
 
@@ -281,18 +379,32 @@ async fn renamed_tables_keep_their_rows(backend: Backend) {
     let robot = ann.create_api_user(&project, "robot").await;
     assert_eq!(app.http.auth(&project, &robot.key).await.status, 200);
     let invite = json!({"username_or_email": "ben"});
-    ann.call(&format!("/api/p/{project}/members/invite"), &invite).await.success();
+    ann.call(&format!("/api/p/{project}/members/invite"), &invite)
+        .await
+        .success();
     assert_eq!(app.http.login("ann", "a wrong password").await.status, 403);
     let reset = json!({"username_or_email": "ann", "new_password": "a ladder of 9 blue herons"});
-    app.http.post("/api/reset_password_request").json(&reset).send().await;
-    ben.call("/api/account/logout", &json!({"everywhere": true})).await.success();
+    app.http
+        .post("/api/reset_password_request")
+        .json(&reset)
+        .send()
+        .await;
+    ben.call("/api/account/logout", &json!({"everywhere": true}))
+        .await
+        .success();
     app.process.kill();
-    let databases = [&app.installation.databases.auth, &app.installation.databases.directory];
+    let databases = [
+        &app.installation.databases.auth,
+        &app.installation.databases.directory,
+    ];
     let rows = |service: usize| {
         RENAMED[service].map(|renamed| {
             let (table, columns) = renamed.split_once(": ").expect("columns");
             let columns = columns.replace(' ', " || ' ' || ");
-            texts(databases[service], &format!("SELECT COALESCE('' || {columns}, '-') AS text FROM {table} ORDER BY 1"))
+            texts(
+                databases[service],
+                &format!("SELECT COALESCE('' || {columns}, '-') AS text FROM {table} ORDER BY 1"),
+            )
         })
     };
     let before = [rows(0), rows(1)];
@@ -301,12 +413,23 @@ async fn renamed_tables_keep_their_rows(backend: Backend) {
             assert!(!table.is_empty(), "{name} has no row to keep");
         }
     }
-    assert!(before[1][2].iter().any(|row| row.contains(" summary/")), "{:?}", before[1][2]);
+    assert!(
+        before[1][2].iter().any(|row| row.contains(" summary/")),
+        "{:?}",
+        before[1][2]
+    );
     undo_plain_names(databases[0], "auth");
     undo_plain_names(databases[1], "directory");
-    assert!(texts(databases[1], "SELECT scope AS text FROM feed_listeners").iter().any(|row| row.starts_with("card/")));
+    assert!(
+        texts(databases[1], "SELECT scope AS text FROM feed_listeners")
+            .iter()
+            .any(|row| row.starts_with("card/"))
+    );
 
-    app.installation.cli(&["migrate"], "").await.assert_success();
+    app.installation
+        .cli(&["migrate"], "")
+        .await
+        .assert_success();
 
     assert_eq!([rows(0), rows(1)], before);
     app.restart().await;

@@ -60,8 +60,16 @@ async fn a_peer_goes_and_comes_back(backend: Backend, role: Role) {
     split.kill(role);
     for _ in 0..3 {
         split.http.login("ann", PASSWORD).await.assert_unavailable();
-        split.http.login("ann", "a wrong password").await.assert_unavailable();
-        split.http.login("nobody", PASSWORD).await.assert_unavailable();
+        split
+            .http
+            .login("ann", "a wrong password")
+            .await
+            .assert_unavailable();
+        split
+            .http
+            .login("nobody", PASSWORD)
+            .await
+            .assert_unavailable();
         split.http.init(&token).await.assert_unavailable();
         split.http.init("garbage").await.assert_unauthenticated();
         assert_eq!(split.http.status("/api/ping").await, Some(200));
@@ -153,7 +161,9 @@ async fn auth_checks_every_user_when_its_cursor_expired(backend: Backend) {
     split.installation.change_user("deactivate", "ann").await;
     let directory = split.installation.databases.directory.clone();
     eventually("nothing left of the feed", RECOVERY_TIMEOUT, async || {
-        texts(&directory, "SELECT data_key AS text FROM feed_changes").is_empty().then_some(())
+        texts(&directory, "SELECT data_key AS text FROM feed_changes")
+            .is_empty()
+            .then_some(())
     })
     .await;
     split.start_service(Auth);
@@ -171,15 +181,29 @@ async fn auth_deletes_the_password_that_a_deleted_user_left_behind(backend: Back
     let mut split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
     let auth = split.installation.databases.auth.clone();
-    let stored = |column: &str| texts(&auth, &format!("SELECT CAST({column} AS TEXT) AS text FROM credentials"));
-    let (hash, updated_at) = (stored("password_hash").remove(0), stored("updated_at").remove(0));
+    let stored = |column: &str| {
+        texts(
+            &auth,
+            &format!("SELECT CAST({column} AS TEXT) AS text FROM credentials"),
+        )
+    };
+    let (hash, updated_at) = (
+        stored("password_hash").remove(0),
+        stored("updated_at").remove(0),
+    );
     split.kill(Auth);
     split.installation.change_user("delete", "ann").await;
     assert_eq!(stored("user_gid"), [] as [String; 0]);
-    execute(&auth, &format!("INSERT INTO credentials VALUES ('{gid}', '{hash}', {updated_at})"));
+    execute(
+        &auth,
+        &format!("INSERT INTO credentials VALUES ('{gid}', '{hash}', {updated_at})"),
+    );
     split.start_service(Auth);
     split.ready(Auth).await;
-    eventually("no password", RECOVERY_TIMEOUT, async || stored("user_gid").is_empty().then_some(())).await;
+    eventually("no password", RECOVERY_TIMEOUT, async || {
+        stored("user_gid").is_empty().then_some(())
+    })
+    .await;
 }
 
 async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
@@ -194,7 +218,9 @@ async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
             split.kill(Auth);
         }
         split.installation.change_user("delete", "ann").await;
-        import(&split.installation, std::slice::from_ref(&again)).await.assert_success();
+        import(&split.installation, std::slice::from_ref(&again))
+            .await
+            .assert_success();
         if is_away {
             split.start_service(Auth);
             split.ready(Auth).await;
@@ -204,7 +230,11 @@ async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
         password = FOREIGN_PASSWORD;
         let (result, _) = split.http.login("ann", password).await.success();
         assert_eq!(result["user"], json!(gid));
-        split.http.login("ann", PASSWORD).await.assert_unknown_user();
+        split
+            .http
+            .login("ann", PASSWORD)
+            .await
+            .assert_unknown_user();
     }
 }
 
@@ -212,6 +242,9 @@ async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
 async fn refused(split: &Services, token: &str, within: Duration) {
     let is_refused = async || (split.http.init(token).await.status == 401).then_some(());
     eventually("401", within, is_refused).await;
-    eventually("a revocation", within, async || is_revoked(&split.auth, token).await.then_some(())).await;
+    eventually("a revocation", within, async || {
+        is_revoked(&split.auth, token).await.then_some(())
+    })
+    .await;
     split.http.init(token).await.assert_unauthenticated();
 }

@@ -17,8 +17,14 @@ async fn poolers_that_share_sessions_are_rejected_by_name() {
         let installation = through(&pooler);
         for words in [&["migrate"][..], &["serve"]] {
             let output = installation.cli(words, "").await.assert_failure(1);
-            let is_named = mode == "statement" || output.stderr.contains("connection pooler in transaction mode");
-            assert!(is_named && !output.stderr.contains("panicked"), "{mode}: {output}");
+            let is_named = mode == "statement"
+                || output
+                    .stderr
+                    .contains("connection pooler in transaction mode");
+            assert!(
+                is_named && !output.stderr.contains("panicked"),
+                "{mode}: {output}"
+            );
         }
     }
 }
@@ -31,7 +37,9 @@ async fn pooler_in_session_mode_works() {
     let app = App::on_installation(through(&pooler)).await;
     let ann = app.user("ann").await;
     for _ in 0..50 {
-        ann.call("/api/projects/create", &json!({"name": "A project"})).await.success();
+        ann.call("/api/projects/create", &json!({"name": "A project"}))
+            .await
+            .success();
         assert_eq!(ann.init().await.status, 200);
     }
 }

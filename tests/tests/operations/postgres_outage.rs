@@ -39,7 +39,10 @@ async fn responses_without_postgresql_are_503() {
             (app.http.login("ann", PASSWORD).await.status == 200).then_some(())
         })
         .await;
-        eventually("an init", RECOVERY_TIMEOUT, async || (ann.init().await.status == 200).then_some(())).await;
+        eventually("an init", RECOVERY_TIMEOUT, async || {
+            (ann.init().await.status == 200).then_some(())
+        })
+        .await;
         eventually("ready", RECOVERY_TIMEOUT, async || {
             (app.ops.status("/health/ready").await == Some(200)).then_some(())
         })
@@ -59,8 +62,17 @@ async fn command_without_database_fails_without_secrets() {
     let installation = Installation::over(Databases::on(&postgres), directory);
     installation.cli(&["migrate"], "").await.assert_success();
     postgres.stop();
-    let output = installation.cli(&["user", "list"], "").await.assert_failure(1);
-    assert!(!output.stderr.contains("panicked") && !output.stderr.contains("throw-away"), "{output}");
+    let output = installation
+        .cli(&["user", "list"], "")
+        .await
+        .assert_failure(1);
+    assert!(
+        !output.stderr.contains("panicked") && !output.stderr.contains("throw-away"),
+        "{output}"
+    );
     postgres.restart();
-    installation.cli(&["user", "list"], "").await.assert_success();
+    installation
+        .cli(&["user", "list"], "")
+        .await
+        .assert_success();
 }

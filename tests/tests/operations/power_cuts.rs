@@ -15,7 +15,10 @@ use serde_json::json;
 
 use crate::operations::power_cuts::scenario::Story;
 
-on_both_databases![acknowledged_writes_survive_a_power_cut, random_actions_survive_power_cuts_or_have_no_effect];
+on_both_databases![
+    acknowledged_writes_survive_a_power_cut,
+    random_actions_survive_power_cuts_or_have_no_effect
+];
 
 const NEW_PASSWORD: &str = "a kettle of 7 grey herons";
 
@@ -36,18 +39,31 @@ impl TestMachine {
                 let power = Power::at(&disk, directory.path());
                 let databases = Databases::in_directory(&disk);
                 let data = disk.join("data").display().to_string();
-                let installation = Installation::over(databases, directory).with(&[("DOORWARD_DATA_DIR", &data)]);
+                let installation =
+                    Installation::over(databases, directory).with(&[("DOORWARD_DATA_DIR", &data)]);
                 let variables = power.variables();
-                let variables: Vec<(&str, &str)> =
-                    variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let variables: Vec<(&str, &str)> = variables
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_str()))
+                    .collect();
                 let app = App::on_installation(installation.with(&variables).with(settings)).await;
-                Self { app, power, postgres: None }
+                Self {
+                    app,
+                    power,
+                    postgres: None,
+                }
             }
             Backend::Postgres => {
                 let (postgres, power) = Postgres::start_with_power_cuts();
-                let app =
-                    App::on_installation(Installation::over(Databases::on(&postgres), directory).with(settings)).await;
-                Self { app, power, postgres: Some(postgres) }
+                let app = App::on_installation(
+                    Installation::over(Databases::on(&postgres), directory).with(settings),
+                )
+                .await;
+                Self {
+                    app,
+                    power,
+                    postgres: Some(postgres),
+                }
             }
         }
     }
@@ -73,39 +89,82 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     let acknowledged = async |answer: Answer| assert_eq!(answer.status, 200, "{answer:?}");
 
     // A login and its token, a project, a key. The cut comes as soon as the last of them is answered.
-    let (created, _) = ann.call("/api/projects/create", &json!({"name": "Herbarium"})).await.success();
+    let (created, _) = ann
+        .call("/api/projects/create", &json!({"name": "Herbarium"}))
+        .await
+        .success();
     let project = created["project"].as_str().expect("a gid").to_owned();
     let robot = ann.create_api_user(&project, "Robot").await;
     machine.lose_power().await;
-    assert_eq!(ann.init().await.success().0["user_projects"], json!({&project: ["owner"]}));
+    assert_eq!(
+        ann.init().await.success().0["user_projects"],
+        json!({&project: ["owner"]})
+    );
     assert_eq!(robot.auth().await.status, 200);
 
     // Revocations of a login, and of a key.
-    let other = User { token: http.login("ann", PASSWORD).await.token(), ..again(&ann) };
+    let other = User {
+        token: http.login("ann", PASSWORD).await.token(),
+        ..again(&ann)
+    };
     acknowledged(other.call("/api/account/logout", &json!({})).await).await;
-    acknowledged(ann.api_keys(&project, "deactivate", &json!({"user": robot.gid})).await).await;
+    acknowledged(
+        ann.api_keys(&project, "deactivate", &json!({"user": robot.gid}))
+            .await,
+    )
+    .await;
     machine.lose_power().await;
     other.init().await.assert_unauthenticated();
     assert_eq!(ann.init().await.status, 200);
     robot.auth().await.assert_unknown_user();
 
     // A new password ends the tokens of before.
-    let changed = ann.call("/api/account/update", &json!({"name": "Ann Smit", "password": NEW_PASSWORD})).await;
+    let changed = ann
+        .call(
+            "/api/account/update",
+            &json!({"name": "Ann Smit", "password": NEW_PASSWORD}),
+        )
+        .await;
     let token = changed.token();
     machine.lose_power().await;
     ann.init().await.assert_unauthenticated();
     http.login("ann", PASSWORD).await.assert_unknown_user();
-    assert_eq!(http.init(&token).await.success().1["cc.users"][&ann.gid]["name"], json!("Ann Smit"));
-    let ann = User { token: http.login("ann", NEW_PASSWORD).await.token(), ..again(&ann) };
+    assert_eq!(
+        http.init(&token).await.success().1["cc.users"][&ann.gid]["name"],
+        json!("Ann Smit")
+    );
+    let ann = User {
+        token: http.login("ann", NEW_PASSWORD).await.token(),
+        ..again(&ann)
+    };
 
     // A picture, a member, a deleted project; and what a command has printed.
-    let avatar = crate::media::avatars::upload(&ann, &crate::media::avatars::png()).await.success().1;
-    let avatar = avatar["cc.users"][&ann.gid]["avatar"].as_str().expect("a name").to_owned();
-    acknowledged(ann.call("/api/projects/delete", &json!({"project": project})).await).await;
+    let avatar = crate::media::avatars::upload(&ann, &crate::media::avatars::png())
+        .await
+        .success()
+        .1;
+    let avatar = avatar["cc.users"][&ann.gid]["avatar"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
+    acknowledged(
+        ann.call("/api/projects/delete", &json!({"project": project}))
+            .await,
+    )
+    .await;
     machine.app.installation.create_user("ben").await;
     machine.lose_power().await;
-    assert_eq!(http.get(&format!("/media/avatars/{avatar}")).send().await.status, 200);
-    assert_eq!(ann.init().await.success().1["cc.projects"][&project]["status"], json!("deleted"));
+    assert_eq!(
+        http.get(&format!("/media/avatars/{avatar}"))
+            .send()
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        ann.init().await.success().1["cc.projects"][&project]["status"],
+        json!("deleted")
+    );
     assert_eq!(http.login("ben", PASSWORD).await.status, 200);
 }
 
@@ -119,8 +178,10 @@ async fn random_actions_survive_power_cuts_or_have_no_effect(backend: Backend) {
         eprintln!("TEST_SEED={seed}");
         let smtp = SmtpServer::start().await;
         let settings = mail_settings(&smtp);
-        let mut settings: Vec<(&str, &str)> =
-            settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut settings: Vec<(&str, &str)> = settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         settings.push(MANY_WRITES);
         let mut machine = TestMachine::start(backend, &settings).await;
         let mut story = Story::new(Random::new(seed, 0));
@@ -133,7 +194,12 @@ async fn random_actions_survive_power_cuts_or_have_no_effect(backend: Backend) {
 }
 
 fn again(user: &User) -> User {
-    User { gid: user.gid.clone(), username: user.username.clone(), token: String::new(), http: user.http.clone() }
+    User {
+        gid: user.gid.clone(),
+        username: user.username.clone(),
+        token: String::new(),
+        http: user.http.clone(),
+    }
 }
 
 /// The disk of these tests forgets what was not synced, and nothing else.
@@ -153,7 +219,14 @@ fn power_cut_loses_unsynced_data() {
             "status=none",
             &format!("of={}", disk.join(name).display()),
         ]);
-        assert!(command.args(options).envs(power.variables()).status().expect("dd").success());
+        assert!(
+            command
+                .args(options)
+                .envs(power.variables())
+                .status()
+                .expect("dd")
+                .success()
+        );
     };
     dd("synced", &["conv=fsync"]);
     dd("lost", &[]);
@@ -163,9 +236,24 @@ fn power_cut_loses_unsynced_data() {
     dd("temporary", &["conv=fsync"]);
     std::fs::rename(disk.join("temporary"), disk.join("renamed")).expect("a file");
     let mut sync = std::process::Command::new("sync");
-    assert!(sync.arg(&disk).envs(power.variables()).status().expect("sync").success());
+    assert!(
+        sync.arg(&disk)
+            .envs(power.variables())
+            .status()
+            .expect("sync")
+            .success()
+    );
     power.cut();
-    let size = |name: &str| Path::new(&disk).join(name).metadata().map(|file| file.len()).ok();
-    assert_eq!(["synced", "lost", "before", "half"].map(size), [Some(1000), None, Some(3), Some(1000)]);
+    let size = |name: &str| {
+        Path::new(&disk)
+            .join(name)
+            .metadata()
+            .map(|file| file.len())
+            .ok()
+    };
+    assert_eq!(
+        ["synced", "lost", "before", "half"].map(size),
+        [Some(1000), None, Some(3), Some(1000)]
+    );
     assert_eq!(["temporary", "renamed"].map(size), [None, Some(1000)]);
 }

@@ -26,42 +26,98 @@ async fn wrong_settings_are_all_named_in_one_message() {
     let output = installation().with(&wrong).cli(&["serve"], "").await;
     assert!([Some(1), Some(2)].contains(&output.code), "{output}");
     for (name, value) in wrong {
-        assert!(output.stderr.contains(name), "{name} is not named: {output}");
-        assert!(name != "DOORWARD_MASTER_KEY" || !output.stderr.contains(value), "{output}");
+        assert!(
+            output.stderr.contains(name),
+            "{name} is not named: {output}"
+        );
+        assert!(
+            name != "DOORWARD_MASTER_KEY" || !output.stderr.contains(value),
+            "{output}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_variable_is_a_warning_and_an_unknown_key_of_the_file_an_error() {
     let installation = installation();
-    let app = App::on_installation(installation.with(&[("DOORWARD_NO_SUCH_SETTING", "x"), ("RUST_LOG", "warn")])).await;
+    let app = App::on_installation(
+        installation.with(&[("DOORWARD_NO_SUCH_SETTING", "x"), ("RUST_LOG", "warn")]),
+    )
+    .await;
     let log = app.process.stderr();
     assert!(log.contains("DOORWARD_NO_SUCH_SETTING"), "{log}");
 
     let file = app.installation.path().join("doorward.toml");
     std::fs::write(&file, "no_such_setting = 1\nanother = \"x\"\n").expect("a file");
-    let output = app.installation.cli(&["serve", "--print-config", "--config", &file.display().to_string()], "").await;
+    let output = app
+        .installation
+        .cli(
+            &[
+                "serve",
+                "--print-config",
+                "--config",
+                &file.display().to_string(),
+            ],
+            "",
+        )
+        .await;
     assert!([Some(1), Some(2)].contains(&output.code), "{output}");
-    assert!(output.stderr.contains("no_such_setting") && output.stderr.contains("another"), "{output}");
-    let missing = app.installation.cli(&["serve", "--print-config", "--config", "/nowhere.toml"], "").await;
-    assert!(missing.code != Some(0) && missing.stderr.contains("/nowhere.toml"), "{missing}");
+    assert!(
+        output.stderr.contains("no_such_setting") && output.stderr.contains("another"),
+        "{output}"
+    );
+    let missing = app
+        .installation
+        .cli(
+            &["serve", "--print-config", "--config", "/nowhere.toml"],
+            "",
+        )
+        .await;
+    assert!(
+        missing.code != Some(0) && missing.stderr.contains("/nowhere.toml"),
+        "{missing}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn print_config_shows_the_settings_without_their_secrets() {
     let installation = installation().with(&[
         ("DOORWARD_LISTEN", "127.0.0.1:18099"),
-        ("DOORWARD_AUTH_DATABASE_URL", "postgres://doorward:s3cret-one@db.example.org:5432/auth"),
-        ("DOORWARD_DIRECTORY_DATABASE_URL", "postgres://doorward@db.example.org/directory?password=s3cret-two"),
-        ("DOORWARD_SERVICE_TOKEN", "s3cret-three-s3cret-three-s3cret-three"),
-        ("DOORWARD_SMTP_URL", "smtps://mail:s3cret-four@mail.example.org"),
+        (
+            "DOORWARD_AUTH_DATABASE_URL",
+            "postgres://doorward:s3cret-one@db.example.org:5432/auth",
+        ),
+        (
+            "DOORWARD_DIRECTORY_DATABASE_URL",
+            "postgres://doorward@db.example.org/directory?password=s3cret-two",
+        ),
+        (
+            "DOORWARD_SERVICE_TOKEN",
+            "s3cret-three-s3cret-three-s3cret-three",
+        ),
+        (
+            "DOORWARD_SMTP_URL",
+            "smtps://mail:s3cret-four@mail.example.org",
+        ),
         ("DOORWARD_MAIL_FROM", "doorward@example.org"),
     ]);
-    let output = installation.cli(&["serve", "--print-config"], "").await.assert_success();
-    assert!(output.stdout.contains("127.0.0.1:18099") && output.stdout.contains("db.example.org"), "{output}");
+    let output = installation
+        .cli(&["serve", "--print-config"], "")
+        .await
+        .assert_success();
+    assert!(
+        output.stdout.contains("127.0.0.1:18099") && output.stdout.contains("db.example.org"),
+        "{output}"
+    );
     let all = format!("{}{}", output.stdout, output.stderr);
-    assert!(!all.contains("s3cret") && !all.contains(MASTER_KEY), "{output}");
-    assert!(!installation.path().join("data").exists(), "it did more than print");
+    assert!(
+        !all.contains("s3cret") && !all.contains(MASTER_KEY),
+        "{output}"
+    );
+    assert!(
+        !installation.path().join("data").exists(),
+        "it did more than print"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,14 +127,18 @@ async fn secrets_are_read_from_files() {
     std::fs::write(&file, format!("{MASTER_KEY}\n")).expect("a file");
     let file = file.display().to_string();
     let app = App::on_installation(
-        installation.without(&["DOORWARD_MASTER_KEY"]).with(&[("DOORWARD_MASTER_KEY_FILE", &file)]),
+        installation
+            .without(&["DOORWARD_MASTER_KEY"])
+            .with(&[("DOORWARD_MASTER_KEY_FILE", &file)]),
     )
     .await;
     app.user("ann").await;
     // The same key by another way: what was sealed with it opens.
     let mut app = app;
-    app.installation =
-        app.installation.without(&["DOORWARD_MASTER_KEY_FILE"]).with(&[("DOORWARD_MASTER_KEY", MASTER_KEY)]);
+    app.installation = app
+        .installation
+        .without(&["DOORWARD_MASTER_KEY_FILE"])
+        .with(&[("DOORWARD_MASTER_KEY", MASTER_KEY)]);
     app.restart().await;
 }
 
@@ -89,9 +149,15 @@ async fn sqlite_master_key_file_is_generated_private() {
     app.restart().await;
     assert_eq!(ann.init().await.status, 200);
     let data = app.installation.path().join("data");
-    let listed =
-        std::process::Command::new("find").arg(&data).args(["-type", "f", "-perm", "/077"]).output().expect("find");
-    let open: Vec<String> = String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect();
+    let listed = std::process::Command::new("find")
+        .arg(&data)
+        .args(["-type", "f", "-perm", "/077"])
+        .output()
+        .expect("find");
+    let open: Vec<String> = String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect();
     assert!(open.iter().all(|file| !file.contains("key")), "{open:?}");
 }
 
@@ -105,7 +171,10 @@ async fn master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
     std::fs::remove_file(&file).expect("the key");
     for command in ["serve", "demo"] {
         let output = app.installation.cli(&[command], "").await.assert_failure(1);
-        assert!(output.stderr.contains("master.key is missing") && !output.stderr.contains("panicked"), "{output}");
+        assert!(
+            output.stderr.contains("master.key is missing") && !output.stderr.contains("panicked"),
+            "{output}"
+        );
         assert!(!file.exists(), "{command} made another key");
     }
     // The secrets are sealed too.
@@ -118,15 +187,24 @@ async fn master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
     app.http.login(&ann.username, PASSWORD).await.success();
     app.process.kill();
     std::fs::remove_file(&file).expect("the key");
-    execute(&app.installation.databases.auth, "DELETE FROM signing_keys; DELETE FROM secrets");
+    execute(
+        &app.installation.databases.auth,
+        "DELETE FROM signing_keys; DELETE FROM secrets",
+    );
     app.restart().await;
     assert!(file.exists(), "nothing needs the old key any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_postgresql_a_master_key_must_be_given() {
-    let output = Installation::new(Backend::Postgres).without(&["DOORWARD_MASTER_KEY"]).cli(&["serve"], "").await;
-    assert!(output.code != Some(0) && output.stderr.contains("DOORWARD_MASTER_KEY"), "{output}");
+    let output = Installation::new(Backend::Postgres)
+        .without(&["DOORWARD_MASTER_KEY"])
+        .cli(&["serve"], "")
+        .await;
+    assert!(
+        output.code != Some(0) && output.stderr.contains("DOORWARD_MASTER_KEY"),
+        "{output}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,16 +212,28 @@ async fn changed_master_key_is_rejected_with_reason() {
     let mut app = App::start(Backend::Sqlite).await;
     app.user("ann").await;
     app.process.kill();
-    let other = ("DOORWARD_MASTER_KEY", "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=");
-    let output = app.installation.spawn(&["serve"], &[other]).wait_for_exit(COMMAND).await.assert_failure(1);
+    let other = (
+        "DOORWARD_MASTER_KEY",
+        "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=",
+    );
+    let output = app
+        .installation
+        .spawn(&["serve"], &[other])
+        .wait_for_exit(COMMAND)
+        .await
+        .assert_failure(1);
     assert!(
-        output.stderr.to_lowercase().contains("master key") || output.stderr.contains("DOORWARD_MASTER_KEY"),
+        output.stderr.to_lowercase().contains("master key")
+            || output.stderr.contains("DOORWARD_MASTER_KEY"),
         "{output}"
     );
     assert!(!output.stderr.contains("panicked"), "{output}");
     // Nothing was replaced: the right key still opens everything.
     app.restart().await;
-    assert_eq!(app.http.login("ann", doorward_tests::PASSWORD).await.status, 200);
+    assert_eq!(
+        app.http.login("ann", doorward_tests::PASSWORD).await.status,
+        200
+    );
 }
 
 /// Connections to PostgreSQL are still being made then. It went wrong in one of ten.
@@ -151,20 +241,39 @@ async fn changed_master_key_is_rejected_with_reason() {
 async fn failed_start_exits_gracefully() {
     let mut app = App::start(Backend::Postgres).await;
     app.process.kill();
-    let other = ("DOORWARD_MASTER_KEY", "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=");
+    let other = (
+        "DOORWARD_MASTER_KEY",
+        "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=",
+    );
     for _ in 0..40 {
-        app.installation.spawn(&["serve"], &[other]).wait_for_exit(COMMAND).await.assert_failure(1);
+        app.installation
+            .spawn(&["serve"], &[other])
+            .wait_for_exit(COMMAND)
+            .await
+            .assert_failure(1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_directory_that_cannot_be_written_is_rejected_and_named() {
     let installation = installation()
-        .without(&["DOORWARD_AUTH_DATABASE_URL", "DOORWARD_DIRECTORY_DATABASE_URL", "DOORWARD_MASTER_KEY"])
+        .without(&[
+            "DOORWARD_AUTH_DATABASE_URL",
+            "DOORWARD_DIRECTORY_DATABASE_URL",
+            "DOORWARD_MASTER_KEY",
+        ])
         .with(&[("DOORWARD_DATA_DIR", "/dev/null/x")]);
-    for words in [&["serve"] as &[&str], &["demo"], &["migrate"], &["user", "list"]] {
+    for words in [
+        &["serve"] as &[&str],
+        &["demo"],
+        &["migrate"],
+        &["user", "list"],
+    ] {
         let output = installation.cli(words, "").await.assert_failure(1);
-        assert!(output.stderr.contains("/dev/null/x") && !output.stderr.contains("panicked"), "{words:?}: {output}");
+        assert!(
+            output.stderr.contains("/dev/null/x") && !output.stderr.contains("panicked"),
+            "{words:?}: {output}"
+        );
     }
 }
 
@@ -182,7 +291,10 @@ async fn grpc_listener_beyond_loopback_requires_a_service_token() {
     let installation = installation().with(&[("DOORWARD_DIRECTORY_LISTEN", &address)]);
     installation.cli(&["migrate"], "").await.assert_success();
     let output = installation.cli(&["serve", "directory"], "").await;
-    assert!(output.code != Some(0) && output.stderr.contains("DOORWARD_SERVICE_TOKEN"), "{output}");
+    assert!(
+        output.code != Some(0) && output.stderr.contains("DOORWARD_SERVICE_TOKEN"),
+        "{output}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +307,15 @@ async fn wrong_usage_is_code_2() {
         &["user"],
         &["user", "create"],
         &["user", "create", "--username", "ann"],
-        &["user", "create", "--username", "ann", "--password-stdin", "--password-hash", "x"],
+        &[
+            "user",
+            "create",
+            "--username",
+            "ann",
+            "--password-stdin",
+            "--password-hash",
+            "x",
+        ],
         &["user", "create", "--username", "ann", "--password", "x"],
         &["user", "show"],
         &["user", "import"],
@@ -237,9 +357,15 @@ async fn every_command_explains_itself_with_an_example() {
         &["healthcheck"],
     ];
     for words in commands {
-        let output = installation.cli(&[words, &["--help"]].concat(), "").await.assert_success();
+        let output = installation
+            .cli(&[words, &["--help"]].concat(), "")
+            .await
+            .assert_success();
         let help = output.stdout.to_lowercase();
-        let example = help.split("example").nth(1).unwrap_or_else(|| panic!("{words:?} has no example: {output}"));
+        let example = help
+            .split("example")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{words:?} has no example: {output}"));
         assert!(example.contains("doorward"), "{words:?}: {output}");
     }
 }

@@ -5,7 +5,8 @@ use std::{io::Write, path::Path, time::Duration};
 
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
-    App, Backend, Http, Installation, MANY_WRITES, MountNamespace, PASSWORD, Postgres, Process, User,
+    App, Backend, Http, Installation, MANY_WRITES, MountNamespace, PASSWORD, Postgres, Process,
+    User,
     app::wait_until_ready,
     backend::{Databases, execute, lock_table},
     eventually,
@@ -21,8 +22,12 @@ const ON_A_SMALL_DISK: &str = "cp -a \"$0\" \"$0.before\" && mount -t tmpfs -o s
 /// Until a write is answered 503; no answer is anything but that or good.
 async fn until_unavailable(http: &Http, token: &str) {
     eventually("503", TIMEOUT, async || {
-        let answer =
-            http.post("/api/projects/create").bearer(token).json(&json!({"name": "x".repeat(60)})).send().await;
+        let answer = http
+            .post("/api/projects/create")
+            .bearer(token)
+            .json(&json!({"name": "x".repeat(60)}))
+            .send()
+            .await;
         if answer.status == 200 {
             return None;
         }
@@ -41,7 +46,10 @@ async fn until_not_ready(ops: &Http, reason: &str) {
 }
 
 async fn until_ready(ops: &Http) {
-    eventually("ready", TIMEOUT, async || (ops.status("/health/ready").await == Some(200)).then_some(())).await;
+    eventually("ready", TIMEOUT, async || {
+        (ops.status("/health/ready").await == Some(200)).then_some(())
+    })
+    .await;
 }
 
 /// Fills a file system to the last byte.
@@ -63,7 +71,11 @@ async fn full_disk_under_sqlite_is_503_and_named() {
     installation.create_user("ann").await;
 
     let small_text = small.display().to_string();
-    let wrapper = [MountNamespace::detect().words(), &["sh", "-c", ON_A_SMALL_DISK, &small_text]].concat();
+    let wrapper = [
+        MountNamespace::detect().words(),
+        &["sh", "-c", ON_A_SMALL_DISK, &small_text],
+    ]
+    .concat();
     let mut process: Process = installation.spawn_through(&wrapper, &["serve"]);
     let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
     let ops = Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));
@@ -73,7 +85,11 @@ async fn full_disk_under_sqlite_is_503_and_named() {
     let inside = format!("/proc/{}/root{small_text}/filler", process.id());
     fill(Path::new(&inside));
     for check in ["directory_database", "auth_database"] {
-        until_not_ready(&ops, &format!(r#""{check}":"the disk of the database is full"#)).await;
+        until_not_ready(
+            &ops,
+            &format!(r#""{check}":"the disk of the database is full"#),
+        )
+        .await;
     }
     until_unavailable(&http, &token).await;
     assert_eq!(http.init(&token).await.status, 200, "reads go on");
@@ -82,20 +98,32 @@ async fn full_disk_under_sqlite_is_503_and_named() {
     std::fs::remove_file(&inside).expect("the filler");
     until_ready(&ops).await;
     http.login("ann", PASSWORD).await.success();
-    http.post("/api/projects/create").bearer(&token).json(&json!({"name": "Room again"})).send().await.success();
+    http.post("/api/projects/create")
+        .bearer(&token)
+        .json(&json!({"name": "Room again"}))
+        .send()
+        .await
+        .success();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disk_under_postgresql_is_503_and_named() {
     let postgres = Postgres::start_with_small_disk();
     let directory = tempfile::tempdir().expect("a directory");
-    let app = App::on_installation(Installation::over(Databases::on(&postgres), directory).with(&[MANY_WRITES])).await;
+    let app = App::on_installation(
+        Installation::over(Databases::on(&postgres), directory).with(&[MANY_WRITES]),
+    )
+    .await;
     let ann = app.user("ann").await;
 
     let filler = postgres.mount_small_disk().join("filler");
     fill(&filler);
     for check in ["directory_database", "auth_database"] {
-        until_not_ready(&app.ops, &format!(r#""{check}":"the disk of the database is full"#)).await;
+        until_not_ready(
+            &app.ops,
+            &format!(r#""{check}":"the disk of the database is full"#),
+        )
+        .await;
     }
     until_unavailable(&app.http, &ann.token).await;
     assert_eq!(ann.init().await.status, 200, "reads go on");
@@ -104,7 +132,9 @@ async fn full_disk_under_postgresql_is_503_and_named() {
     std::fs::remove_file(&filler).expect("the filler");
     until_ready(&app.ops).await;
     app.http.login("ann", PASSWORD).await.success();
-    ann.call("/api/projects/create", &json!({"name": "Room again"})).await.success();
+    ann.call("/api/projects/create", &json!({"name": "Room again"}))
+        .await
+        .success();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +151,9 @@ async fn postgresql_that_became_read_only_is_503_and_named() {
 
     postgres.set("default_transaction_read_only", "off");
     until_ready(&app.ops).await;
-    ann.call("/api/projects/create", &json!({"name": "Written again"})).await.success();
+    ann.call("/api/projects/create", &json!({"name": "Written again"}))
+        .await
+        .success();
     app.http.login("ann", PASSWORD).await.success();
 }
 
@@ -130,7 +162,10 @@ async fn postgresql_that_became_read_only_is_503_and_named() {
 async fn sessions_of_before_a_failover_are_replaced() {
     let app = App::start(Backend::Postgres).await;
     let ann = app.user("ann").await;
-    for url in [&app.installation.databases.auth, &app.installation.databases.directory] {
+    for url in [
+        &app.installation.databases.auth,
+        &app.installation.databases.directory,
+    ] {
         let set = |value: &str| {
             let sql = format!(
                 "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {value}', current_database()); END $$"
@@ -146,14 +181,20 @@ async fn sessions_of_before_a_failover_are_replaced() {
     }
     until_ready(&app.ops).await;
     for _ in 0..20 {
-        ann.call("/api/projects/create", &json!({"name": "Written"})).await.success();
+        ann.call("/api/projects/create", &json!({"name": "Written"}))
+            .await
+            .success();
     }
 }
 
 /// A URL whose sessions may write whatever the default is.
 fn with_writes(url: &DatabaseUrl) -> DatabaseUrl {
-    let DatabaseUrl::Postgres(text) = url else { panic!("{url}") };
-    DatabaseUrl::Postgres(format!("{text}?options=-c%20default_transaction_read_only%3Doff"))
+    let DatabaseUrl::Postgres(text) = url else {
+        panic!("{url}")
+    };
+    DatabaseUrl::Postgres(format!(
+        "{text}?options=-c%20default_transaction_read_only%3Doff"
+    ))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,11 +204,16 @@ async fn standby_that_is_promoted_takes_over() {
     let standby = primary.start_standby();
     let url = |database| primary.url_with_standby(&standby, database);
     let databases = Databases::at(url("auth"), url("directory"));
-    let app = App::on_installation(Installation::over(databases, tempfile::tempdir().expect("a directory"))).await;
+    let app = App::on_installation(Installation::over(
+        databases,
+        tempfile::tempdir().expect("a directory"),
+    ))
+    .await;
     let ann: User = app.user("ann").await;
     let is_replicated = "SELECT username AS text FROM users WHERE username = 'ann'";
     eventually("replicated", TIMEOUT, async || {
-        (!doorward_tests::backend::texts(&standby.url("directory"), is_replicated).is_empty()).then_some(())
+        (!doorward_tests::backend::texts(&standby.url("directory"), is_replicated).is_empty())
+            .then_some(())
     })
     .await;
 
@@ -175,21 +221,33 @@ async fn standby_that_is_promoted_takes_over() {
     until_unavailable(&app.http, &ann.token).await;
     standby.promote();
     until_ready(&app.ops).await;
-    ann.call("/api/projects/create", &json!({"name": "On the other server"})).await.success();
+    ann.call(
+        "/api/projects/create",
+        &json!({"name": "On the other server"}),
+    )
+    .await
+    .success();
     app.http.login("ann", PASSWORD).await.success();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lock_timeout_is_503_in_any_language() {
     let installation = Installation::new(Backend::Postgres);
-    for url in [&installation.databases.auth, &installation.databases.directory] {
+    for url in [
+        &installation.databases.auth,
+        &installation.databases.directory,
+    ] {
         let german = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
         execute(url, german);
     }
     let app = App::on_installation(installation).await;
     let ann = app.user("ann").await;
     let locked = lock_table(&app.installation.databases.directory, "projects");
-    ann.call("/api/projects/create", &json!({"name": "Locked"})).await.assert_unavailable();
+    ann.call("/api/projects/create", &json!({"name": "Locked"}))
+        .await
+        .assert_unavailable();
     drop(locked);
-    ann.call("/api/projects/create", &json!({"name": "Free"})).await.success();
+    ann.call("/api/projects/create", &json!({"name": "Free"}))
+        .await
+        .success();
 }

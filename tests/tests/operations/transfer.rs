@@ -33,7 +33,11 @@ fn target(backend: Backend, master_key: &str) -> Installation {
 
 /// Imports by standard input, and returns what the command printed.
 async fn import(target: &Installation, export: &Export) -> Value {
-    target.cli(&["import"], &export.0).await.assert_success().json()
+    target
+        .cli(&["import"], &export.0)
+        .await
+        .assert_success()
+        .json()
 }
 
 mod with_the_same_master_key {
@@ -46,13 +50,26 @@ mod with_the_same_master_key {
 
         let report = import(&target, &export).await;
 
-        assert_eq!(report, json!({"counts": export.header()["counts"], "sha256": export.sha256()}));
+        assert_eq!(
+            report,
+            json!({"counts": export.header()["counts"], "sha256": export.sha256()})
+        );
         assert_eq!(Export::of(&target).await.0, export.0);
         // From one file to another.
         let file = target.path().join("state.jsonl").display().to_string();
-        let written = target.cli(&["export", &file], "").await.assert_success().json();
-        assert_eq!((written, std::fs::read_to_string(&file).expect("the export")), (report, export.0.clone()));
-        assert!(!export.0.contains(&source.robot.key) && !export.0.contains(PASSWORD), "secrets in plain text");
+        let written = target
+            .cli(&["export", &file], "")
+            .await
+            .assert_success()
+            .json();
+        assert_eq!(
+            (written, std::fs::read_to_string(&file).expect("the export")),
+            (report, export.0.clone())
+        );
+        assert!(
+            !export.0.contains(&source.robot.key) && !export.0.contains(PASSWORD),
+            "secrets in plain text"
+        );
         source.works_on(target).await;
     }
 
@@ -79,7 +96,12 @@ mod with_another_master_key {
         let file = target.path().join("state.jsonl").display().to_string();
         std::fs::write(&file, &export.0).expect("the export");
 
-        let words = ["import", &file, "--master-key-old-file", &old.display().to_string()];
+        let words = [
+            "import",
+            &file,
+            "--master-key-old-file",
+            &old.display().to_string(),
+        ];
         target.cli(&words, "").await.assert_success();
 
         let again = Export::of(&target).await;
@@ -122,7 +144,12 @@ async fn export_of_a_busy_server_is_consistent(backend: Backend) {
     let ann = app.user("ann").await;
     let rename = async {
         for number in 0..40 {
-            ann.call("/api/account/update", &json!({"name": format!("Ann {number}")})).await.success();
+            ann.call(
+                "/api/account/update",
+                &json!({"name": format!("Ann {number}")}),
+            )
+            .await
+            .success();
         }
     };
     let create = async {
@@ -139,14 +166,32 @@ async fn export_of_a_busy_server_is_consistent(backend: Backend) {
     };
     let ((), (), exports) = tokio::join!(rename, create, export);
     for export in &exports {
-        let last = export.rows("directory.feed_changes").iter().filter_map(|row| row["cursor"].as_i64()).max();
-        assert_eq!(last.unwrap_or(0), export.rows("directory.feed_head")[0]["cursor"]);
-        let followed = export.rows("auth.feed_position")[0]["cursor"].as_i64().expect("a cursor");
-        assert!(followed <= last.unwrap_or(0), "auth has followed changes that are not there");
-        let credentials: Vec<Value> =
-            export.rows("auth.credentials").iter().map(|row| row["user_gid"].clone()).collect();
+        let last = export
+            .rows("directory.feed_changes")
+            .iter()
+            .filter_map(|row| row["cursor"].as_i64())
+            .max();
+        assert_eq!(
+            last.unwrap_or(0),
+            export.rows("directory.feed_head")[0]["cursor"]
+        );
+        let followed = export.rows("auth.feed_position")[0]["cursor"]
+            .as_i64()
+            .expect("a cursor");
+        assert!(
+            followed <= last.unwrap_or(0),
+            "auth has followed changes that are not there"
+        );
+        let credentials: Vec<Value> = export
+            .rows("auth.credentials")
+            .iter()
+            .map(|row| row["user_gid"].clone())
+            .collect();
         for user in export.rows("directory.users") {
-            assert!(credentials.contains(&user["gid"]), "a user without a password: {user}");
+            assert!(
+                credentials.contains(&user["gid"]),
+                "a user without a password: {user}"
+            );
         }
         let target = target(other(backend), MASTER_KEY);
         import(&target, export).await;
@@ -160,14 +205,24 @@ async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
     let installation = target(backend, MASTER_KEY);
     installation.create_user("zoe").await;
     let before = Export::of(&installation).await;
-    let refused = installation.cli(&["import"], &export.0).await.assert_failure(1);
+    let refused = installation
+        .cli(&["import"], &export.0)
+        .await
+        .assert_failure(1);
     assert!(refused.stderr.contains("not empty"), "{refused}");
     assert_eq!(Export::of(&installation).await.0, before.0);
 
     let app = App::on_installation(installation).await;
     let before = Export::of(&app.installation).await;
-    let refused = app.installation.cli(&["import"], &export.0).await.assert_failure(1);
-    assert!(refused.stderr.contains("not empty") || refused.stderr.contains("in use"), "{refused}");
+    let refused = app
+        .installation
+        .cli(&["import"], &export.0)
+        .await
+        .assert_failure(1);
+    assert!(
+        refused.stderr.contains("not empty") || refused.stderr.contains("in use"),
+        "{refused}"
+    );
     assert_eq!(Export::of(&app.installation).await.0, before.0);
     assert_eq!(app.http.login("zoe", PASSWORD).await.status, 200);
 
@@ -182,12 +237,21 @@ async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
 async fn one_nonempty_database_rejects_the_import(backend: Backend) {
     let source = Source::new(backend).await;
     let export = source.export().await;
-    let (auth, directory) = (&source.app.installation.databases.auth, &source.app.installation.databases.directory);
+    let (auth, directory) = (
+        &source.app.installation.databases.auth,
+        &source.app.installation.databases.directory,
+    );
     let [auth, directory] = [auth, directory].map(doorward_tests::backend::url_text);
-    for (name, url) in [("DOORWARD_AUTH_DATABASE_URL", &auth), ("DOORWARD_DIRECTORY_DATABASE_URL", &directory)] {
+    for (name, url) in [
+        ("DOORWARD_AUTH_DATABASE_URL", &auth),
+        ("DOORWARD_DIRECTORY_DATABASE_URL", &directory),
+    ] {
         let half = target(backend, MASTER_KEY);
-        let refused =
-            half.spawn(&["import", "/dev/null"], &[(name, url)]).wait_for_exit(COMMAND).await.assert_failure(1);
+        let refused = half
+            .spawn(&["import", "/dev/null"], &[(name, url)])
+            .wait_for_exit(COMMAND)
+            .await
+            .assert_failure(1);
         assert!(refused.stderr.contains("not empty"), "{refused}");
         // Neither half was touched.
         assert_eq!(source.export().await.0, export.0);
@@ -228,19 +292,48 @@ async fn export_is_private_and_replaces_a_file_only_when_it_is_complete() {
     let file = installation.path().join("state.jsonl");
     let words = ["export", &file.display().to_string()];
     installation.cli(&words, "").await.assert_success();
-    assert_eq!(std::fs::metadata(&file).expect("the export").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file)
+            .expect("the export")
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     std::fs::write(&file, "kept").expect("a file");
-    let nowhere = [("DOORWARD_DIRECTORY_DATABASE_URL", "postgres://127.0.0.1:1/nowhere")];
-    installation.spawn(&words, &nowhere).wait_for_exit(COMMAND).await.assert_failure(1);
+    let nowhere = [(
+        "DOORWARD_DIRECTORY_DATABASE_URL",
+        "postgres://127.0.0.1:1/nowhere",
+    )];
+    installation
+        .spawn(&words, &nowhere)
+        .wait_for_exit(COMMAND)
+        .await
+        .assert_failure(1);
     assert_eq!(std::fs::read_to_string(&file).expect("the file"), "kept");
     installation.cli(&words, "").await.assert_success();
-    assert_eq!(std::fs::read_to_string(&file).expect("the export"), Export::of(&installation).await.0);
+    assert_eq!(
+        std::fs::read_to_string(&file).expect("the export"),
+        Export::of(&installation).await.0
+    );
     let names = std::fs::read_dir(installation.path()).expect("a directory");
-    let drafts =
-        names.filter(|name| name.as_ref().expect("a file").file_name().display().to_string().contains("jsonl."));
+    let drafts = names.filter(|name| {
+        name.as_ref()
+            .expect("a file")
+            .file_name()
+            .display()
+            .to_string()
+            .contains("jsonl.")
+    });
     assert_eq!(drafts.count(), 0);
-    installation.cli(&["export", "/nowhere/at/all"], "").await.assert_failure(1);
-    installation.cli(&["import", "/nowhere/at/all"], "").await.assert_failure(1);
+    installation
+        .cli(&["export", "/nowhere/at/all"], "")
+        .await
+        .assert_failure(1);
+    installation
+        .cli(&["import", "/nowhere/at/all"], "")
+        .await
+        .assert_failure(1);
     // That changed nothing.
     App::on_installation(installation).await;
 }

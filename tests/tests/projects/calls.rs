@@ -46,20 +46,46 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new(backend: Backend) -> Self {
         let app = App::with_settings(backend, &[MANY_WRITES]).await;
-        let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
+        let (ann, ben, cas) = (
+            app.user("ann").await,
+            app.user("ben").await,
+            app.user("cas").await,
+        );
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         let robot = ann.create_api_user(&project, "Robot").await;
         let token = robot.auth().await.token();
-        let program = User { gid: robot.gid.clone(), username: String::new(), token, http: app.http.clone() };
-        let mut names = vec![(ann.gid.clone(), "<ann>"), (ben.gid.clone(), "<ben>"), (robot.gid.clone(), "<robot>")];
+        let program = User {
+            gid: robot.gid.clone(),
+            username: String::new(),
+            token,
+            http: app.http.clone(),
+        };
+        let mut names = vec![
+            (ann.gid.clone(), "<ann>"),
+            (ben.gid.clone(), "<ben>"),
+            (robot.gid.clone(), "<robot>"),
+        ];
         names.push((project.clone(), "<project>"));
         names.extend(items(&options(&ann, &project).await));
-        Self { app, ann, ben, cas, robot, program, project, names }
+        Self {
+            app,
+            ann,
+            ben,
+            cas,
+            robot,
+            program,
+            project,
+            names,
+        }
     }
 
     pub(crate) fn named(&self, answer: &Answer) -> Value {
-        let names: Vec<(&str, &str)> = self.names.iter().map(|(id, name)| (id.as_str(), *name)).collect();
+        let names: Vec<(&str, &str)> = self
+            .names
+            .iter()
+            .map(|(id, name)| (id.as_str(), *name))
+            .collect();
         with_names(&answer.json(), &names)
     }
 
@@ -102,7 +128,11 @@ impl Fixture {
 }
 
 pub(crate) async fn about(user: &User, call: &str, project: &str) -> Answer {
-    user.call(&format!("/api/projects/{call}"), &json!({"project": project})).await
+    user.call(
+        &format!("/api/projects/{call}"),
+        &json!({"project": project}),
+    )
+    .await
 }
 
 pub(crate) async fn options(user: &User, project: &str) -> Value {
@@ -111,7 +141,8 @@ pub(crate) async fn options(user: &User, project: &str) -> Value {
 
 /// The ids of what a new project has, and their names.
 fn items(options: &Value) -> [(String, &'static str); 3] {
-    let id = |list: &str, position: usize| options[list][position].as_str().expect("an id").to_owned();
+    let id =
+        |list: &str, position: usize| options[list][position].as_str().expect("an id").to_owned();
     [
         (id("orderedchannels", 1), "<channel>"),
         (id("orderedorderings", 0), "<ordering>"),
@@ -120,12 +151,18 @@ fn items(options: &Value) -> [(String, &'static str); 3] {
 }
 
 pub(crate) async fn cursor(user: &User) -> i64 {
-    user.init().await.success().0["cc.cursor"].as_i64().expect("a cursor")
+    user.init().await.success().0["cc.cursor"]
+        .as_i64()
+        .expect("a cursor")
 }
 
 /// How many the feed tells other services of.
 fn changes(installation: &Installation) -> usize {
-    doorward_tests::backend::texts(&installation.databases.directory, "SELECT data_key AS text FROM feed_changes").len()
+    doorward_tests::backend::texts(
+        &installation.databases.directory,
+        "SELECT data_key AS text FROM feed_changes",
+    )
+    .len()
 }
 
 pub(crate) fn herbarium() -> Value {
@@ -148,8 +185,7 @@ pub(crate) fn herbarium() -> Value {
 }
 
 fn membership(user: &str, role: &str, options: Option<Value>) -> Value {
-    let mut membership =
-        json!({"project_gid": "<project>", "user_gid": format!("<{user}>"), "status": "active", "roles": [role]});
+    let mut membership = json!({"project_gid": "<project>", "user_gid": format!("<{user}>"), "status": "active", "roles": [role]});
     if let Some(options) = options {
         membership["options"] = options;
     }
@@ -173,7 +209,11 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
             "Atlas",
             "Europe/Amsterdam",
         ),
-        (json!({"timezone": "America/New_York"}), "untitled project", "America/New_York"),
+        (
+            json!({"timezone": "America/New_York"}),
+            "untitled project",
+            "America/New_York",
+        ),
     ] {
         let before = changes(&app.installation);
         let made = ann.call("/api/projects/create", &body).await;
@@ -181,7 +221,13 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
         let project = result["project"].as_str().expect("a gid").to_owned();
         assert!(project.parse::<doorward_domain::Gid>().is_ok() && project != UNKNOWN_GID);
         let [channel, ordering, fieldlist] = items(&data["cc.projects"][&project]["options"]);
-        let ids = [(ann.gid.clone(), "<ann>"), (project.clone(), "<project>"), channel, ordering, fieldlist];
+        let ids = [
+            (ann.gid.clone(), "<ann>"),
+            (project.clone(), "<project>"),
+            channel,
+            ordering,
+            fieldlist,
+        ];
         let ids: Vec<(&str, &str)> = ids.iter().map(|(id, name)| (id.as_str(), *name)).collect();
         let mut expected = herbarium();
         expected["name"] = json!(name);
@@ -212,41 +258,65 @@ async fn get_returns_visible_projects_only(backend: Backend) {
     }
     let upper = about(&scene.ann, "get", &scene.project.to_uppercase()).await;
     scene.assert_project(&upper, |_| ());
-    about(&scene.ann, "get", UNKNOWN_GID).await.assert_unprocessable("project_not_found");
-    about(&scene.cas, "get", &scene.project).await.assert_unprocessable("project_not_found");
+    about(&scene.ann, "get", UNKNOWN_GID)
+        .await
+        .assert_unprocessable("project_not_found");
+    about(&scene.cas, "get", &scene.project)
+        .await
+        .assert_unprocessable("project_not_found");
     for status in ["declined", "inactive"] {
         scene.set_membership(&scene.cas, status);
-        about(&scene.cas, "get", &scene.project).await.assert_unprocessable("project_not_found");
+        about(&scene.cas, "get", &scene.project)
+            .await
+            .assert_unprocessable("project_not_found");
     }
     // An invitation shows what one is invited to, and no more.
     scene.set_membership(&scene.cas, "invited");
     let short = json!({"gid": "<project>", "name": "Herbarium", "icon": null, "owner": "<ann>", "status": "active"});
     let data = json!({"cc.projects": {"<project>": short}});
-    scene.assert_answer(&about(&scene.cas, "get", &scene.project).await, false, json!({"project": "<project>"}), data);
+    scene.assert_answer(
+        &about(&scene.cas, "get", &scene.project).await,
+        false,
+        json!({"project": "<project>"}),
+        data,
+    );
 }
 
 async fn update_changes_given_fields_only(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let update = async |user: &User, body: Value| {
-        let mut whole = json!({"project": scene.project, "owner": scene.cas.gid, "status": "deleted"});
-        whole.as_object_mut().expect("an object").extend(body.as_object().expect("an object").clone());
+        let mut whole =
+            json!({"project": scene.project, "owner": scene.cas.gid, "status": "deleted"});
+        whole
+            .as_object_mut()
+            .expect("an object")
+            .extend(body.as_object().expect("an object").clone());
         user.call("/api/projects/update", &whole).await
     };
     scene.assert_project(&update(&scene.ann, json!({})).await, |_| ());
-    scene.assert_project(&update(&scene.ben, json!({"name": " Flora "})).await, |project| {
-        project["name"] = json!("Flora");
-    });
+    scene.assert_project(
+        &update(&scene.ben, json!({"name": " Flora "})).await,
+        |project| {
+            project["name"] = json!("Flora");
+        },
+    );
     let both = |project: &mut Value| {
         project["name"] = json!("Flora");
         project["options"]["timezone"] = json!("Asia/Tokyo");
     };
-    scene.assert_project(&update(&scene.program, json!({"timezone": "Asia/Tokyo"})).await, both);
+    scene.assert_project(
+        &update(&scene.program, json!({"timezone": "Asia/Tokyo"})).await,
+        both,
+    );
     scene.assert_project(&about(&scene.ann, "get", &scene.project).await, both);
     for timezone in ["", "Europe/Nowhere", "europe", " Asia/Tokyo", "+02:00"] {
         update(&scene.ann, json!({"timezone": timezone, "name": "Lost"}))
             .await
             .assert_validation_error("timezone", "invalid");
-        let create = scene.cas.call("/api/projects/create", &json!({"timezone": timezone})).await;
+        let create = scene
+            .cas
+            .call("/api/projects/create", &json!({"timezone": timezone}))
+            .await;
         create.assert_validation_error("timezone", "invalid");
     }
     scene.assert_project(&about(&scene.ann, "get", &scene.project).await, both);
@@ -255,11 +325,23 @@ async fn update_changes_given_fields_only(backend: Backend) {
 async fn names_are_trimmed_and_required(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
-    let bodies =
-        |name: &str| [("create", json!({"name": name})), ("update", json!({"project": scene.project, "name": name}))];
-    for (name, kept) in [(" \tFlora 2\n ", "Flora 2"), (&*longest, &*longest), (&*format!("  {longest} "), &longest)] {
+    let bodies = |name: &str| {
+        [
+            ("create", json!({"name": name})),
+            ("update", json!({"project": scene.project, "name": name})),
+        ]
+    };
+    for (name, kept) in [
+        (" \tFlora 2\n ", "Flora 2"),
+        (&*longest, &*longest),
+        (&*format!("  {longest} "), &longest),
+    ] {
         for (call, body) in bodies(name) {
-            let (result, data) = scene.ann.call(&format!("/api/projects/{call}"), &body).await.success();
+            let (result, data) = scene
+                .ann
+                .call(&format!("/api/projects/{call}"), &body)
+                .await
+                .success();
             let project = result["project"].as_str().expect("a gid");
             assert_eq!(data["cc.projects"][project]["name"], json!(kept), "{call}");
         }
@@ -276,7 +358,10 @@ async fn names_are_trimmed_and_required(backend: Backend) {
         (&*too_long, "too_long"),
     ] {
         for (call, body) in bodies(name) {
-            let answer = scene.ann.call(&format!("/api/projects/{call}"), &body).await;
+            let answer = scene
+                .ann
+                .call(&format!("/api/projects/{call}"), &body)
+                .await;
             answer.assert_validation_error("name", reason);
         }
     }
@@ -287,70 +372,154 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let (missing, invalid) = ("Missing parameter", "Invalid parameter");
-    for call in ["get", "update", "delete_icon", "delete", "undelete", "permanent_delete", "transfer"] {
+    for call in [
+        "get",
+        "update",
+        "delete_icon",
+        "delete",
+        "undelete",
+        "permanent_delete",
+        "transfer",
+    ] {
         let path = format!("/api/projects/{call}");
         // Also to who may not.
         for user in [&scene.ann, &scene.cas, &scene.program] {
-            user.call(&path, &json!({"name": 1, "user": 1})).await.assert_bad_parameter(missing, "project");
-            for bad in [json!(null), json!(1), json!(true), json!([project]), json!({}), json!(""), json!("Herbarium")]
-            {
+            user.call(&path, &json!({"name": 1, "user": 1}))
+                .await
+                .assert_bad_parameter(missing, "project");
+            for bad in [
+                json!(null),
+                json!(1),
+                json!(true),
+                json!([project]),
+                json!({}),
+                json!(""),
+                json!("Herbarium"),
+            ] {
                 let body = json!({"project": bad, "name": 1, "user": 1});
-                user.call(&path, &body).await.assert_bad_parameter(invalid, "project");
+                user.call(&path, &body)
+                    .await
+                    .assert_bad_parameter(invalid, "project");
             }
         }
         for body in ["", "[]", "x", "null"] {
-            let call = scene.ann.http.post(&path).bearer(&scene.ann.token).header("content-type", "application/json");
-            call.body(body.to_owned()).send().await.assert_invalid_body();
+            let call = scene
+                .ann
+                .http
+                .post(&path)
+                .bearer(&scene.ann.token)
+                .header("content-type", "application/json");
+            call.body(body.to_owned())
+                .send()
+                .await
+                .assert_invalid_body();
         }
-        let get = scene.ann.http.get(&path).bearer(&scene.ann.token).send().await;
+        let get = scene
+            .ann
+            .http
+            .get(&path)
+            .bearer(&scene.ann.token)
+            .send()
+            .await;
         get.assert_error(405, "Method not allowed", &json!({}));
     }
     for bad in [json!(null), json!(1), json!(["x"]), json!({})] {
         for (call, body, name) in [
             ("create", json!({"name": bad, "timezone": bad}), "name"),
             ("create", json!({"timezone": bad}), "timezone"),
-            ("update", json!({"project": project, "name": bad, "timezone": bad}), "name"),
-            ("update", json!({"project": project, "name": "", "timezone": bad}), "timezone"),
+            (
+                "update",
+                json!({"project": project, "name": bad, "timezone": bad}),
+                "name",
+            ),
+            (
+                "update",
+                json!({"project": project, "name": "", "timezone": bad}),
+                "timezone",
+            ),
             ("transfer", json!({"project": project, "user": bad}), "user"),
         ] {
-            let answer = scene.ann.call(&format!("/api/projects/{call}"), &body).await;
+            let answer = scene
+                .ann
+                .call(&format!("/api/projects/{call}"), &body)
+                .await;
             answer.assert_bad_parameter(invalid, name);
         }
     }
-    let transfer = |body: Value| async move { scene.ann.call("/api/projects/transfer", &body).await };
-    transfer(json!({"project": project})).await.assert_bad_parameter(missing, "user");
+    let transfer =
+        |body: Value| async move { scene.ann.call("/api/projects/transfer", &body).await };
+    transfer(json!({"project": project}))
+        .await
+        .assert_bad_parameter(missing, "user");
 }
 
 async fn calls_require_permission_regardless_of_existence(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = cursor(&scene.ann).await;
-    let calls = ["update", "delete_icon", "delete", "undelete", "permanent_delete", "transfer"];
+    let calls = [
+        "update",
+        "delete_icon",
+        "delete",
+        "undelete",
+        "permanent_delete",
+        "transfer",
+    ];
     for call in calls.into_iter().chain(["get", "create"]) {
         let call = scene.app.http.post(&format!("/api/projects/{call}"));
-        call.json(&json!({"project": scene.project})).send().await.assert_unauthenticated();
+        call.json(&json!({"project": scene.project}))
+            .send()
+            .await
+            .assert_unauthenticated();
     }
     for call in calls {
         let path = format!("/api/projects/{call}");
         let with = |project: &str| json!({"project": project, "name": "", "user": scene.ben.gid});
         for project in [&scene.project, UNKNOWN_GID] {
-            scene.cas.call(&path, &with(project)).await.assert_forbidden();
+            scene
+                .cas
+                .call(&path, &with(project))
+                .await
+                .assert_forbidden();
         }
-        scene.ann.call(&path, &with(UNKNOWN_GID)).await.assert_forbidden();
+        scene
+            .ann
+            .call(&path, &with(UNKNOWN_GID))
+            .await
+            .assert_forbidden();
         if call != "update" {
-            scene.ben.call(&path, &with(&scene.project)).await.assert_forbidden();
-            scene.program.call(&path, &with(&scene.project)).await.assert_forbidden();
+            scene
+                .ben
+                .call(&path, &with(&scene.project))
+                .await
+                .assert_forbidden();
+            scene
+                .program
+                .call(&path, &with(&scene.project))
+                .await
+                .assert_forbidden();
         }
         for status in ["invited", "declined", "inactive"] {
             scene.set_membership(&scene.cas, status);
-            scene.cas.call(&path, &with(&scene.project)).await.assert_forbidden();
+            scene
+                .cas
+                .call(&path, &with(&scene.project))
+                .await
+                .assert_forbidden();
         }
         execute(
             &scene.app.installation.databases.directory,
-            &format!("DELETE FROM memberships WHERE user_gid = '{}'", scene.cas.gid),
+            &format!(
+                "DELETE FROM memberships WHERE user_gid = '{}'",
+                scene.cas.gid
+            ),
         );
     }
     for body in [json!({}), json!({"name": ""}), json!({"timezone": "x"})] {
-        scene.program.call("/api/projects/create", &body).await.assert_forbidden();
+        scene
+            .program
+            .call("/api/projects/create", &body)
+            .await
+            .assert_forbidden();
     }
     assert_eq!(cursor(&scene.ann).await, before);
 }
@@ -366,25 +535,44 @@ async fn deleted_project_is_visible_to_its_owner_only(backend: Backend) {
     let short = json!({"gid": project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "deleted"});
     assert_json_eq(&data["cc.projects"], &json!({project: short}));
     let own = membership("ann", "owner", Some(own_options("ann")));
-    let memberships = with_names(&data["cc.projects_members"], &[(&scene.ann.gid, "<ann>"), (project, "<project>")]);
+    let memberships = with_names(
+        &data["cc.projects_members"],
+        &[(&scene.ann.gid, "<ann>"), (project, "<project>")],
+    );
     assert_json_eq(&memberships, &json!([own]));
-    assert_eq!(data["cc.users"].as_object().map(serde_json::Map::len), Some(1));
+    assert_eq!(
+        data["cc.users"].as_object().map(serde_json::Map::len),
+        Some(1)
+    );
     scene.assert_project(&scene.own("get").await, deleted);
     let login = scene.app.http.login("ann", PASSWORD).await.success();
     assert_eq!(
-        (&login.0["user_projects"], &login.1["cc.projects"][project]["status"]),
+        (
+            &login.0["user_projects"],
+            &login.1["cc.projects"][project]["status"]
+        ),
         (&json!({}), &json!("deleted"))
     );
 
     for user in [&scene.ben, &scene.program] {
         let (result, data) = user.init().await.success();
         assert_eq!(result["user_projects"], json!({}));
-        assert_eq!((&data["cc.projects"], &data["cc.projects_members"]), (&json!({}), &json!([])));
-        about(user, "get", project).await.assert_unprocessable("project_not_found");
+        assert_eq!(
+            (&data["cc.projects"], &data["cc.projects_members"]),
+            (&json!({}), &json!([]))
+        );
+        about(user, "get", project)
+            .await
+            .assert_unprocessable("project_not_found");
         about(user, "update", project).await.assert_forbidden();
     }
     for user in [&scene.ann, &scene.ben, &scene.program] {
-        scene.app.http.project_init(project, &user.token).await.assert_forbidden();
+        scene
+            .app
+            .http
+            .project_init(project, &user.token)
+            .await
+            .assert_forbidden();
         for (call, body) in [
             ("members/get", json!({"member": scene.ann.gid})),
             ("languages/add", json!({"language": "nl"})),
@@ -394,15 +582,28 @@ async fn deleted_project_is_visible_to_its_owner_only(backend: Backend) {
             ("apikeys/get", json!({"user": scene.robot.gid})),
             ("members/remove", json!({"user": scene.ben.gid})),
         ] {
-            user.call(&format!("/api/p/{project}/{call}"), &body).await.assert_forbidden();
+            user.call(&format!("/api/p/{project}/{call}"), &body)
+                .await
+                .assert_forbidden();
         }
     }
     scene.robot.auth().await.assert_unknown_user();
     for username in ["ann", "ben"] {
-        scene.app.http.project_login(project, username, PASSWORD).await.assert_unknown_user();
+        scene
+            .app
+            .http
+            .project_login(project, username, PASSWORD)
+            .await
+            .assert_unknown_user();
     }
     // What is the owner's own goes on.
-    let renamed = scene.ann.call("/api/projects/update", &json!({"project": project, "name": "Flora"})).await;
+    let renamed = scene
+        .ann
+        .call(
+            "/api/projects/update",
+            &json!({"project": project, "name": "Flora"}),
+        )
+        .await;
     scene.assert_project(&renamed, |entry| {
         deleted(entry);
         entry["name"] = json!("Flora");
@@ -413,12 +614,21 @@ async fn undelete_restores_everything(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let add = format!("/api/p/{project}/languages/add");
-    scene.ben.call(&add, &json!({"language": "de"})).await.success();
+    scene
+        .ben
+        .call(&add, &json!({"language": "de"}))
+        .await
+        .success();
     icons::uploaded(&scene.ann, project, &icons::png()).await;
     let picture = async |user: &User| {
         let (mut result, data) = user.init().await.success();
         result["cc.cursor"] = json!(null);
-        let (inner, inner_data) = scene.app.http.project_init(project, &user.token).await.success();
+        let (inner, inner_data) = scene
+            .app
+            .http
+            .project_init(project, &user.token)
+            .await
+            .success();
         (result, data, inner["project_members"].clone(), inner_data)
     };
     let mut before = Vec::new();
@@ -430,12 +640,20 @@ async fn undelete_restores_everything(backend: Backend) {
         entry["options"]["languages"] = json!(["en", "nl", "de"]);
         entry["icon"] = json!("<project>.png");
     });
-    for (user, before) in [&scene.ann, &scene.ben, &scene.program].into_iter().zip(before) {
+    for (user, before) in [&scene.ann, &scene.ben, &scene.program]
+        .into_iter()
+        .zip(before)
+    {
         let after = picture(user).await;
         assert!(after == before, "{after:?}\n{before:?}");
     }
     scene.robot.auth().await.success();
-    assert_eq!(icons::get(&scene.app.http, &format!("{project}.png")).await.status, 200);
+    assert_eq!(
+        icons::get(&scene.app.http, &format!("{project}.png"))
+            .await
+            .status,
+        200
+    );
 }
 
 async fn permanent_delete_removes_everything(backend: Backend) {
@@ -444,7 +662,10 @@ async fn permanent_delete_removes_everything(backend: Backend) {
     let other = scene.app.installation.create_project("ann", "Atlas").await;
     scene.app.installation.add_member(&other, "ben").await;
     icons::uploaded(&scene.ann, project, &icons::png()).await;
-    scene.own("permanent_delete").await.assert_unprocessable("not_deleted");
+    scene
+        .own("permanent_delete")
+        .await
+        .assert_unprocessable("not_deleted");
     scene.own("delete").await.success();
     let ended = scene.own("permanent_delete").await;
     scene.assert_answer(&ended, true, json!({}), json!({}));
@@ -453,19 +674,38 @@ async fn permanent_delete_removes_everything(backend: Backend) {
     scene.app.http.denied_soon(&scene.program.token).await;
     scene.robot.auth().await.assert_unknown_user();
     eventually("404", Duration::from_secs(10), async || {
-        (icons::get(&scene.app.http, &format!("{project}.png")).await.status == 404).then_some(())
+        (icons::get(&scene.app.http, &format!("{project}.png"))
+            .await
+            .status
+            == 404)
+            .then_some(())
     })
     .await;
     for user in [&scene.ann, &scene.ben] {
         let (result, data) = user.init().await.success();
-        assert_eq!(result["user_projects"].as_object().map(|all| all.keys().collect::<Vec<_>>()), Some(vec![&other]));
-        assert_eq!(data["cc.projects"].as_object().map(serde_json::Map::len), Some(1));
-        assert!(!data.to_string().contains(project) && !data.to_string().contains(&scene.robot.gid), "{data}");
+        assert_eq!(
+            result["user_projects"]
+                .as_object()
+                .map(|all| all.keys().collect::<Vec<_>>()),
+            Some(vec![&other])
+        );
+        assert_eq!(
+            data["cc.projects"].as_object().map(serde_json::Map::len),
+            Some(1)
+        );
+        assert!(
+            !data.to_string().contains(project) && !data.to_string().contains(&scene.robot.gid),
+            "{data}"
+        );
         for call in ["delete", "undelete", "permanent_delete", "update"] {
             about(user, call, project).await.assert_forbidden();
         }
-        about(user, "get", project).await.assert_unprocessable("project_not_found");
-        user.call("/api/users/get", &json!({"user": scene.robot.gid})).await.assert_unprocessable("user_not_found");
+        about(user, "get", project)
+            .await
+            .assert_unprocessable("project_not_found");
+        user.call("/api/users/get", &json!({"user": scene.robot.gid}))
+            .await
+            .assert_unprocessable("user_not_found");
     }
     let databases = &scene.app.installation.databases;
     for (database, table, column) in [
@@ -475,24 +715,47 @@ async fn permanent_delete_removes_everything(backend: Backend) {
         (&databases.directory, "project_languages", "project_gid"),
     ] {
         let sql = format!("SELECT {column} AS text FROM {table} WHERE {column} = '{project}'");
-        assert!(doorward_tests::backend::texts(database, &sql).is_empty(), "{table}");
+        assert!(
+            doorward_tests::backend::texts(database, &sql).is_empty(),
+            "{table}"
+        );
     }
     eventually("no key", Duration::from_secs(10), async || {
-        let keys = format!("SELECT user_gid AS text FROM api_keys WHERE user_gid = '{}'", scene.robot.gid);
-        doorward_tests::backend::texts(&databases.auth, &keys).is_empty().then_some(())
+        let keys = format!(
+            "SELECT user_gid AS text FROM api_keys WHERE user_gid = '{}'",
+            scene.robot.gid
+        );
+        doorward_tests::backend::texts(&databases.auth, &keys)
+            .is_empty()
+            .then_some(())
     })
     .await;
     // An owner of nothing may go.
-    scene.app.installation.cli(&["project", "transfer", &other, "--to", "ben"], "").await.assert_success();
-    scene.ann.call("/api/account/delete", &json!({"confirm": true})).await.success();
+    scene
+        .app
+        .installation
+        .cli(&["project", "transfer", &other, "--to", "ben"], "")
+        .await
+        .assert_success();
+    scene
+        .ann
+        .call("/api/account/delete", &json!({"confirm": true}))
+        .await
+        .success();
 }
 
 async fn placeholder_is_deleted_with_its_last_project(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let other = scene.app.installation.create_project("ann", "Atlas").await;
-    let [dan, eva] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"];
+    let [dan, eva] = [
+        "11111111-1111-4111-8111-111111111111",
+        "22222222-2222-4222-8222-222222222222",
+    ];
     let directory = &scene.app.installation.databases.directory;
-    for (gid, projects) in [(dan, vec![&scene.project]), (eva, vec![&scene.project, &other])] {
+    for (gid, projects) in [
+        (dan, vec![&scene.project]),
+        (eva, vec![&scene.project, &other]),
+    ] {
         execute(
             directory,
             &format!(
@@ -512,7 +775,10 @@ async fn placeholder_is_deleted_with_its_last_project(backend: Backend) {
     }
     scene.own("delete").await.success();
     scene.own("permanent_delete").await.success();
-    let left = doorward_tests::backend::texts(directory, "SELECT gid AS text FROM users WHERE username IS NULL");
+    let left = doorward_tests::backend::texts(
+        directory,
+        "SELECT gid AS text FROM users WHERE username IS NULL",
+    );
     assert_eq!(left, [eva]);
 }
 
@@ -522,7 +788,10 @@ async fn transfer_makes_a_member_the_owner(backend: Backend) {
     let given = scene.ann.call("/api/projects/transfer", &body).await;
     let mut project = herbarium();
     project["owner"] = json!("<ben>");
-    let members = json!([membership("ann", "member", Some(own_options("ann"))), membership("ben", "owner", None)]);
+    let members = json!([
+        membership("ann", "member", Some(own_options("ann"))),
+        membership("ben", "owner", None)
+    ]);
     let data = json!({"cc.projects": {"<project>": project}, "cc.projects_members": members});
     scene.assert_answer(&given, true, json!({"project": "<project>"}), data);
     assert_ne!(given.token(), scene.ann.token);
@@ -530,14 +799,33 @@ async fn transfer_makes_a_member_the_owner(backend: Backend) {
     for (user, role) in [(&scene.ann, "member"), (&scene.ben, "owner")] {
         let (result, data) = user.init().await.success();
         assert_eq!(result["user_projects"], json!({&scene.project: [role]}));
-        assert_eq!(data["cc.projects"][&scene.project]["owner"], json!(scene.ben.gid));
+        assert_eq!(
+            data["cc.projects"][&scene.project]["owner"],
+            json!(scene.ben.gid)
+        );
     }
-    scene.ann.call("/api/projects/transfer", &body).await.assert_forbidden();
+    scene
+        .ann
+        .call("/api/projects/transfer", &body)
+        .await
+        .assert_forbidden();
     scene.own("delete").await.assert_forbidden();
-    scene.ann.api_keys(&scene.project, "get", &json!({"user": scene.robot.gid})).await.assert_forbidden();
-    scene.ben.api_keys(&scene.project, "get", &json!({"user": scene.robot.gid})).await.success();
+    scene
+        .ann
+        .api_keys(&scene.project, "get", &json!({"user": scene.robot.gid}))
+        .await
+        .assert_forbidden();
+    scene
+        .ben
+        .api_keys(&scene.project, "get", &json!({"user": scene.robot.gid}))
+        .await
+        .success();
     let back = json!({"project": scene.project, "user": scene.ann.gid});
-    scene.ben.call("/api/projects/transfer", &back).await.success();
+    scene
+        .ben
+        .call("/api/projects/transfer", &back)
+        .await
+        .success();
     scene.own("delete").await.success();
 }
 
@@ -545,7 +833,13 @@ async fn wrong_project_status_is_unprocessable(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = changes(&scene.app.installation);
     let transfer = async |user: &str| {
-        scene.ann.call("/api/projects/transfer", &json!({"project": scene.project, "user": user})).await
+        scene
+            .ann
+            .call(
+                "/api/projects/transfer",
+                &json!({"project": scene.project, "user": user}),
+            )
+            .await
     };
     for (user, reason) in [
         (&*scene.cas.gid, "not_a_member"),
@@ -557,19 +851,38 @@ async fn wrong_project_status_is_unprocessable(backend: Backend) {
     }
     for status in ["invited", "declined", "inactive"] {
         scene.set_membership(&scene.cas, status);
-        transfer(&scene.cas.gid).await.assert_unprocessable("not_a_member");
+        transfer(&scene.cas.gid)
+            .await
+            .assert_unprocessable("not_a_member");
     }
-    scene.own("undelete").await.assert_unprocessable("not_deleted");
-    scene.own("permanent_delete").await.assert_unprocessable("not_deleted");
+    scene
+        .own("undelete")
+        .await
+        .assert_unprocessable("not_deleted");
+    scene
+        .own("permanent_delete")
+        .await
+        .assert_unprocessable("not_deleted");
     assert_eq!(changes(&scene.app.installation), before);
     scene.own("delete").await.success();
-    scene.own("delete").await.assert_unprocessable("already_deleted");
-    transfer(&scene.ben.gid).await.assert_unprocessable("already_deleted");
+    scene
+        .own("delete")
+        .await
+        .assert_unprocessable("already_deleted");
+    transfer(&scene.ben.gid)
+        .await
+        .assert_unprocessable("already_deleted");
     assert_eq!(changes(&scene.app.installation), before + 1);
     // Somebody who can't log in owns nothing.
     scene.own("undelete").await.success();
-    scene.app.installation.change_user("deactivate", "ben").await;
-    transfer(&scene.ben.gid).await.assert_unprocessable("not_a_member");
+    scene
+        .app
+        .installation
+        .change_user("deactivate", "ben")
+        .await;
+    transfer(&scene.ben.gid)
+        .await
+        .assert_unprocessable("not_a_member");
 }
 
 async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
@@ -579,10 +892,18 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
     for (call, body, rows) in [
         ("get", json!({"project": project}), 0),
         ("update", json!({"project": project}), 0),
-        ("update", json!({"project": project, "name": " Herbarium", "timezone": "Europe/Amsterdam"}), 0),
+        (
+            "update",
+            json!({"project": project, "name": " Herbarium", "timezone": "Europe/Amsterdam"}),
+            0,
+        ),
         ("update", json!({"project": project, "name": "Flora"}), 1),
         ("update", json!({"project": project, "timezone": "UTC"}), 1),
-        ("update", json!({"project": project, "name": "Lost", "timezone": "x"}), 0),
+        (
+            "update",
+            json!({"project": project, "name": "Lost", "timezone": "x"}),
+            0,
+        ),
         ("delete_icon", json!({"project": project}), 0),
         ("delete", json!({"project": project}), 1),
         ("delete", json!({"project": project}), 0),
@@ -595,7 +916,10 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
         ("permanent_delete", json!({"project": project}), 5),
         ("permanent_delete", json!({"project": project}), 0),
     ] {
-        scene.ann.call(&format!("/api/projects/{call}"), &body).await;
+        scene
+            .ann
+            .call(&format!("/api/projects/{call}"), &body)
+            .await;
         now += rows;
         assert_eq!(changes(&scene.app.installation), now, "{call} {body}");
     }
@@ -604,7 +928,9 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
 async fn project_of_eleven_thousand_members_can_be_purged(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let numbers = match backend {
-        Backend::Postgres => "SELECT lpad(n::text, 12, '0') AS n FROM generate_series(1, 11000) AS numbers(n)",
+        Backend::Postgres => {
+            "SELECT lpad(n::text, 12, '0') AS n FROM generate_series(1, 11000) AS numbers(n)"
+        }
         Backend::Sqlite => {
             "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 11000) \
              SELECT printf('%012d', i) AS n FROM c"

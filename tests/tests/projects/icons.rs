@@ -49,16 +49,29 @@ pub(crate) fn png() -> Vec<u8> {
 
 async fn send(user: &User, parts: &[(&str, &[u8])]) -> Answer {
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    user.http.post(UPLOAD).bearer(&user.token).header("content-type", &media_type).body(form(parts)).send().await
+    user.http
+        .post(UPLOAD)
+        .bearer(&user.token)
+        .header("content-type", &media_type)
+        .body(form(parts))
+        .send()
+        .await
 }
 
 async fn upload(user: &User, project: &str, bytes: &[u8]) -> Answer {
-    send(user, &[("project", project.as_bytes()), ("upload_file", bytes)]).await
+    send(
+        user,
+        &[("project", project.as_bytes()), ("upload_file", bytes)],
+    )
+    .await
 }
 
 pub(crate) async fn uploaded(user: &User, project: &str, bytes: &[u8]) -> String {
     let (_, data) = upload(user, project, bytes).await.success();
-    data["cc.projects"][project]["icon"].as_str().expect("an icon").to_owned()
+    data["cc.projects"][project]["icon"]
+        .as_str()
+        .expect("an icon")
+        .to_owned()
 }
 
 pub(crate) async fn get(http: &Http, name: &str) -> Answer {
@@ -67,13 +80,27 @@ pub(crate) async fn get(http: &Http, name: &str) -> Answer {
 
 fn red(answer: &Answer) -> u8 {
     assert_eq!(answer.status, 200, "{answer:?}");
-    image::load_from_memory(&answer.body).expect("a picture").to_rgb8().get_pixel(9, 9).0[0]
+    image::load_from_memory(&answer.body)
+        .expect("a picture")
+        .to_rgb8()
+        .get_pixel(9, 9)
+        .0[0]
 }
 
 /// The files that are kept.
 fn files(directory: &std::path::Path) -> Vec<String> {
-    let Ok(listed) = std::fs::read_dir(directory.join("data/media/icons")) else { return Vec::new() };
-    listed.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect()
+    let Ok(listed) = std::fs::read_dir(directory.join("data/media/icons")) else {
+        return Vec::new();
+    };
+    listed
+        .map(|entry| {
+            entry
+                .expect("a file")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
 }
 
 async fn icon_name_is_stable(backend: Backend) {
@@ -81,7 +108,12 @@ async fn icon_name_is_stable(backend: Backend) {
     let name = format!("{}.png", scene.project);
     let (mut now, mut tags) = (cursor(&scene.ben).await, Vec::new());
     for red_value in [200, 100, 50] {
-        let answer = upload(&scene.ann, &scene.project, &picture(ImageFormat::Png, red_value)).await;
+        let answer = upload(
+            &scene.ann,
+            &scene.project,
+            &picture(ImageFormat::Png, red_value),
+        )
+        .await;
         scene.assert_project(&answer, |project| project["icon"] = json!("<project>.png"));
         let icon = get(&scene.app.http, &name).await;
         assert_eq!(red(&icon), red_value);
@@ -103,9 +135,13 @@ async fn icon_name_is_stable(backend: Backend) {
         scene.assert_project(&answer, |_| ());
         assert_eq!(cursor(&scene.ben).await, now + 1);
     }
-    get(&scene.app.http, &name).await.assert_error(404, "Not found", &json!({}));
+    get(&scene.app.http, &name)
+        .await
+        .assert_error(404, "Not found", &json!({}));
     eventually("no file", Duration::from_secs(10), async || {
-        files(scene.app.installation.path()).is_empty().then_some(())
+        files(scene.app.installation.path())
+            .is_empty()
+            .then_some(())
     })
     .await;
 }
@@ -121,21 +157,38 @@ async fn new_format_replaces_the_extension(backend: Backend) {
     ] {
         let name = uploaded(&scene.ann, &scene.project, &picture(format, 200)).await;
         assert_eq!(name, format!("{}.{extension}", scene.project));
-        assert_eq!(get(&scene.app.http, &name).await.header("content-type"), Some(media_type));
+        assert_eq!(
+            get(&scene.app.http, &name).await.header("content-type"),
+            Some(media_type)
+        );
         if let Some(last) = last.replace(name) {
-            get(&scene.app.http, &last).await.assert_error(404, "Not found", &json!({}));
+            get(&scene.app.http, &last)
+                .await
+                .assert_error(404, "Not found", &json!({}));
         }
     }
     // The file has a name of its own, which leads nowhere.
     for file in files(scene.app.installation.path()) {
-        get(&scene.app.http, &file).await.assert_error(404, "Not found", &json!({}));
+        get(&scene.app.http, &file)
+            .await
+            .assert_error(404, "Not found", &json!({}));
     }
     let webp = last.expect("an icon");
     let stem = &scene.project;
-    for other in ["x.webp", stem, &format!("{stem}.png"), &format!("{stem}.WEBP"), &format!("{UNKNOWN_GID}.webp")] {
-        get(&scene.app.http, other).await.assert_error(404, "Not found", &json!({}));
+    for other in [
+        "x.webp",
+        stem,
+        &format!("{stem}.png"),
+        &format!("{stem}.WEBP"),
+        &format!("{UNKNOWN_GID}.webp"),
+    ] {
+        get(&scene.app.http, other)
+            .await
+            .assert_error(404, "Not found", &json!({}));
     }
-    get(&scene.app.http, &webp.to_uppercase()).await.assert_error(404, "Not found", &json!({}));
+    get(&scene.app.http, &webp.to_uppercase())
+        .await
+        .assert_error(404, "Not found", &json!({}));
 }
 
 async fn icon_is_served_until_replaced(backend: Backend) {
@@ -153,20 +206,46 @@ async fn icon_is_served_until_replaced(backend: Backend) {
     ] {
         assert_eq!(icon.header(header), Some(value));
     }
-    let ask = |tag: &str| scene.app.http.get(&path).header("if-none-match", tag).send();
+    let ask = |tag: &str| {
+        scene
+            .app
+            .http
+            .get(&path)
+            .header("if-none-match", tag)
+            .send()
+    };
     let same = ask(&tag).await;
-    assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, Some(tag.as_str())));
+    assert_eq!(
+        (same.status, same.body.len(), same.header("etag")),
+        (304, 0, Some(tag.as_str()))
+    );
     assert_eq!(same.header("cache-control"), Some("no-cache"));
     let head = scene.app.http.call(Method::HEAD, &path).send().await;
-    assert_eq!((head.status, head.header("etag")), (200, Some(tag.as_str())));
-    let part = scene.app.http.get(&path).header("range", "bytes=0-3").send().await;
+    assert_eq!(
+        (head.status, head.header("etag")),
+        (200, Some(tag.as_str()))
+    );
+    let part = scene
+        .app
+        .http
+        .get(&path)
+        .header("range", "bytes=0-3")
+        .send()
+        .await;
     assert_eq!((part.status, &part.body[..]), (206, &icon.body[..4]));
 
     uploaded(&scene.ann, &scene.project, &picture(ImageFormat::Png, 10)).await;
     let changed = ask(&tag).await;
     assert_eq!(red(&changed), 10);
     assert_ne!(changed.header("etag"), Some(tag.as_str()));
-    scene.app.http.post(&path).json(&json!({})).send().await.assert_error(405, "Method not allowed", &json!({}));
+    scene
+        .app
+        .http
+        .post(&path)
+        .json(&json!({}))
+        .send()
+        .await
+        .assert_error(405, "Method not allowed", &json!({}));
 }
 
 async fn icon_is_available_during_replacement(backend: Backend) {
@@ -183,7 +262,12 @@ async fn icon_is_available_during_replacement(backend: Backend) {
     }));
     let writer = async {
         for number in 0..40 {
-            uploaded(&scene.ann, &scene.project, &picture(ImageFormat::Png, number)).await;
+            uploaded(
+                &scene.ann,
+                &scene.project,
+                &picture(ImageFormat::Png, number),
+            )
+            .await;
         }
         is_done.store(true, Ordering::SeqCst);
     };
@@ -197,42 +281,86 @@ async fn first_bad_part_is_reported(backend: Backend) {
     let (file, long) = (png(), [b'x'; 101]);
     // Also to who may not.
     for user in [&scene.ann, &scene.ben, &scene.cas] {
-        for parts in [&[] as &[(&str, &[u8])], &[("upload_file", &file)], &[("upload_file", b"x")]] {
-            send(user, parts).await.assert_bad_parameter("Missing parameter", "project");
+        for parts in [
+            &[] as &[(&str, &[u8])],
+            &[("upload_file", &file)],
+            &[("upload_file", b"x")],
+        ] {
+            send(user, parts)
+                .await
+                .assert_bad_parameter("Missing parameter", "project");
         }
         for bad in [b"".as_slice(), b"x", b"\xff", &long, b"Herbarium"] {
-            send(user, &[("project", bad)]).await.assert_bad_parameter("Invalid parameter", "project");
+            send(user, &[("project", bad)])
+                .await
+                .assert_bad_parameter("Invalid parameter", "project");
         }
-        send(user, &[("project", project)]).await.assert_bad_parameter("Missing parameter", "upload_file");
+        send(user, &[("project", project)])
+            .await
+            .assert_bad_parameter("Missing parameter", "upload_file");
     }
-    let json = scene.ann.call(UPLOAD, &json!({"project": scene.project})).await;
+    let json = scene
+        .ann
+        .call(UPLOAD, &json!({"project": scene.project}))
+        .await;
     json.assert_error(415, "Unsupported media type", &json!({}));
     let before = cursor(&scene.ann).await;
-    upload(&scene.ann, &scene.project, b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>")
+    upload(
+        &scene.ann,
+        &scene.project,
+        b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
+    )
+    .await
+    .assert_unprocessable("not_an_image");
+    upload(&scene.ann, &scene.project, &file[..file.len() - 20])
         .await
         .assert_unprocessable("not_an_image");
-    upload(&scene.ann, &scene.project, &file[..file.len() - 20]).await.assert_unprocessable("not_an_image");
-    upload(&scene.ann, &scene.project, &vec![0; 10_000_001]).await.assert_error(413, "Payload too large", &json!({}));
-    assert_eq!((cursor(&scene.ann).await, files(scene.app.installation.path())), (before, Vec::<String>::new()));
+    upload(&scene.ann, &scene.project, &vec![0; 10_000_001])
+        .await
+        .assert_error(413, "Payload too large", &json!({}));
+    assert_eq!(
+        (
+            cursor(&scene.ann).await,
+            files(scene.app.installation.path())
+        ),
+        (before, Vec::<String>::new())
+    );
     // The order of the parts doesn't matter, and of two the first counts.
-    let parts: &[(&str, &[u8])] =
-        &[("upload_file", &file), ("project", project), ("project", b"x"), ("upload_file", b"x")];
-    scene.assert_project(&send(&scene.ann, parts).await, |project| project["icon"] = json!("<project>.png"));
+    let parts: &[(&str, &[u8])] = &[
+        ("upload_file", &file),
+        ("project", project),
+        ("project", b"x"),
+        ("upload_file", b"x"),
+    ];
+    scene.assert_project(&send(&scene.ann, parts).await, |project| {
+        project["icon"] = json!("<project>.png")
+    });
 }
 
 async fn icon_calls_require_the_owner(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    let call = scene.app.http.post(UPLOAD).header("content-type", &media_type);
-    call.body(form(&[("project", scene.project.as_bytes()), ("upload_file", &png())]))
-        .send()
-        .await
-        .assert_unauthenticated();
+    let call = scene
+        .app
+        .http
+        .post(UPLOAD)
+        .header("content-type", &media_type);
+    call.body(form(&[
+        ("project", scene.project.as_bytes()),
+        ("upload_file", &png()),
+    ]))
+    .send()
+    .await
+    .assert_unauthenticated();
     for bytes in [png(), b"no picture".to_vec()] {
         for user in [&scene.ben, &scene.cas, &scene.program] {
-            upload(user, &scene.project, &bytes).await.assert_forbidden();
+            upload(user, &scene.project, &bytes)
+                .await
+                .assert_forbidden();
         }
-        upload(&scene.ann, UNKNOWN_GID, &bytes).await.assert_forbidden();
+        upload(&scene.ann, UNKNOWN_GID, &bytes)
+            .await
+            .assert_forbidden();
     }
     assert!(files(scene.app.installation.path()).is_empty());
     let picture: Value = options(&scene.ann, &scene.project).await;
@@ -248,13 +376,21 @@ async fn owner_can_change_the_icon_of_a_deleted_project(backend: Backend) {
         project["icon"] = json!("<project>.png");
         project["status"] = json!("deleted");
     });
-    about(&scene.ann, "permanent_delete", &scene.project).await.success();
-    get(&scene.app.http, &format!("{}.png", scene.project)).await.assert_error(404, "Not found", &json!({}));
+    about(&scene.ann, "permanent_delete", &scene.project)
+        .await
+        .success();
+    get(&scene.app.http, &format!("{}.png", scene.project))
+        .await
+        .assert_error(404, "Not found", &json!({}));
     eventually("no file", Duration::from_secs(10), async || {
-        files(scene.app.installation.path()).is_empty().then_some(())
+        files(scene.app.installation.path())
+            .is_empty()
+            .then_some(())
     })
     .await;
-    upload(&scene.ann, &scene.project, &png()).await.assert_forbidden();
+    upload(&scene.ann, &scene.project, &png())
+        .await
+        .assert_forbidden();
 }
 
 async fn replaced_icon_is_gone_on_every_gateway(backend: Backend) {
@@ -263,8 +399,12 @@ async fn replaced_icon_is_gone_on_every_gateway(backend: Backend) {
     let project = split.installation.create_project("ann", "Herbarium").await;
     let gateway = split.start_replica(Role::Gateway, &[]).await;
     let other = gateway.http();
-    let ann_there =
-        User { http: other.clone(), token: ann.token.clone(), gid: ann.gid.clone(), username: String::new() };
+    let ann_there = User {
+        http: other.clone(),
+        token: ann.token.clone(),
+        gid: ann.gid.clone(),
+        username: String::new(),
+    };
     for (user, red_value) in [(&ann, 200), (&ann_there, 100), (&ann, 50)] {
         let name = uploaded(user, &project, &picture(ImageFormat::Png, red_value)).await;
         // At once, on both: the directory says which file it is.
@@ -272,5 +412,8 @@ async fn replaced_icon_is_gone_on_every_gateway(backend: Backend) {
             assert_eq!(red(&get(http, &name).await), red_value);
         }
     }
-    eventually("one file", SWEEP, async || (files(split.installation.path()).len() == 1).then_some(())).await;
+    eventually("one file", SWEEP, async || {
+        (files(split.installation.path()).len() == 1).then_some(())
+    })
+    .await;
 }

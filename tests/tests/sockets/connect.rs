@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 const TRANSPORTS: [&[&str]; 3] = [&["polling"], &["websocket"], &["polling", "websocket"]];
 
 fn connect(app: &App, library: Library, transports: &[&str], auth: &Value) -> SocketClient {
-    SocketClient::connect(library, &app.installation.variable("DOORWARD_LISTEN"), transports, auth)
+    SocketClient::connect(
+        library,
+        &app.installation.variable("DOORWARD_LISTEN"),
+        transports,
+        auth,
+    )
 }
 
 async fn connected(app: &App, library: Library, transports: &[&str], user: &User) -> SocketClient {
@@ -40,13 +45,26 @@ async fn valid_token_connects_over_each_transport() {
 async fn polling_becomes_a_websocket() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
-    let mut python = connect(&app, Library::Python, &["polling", "websocket"], &json!({"JWT": ann.token}));
+    let mut python = connect(
+        &app,
+        Library::Python,
+        &["polling", "websocket"],
+        &json!({"JWT": ann.token}),
+    );
     assert_eq!(python.next_message().await, json!(["connect", "websocket"]));
-    let mut script = connect(&app, Library::JavaScript, &["polling", "websocket"], &json!({"JWT": ann.token}));
+    let mut script = connect(
+        &app,
+        Library::JavaScript,
+        &["polling", "websocket"],
+        &json!({"JWT": ann.token}),
+    );
     let said = [script.next_message().await, script.next_message().await];
     assert!(said.contains(&json!(["upgrade", "websocket"])), "{said:?}");
     for client in [&mut python, &mut script] {
-        assert_eq!(client.request(&json!(["init", {"cc_cursor": null}])).await["result"]["code"], 400);
+        assert_eq!(
+            client.request(&json!(["init", {"cc_cursor": null}])).await["result"]["code"],
+            400
+        );
     }
 }
 
@@ -57,9 +75,13 @@ async fn bad_or_missing_token_is_rejected() {
     let longer = format!("{}.x", ann.token);
     for library in Library::ALL {
         for transports in [&["polling"][..], &["websocket"]] {
-            for auth in
-                [json!({"JWT": "x"}), json!({}), json!({"JWT": null}), json!({"JWT": 1}), json!({"JWT": longer})]
-            {
+            for auth in [
+                json!({"JWT": "x"}),
+                json!({}),
+                json!({"JWT": null}),
+                json!({"JWT": 1}),
+                json!({"JWT": longer}),
+            ] {
                 let mut client = connect(&app, library, transports, &auth);
                 assert_eq!(
                     client.next_message().await,
@@ -87,7 +109,11 @@ async fn logout_disconnects_sockets_within_a_second() {
         user.call("/api/account/logout", &json!({})).await.success();
         let since = Instant::now();
         denied_and_disconnected(client).await;
-        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+        assert!(
+            since.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            since.elapsed()
+        );
     }
 }
 
@@ -95,7 +121,10 @@ async fn logout_disconnects_sockets_within_a_second() {
 async fn token_that_is_due_is_renewed_and_the_new_one_works() {
     let app = App::with_settings(
         Backend::Sqlite,
-        &[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")],
+        &[
+            ("DOORWARD_TOKEN_LIFETIME", "10s"),
+            ("DOORWARD_TOKEN_RENEW_AFTER", "2s"),
+        ],
     )
     .await;
     let ann = app.user("ann").await;
@@ -104,12 +133,21 @@ async fn token_that_is_due_is_renewed_and_the_new_one_works() {
     for _ in 0..2 {
         let said = client.next_message().await;
         let token = said[1]["JWT"].as_str().unwrap_or_else(|| panic!("{said}"));
-        assert_eq!((said[0].as_str(), token == last), (Some("authorization"), false));
+        assert_eq!(
+            (said[0].as_str(), token == last),
+            (Some("authorization"), false)
+        );
         assert_eq!(app.http.init(token).await.status, 200);
         token.clone_into(&mut last);
     }
     // The whole chain ends with the login, the socket's token of now too.
-    app.http.post("/api/account/logout").bearer(&last).json(&json!({})).send().await.success();
+    app.http
+        .post("/api/account/logout")
+        .bearer(&last)
+        .json(&json!({}))
+        .send()
+        .await
+        .success();
     denied_and_disconnected(&mut client).await;
 }
 
@@ -124,7 +162,10 @@ async fn shutdown_closes_sockets_immediately() {
         }
     }
     app.process.terminate();
-    app.process.wait_for_exit(Duration::from_secs(15)).await.assert_success();
+    app.process
+        .wait_for_exit(Duration::from_secs(15))
+        .await
+        .assert_success();
     for client in &mut clients {
         assert_eq!(client.next_event().await[0], "disconnect");
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use doorward_rpc::directory::v1::{Action, PublishRequest, PublishedRow};
-use doorward_tests::{App, Backend, Services, User, WebSocket, eventually, on_both_databases, websocket::cursors};
+use doorward_tests::{
+    App, Backend, Services, User, WebSocket, eventually, on_both_databases, websocket::cursors,
+};
 use serde_json::{Value, json};
 
 use crate::grpc::contract::{GrpcClients, with_service_token};
@@ -33,7 +35,13 @@ impl Fixture {
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
         let peers = GrpcClients::connect(&split).await;
-        Self { split, ann, ben, project, peers }
+        Self {
+            split,
+            ann,
+            ben,
+            project,
+            peers,
+        }
     }
 
     /// The last cursor.
@@ -43,12 +51,23 @@ impl Fixture {
             data_type: "records".to_owned(),
             data_key: format!("{key}{number}"),
         };
-        let request = PublishRequest { project_gid: self.project.clone(), rows: (0..count).map(row).collect() };
-        self.peers.directory.publish(with_service_token(request)).await.expect("a cursor").into_inner().cursor
+        let request = PublishRequest {
+            project_gid: self.project.clone(),
+            rows: (0..count).map(row).collect(),
+        };
+        self.peers
+            .directory
+            .publish(with_service_token(request))
+            .await
+            .expect("a cursor")
+            .into_inner()
+            .cursor
     }
 
     pub(crate) async fn position(&self) -> i64 {
-        self.ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"].as_i64().expect("a cursor")
+        self.ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"]
+            .as_i64()
+            .expect("a cursor")
     }
 
     /// Both feeds, from the same cursor.
@@ -59,13 +78,17 @@ impl Fixture {
     /// A socket that follows both feeds from now on.
     pub(crate) async fn follow(&self, user: &User) -> WebSocket {
         let mut socket = WebSocket::connect(user.http.address(), &user.token).await;
-        let answer = socket.ask(&json!(["init", self.both_from(self.position().await)])).await;
+        let answer = socket
+            .ask(&json!(["init", self.both_from(self.position().await)]))
+            .await;
         assert_eq!(answer["result"]["sync"], json!([]), "{answer}");
         socket
     }
 
     async fn rename(&self, user: &User, name: &str) {
-        user.call("/api/account/update", &json!({"name": name})).await.success();
+        user.call("/api/account/update", &json!({"name": name}))
+            .await
+            .success();
     }
 }
 
@@ -93,15 +116,29 @@ async fn published_rows_are_delivered_in_order(backend: Backend) {
     let asked = json!({"project": scene.project, "cursor": before});
     assert_eq!(project.ask(&json!(["init", asked])).await["success"], true);
     let mut global = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
-    assert_eq!(global.ask(&json!(["init", {"cc_cursor": before, "project": scene.project}])).await["success"], true);
+    assert_eq!(
+        global
+            .ask(&json!(["init", {"cc_cursor": before, "project": scene.project}]))
+            .await["success"],
+        true
+    );
     for number in 0..3 {
         scene.publish(2, &format!("r{number}-")).await;
         scene.rename(&scene.ben, &format!("Ben {number}")).await;
     }
     let expected = pages(&scene.ann, scene.both_from(before)).await;
-    assert_eq!(cursors(&expected), (before + 1..=before + 9).collect::<Vec<_>>());
+    assert_eq!(
+        cursors(&expected),
+        (before + 1..=before + 9).collect::<Vec<_>>()
+    );
     assert_eq!(both.rows(9).await, expected);
-    let of = |kind: &str| expected.iter().filter(|row| row["type"] == kind).cloned().collect::<Vec<_>>();
+    let of = |kind: &str| {
+        expected
+            .iter()
+            .filter(|row| row["type"] == kind)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(project.rows(6).await, of("project"));
     assert_eq!(global.rows(3).await, of("cc"));
 }
@@ -116,7 +153,10 @@ async fn rows_after_the_init_arrive_as_events(backend: Backend) {
     let mut socket = WebSocket::connect(scene.ann.http.address(), &scene.ann.token).await;
     let answer = socket.ask(&json!(["init", scene.both_from(before)])).await;
     assert_eq!(answer["result"]["warning"], "more data");
-    assert_eq!((answer["success"].clone(), answer["data"].clone()), (json!(true), json!({})));
+    assert_eq!(
+        (answer["success"].clone(), answer["data"].clone()),
+        (json!(true), json!({}))
+    );
     // While the rest is on its way.
     scene.publish(500, "late").await;
     scene.rename(&scene.ann, "Anna").await;
@@ -131,7 +171,10 @@ async fn rows_after_the_init_arrive_as_events(backend: Backend) {
 
 async fn removed_member_receives_the_removal_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    let (mut both, mut stays) = (scene.follow(&scene.ben).await, scene.follow(&scene.ann).await);
+    let (mut both, mut stays) = (
+        scene.follow(&scene.ben).await,
+        scene.follow(&scene.ann).await,
+    );
     let mut project = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
     let asked = json!({"project": scene.project, "cursor": scene.position().await});
     assert_eq!(project.ask(&json!(["init", asked])).await["success"], true);
@@ -139,21 +182,48 @@ async fn removed_member_receives_the_removal_only(backend: Backend) {
     for socket in [&mut both, &mut project] {
         assert_eq!(socket.rows(3).await.last().expect("a row")["cursor"], last);
     }
-    let words = ["member", "remove", "--project", &scene.project, "--user", "ben"];
-    scene.split.installation.cli(&words, "").await.assert_success();
+    let words = [
+        "member",
+        "remove",
+        "--project",
+        &scene.project,
+        "--user",
+        "ben",
+    ];
+    scene
+        .split
+        .installation
+        .cli(&words, "")
+        .await
+        .assert_success();
     scene.publish(3, "s").await;
     // The last thing that he is told, and ann isn't.
     scene.rename(&scene.ben, "Benjamin").await;
     let expected = pages(&scene.ben, json!({"cc_cursor": last})).await;
     let told = both.rows(expected.len()).await;
     assert_eq!(told, expected);
-    assert!(told[..told.len() - 1].iter().all(|row| row["action"] == "DELETE"), "{told:?}");
-    assert!(told.iter().any(|row| row["data_key"] == scene.project.as_str()), "{told:?}");
-    assert_eq!(told.last().expect("a row")["data_key"], scene.ben.gid.as_str());
+    assert!(
+        told[..told.len() - 1]
+            .iter()
+            .all(|row| row["action"] == "DELETE"),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|row| row["data_key"] == scene.project.as_str()),
+        "{told:?}"
+    );
+    assert_eq!(
+        told.last().expect("a row")["data_key"],
+        scene.ben.gid.as_str()
+    );
     let expected = pages(&scene.ann, scene.both_from(last - 3)).await;
     assert_eq!(stays.rows(expected.len()).await, expected);
     // The one without the global feed has nothing left to follow: its next words are the answer to what it asks.
-    assert_eq!(project.ask(&json!(["init", asked])).await["result"]["code"], 403);
+    assert_eq!(
+        project.ask(&json!(["init", asked])).await["result"]["code"],
+        403
+    );
 }
 
 async fn expired_cursor_is_rejected_and_a_valid_one_works_on_the_same_socket(backend: Backend) {
@@ -161,19 +231,25 @@ async fn expired_cursor_is_rejected_and_a_valid_one_works_on_the_same_socket(bac
     let ann = app.user("ann").await;
     let old = json!({"cc_cursor": ann.init().await.success().0["cc.cursor"]});
     let mut socket = WebSocket::connect(app.http.address(), &ann.token).await;
-    ann.call("/api/account/update", &json!({"name": "Anna"})).await.success();
+    ann.call("/api/account/update", &json!({"name": "Anna"}))
+        .await
+        .success();
     eventually("422", Duration::from_secs(20), async || {
         Some(ann.call("/sync/get", &old).await).filter(|answer| answer.status == 422)
     })
     .await;
     let info = json!({"reason": "cursor_expired"});
-    let refused =
-        json!({"success": false, "result": {"code": 422, "message": "Unprocessable entity", "info": info}, "data": {}});
+    let refused = json!({"success": false, "result": {"code": 422, "message": "Unprocessable entity", "info": info}, "data": {}});
     assert_eq!(socket.ask(&json!(["init", old])).await, refused);
     let from = ann.init().await.success().0["cc.cursor"].clone();
     let answer = socket.ask(&json!(["init", {"cc_cursor": from}])).await;
-    assert_eq!(answer, json!({"success": true, "result": {"sync": [], "cc.cursor": from}, "data": {}}));
-    ann.call("/api/account/update", &json!({"name": "Annabel"})).await.success();
+    assert_eq!(
+        answer,
+        json!({"success": true, "result": {"sync": [], "cc.cursor": from}, "data": {}})
+    );
+    ann.call("/api/account/update", &json!({"name": "Annabel"}))
+        .await
+        .success();
     assert_eq!(socket.rows(1).await[0]["data_key"], ann.gid.as_str());
 }
 
@@ -203,10 +279,17 @@ async fn undeleted_project_is_delivered_as_in_sync(backend: Backend) {
     }
     let mut cursor = start;
     for call in ["delete", "undelete", "delete", "undelete"] {
-        scene.ann.call(&format!("/api/projects/{call}"), &body).await.success();
+        scene
+            .ann
+            .call(&format!("/api/projects/{call}"), &body)
+            .await
+            .success();
         for (user, socket) in &mut sockets {
             let told = pages(user, json!({"cc_cursor": cursor})).await;
-            assert!(told.iter().any(|row| row["data_type"] == "cc.projects"), "{told:?}");
+            assert!(
+                told.iter().any(|row| row["data_type"] == "cc.projects"),
+                "{told:?}"
+            );
             assert_eq!(socket.rows(told.len()).await, told);
         }
         cursor = scene.position().await;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use doorward_tests::{
-    ApiUser, App, Backend, PASSWORD, User, WebSocket, eventually, on_both_databases, websocket::cursors,
+    ApiUser, App, Backend, PASSWORD, User, WebSocket, eventually, on_both_databases,
+    websocket::cursors,
 };
 use serde_json::json;
 
@@ -23,7 +24,10 @@ async fn kept_connection_is_closed_after_its_socket() {
     let mut gone = WebSocket::connect(app.http.address(), &ann.token).await;
     let mut back = WebSocket::connect(app.http.address(), &ann.token).await;
     ben.call("/api/account/logout", &json!({})).await.success();
-    assert_eq!(locked_out.says().await, Some(json!(["authorization", {"JWT": null}])));
+    assert_eq!(
+        locked_out.says().await,
+        Some(json!(["authorization", {"JWT": null}]))
+    );
     assert_eq!(locked_out.says().await, Some(json!(["disconnect"])));
     gone.leave().await;
     back.leave().await;
@@ -49,28 +53,55 @@ impl RevokedSocket {
     /// From now on.
     async fn new(app: &App, token: &str, project: &str) -> Self {
         let mut socket = WebSocket::connect(app.http.address(), token).await;
-        let cursors = app.http.post("/sync/cursors").bearer(token).json(&json!({"project": project})).send().await;
+        let cursors = app
+            .http
+            .post("/sync/cursors")
+            .bearer(token)
+            .json(&json!({"project": project}))
+            .send()
+            .await;
         let now = cursors.success().0["cc.cursor"].clone();
         let asked = json!({"cc_cursor": now, "project": project, "cursor": now});
-        assert_eq!(socket.ask(&json!(["init", asked])).await["result"]["sync"], json!([]));
-        Self { socket, token: token.to_owned(), project: project.to_owned() }
+        assert_eq!(
+            socket.ask(&json!(["init", asked])).await["result"]["sync"],
+            json!([])
+        );
+        Self {
+            socket,
+            token: token.to_owned(),
+            project: project.to_owned(),
+        }
     }
 
     /// What has locked them out was done at `since`. From when a call is refused nothing may be told any more.
     async fn ends(mut self, what: &str, app: &App, ann: &User, since: Instant) {
         app.http.denied_soon(&self.token).await;
-        let last = ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"].as_i64().expect("a cursor");
+        let last = ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"]
+            .as_i64()
+            .expect("a cursor");
         let renamed = json!({"project": self.project, "name": format!("After {what}")});
         ann.call("/api/projects/update", &renamed).await.success();
         let mut said = self.socket.says().await.expect("a word of farewell");
         while said[0] == "sync" {
             let told = said[1].as_array().expect("a list");
-            assert!(told.iter().all(|row| row["cursor"].as_i64().expect("a cursor") <= last), "{what}: {said}");
+            assert!(
+                told.iter()
+                    .all(|row| row["cursor"].as_i64().expect("a cursor") <= last),
+                "{what}: {said}"
+            );
             said = self.socket.says().await.expect("a word of farewell");
         }
         assert_eq!(said, json!(["authorization", {"JWT": null}]), "{what}");
-        assert_eq!(self.socket.says().await, Some(json!(["disconnect"])), "{what}");
-        assert!(since.elapsed().as_secs() < 20, "{what}: {:?}", since.elapsed());
+        assert_eq!(
+            self.socket.says().await,
+            Some(json!(["disconnect"])),
+            "{what}"
+        );
+        assert!(
+            since.elapsed().as_secs() < 20,
+            "{what}: {:?}",
+            since.elapsed()
+        );
         // Nothing is listened to, and nothing said, on the connection that is left.
         self.socket.emit(&json!(["init", {"cc_cursor": 0}])).await;
         self.socket.is_silent().await;
@@ -81,7 +112,14 @@ async fn revoked_user_is_disconnected_without_further_events(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
-    for what in ["deactivated", "deleted", "password", "everywhere", "elsewhere", "passwd"] {
+    for what in [
+        "deactivated",
+        "deleted",
+        "password",
+        "everywhere",
+        "elsewhere",
+        "passwd",
+    ] {
         let user = app.user(what).await;
         app.installation.add_member(&project, what).await;
         let doomed = RevokedSocket::new(&app, &user.token, &project).await;
@@ -92,17 +130,29 @@ async fn revoked_user_is_disconnected_without_further_events(backend: Backend) {
             }
             "passwd" => {
                 let words = ["user", "set-password", what, "--password-stdin"];
-                app.installation.cli(&words, "another battery staple 7").await.assert_success();
+                app.installation
+                    .cli(&words, "another battery staple 7")
+                    .await
+                    .assert_success();
                 ("", json!({}))
             }
             "deleted" => ("/api/account/delete", json!({"confirm": true})),
-            "password" => ("/api/account/update", json!({"password": "another battery staple 7"})),
+            "password" => (
+                "/api/account/update",
+                json!({"password": "another battery staple 7"}),
+            ),
             "everywhere" | "elsewhere" => ("/api/account/logout", json!({"everywhere": true})),
             other => panic!("{other}"),
         };
         if what == "elsewhere" {
             let other = app.http.login(what, PASSWORD).await.token();
-            app.http.post(path).bearer(&other).json(&body).send().await.success();
+            app.http
+                .post(path)
+                .bearer(&other)
+                .json(&body)
+                .send()
+                .await
+                .success();
         } else if !path.is_empty() {
             user.call(path, &body).await.success();
         }
@@ -117,7 +167,9 @@ async fn api_user_with_revoked_key_is_disconnected(backend: Backend) {
     for what in ["deactivate", "rotate", "delete"] {
         let robot: ApiUser = ann.create_api_user(&project, what).await;
         let doomed = RevokedSocket::new(&app, &robot.auth().await.token(), &project).await;
-        ann.api_keys(&project, what, &json!({"user": robot.gid})).await.success();
+        ann.api_keys(&project, what, &json!({"user": robot.gid}))
+            .await
+            .success();
         doomed.ends(what, &app, &ann, Instant::now()).await;
     }
 }
@@ -125,12 +177,19 @@ async fn api_user_with_revoked_key_is_disconnected(backend: Backend) {
 async fn answered_client_can_init_again(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let from = ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor");
+    let from = ann.init().await.success().0["cc.cursor"]
+        .as_i64()
+        .expect("a cursor");
     let mut socket = WebSocket::connect(app.http.address(), &ann.token).await;
     for _ in 0..300 {
-        assert_eq!(socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"], true);
+        assert_eq!(
+            socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"],
+            true
+        );
     }
-    ann.call("/api/account/update", &json!({"name": "Anna"})).await.success();
+    ann.call("/api/account/update", &json!({"name": "Anna"}))
+        .await
+        .success();
     assert_eq!(cursors(&socket.rows(1).await), [from + 1]);
     // Each took the place of the one before.
     socket.is_silent().await;
@@ -163,9 +222,17 @@ async fn thousand_concurrent_inits_are_answered_or_throttled(backend: Backend) {
     }
     assert!(is_answered);
     // Of all of them one is left.
-    assert_eq!(socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"], true);
+    assert_eq!(
+        socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"],
+        true
+    );
     for number in 0..3 {
-        ann.call("/api/account/update", &json!({"name": format!("Ann {number}")})).await.success();
+        ann.call(
+            "/api/account/update",
+            &json!({"name": format!("Ann {number}")}),
+        )
+        .await
+        .success();
     }
     assert_eq!(socket.rows(3).await.len(), 3);
 }

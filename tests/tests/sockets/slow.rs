@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use doorward_tests::{App, Backend, Role, WebSocket, eventually, on_both_databases, websocket::cursors};
+use doorward_tests::{
+    App, Backend, Role, WebSocket, eventually, on_both_databases, websocket::cursors,
+};
 use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::sockets::project_feed::Fixture;
 
-on_both_databases![slow_reader_in_time_misses_nothing, late_reader_gets_cursor_expired_without_delaying_others];
+on_both_databases![
+    slow_reader_in_time_misses_nothing,
+    late_reader_gets_cursor_expired_without_delaying_others
+];
 
 const MIB: u64 = 1024 * 1024;
 /// The longest that there are: 300 KB in an event of 1,000 rows.
@@ -22,7 +27,10 @@ async fn slow_reader_in_time_misses_nothing(backend: Backend) {
         scene.publish(1000, &format!("r{number}-")).await;
     }
     let told = slow.rows(30_000).await;
-    assert_eq!(cursors(&told), (before + 1..=before + 30_000).collect::<Vec<_>>());
+    assert_eq!(
+        cursors(&told),
+        (before + 1..=before + 30_000).collect::<Vec<_>>()
+    );
 }
 
 async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backend) {
@@ -31,13 +39,21 @@ async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backen
     const ROWS: i64 = 100;
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
-    let (mut slow, mut brisk) = (scene.follow(&scene.ben).await, scene.follow(&scene.ann).await);
+    let (mut slow, mut brisk) = (
+        scene.follow(&scene.ben).await,
+        scene.follow(&scene.ann).await,
+    );
     for event in 1..=EVENTS {
         let until = scene.publish(ROWS as usize, &"k".repeat(KEY_BYTES)).await;
         assert_eq!(until, before + event * ROWS);
         // Nobody waits for the slow one.
-        let told = tokio::time::timeout(Duration::from_secs(10), brisk.rows(ROWS as usize)).await.expect("at once");
-        assert_eq!(cursors(&told), (until - ROWS + 1..=until).collect::<Vec<_>>());
+        let told = tokio::time::timeout(Duration::from_secs(10), brisk.rows(ROWS as usize))
+            .await
+            .expect("at once");
+        assert_eq!(
+            cursors(&told),
+            (until - ROWS + 1..=until).collect::<Vec<_>>()
+        );
     }
     let mut last = before;
     let farewell = loop {
@@ -52,7 +68,14 @@ async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backen
     };
     assert!(last > before && last < before + EVENTS * ROWS, "{last}");
     assert_eq!(farewell, json!(["cursor_expired"]));
-    assert!(scene.split.ops(Role::Gateway).metric("doorward_slow_sockets_total").await >= 1.0);
+    assert!(
+        scene
+            .split
+            .ops(Role::Gateway)
+            .metric("doorward_slow_sockets_total")
+            .await
+            >= 1.0
+    );
     // Without another `init` it receives nothing more.
     let until = scene.publish(1, "unheard-").await;
     assert_eq!(cursors(&brisk.rows(1).await), [until]);
@@ -60,7 +83,9 @@ async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backen
     let answer = slow.ask(&json!(["init", scene.both_from(last)])).await;
     assert_eq!(answer["result"]["sync"][0]["cursor"], last + 1);
     let listed = answer["result"]["sync"].as_array().expect("a list").len();
-    let rest = slow.rows(usize::try_from(until - last).expect("a count") - listed).await;
+    let rest = slow
+        .rows(usize::try_from(until - last).expect("a count") - listed)
+        .await;
     assert_eq!(cursors(&rest).last(), Some(&until));
 }
 
@@ -71,7 +96,11 @@ async fn socket_that_never_reads_is_disconnected() {
     let mut empty = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
     assert_eq!(empty.ask(&json!(["init", {}])).await["success"], true);
     let full = scene.follow(&scene.ben).await;
-    let peak = scene.split.process(Role::Gateway).peak_bytes().expect("it runs");
+    let peak = scene
+        .split
+        .process(Role::Gateway)
+        .peak_bytes()
+        .expect("it runs");
     for _ in 0..100 {
         scene.publish(1000, &"k".repeat(KEY_BYTES)).await;
     }
@@ -80,7 +109,13 @@ async fn socket_that_never_reads_is_disconnected() {
         (ops.metric("doorward_slow_sockets_total").await >= 1.0).then_some(())
     })
     .await;
-    let grown = (scene.split.process(Role::Gateway).peak_bytes().expect("it runs") - peak) / MIB;
+    let grown = (scene
+        .split
+        .process(Role::Gateway)
+        .peak_bytes()
+        .expect("it runs")
+        - peak)
+        / MIB;
     assert!(grown < 64, "{grown} MiB");
     eventually("no sockets", Duration::from_secs(75), async || {
         (ops.metric("doorward_sockets_open").await < 1.0).then_some(())
@@ -100,7 +135,10 @@ async fn closed_sockets_release_memory() {
     for _ in 0..ROUNDS {
         let sockets = join_all((0..SOCKETS).map(async |_| {
             let mut socket = WebSocket::connect(app.http.address(), &ann.token).await;
-            assert_eq!(socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"], true);
+            assert_eq!(
+                socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"],
+                true
+            );
             socket
         }));
         drop(sockets.await);
@@ -113,5 +151,8 @@ async fn closed_sockets_release_memory() {
     // The first rounds fill what is kept for the next; then it levels off, slowly, as what the allocator has is cut small.
     // One socket that stays is 20 KiB: not even a quarter of that stays.
     let (filled, last) = (sizes[3], sizes[ROUNDS - 1]);
-    assert!(last < filled + (ROUNDS as u64 - 4) * SOCKETS * 5, "{sizes:?} KiB");
+    assert!(
+        last < filled + (ROUNDS as u64 - 4) * SOCKETS * 5,
+        "{sizes:?} KiB"
+    );
 }

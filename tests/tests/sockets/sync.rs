@@ -3,11 +3,15 @@
 use doorward_tests::{App, Backend, Library, SocketClient, User, on_both_databases};
 use serde_json::{Value, json};
 
-on_both_databases![changes_are_delivered_once_in_order, leaving_member_receives_the_removal_only];
+on_both_databases![
+    changes_are_delivered_once_in_order,
+    leaving_member_receives_the_removal_only
+];
 
 async fn connected(app: &App, library: Library, transports: &[&str], user: &User) -> SocketClient {
     let address = app.installation.variable("DOORWARD_LISTEN");
-    let mut client = SocketClient::connect(library, &address, transports, &json!({"JWT": user.token}));
+    let mut client =
+        SocketClient::connect(library, &address, transports, &json!({"JWT": user.token}));
     assert_eq!(client.next_event().await[0], "connect");
     client
 }
@@ -20,8 +24,14 @@ async fn rows(client: &mut SocketClient, count: usize) -> Vec<Value> {
         assert_eq!(said[0], "sync", "{said}");
         rows.extend(said[1].as_array().expect("a list").iter().cloned());
     }
-    let cursors: Vec<i64> = rows.iter().map(|row| row["cursor"].as_i64().expect("a cursor")).collect();
-    assert!(cursors.is_sorted_by(|one, other| one < other), "{cursors:?}");
+    let cursors: Vec<i64> = rows
+        .iter()
+        .map(|row| row["cursor"].as_i64().expect("a cursor"))
+        .collect();
+    assert!(
+        cursors.is_sorted_by(|one, other| one < other),
+        "{cursors:?}"
+    );
     rows
 }
 
@@ -38,7 +48,9 @@ async fn changes_are_delivered_once_in_order(backend: Backend) {
     for library in Library::IN_ORDER {
         for transports in [&["polling"][..], &["websocket"], &["polling", "websocket"]] {
             let mut client = connected(&app, library, transports, &ann).await;
-            let answer = client.request(&json!(["init", {"cc_cursor": from, "project": project}])).await;
+            let answer = client
+                .request(&json!(["init", {"cc_cursor": from, "project": project}]))
+                .await;
             assert_eq!(answer["success"], true, "{answer}");
             clients.push(client);
         }
@@ -47,7 +59,12 @@ async fn changes_are_delivered_once_in_order(backend: Backend) {
         let changed = json!({"project": project, "name": format!("Fauna {number}")});
         ann.call("/api/projects/update", &changed).await.success();
     }
-    let expected = ann.call("/sync/get", &json!({"cc_cursor": from})).await.success().0["sync"].clone();
+    let expected = ann
+        .call("/sync/get", &json!({"cc_cursor": from}))
+        .await
+        .success()
+        .0["sync"]
+        .clone();
     let expected = expected.as_array().expect("rows");
     for client in &mut clients {
         assert_eq!(&rows(client, expected.len()).await, expected);
@@ -64,15 +81,29 @@ async fn leaving_member_receives_the_removal_only(backend: Backend) {
     assert_eq!(answer["success"], true, "{answer}");
     app.installation.add_member(&project, "ben").await;
     let sync = async |from: &Value| {
-        let news = ben.call("/sync/get", &json!({"cc_cursor": from})).await.success().0["sync"].clone();
+        let news = ben
+            .call("/sync/get", &json!({"cc_cursor": from}))
+            .await
+            .success()
+            .0["sync"]
+            .clone();
         news.as_array().expect("rows").clone()
     };
     let gained = sync(&from).await;
     assert_eq!(rows(&mut client, gained.len()).await, gained);
     let from = cursor(&ben).await;
-    ben.call("/api/account/leave_project", &json!({"project": project})).await.success();
-    ann.call("/api/projects/update", &json!({"project": project, "name": "Flora"})).await.success();
-    ben.call("/api/account/update", &json!({"name": "Benjamin"})).await.success();
+    ben.call("/api/account/leave_project", &json!({"project": project}))
+        .await
+        .success();
+    ann.call(
+        "/api/projects/update",
+        &json!({"project": project, "name": "Flora"}),
+    )
+    .await
+    .success();
+    ben.call("/api/account/update", &json!({"name": "Benjamin"}))
+        .await
+        .success();
     let lost = sync(&from).await;
     assert_eq!(rows(&mut client, lost.len()).await, lost);
     assert_eq!(lost.last().expect("a row")["data_key"], ben.gid.as_str());

@@ -39,27 +39,50 @@ impl Fixture {
 
     async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
         let app = App::with_settings(backend, variables).await;
-        let (ann, ben, dan) = (app.user("ann").await, app.user("ben").await, app.user("dan").await);
+        let (ann, ben, dan) = (
+            app.user("ann").await,
+            app.user("ben").await,
+            app.user("dan").await,
+        );
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         let robot = ann.create_api_user(&project, "Robot").await;
-        Self { app, ann, ben, dan, robot, project }
+        Self {
+            app,
+            ann,
+            ben,
+            dan,
+            robot,
+            project,
+        }
     }
 
     /// By which the feed grows by one.
     async fn rename(&self, name: &str) {
-        self.ben.call("/api/account/update", &json!({"name": name})).await.success();
+        self.ben
+            .call("/api/account/update", &json!({"name": name}))
+            .await
+            .success();
     }
 
     async fn position(&self) -> i64 {
-        self.ann.call(CURSORS, &json!({})).await.success().0["cc.cursor"].as_i64().expect("a cursor")
+        self.ann.call(CURSORS, &json!({})).await.success().0["cc.cursor"]
+            .as_i64()
+            .expect("a cursor")
     }
 }
 
 fn assert_result(answer: &Answer, result: &Value) {
-    assert_json_eq(&answer.json(), &json!({"success": true, "result": result, "data": {}}));
+    assert_json_eq(
+        &answer.json(),
+        &json!({"success": true, "result": result, "data": {}}),
+    );
     answer.success();
-    assert_eq!(answer.header("authorization"), None, "a token that isn't due");
+    assert_eq!(
+        answer.header("authorization"),
+        None,
+        "a token that isn't due"
+    );
 }
 
 async fn response_with_rows_has_no_cursors(backend: Backend) {
@@ -67,17 +90,33 @@ async fn response_with_rows_has_no_cursors(backend: Backend) {
     let before = scene.position().await;
     scene.rename("Benjamin").await;
     let change = json!({"name": "Hortus", "project": scene.project});
-    scene.ann.call("/api/projects/update", &change).await.success();
+    scene
+        .ann
+        .call("/api/projects/update", &change)
+        .await
+        .success();
     let row = |number: i64, data_type: &str, data_key: &str| {
         let cursor = before + number;
         json!({"type": "cc", "cursor": cursor, "action": "UPDATE", "data_type": data_type, "data_key": data_key})
     };
-    let rows = [row(1, "cc.users", &scene.ben.gid), row(2, "cc.projects", &scene.project)];
+    let rows = [
+        row(1, "cc.users", &scene.ben.gid),
+        row(2, "cc.projects", &scene.project),
+    ];
     for (body, expected) in [
         (json!({"cc_cursor": before}), &rows[..]),
-        (json!({"cc_cursor": before, "project": scene.project}), &rows),
-        (json!({"cc_cursor": before, "project": scene.project, "cursor": before}), &rows),
-        (json!({"cc_cursor": before, "cursor": before, "what": "else"}), &rows),
+        (
+            json!({"cc_cursor": before, "project": scene.project}),
+            &rows,
+        ),
+        (
+            json!({"cc_cursor": before, "project": scene.project, "cursor": before}),
+            &rows,
+        ),
+        (
+            json!({"cc_cursor": before, "cursor": before, "what": "else"}),
+            &rows,
+        ),
         (json!({"cc_cursor": before + 1}), &rows[1..]),
     ] {
         let answer = scene.ann.call(GET, &body).await;
@@ -86,13 +125,24 @@ async fn response_with_rows_has_no_cursors(backend: Backend) {
         assert_json_eq(&scene.ann.call(GET, &body).await.json(), &answer.json());
     }
     let order = r#"{"type":"cc","cursor":"#;
-    assert!(scene.ann.call(GET, &json!({"cc_cursor": before})).await.text().contains(order));
+    assert!(
+        scene
+            .ann
+            .call(GET, &json!({"cc_cursor": before}))
+            .await
+            .text()
+            .contains(order)
+    );
 }
 
 async fn empty_response_has_the_cursors(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = scene.position().await;
-    scene.dan.call("/api/account/update", &json!({"name": "Dan D."})).await.success();
+    scene
+        .dan
+        .call("/api/account/update", &json!({"name": "Dan D."}))
+        .await
+        .success();
     let now = scene.position().await;
     assert_eq!(now, before + 1);
     let global = json!({"sync": [], "cc.cursor": now});
@@ -111,8 +161,14 @@ async fn empty_response_has_the_cursors(backend: Backend) {
         (json!({"project": project, "cursor": 0}), &both),
         (json!({"project": project, "cursor": i64::MAX}), &both),
         (json!({"project": project, "cc_cursor": before}), &both),
-        (json!({"project": project, "cc_cursor": before, "cursor": before}), &both),
-        (json!({"project": project.to_uppercase(), "cc_cursor": now, "cursor": now}), &both),
+        (
+            json!({"project": project, "cc_cursor": before, "cursor": before}),
+            &both,
+        ),
+        (
+            json!({"project": project.to_uppercase(), "cc_cursor": now, "cursor": now}),
+            &both,
+        ),
     ] {
         assert_result(&scene.ann.call(GET, &body).await, expected);
     }
@@ -122,26 +178,57 @@ async fn cursors_are_those_of_an_init(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for name in ["Benjamin", "Ben"] {
         scene.rename(name).await;
-        let (init, _) = scene.app.http.project_init(&scene.project, &scene.ann.token).await.success();
+        let (init, _) = scene
+            .app
+            .http
+            .project_init(&scene.project, &scene.ann.token)
+            .await
+            .success();
         let (now, own) = (&init["cc.cursor"], &init["cursor"]);
         assert_eq!(now, own);
-        assert_result(&scene.ann.call(CURSORS, &json!({})).await, &json!({"cc.cursor": now}));
+        assert_result(
+            &scene.ann.call(CURSORS, &json!({})).await,
+            &json!({"cc.cursor": now}),
+        );
         // What isn't a parameter of this call.
         let body = json!({"cc_cursor": "x", "cursor": null});
-        assert_result(&scene.ann.call(CURSORS, &body).await, &json!({"cc.cursor": now}));
+        assert_result(
+            &scene.ann.call(CURSORS, &body).await,
+            &json!({"cc.cursor": now}),
+        );
         let both = json!({"cc.cursor": now, "cursor": own});
-        assert_result(&scene.ben.call(CURSORS, &json!({"project": scene.project})).await, &both);
+        assert_result(
+            &scene
+                .ben
+                .call(CURSORS, &json!({"project": scene.project}))
+                .await,
+            &both,
+        );
         let (init, _) = scene.dan.init().await.success();
-        assert_result(&scene.dan.call(CURSORS, &json!({})).await, &json!({"cc.cursor": init["cc.cursor"]}));
+        assert_result(
+            &scene.dan.call(CURSORS, &json!({})).await,
+            &json!({"cc.cursor": init["cc.cursor"]}),
+        );
     }
 }
 
 async fn api_user_reads_as_a_member(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let answer = scene.robot.auth().await;
-    let before = answer.json()["result"]["cc.cursor"].as_i64().expect("a cursor");
+    let before = answer.json()["result"]["cc.cursor"]
+        .as_i64()
+        .expect("a cursor");
     let token = answer.token();
-    let call = async |path: &str, body: &Value| scene.app.http.post(path).bearer(&token).json(body).send().await;
+    let call = async |path: &str, body: &Value| {
+        scene
+            .app
+            .http
+            .post(path)
+            .bearer(&token)
+            .json(body)
+            .send()
+            .await
+    };
     scene.rename("Benjamin").await;
     let body = json!({"cc_cursor": before, "project": scene.project, "cursor": before});
     let row = json!({
@@ -149,10 +236,15 @@ async fn api_user_reads_as_a_member(backend: Backend) {
     });
     assert_result(&call(GET, &body).await, &json!({"sync": [row]}));
     let cursors = json!({"cc.cursor": before + 1, "cursor": before + 1});
-    assert_result(&call(CURSORS, &json!({"project": scene.project})).await, &cursors);
+    assert_result(
+        &call(CURSORS, &json!({"project": scene.project})).await,
+        &cursors,
+    );
     let other = scene.app.installation.create_project("dan", "Depot").await;
     for path in [GET, CURSORS] {
-        call(path, &json!({"project": other})).await.assert_forbidden();
+        call(path, &json!({"project": other}))
+            .await
+            .assert_forbidden();
     }
 }
 
@@ -160,9 +252,11 @@ async fn token_that_is_due_is_renewed(backend: Backend) {
     let scene = Fixture::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let before = scene.position().await;
     scene.rename("Benjamin").await;
-    for (path, body) in
-        [(GET, json!({"cc_cursor": before})), (GET, json!({})), (CURSORS, json!({"project": scene.project}))]
-    {
+    for (path, body) in [
+        (GET, json!({"cc_cursor": before})),
+        (GET, json!({})),
+        (CURSORS, json!({"project": scene.project})),
+    ] {
         // A call that would have to wait long for it goes without.
         let renewed = eventually("a renewed token", Duration::from_secs(10), async || {
             let answer = scene.ann.call(path, &body).await;
@@ -171,9 +265,24 @@ async fn token_that_is_due_is_renewed(backend: Backend) {
         })
         .await;
         assert_ne!(renewed, scene.ann.token);
-        scene.app.http.post(path).bearer(&renewed).json(&body).send().await.success();
+        scene
+            .app
+            .http
+            .post(path)
+            .bearer(&renewed)
+            .json(&body)
+            .send()
+            .await
+            .success();
     }
-    let denied = scene.app.http.post(GET).bearer("garbage").json(&json!({})).send().await;
+    let denied = scene
+        .app
+        .http
+        .post(GET)
+        .bearer("garbage")
+        .json(&json!({}))
+        .send()
+        .await;
     denied.assert_unauthenticated();
     assert_eq!(scene.app.http.login("ann", PASSWORD).await.status, 200);
 }
@@ -183,7 +292,10 @@ async fn more_than_a_thousand_rows_are_paged(backend: Backend) {
     let scene = Fixture::with(backend, &[MANY_WRITES]).await;
     let before = scene.position().await;
     let names: Vec<String> = (0..CHANGES).map(|number| format!("Ben {number}")).collect();
-    let renamed = stream::iter(names.iter().map(|name| scene.rename(name))).buffer_unordered(8).count().await;
+    let renamed = stream::iter(names.iter().map(|name| scene.rename(name)))
+        .buffer_unordered(8)
+        .count()
+        .await;
     assert_eq!(i64::try_from(renamed), Ok(CHANGES));
     let rows = |cursors: std::ops::RangeInclusive<i64>| {
         let row = |cursor| {
@@ -198,8 +310,14 @@ async fn more_than_a_thousand_rows_are_paged(backend: Backend) {
         let expected = json!({"sync": rows(after + 1..=after + 1000), "warning": "more data"});
         assert_result(&read(after).await, &expected);
     }
-    assert_result(&read(before + 1000).await, &json!({"sync": rows(before + 1001..=last)}));
+    assert_result(
+        &read(before + 1000).await,
+        &json!({"sync": rows(before + 1001..=last)}),
+    );
     // All that is left.
-    assert_result(&read(before + 3).await, &json!({"sync": rows(before + 4..=last)}));
+    assert_result(
+        &read(before + 3).await,
+        &json!({"sync": rows(before + 4..=last)}),
+    );
     assert_result(&read(last).await, &json!({"sync": [], "cc.cursor": last}));
 }

@@ -21,16 +21,48 @@ on_both_databases![
 async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, name: &str| {
-        scene.ann.call(path, &body).await.assert_bad_parameter("Invalid parameter", name);
+        scene
+            .ann
+            .call(path, &body)
+            .await
+            .assert_bad_parameter("Invalid parameter", name);
     };
-    bad(GET, json!({"cursor": -1, "project": 1, "cc_cursor": "0"}), "cc_cursor").await;
-    bad(GET, json!({"cursor": -1, "project": 1, "cc_cursor": 0}), "project").await;
+    bad(
+        GET,
+        json!({"cursor": -1, "project": 1, "cc_cursor": "0"}),
+        "cc_cursor",
+    )
+    .await;
+    bad(
+        GET,
+        json!({"cursor": -1, "project": 1, "cc_cursor": 0}),
+        "project",
+    )
+    .await;
     bad(GET, json!({"cursor": -1, "project": 1}), "project").await;
-    bad(GET, json!({"cursor": -1, "project": UNKNOWN_GID, "cc_cursor": 0}), "cursor").await;
-    let no_gids = [json!(null), json!(1), json!("x"), json!(""), json!([scene.project]), json!({}), json!(true)];
+    bad(
+        GET,
+        json!({"cursor": -1, "project": UNKNOWN_GID, "cc_cursor": 0}),
+        "cursor",
+    )
+    .await;
+    let no_gids = [
+        json!(null),
+        json!(1),
+        json!("x"),
+        json!(""),
+        json!([scene.project]),
+        json!({}),
+        json!(true),
+    ];
     for value in &no_gids {
         for path in [GET, CURSORS] {
-            bad(path, json!({"project": value, "cc_cursor": 0, "cursor": 0}), "project").await;
+            bad(
+                path,
+                json!({"project": value, "cc_cursor": 0, "cursor": 0}),
+                "project",
+            )
+            .await;
         }
     }
     for path in [GET, CURSORS] {
@@ -41,10 +73,18 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
 async fn cursor_must_be_a_64_bit_integer(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let call = |body: String| {
-        let call = scene.app.http.post(GET).bearer(&scene.ann.token).header("content-type", "application/json");
+        let call = scene
+            .app
+            .http
+            .post(GET)
+            .bearer(&scene.ann.token)
+            .header("content-type", "application/json");
         call.body(body).send()
     };
-    for (name, rest) in [("cc_cursor", String::new()), ("cursor", format!(r#", "project": "{}""#, scene.project))] {
+    for (name, rest) in [
+        ("cc_cursor", String::new()),
+        ("cursor", format!(r#", "project": "{}""#, scene.project)),
+    ] {
         for wrong in [
             "null",
             "-1",
@@ -73,7 +113,9 @@ async fn cursor_must_be_a_64_bit_integer(backend: Backend) {
             }
         }
         for good in ["0", "1", "9223372036854775807"] {
-            call(format!(r#"{{"{name}": {good}{rest}}}"#)).await.success();
+            call(format!(r#"{{"{name}": {good}{rest}}}"#))
+                .await
+                .success();
         }
     }
 }
@@ -81,14 +123,18 @@ async fn cursor_must_be_a_64_bit_integer(backend: Backend) {
 async fn project_feed_requires_active_membership(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let inside = async |user: &User| {
-        for body in [json!({"project": scene.project}), json!({"project": scene.project, "cursor": 0, "cc_cursor": 0})]
-        {
+        for body in [
+            json!({"project": scene.project}),
+            json!({"project": scene.project, "cursor": 0, "cc_cursor": 0}),
+        ] {
             for path in [GET, CURSORS] {
                 let answer = user.call(path, &body).await;
                 if answer.status != 200 {
                     answer.assert_forbidden();
                     // All else is as before.
-                    user.call(path, &json!({"cc_cursor": i64::MAX})).await.success();
+                    user.call(path, &json!({"cc_cursor": i64::MAX}))
+                        .await
+                        .success();
                     return false;
                 }
                 answer.success();
@@ -98,34 +144,90 @@ async fn project_feed_requires_active_membership(backend: Backend) {
     };
     assert!(inside(&scene.ann).await && inside(&scene.ben).await && !inside(&scene.dan).await);
     for path in [GET, CURSORS] {
-        scene.ann.call(path, &json!({"project": UNKNOWN_GID})).await.assert_forbidden();
-        scene.ann.call(path, &json!({"project": scene.ann.gid})).await.assert_forbidden();
+        scene
+            .ann
+            .call(path, &json!({"project": UNKNOWN_GID}))
+            .await
+            .assert_forbidden();
+        scene
+            .ann
+            .call(path, &json!({"project": scene.ann.gid}))
+            .await
+            .assert_forbidden();
     }
     let directory = &scene.app.installation.databases.directory;
-    for (status, is_inside) in [("invited", false), ("declined", false), ("inactive", false), ("active", true)] {
-        let sql = format!("UPDATE memberships SET status = '{status}' WHERE user_gid = '{}'", scene.ben.gid);
+    for (status, is_inside) in [
+        ("invited", false),
+        ("declined", false),
+        ("inactive", false),
+        ("active", true),
+    ] {
+        let sql = format!(
+            "UPDATE memberships SET status = '{status}' WHERE user_gid = '{}'",
+            scene.ben.gid
+        );
         execute(directory, &sql);
         assert_eq!(inside(&scene.ben).await, is_inside, "{status}");
     }
     for (call, is_inside) in [("delete", false), ("undelete", true)] {
-        scene.ann.call(&format!("/api/projects/{call}"), &json!({"project": scene.project})).await.success();
-        assert_eq!((inside(&scene.ann).await, inside(&scene.ben).await), (is_inside, is_inside), "{call}");
+        scene
+            .ann
+            .call(
+                &format!("/api/projects/{call}"),
+                &json!({"project": scene.project}),
+            )
+            .await
+            .success();
+        assert_eq!(
+            (inside(&scene.ann).await, inside(&scene.ben).await),
+            (is_inside, is_inside),
+            "{call}"
+        );
     }
     let remove = format!("/api/p/{}/members/remove", scene.project);
-    scene.ann.call(&remove, &json!({"user": scene.ben.gid})).await.success();
+    scene
+        .ann
+        .call(&remove, &json!({"user": scene.ben.gid}))
+        .await
+        .success();
     assert!(!inside(&scene.ben).await);
 }
 
 async fn sync_requires_a_token(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for path in [GET, CURSORS] {
-        for body in [json!({}), json!({"cc_cursor": "x"}), json!({"project": scene.project, "cc_cursor": 0})] {
-            scene.app.http.open(path, &body).await.assert_unauthenticated();
-            scene.app.http.post(path).bearer("garbage").json(&body).send().await.assert_unauthenticated();
+        for body in [
+            json!({}),
+            json!({"cc_cursor": "x"}),
+            json!({"project": scene.project, "cc_cursor": 0}),
+        ] {
+            scene
+                .app
+                .http
+                .open(path, &body)
+                .await
+                .assert_unauthenticated();
+            scene
+                .app
+                .http
+                .post(path)
+                .bearer("garbage")
+                .json(&body)
+                .send()
+                .await
+                .assert_unauthenticated();
         }
         assert_method(&scene.app.http, path).await;
     }
-    scene.app.installation.change_user("deactivate", "ben").await;
+    scene
+        .app
+        .installation
+        .change_user("deactivate", "ben")
+        .await;
     scene.ben.assert_denied_eventually().await;
-    scene.ben.call(GET, &json!({"cc_cursor": 0})).await.assert_unauthenticated();
+    scene
+        .ben
+        .call(GET, &json!({"cc_cursor": 0}))
+        .await
+        .assert_unauthenticated();
 }

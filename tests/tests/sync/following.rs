@@ -16,7 +16,10 @@ use serde_json::json;
 
 use crate::sync::following::{reader::Reader, scenario::Scenario, writers::Writer};
 
-on_both_databases![syncing_readers_converge_to_init, distant_cursor_is_synced_in_pages,];
+on_both_databases![
+    syncing_readers_converge_to_init,
+    distant_cursor_is_synced_in_pages,
+];
 
 /// Invitations need mails.
 const SETTINGS: [(&str, &str); 2] = [("DOORWARD_LOG_MAILS", "true"), MANY_WRITES];
@@ -31,7 +34,12 @@ async fn syncing_readers_converge_to_init(backend: Backend) {
     match backend {
         Backend::Sqlite => {
             let app = App::with_settings(backend, &SETTINGS).await;
-            follow_writers(&app.installation, std::slice::from_ref(&app.http), async |_| {}).await;
+            follow_writers(
+                &app.installation,
+                std::slice::from_ref(&app.http),
+                async |_| {},
+            )
+            .await;
         }
         Backend::Postgres => {
             let split = Services::with(backend, &SETTINGS).await;
@@ -57,20 +65,41 @@ enum ReadingStyle {
     Late,
 }
 
-async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: impl AsyncFnOnce(&Scenario<'_>)) {
+async fn follow_writers(
+    installation: &Installation,
+    doors: &[Http],
+    meanwhile: impl AsyncFnOnce(&Scenario<'_>),
+) {
     let seed = random::seed();
     eprintln!("TEST_SEED={seed}");
     let people = join_all(NAMES.map(|name| User::create(installation, &doors[0], name))).await;
     let mut projects = Vec::new();
     for owner in &NAMES[..3] {
-        projects.push(installation.create_project(owner, &format!("Of {owner}")).await);
+        projects.push(
+            installation
+                .create_project(owner, &format!("Of {owner}"))
+                .await,
+        );
     }
     installation.add_member(&projects[0], "ben").await;
     installation.add_member(&projects[1], "eva").await;
-    let robot = people[0].create_api_user(&projects[0], "Robot").await.auth().await.token();
-    let world = Scenario::new(installation, (doors, &people), projects, (TIMES, &mut Random::new(seed, 0)));
+    let robot = people[0]
+        .create_api_user(&projects[0], "Robot")
+        .await
+        .auth()
+        .await
+        .token();
+    let world = Scenario::new(
+        installation,
+        (doors, &people),
+        projects,
+        (TIMES, &mut Random::new(seed, 0)),
+    );
 
-    let followers = people.iter().map(|user| (user.username.as_str(), user.token.as_str())).chain([("robot", &*robot)]);
+    let followers = people
+        .iter()
+        .map(|user| (user.username.as_str(), user.token.as_str()))
+        .chain([("robot", &*robot)]);
     let manners = [
         ReadingStyle::Steady,
         ReadingStyle::Pausing,
@@ -79,25 +108,38 @@ async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: 
         ReadingStyle::Steady,
         ReadingStyle::Pausing,
     ];
-    let readers = followers.zip(manners).zip(1..).map(async |(((name, token), manner), number)| {
-        let name = format!("{name} ({manner:?})");
-        let reader = Reader::new(doors, &name, token, Random::new(seed, number)).await;
-        follow(reader, manner, (&world, Random::new(seed, 10 + number))).await
-    });
-    let writers = (0..WRITERS).map(|number| Writer::new(&world, number, Random::new(seed, 20 + number)).write());
+    let readers = followers
+        .zip(manners)
+        .zip(1..)
+        .map(async |(((name, token), manner), number)| {
+            let name = format!("{name} ({manner:?})");
+            let reader = Reader::new(doors, &name, token, Random::new(seed, number)).await;
+            follow(reader, manner, (&world, Random::new(seed, 10 + number))).await
+        });
+    let writers = (0..WRITERS)
+        .map(|number| Writer::new(&world, number, Random::new(seed, 20 + number)).write());
     let write = async {
         join_all(writers).await;
-        Writer::new(&world, WRITERS, Random::new(seed, 30)).add_project_activity().await;
+        Writer::new(&world, WRITERS, Random::new(seed, 30))
+            .add_project_activity()
+            .await;
         world.end();
     };
     let (mut readers, (), ()) = tokio::join!(join_all(readers), write, meanwhile(&world));
     join_all(readers.iter_mut().map(Reader::assert_matches_init)).await;
     let rows: Vec<usize> = readers.iter().map(Reader::rows).collect();
-    eprintln!("{} changes; rows that each was told: {rows:?}", world.changes());
+    eprintln!(
+        "{} changes; rows that each was told: {rows:?}",
+        world.changes()
+    );
 }
 
 /// Until the writers are done.
-async fn follow<'a>(mut reader: Reader<'a>, manner: ReadingStyle, stage: (&Scenario<'_>, Random)) -> Reader<'a> {
+async fn follow<'a>(
+    mut reader: Reader<'a>,
+    manner: ReadingStyle,
+    stage: (&Scenario<'_>, Random),
+) -> Reader<'a> {
     let (world, mut random) = stage;
     let mut begins_anew = matches!(manner, ReadingStyle::Anew);
     while !world.is_finished() {
@@ -127,11 +169,22 @@ async fn distant_cursor_is_synced_in_pages(backend: Backend) {
     let doors = std::slice::from_ref(&app.http);
     let mut reader = Reader::new(doors, "ben", &ben.token, Random::new(0, 0)).await;
     for number in 0..PROGRAMS {
-        ann.api_keys(&project, "create", &json!({"name": format!("Robot {number}")})).await.success();
+        ann.api_keys(
+            &project,
+            "create",
+            &json!({"name": format!("Robot {number}")}),
+        )
+        .await
+        .success();
     }
     let come_and_go = async || {
         for call in ["delete", "undelete"] {
-            ann.call(&format!("/api/projects/{call}"), &json!({"project": project})).await.success();
+            ann.call(
+                &format!("/api/projects/{call}"),
+                &json!({"project": project}),
+            )
+            .await
+            .success();
         }
     };
     for _ in 0..3 {

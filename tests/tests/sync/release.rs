@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use doorward_tests::{App, Backend, User, backend::execute, eventually, on_both_databases, snapshots::assert_json_eq};
+use doorward_tests::{
+    App, Backend, User, backend::execute, eventually, on_both_databases, snapshots::assert_json_eq,
+};
 use serde_json::{Value, json};
 
 on_both_databases![newer_api_version_is_announced_to_all];
@@ -24,10 +26,16 @@ async fn newer_api_version_is_announced_to_all(backend: Backend) {
     let since = json!({"cc_cursor": before["cc.cursor"]});
     let read = async |user: &User| -> Value { user.call("/sync/get", &since).await.success().0 };
     app.restart().await;
-    assert_json_eq(&read(&ben).await, &json!({"sync": [], "cc.cursor": before["cc.cursor"]}));
+    assert_json_eq(
+        &read(&ben).await,
+        &json!({"sync": [], "cc.cursor": before["cc.cursor"]}),
+    );
 
     // As if another one had been here last.
-    execute(&app.installation.databases.directory, "UPDATE announced_api_version SET api_version = '2020.01.001'");
+    execute(
+        &app.installation.databases.directory,
+        "UPDATE announced_api_version SET api_version = '2020.01.001'",
+    );
     app.restart().await;
     let told = async || Some(read(&ben).await).filter(|result| result["sync"] != json!([]));
     let result = eventually("the release", EVENTUALLY_TIMEOUT, told).await;

@@ -17,12 +17,20 @@ on_both_databases![events_of_the_command_line_arrive_within_a_second];
 /// Rows for a user, through one door.
 async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
     let body = json!({"cc_cursor": *cursor});
-    let (result, _) = http.post("/sync/get").bearer(&user.token).json(&body).send().await.success();
+    let (result, _) = http
+        .post("/sync/get")
+        .bearer(&user.token)
+        .json(&body)
+        .send()
+        .await
+        .success();
     let rows = result["sync"].as_array().expect("rows").clone();
     if let Some(last) = rows.last() {
         *cursor = last["cursor"].as_i64().expect("a cursor");
     }
-    rows.iter().map(|row| json!([row["action"], row["data_type"], row["data_key"]])).collect()
+    rows.iter()
+        .map(|row| json!([row["action"], row["data_type"], row["data_key"]]))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,16 +46,39 @@ async fn acknowledged_changes_are_visible_on_other_replicas_immediately() {
     for round in 0..20 {
         let (here, there) = (&doors[round % 2], &doors[(round + 1) % 2]);
         let body = json!({"project": project, "name": format!("Herbarium {round}")});
-        here.post("/api/projects/update").bearer(&ann.token).json(&body).send().await.success();
-        assert_eq!(rows(there, &ben, &mut cursor).await, [json!(["UPDATE", "cc.projects", project])], "{round}");
+        here.post("/api/projects/update")
+            .bearer(&ann.token)
+            .json(&body)
+            .send()
+            .await
+            .success();
+        assert_eq!(
+            rows(there, &ben, &mut cursor).await,
+            [json!(["UPDATE", "cc.projects", project])],
+            "{round}"
+        );
         let (_, data) = there.init(&ben.token).await.success();
         assert_eq!(data["cc.projects"][&project]["name"], body["name"]);
-        assert_eq!(rows(here, &ben, &mut cursor).await, [] as [Value; 0], "{round}");
+        assert_eq!(
+            rows(here, &ben, &mut cursor).await,
+            [] as [Value; 0],
+            "{round}"
+        );
     }
-    split.installation.cli(&["member", "remove", "--project", &project, "--user", "ben"], "").await.assert_success();
+    split
+        .installation
+        .cli(
+            &["member", "remove", "--project", &project, "--user", "ben"],
+            "",
+        )
+        .await
+        .assert_success();
     for door in &doors {
         let told = rows(door, &ben, &mut cursor.clone()).await;
-        assert!(told.contains(&json!(["DELETE", "cc.projects", project])), "{told:?}");
+        assert!(
+            told.contains(&json!(["DELETE", "cc.projects", project])),
+            "{told:?}"
+        );
     }
 }
 
@@ -61,11 +92,18 @@ async fn watch_changes(address: &str) -> Streaming<WatchEventsResponse> {
 
 async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchEventsResponse> {
     let mut directory = DirectoryClient::new(channel(address).await);
-    directory.watch_events(with_service_token(WatchEventsRequest { cursor })).await.expect("a stream").into_inner()
+    directory
+        .watch_events(with_service_token(WatchEventsRequest { cursor }))
+        .await
+        .expect("a stream")
+        .into_inner()
 }
 
 /// All until a position.
-async fn notices_until(notices: &mut Streaming<WatchEventsResponse>, position: i64) -> Vec<FeedEvent> {
+async fn notices_until(
+    notices: &mut Streaming<WatchEventsResponse>,
+    position: i64,
+) -> Vec<FeedEvent> {
     let mut all = Vec::new();
     let read = async {
         loop {
@@ -76,7 +114,9 @@ async fn notices_until(notices: &mut Streaming<WatchEventsResponse>, position: i
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), read).await.expect("in time");
+    tokio::time::timeout(Duration::from_secs(10), read)
+        .await
+        .expect("in time");
     all
 }
 
@@ -84,9 +124,17 @@ async fn notices_until(notices: &mut Streaming<WatchEventsResponse>, position: i
 async fn hears(notices: &mut Streaming<WatchEventsResponse>, data_type: &str, data_key: &str) {
     let heard = async {
         loop {
-            let page = notices.next().await.expect("a message").expect("a message").events;
+            let page = notices
+                .next()
+                .await
+                .expect("a message")
+                .expect("a message")
+                .events;
             assert!(page.is_sorted_by_key(|notice| notice.cursor), "{page:?}");
-            if page.iter().any(|notice| (&*notice.data_type, &*notice.data_key) == (data_type, data_key)) {
+            if page
+                .iter()
+                .any(|notice| (&*notice.data_type, &*notice.data_key) == (data_type, data_key))
+            {
                 return;
             }
         }
@@ -101,10 +149,21 @@ async fn events_of_another_replica_arrive_within_a_second() {
     let (directory, gateway) = split.start_second_directory_and_gateway().await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let mut streams = [watch_changes(&split.directory).await, watch_changes(&directory.address).await];
-    for (round, door) in [&split.http, &gateway.http(), &split.http, &gateway.http()].into_iter().enumerate() {
+    let mut streams = [
+        watch_changes(&split.directory).await,
+        watch_changes(&directory.address).await,
+    ];
+    for (round, door) in [&split.http, &gateway.http(), &split.http, &gateway.http()]
+        .into_iter()
+        .enumerate()
+    {
         let body = json!({"project": project, "name": format!("Herbarium {round}")});
-        door.post("/api/projects/update").bearer(&ann.token).json(&body).send().await.success();
+        door.post("/api/projects/update")
+            .bearer(&ann.token)
+            .json(&body)
+            .send()
+            .await
+            .success();
         for stream in &mut streams {
             hears(stream, "cc.projects", &project).await;
         }
@@ -122,7 +181,9 @@ async fn watch_resumes_on_another_replica() {
             let body = json!({"project": project, "name": format!("{name} {number}")});
             ann.call("/api/projects/update", &body).await.success();
         }
-        ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor")
+        ann.init().await.success().0["cc.cursor"]
+            .as_i64()
+            .expect("a cursor")
     };
     let beginning = change("Before").await;
     let mut whole = watch_from(&split.directory, Some(beginning)).await;
@@ -136,9 +197,22 @@ async fn watch_resumes_on_another_replica() {
     all.extend(notices_until(&mut whole, end).await);
     told.extend(notices_until(&mut watch_from(&split.directory, Some(middle)).await, end).await);
     assert_eq!(told, all);
-    assert!(all.iter().filter(|notice| notice.data_key == project).count() >= 20, "{all:?}");
+    assert!(
+        all.iter()
+            .filter(|notice| notice.data_key == project)
+            .count()
+            >= 20,
+        "{all:?}"
+    );
     split.restart(&mut directory).await;
-    assert_eq!(notices_until(&mut watch_from(&directory.address, Some(beginning)).await, end).await, all);
+    assert_eq!(
+        notices_until(
+            &mut watch_from(&directory.address, Some(beginning)).await,
+            end
+        )
+        .await,
+        all
+    );
 }
 
 async fn events_of_the_command_line_arrive_within_a_second(backend: Backend) {
@@ -150,6 +224,11 @@ async fn events_of_the_command_line_arrive_within_a_second(backend: Backend) {
     for command in ["add", "remove", "add"] {
         let words = ["member", command, "--project", &project, "--user", "ben"];
         split.installation.cli(&words, "").await.assert_success();
-        hears(&mut notices, "cc.projects_members", &format!("{project}/{ben}")).await;
+        hears(
+            &mut notices,
+            "cc.projects_members",
+            &format!("{project}/{ben}"),
+        )
+        .await;
     }
 }

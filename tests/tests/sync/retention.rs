@@ -8,14 +8,18 @@ use doorward_rpc::{
     directory::v1::{Action, PublishRequest, PublishedRow, WatchChangesRequest},
 };
 use doorward_tests::{
-    Backend, MANY_WRITES, Services, User, eventually, on_both_databases, snapshots::assert_json_eq, websocket::cursors,
+    Backend, MANY_WRITES, Services, User, eventually, on_both_databases, snapshots::assert_json_eq,
+    websocket::cursors,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::grpc::contract::{GrpcClients, with_service_token};
 
-on_both_databases![expired_cursor_is_rejected_and_init_gives_a_valid_one, reader_never_misses_rows_silently,];
+on_both_databases![
+    expired_cursor_is_rejected_and_init_gives_a_valid_one,
+    reader_never_misses_rows_silently,
+];
 
 const RETENTION: Duration = Duration::from_secs(1);
 const SHORT_RETENTION: [(&str, &str); 2] = [("DOORWARD_FEED_RETENTION", "1s"), MANY_WRITES];
@@ -37,19 +41,38 @@ impl Fixture {
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
         let peers = GrpcClients::connect(&split).await;
-        Self { split, peers, ann, ben, project }
+        Self {
+            split,
+            peers,
+            ann,
+            ben,
+            project,
+        }
     }
 
     /// One row of each feed.
     async fn change(&mut self, number: usize) {
-        self.ben.call("/api/account/update", &json!({"name": format!("Ben {number}")})).await.success();
+        self.ben
+            .call(
+                "/api/account/update",
+                &json!({"name": format!("Ben {number}")}),
+            )
+            .await
+            .success();
         let row = PublishedRow {
             action: Action::Update.into(),
             data_type: "records".to_owned(),
             data_key: format!("r{number}"),
         };
-        let request = PublishRequest { project_gid: self.project.clone(), rows: vec![row] };
-        self.peers.directory.publish(with_service_token(request)).await.expect("a cursor");
+        let request = PublishRequest {
+            project_gid: self.project.clone(),
+            rows: vec![row],
+        };
+        self.peers
+            .directory
+            .publish(with_service_token(request))
+            .await
+            .expect("a cursor");
     }
 
     /// A change, and what it tells whoever was up to date. None when a busy machine takes too long for that.
@@ -57,13 +80,21 @@ impl Fixture {
         let begun = Instant::now();
         self.change(number).await;
         let rows = self.read(after).await;
-        assert!(rows.is_some() || begun.elapsed() > RETENTION.mul_f64(0.9), "{after} is too old");
+        assert!(
+            rows.is_some() || begun.elapsed() > RETENTION.mul_f64(0.9),
+            "{after} is too old"
+        );
         rows
     }
 
     /// Of an init of the project: that of both feeds.
     async fn init(&self) -> i64 {
-        let (init, _) = self.split.http.project_init(&self.project, &self.ann.token).await.success();
+        let (init, _) = self
+            .split
+            .http
+            .project_init(&self.project, &self.ann.token)
+            .await
+            .success();
         assert_eq!(init["cc.cursor"], init["cursor"]);
         init["cursor"].as_i64().expect("a cursor")
     }
@@ -88,7 +119,10 @@ async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend)
     scene.change(0).await;
     let now = scene.init().await;
     // Of the change's two rows the later one goes later, or with the other.
-    eventually("422", EVENTUALLY_TIMEOUT, async || scene.read(now - 1).await.is_none().then_some(())).await;
+    eventually("422", EVENTUALLY_TIMEOUT, async || {
+        scene.read(now - 1).await.is_none().then_some(())
+    })
+    .await;
     let project = &scene.project;
     for expired in [
         json!({"cc_cursor": old}),
@@ -99,23 +133,56 @@ async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend)
         json!({"cc_cursor": now, "project": project, "cursor": old}),
         json!({"cc_cursor": old, "project": project, "cursor": now}),
     ] {
-        scene.ann.call("/sync/get", &expired).await.assert_unprocessable("cursor_expired");
+        scene
+            .ann
+            .call("/sync/get", &expired)
+            .await
+            .assert_unprocessable("cursor_expired");
     }
     let strange = json!({"cc_cursor": old, "project": crate::api_keys::calls::UNKNOWN_GID});
-    scene.ann.call("/sync/get", &strange).await.assert_forbidden();
+    scene
+        .ann
+        .call("/sync/get", &strange)
+        .await
+        .assert_forbidden();
     let global = json!({"sync": [], "cc.cursor": now});
-    for good in [json!({}), json!({"cc_cursor": now}), json!({"cc_cursor": now, "cursor": old})] {
-        assert_json_eq(&scene.ann.call("/sync/get", &good).await.success().0, &global);
+    for good in [
+        json!({}),
+        json!({"cc_cursor": now}),
+        json!({"cc_cursor": now, "cursor": old}),
+    ] {
+        assert_json_eq(
+            &scene.ann.call("/sync/get", &good).await.success().0,
+            &global,
+        );
     }
     assert_eq!(scene.read(now).await, Some(Vec::new()));
-    assert_eq!(scene.ann.call("/sync/cursors", &json!({})).await.success().0, json!({"cc.cursor": now}));
+    assert_eq!(
+        scene
+            .ann
+            .call("/sync/cursors", &json!({}))
+            .await
+            .success()
+            .0,
+        json!({"cc.cursor": now})
+    );
 
     // Services that watch are told so, too.
     for cursor in [0, old] {
-        let watched =
-            scene.peers.directory.watch_changes(with_service_token(WatchChangesRequest { cursor: Some(cursor) })).await;
+        let watched = scene
+            .peers
+            .directory
+            .watch_changes(with_service_token(WatchChangesRequest {
+                cursor: Some(cursor),
+            }))
+            .await;
         let failed = match watched {
-            Ok(stream) => stream.into_inner().next().await.expect("a message").expect_err("too old"),
+            Ok(stream) => stream
+                .into_inner()
+                .next()
+                .await
+                .expect("a message")
+                .expect_err("too old"),
             Err(failed) => failed,
         };
         let expired = RpcError::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");

@@ -29,15 +29,33 @@ impl Fixture {
     async fn new(backend: Backend) -> Self {
         let app = MailApp::with(backend, &[MANY_WRITES]).await;
         let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-        let (cas, dan, fay) = (app.user("cas").await, app.user("dan").await, app.user("fay").await);
+        let (cas, dan, fay) = (
+            app.user("cas").await,
+            app.user("dan").await,
+            app.user("fay").await,
+        );
         let herbarium = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&herbarium, "ben").await;
         app.installation.add_member(&herbarium, "cas").await;
         let robot = ann.create_api_user(&herbarium, "Robot").await;
         let garden = app.installation.create_project("ben", "Garden").await;
         app.installation.add_member(&garden, "cas").await;
-        let mut scene = Self { app, audience: Audience::default(), ann, ben, cas, dan, fay, robot, herbarium, garden };
-        scene.owner("members/invite", &json!({"username_or_email": "fay"})).await.success();
+        let mut scene = Self {
+            app,
+            audience: Audience::default(),
+            ann,
+            ben,
+            cas,
+            dan,
+            fay,
+            robot,
+            herbarium,
+            garden,
+        };
+        scene
+            .owner("members/invite", &json!({"username_or_email": "fay"}))
+            .await
+            .success();
         let audience = &mut scene.audience;
         audience.name(&scene.herbarium, "herbarium");
         audience.name(&scene.garden, "garden");
@@ -50,16 +68,23 @@ impl Fixture {
 
     /// A call of ann's inside Herbarium.
     async fn owner(&self, call: &str, body: &Value) -> Answer {
-        self.ann.call(&format!("/api/p/{}/{call}", self.herbarium), body).await
+        self.ann
+            .call(&format!("/api/p/{}/{call}", self.herbarium), body)
+            .await
     }
 
     /// One that must succeed, about one member.
     async fn on_member(&self, call: &str, user: &str) {
-        self.owner(&format!("members/{call}"), &json!({"user": user})).await.success();
+        self.owner(&format!("members/{call}"), &json!({"user": user}))
+            .await
+            .success();
     }
 
     /// A call on a project that must succeed.
     async fn on_project(&self, caller: &User, path: &str, project: &str) {
-        caller.call(path, &json!({"project": project})).await.success();
+        caller
+            .call(path, &json!({"project": project}))
+            .await
+            .success();
     }
 }

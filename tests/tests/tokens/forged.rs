@@ -9,7 +9,9 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use doorward_tests::{App, Backend, Http, User, backend::texts, installation::MASTER_KEY, on_both_databases};
+use doorward_tests::{
+    App, Backend, Http, User, backend::texts, installation::MASTER_KEY, on_both_databases,
+};
 use serde_json::{Value, json};
 
 use crate::tokens::verify::{header_of, now, part, published_keys};
@@ -40,22 +42,30 @@ impl OwnKey {
     fn from_app(app: &App, user: &User) -> Self {
         let header = header_of(&user.token);
         let kid = header["kid"].as_str().expect("a name");
-        let query = format!("SELECT sealed_private_key AS text FROM signing_keys WHERE kid = '{kid}'");
-        let sealed = texts(&app.installation.databases.auth, &query).pop().expect("the key");
+        let query =
+            format!("SELECT sealed_private_key AS text FROM signing_keys WHERE kid = '{kid}'");
+        let sealed = texts(&app.installation.databases.auth, &query)
+            .pop()
+            .expect("the key");
         let mut sealed = STANDARD.decode(sealed).expect("base64");
         let mut text = sealed.split_off(12);
         let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
         let master = STANDARD.decode(MASTER_KEY).expect("base64");
         let master = RandomizedNonceKey::new(&AES_256_GCM, &master).expect("a key");
         let place = format!("signing_key/{kid}");
-        let pkcs8 = master.open_in_place(nonce, Aad::from(place.as_str()), &mut text).expect("the master key opens it");
+        let pkcs8 = master
+            .open_in_place(nonce, Aad::from(place.as_str()), &mut text)
+            .expect("the master key opens it");
         let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).expect("a key");
         Self { header, key }
     }
 
     fn sign(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", encoded(header), encoded(claims));
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes())))
+        format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()))
+        )
     }
 }
 
@@ -74,16 +84,24 @@ async fn token_of_another_algorithm_is_rejected(backend: Backend) {
     for none in ["none", "None", "NONE", "nOnE", "", "null"] {
         let signed = with_algorithm(none);
         let signature = ann.token.rsplit('.').next().expect("a signature");
-        hostile.extend([format!("{signed}."), signed.clone(), format!("{signed}.{signature}")]);
+        hostile.extend([
+            format!("{signed}."),
+            signed.clone(),
+            format!("{signed}.{signature}"),
+        ]);
     }
-    for other in ["RS256", "ES256", "PS256", "ES384", "HS256", "eddsa", "EDDSA", "Ed448"] {
+    for other in [
+        "RS256", "ES256", "PS256", "ES384", "HS256", "eddsa", "EDDSA", "Ed448",
+    ] {
         let signature = ann.token.rsplit('.').next().expect("a signature");
         hostile.push(format!("{}.{signature}", with_algorithm(other)));
     }
     for secret in public_key_as_secrets(&app.http, &header["kid"]).await {
-        for (name, algorithm) in
-            [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
-        {
+        for (name, algorithm) in [
+            ("HS256", hmac::HMAC_SHA256),
+            ("HS384", hmac::HMAC_SHA384),
+            ("HS512", hmac::HMAC_SHA512),
+        ] {
             let signed = with_algorithm(name);
             let signature = hmac::sign(&hmac::Key::new(algorithm, &secret), signed.as_bytes());
             hostile.push(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)));
@@ -100,7 +118,11 @@ async fn public_key_as_secrets(http: &Http, kid: &Value) -> Vec<Vec<u8>> {
     let x = key["x"].as_str().expect("x");
     let raw = URL_SAFE_NO_PAD.decode(x).expect("base64url");
     // SubjectPublicKeyInfo of Ed25519 (RFC 8410).
-    let der = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".as_slice(), &raw].concat();
+    let der = [
+        b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".as_slice(),
+        &raw,
+    ]
+    .concat();
     let body = base64::engine::general_purpose::STANDARD.encode(&der);
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
     vec![
@@ -136,14 +158,28 @@ async fn token_with_an_edited_header_is_rejected(backend: Backend) {
         edits.push(("kid", json!(kid)));
     }
     edits.extend(
-        [json!(null), json!(0), json!(true), json!([]), json!({}), json!("x".repeat(10_000))].map(|kid| ("kid", kid)),
+        [
+            json!(null),
+            json!(0),
+            json!(true),
+            json!([]),
+            json!({}),
+            json!("x".repeat(10_000)),
+        ]
+        .map(|kid| ("kid", kid)),
     );
-    for (name, url) in
-        [("jku", "https://evil.example.org/jwks.json"), ("x5u", "http://127.0.0.1:1/"), ("zip", "DEF"), ("b64", "")]
-    {
+    for (name, url) in [
+        ("jku", "https://evil.example.org/jwks.json"),
+        ("x5u", "http://127.0.0.1:1/"),
+        ("zip", "DEF"),
+        ("b64", ""),
+    ] {
         edits.push((name, json!(url)));
     }
-    edits.push(("jwk", json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})));
+    edits.push((
+        "jwk",
+        json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
+    ));
     let (_, rest) = ann.token.split_once('.').expect("a header");
     let mut hostile: Vec<String> = edits
         .into_iter()
@@ -153,7 +189,14 @@ async fn token_with_an_edited_header_is_rejected(backend: Backend) {
             format!("{}.{rest}", encoded(&header))
         })
         .collect();
-    for header in [json!({}), json!([]), json!(null), json!("x"), json!({"alg": "EdDSA"}), json!({"typ": "JWT"})] {
+    for header in [
+        json!({}),
+        json!([]),
+        json!(null),
+        json!("x"),
+        json!({"alg": "EdDSA"}),
+        json!({"typ": "JWT"}),
+    ] {
         hostile.push(format!("{}.{rest}", encoded(&header)));
     }
     all_are_refused(&app.http, &hostile).await;
@@ -172,10 +215,28 @@ async fn token_with_edited_claims_is_rejected(backend: Backend) {
         ("iat", json!(later)),
         ("kind", json!("api")),
     ];
-    for claim in ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "auth_time", "nbf", "kind"] {
-        for value in
-            [json!(null), json!("x"), json!(1.5), json!([]), json!({}), json!(-1), json!(u64::MAX), json!(1e300)]
-        {
+    for claim in [
+        "exp",
+        "iat",
+        "iss",
+        "aud",
+        "sub",
+        "sid",
+        "jti",
+        "auth_time",
+        "nbf",
+        "kind",
+    ] {
+        for value in [
+            json!(null),
+            json!("x"),
+            json!(1.5),
+            json!([]),
+            json!({}),
+            json!(-1),
+            json!(u64::MAX),
+            json!(1e300),
+        ] {
             edits.push((claim, value));
         }
     }
@@ -187,7 +248,10 @@ async fn token_with_edited_claims_is_rejected(backend: Backend) {
     }
     for claim in ["exp", "iat", "iss", "aud", "sub", "sid"] {
         let mut claims = part(&ann.token, 1);
-        claims.as_object_mut().expect("an object").shift_remove(claim);
+        claims
+            .as_object_mut()
+            .expect("an object")
+            .shift_remove(claim);
         hostile.push(format!("{}.{}.{}", parts[0], encoded(&claims), parts[2]));
     }
     // Of another token of the same key.
@@ -203,7 +267,11 @@ async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
     let ann = app.user("ann").await;
     let own = OwnKey::from_app(&app, &ann);
     let claims = part(&ann.token, 1);
-    assert_eq!(app.http.init(&own.sign(&own.header, &claims)).await.status, 200, "what the server would sign itself");
+    assert_eq!(
+        app.http.init(&own.sign(&own.header, &claims)).await.status,
+        200,
+        "what the server would sign itself"
+    );
     let mut hostile = Vec::new();
     for (name, value) in [
         ("alg", json!("none")),
@@ -220,7 +288,10 @@ async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
         ("kid", json!([own.header["kid"]])),
         ("crit", json!(["exp"])),
         ("jku", json!("https://evil.example.org/jwks.json")),
-        ("jwk", json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(own.key.public_key().as_ref())})),
+        (
+            "jwk",
+            json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(own.key.public_key().as_ref())}),
+        ),
         ("b64", json!(false)),
         ("zip", json!("DEF")),
     ] {
@@ -230,7 +301,10 @@ async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
     }
     for missing in ["alg", "typ", "kid"] {
         let mut header = own.header.clone();
-        header.as_object_mut().expect("an object").shift_remove(missing);
+        header
+            .as_object_mut()
+            .expect("an object")
+            .shift_remove(missing);
         hostile.push(own.sign(&header, &claims));
     }
     all_are_refused(&app.http, &hostile).await;
@@ -248,8 +322,27 @@ async fn claims_of_other_types_or_values_are_rejected_with_our_own_signature(bac
         own.sign(&own.header, &claims)
     };
     let mut hostile = Vec::new();
-    for name in ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "auth_time", "nbf", "kind"] {
-        for value in [json!(null), json!(1.5), json!([]), json!({}), json!(true), json!(u64::MAX), json!(1e300)] {
+    for name in [
+        "exp",
+        "iat",
+        "iss",
+        "aud",
+        "sub",
+        "sid",
+        "jti",
+        "auth_time",
+        "nbf",
+        "kind",
+    ] {
+        for value in [
+            json!(null),
+            json!(1.5),
+            json!([]),
+            json!({}),
+            json!(true),
+            json!(u64::MAX),
+            json!(1e300),
+        ] {
             hostile.push(with(name, value));
         }
         hostile.push(with(name, json!([good[name]])));
@@ -278,15 +371,34 @@ async fn claims_of_other_types_or_values_are_rejected_with_our_own_signature(bac
     ] {
         hostile.push(with(name, value));
     }
-    for missing in ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "auth_time", "kind"] {
+    for missing in [
+        "exp",
+        "iat",
+        "iss",
+        "aud",
+        "sub",
+        "sid",
+        "jti",
+        "auth_time",
+        "kind",
+    ] {
         let mut claims = good.clone();
-        claims.as_object_mut().expect("an object").shift_remove(missing);
+        claims
+            .as_object_mut()
+            .expect("an object")
+            .shift_remove(missing);
         hostile.push(own.sign(&own.header, &claims));
     }
     all_are_refused(&app.http, &hostile).await;
     // What is no claim of this server says nothing.
-    assert_eq!(app.http.init(&with("nbf", json!(now() - 10))).await.status, 200);
-    assert_eq!(app.http.init(&with("scope", json!("admin"))).await.status, 200);
+    assert_eq!(
+        app.http.init(&with("nbf", json!(now() - 10))).await.status,
+        200
+    );
+    assert_eq!(
+        app.http.init(&with("scope", json!("admin"))).await.status,
+        200
+    );
 }
 
 async fn truncated_token_is_rejected(backend: Backend) {
@@ -294,7 +406,14 @@ async fn truncated_token_is_rejected(backend: Backend) {
     let token = app.user("ann").await.token;
     let parts: Vec<&str> = token.split('.').collect();
     let signature = URL_SAFE_NO_PAD.decode(parts[2]).expect("base64url");
-    let with_signature = |bytes: &[u8]| format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode(bytes));
+    let with_signature = |bytes: &[u8]| {
+        format!(
+            "{}.{}.{}",
+            parts[0],
+            parts[1],
+            URL_SAFE_NO_PAD.encode(bytes)
+        )
+    };
     let mut flipped = signature.clone();
     flipped[10] ^= 1;
     let longer = [signature.as_slice(), b"x"].concat();
@@ -314,7 +433,11 @@ async fn truncated_token_is_rejected(backend: Backend) {
         token.to_lowercase(),
         parts[1..].join("."),
     ];
-    hostile.extend((0..token.len()).step_by(7).map(|length| token[..length].to_owned()));
+    hostile.extend(
+        (0..token.len())
+            .step_by(7)
+            .map(|length| token[..length].to_owned()),
+    );
     all_are_refused(&app.http, &hostile).await;
 }
 
@@ -333,7 +456,10 @@ async fn token_signed_with_another_key_is_rejected(backend: Backend) {
                 header["jwk"] = jwk;
             }
             let signed = format!("{}.{claims}", encoded(&header));
-            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(forger.sign(signed.as_bytes())))
+            format!(
+                "{signed}.{}",
+                URL_SAFE_NO_PAD.encode(forger.sign(signed.as_bytes()))
+            )
         })
         .collect();
     all_are_refused(&app.http, &hostile).await;
@@ -354,12 +480,21 @@ async fn token_counts_only_in_one_authorization_header(backend: Backend) {
         init().header("authorization", &format!("Bearer {token} {token}")),
         init().header("x-authorization", &format!("Bearer {token}")),
         init().header("cookie", &format!("authorization=Bearer {token}")),
-        app.http.get(&format!("/api/init?access_token={token}&Authorization={token}&token={token}")),
+        app.http.get(&format!(
+            "/api/init?access_token={token}&Authorization={token}&token={token}"
+        )),
     ];
     for call in calls {
         call.send().await.assert_unauthenticated();
     }
-    assert_eq!(init().header("authorization", &format!("bEaReR {token}")).send().await.status, 200);
+    assert_eq!(
+        init()
+            .header("authorization", &format!("bEaReR {token}"))
+            .send()
+            .await
+            .status,
+        200
+    );
 }
 
 async fn absurdly_long_token_is_a_plain_401(backend: Backend) {
@@ -368,11 +503,20 @@ async fn absurdly_long_token_is_a_plain_401(backend: Backend) {
     let mut header = header_of(&ann.token);
     header["kid"] = json!("k".repeat(60_000));
     let (_, rest) = ann.token.split_once('.').expect("a header");
-    let long = ["x".repeat(120_000), format!("{}.{rest}", encoded(&header)), ".".repeat(100_000)];
+    let long = [
+        "x".repeat(120_000),
+        format!("{}.{rest}", encoded(&header)),
+        ".".repeat(100_000),
+    ];
     all_are_refused(&app.http, &long).await;
     // Beyond what a head may have it is no request any more; whatever the answer, the server stays.
     header["kid"] = json!("k".repeat(1_000_000));
-    let answer = app.http.get("/api/init").bearer(&format!("{}.{rest}", encoded(&header))).try_send().await;
+    let answer = app
+        .http
+        .get("/api/init")
+        .bearer(&format!("{}.{rest}", encoded(&header)))
+        .try_send()
+        .await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status >= 400));
     assert_eq!(ann.init().await.status, 200);
 }

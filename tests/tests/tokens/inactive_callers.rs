@@ -32,12 +32,19 @@ impl Fixture {
     async fn new(backend: Backend, trust_max_age: &str) -> Self {
         let mut split = Services::prepare(backend).await;
         let directory = split.installation.variable("DOORWARD_DIRECTORY_URL");
-        split.installation.set(&[("DOORWARD_TRUST_MAX_AGE", trust_max_age)]);
+        split
+            .installation
+            .set(&[("DOORWARD_TRUST_MAX_AGE", trust_max_age)]);
         split.start_service(Role::Directory);
         let followed = split.start_replica(Role::Directory, &[]).await;
-        split.installation.set(&[("DOORWARD_DIRECTORY_URL", &format!("http://{}", followed.address))]);
+        split.installation.set(&[(
+            "DOORWARD_DIRECTORY_URL",
+            &format!("http://{}", followed.address),
+        )]);
         split.start_service(Role::Auth);
-        split.installation.set(&[("DOORWARD_DIRECTORY_URL", &directory)]);
+        split
+            .installation
+            .set(&[("DOORWARD_DIRECTORY_URL", &directory)]);
         split.start_service(Role::Gateway);
         for role in Role::ALL {
             split.ready(role).await;
@@ -61,7 +68,11 @@ struct Project {
 
 impl Project {
     async fn new(split: &Services) -> Self {
-        let people = [split.user("ann").await, split.user("ben").await, split.user("kim").await];
+        let people = [
+            split.user("ann").await,
+            split.user("ben").await,
+            split.user("kim").await,
+        ];
         let [ann, ben, kim] = &people;
         let gid = split.installation.create_project("ann", "Herbarium").await;
         for name in ["ben", "kim"] {
@@ -78,17 +89,32 @@ impl Project {
             "channel": options["orderedchannels"][1], "ordering": options["orderedorderings"][0],
             "fieldlist": options["orderedfieldlists"][0],
         });
-        Self { gid, people, robot, body }
+        Self {
+            gid,
+            people,
+            robot,
+            body,
+        }
     }
 
     async fn call(&self, http: &Http, token: &str, path: &str) -> Answer {
-        let call = http.post(&path.replace("{project}", &self.gid)).bearer(token);
+        let call = http
+            .post(&path.replace("{project}", &self.gid))
+            .bearer(token);
         if path.contains("/upload_") {
             let mut png = std::io::Cursor::new(Vec::new());
-            DynamicImage::new_rgb8(8, 8).write_to(&mut png, ImageFormat::Png).expect("a picture");
-            let parts = form(&[("project", self.gid.as_bytes()), ("upload_file", png.get_ref())]);
+            DynamicImage::new_rgb8(8, 8)
+                .write_to(&mut png, ImageFormat::Png)
+                .expect("a picture");
+            let parts = form(&[
+                ("project", self.gid.as_bytes()),
+                ("upload_file", png.get_ref()),
+            ]);
             return call
-                .header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}"))
+                .header(
+                    "content-type",
+                    &format!("multipart/form-data; boundary={BOUNDARY}"),
+                )
                 .body(parts)
                 .send()
                 .await;
@@ -108,7 +134,10 @@ impl Project {
 
     /// All that a member sees of the project.
     async fn picture(&self, http: &Http) -> Value {
-        let (_, mut data) = http.project_init(&self.gid, &self.people[2].token).await.success();
+        let (_, mut data) = http
+            .project_init(&self.gid, &self.people[2].token)
+            .await
+            .success();
         data["cc.languages"] = json!("<languages>");
         // Whoever is deactivated is so.
         data["cc.users"] = json!("<users>");
@@ -134,16 +163,26 @@ async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Ba
     for path in paths.iter().filter(|path| *path != "/api/account/logout") {
         for user in [ann, ben, &dan] {
             let answer = project.call(http, &user.token, path).await;
-            println!("{} {path}: {} {}", user.username, answer.status, answer.text());
+            println!(
+                "{} {path}: {} {}",
+                user.username,
+                answer.status,
+                answer.text()
+            );
             answer.assert_unauthenticated();
         }
     }
     // With the cursor of this moment too.
-    let (result, _) = project.people[2].call("/sync/cursors", &json!({})).await.success();
+    let (result, _) = project.people[2]
+        .call("/sync/cursors", &json!({}))
+        .await
+        .success();
     let sync = json!({"cc_cursor": result["cc.cursor"]});
     for user in [ann, ben, &dan] {
         user.call("/sync/get", &sync).await.assert_unauthenticated();
-        user.call("/sync/get", &json!({})).await.assert_unauthenticated();
+        user.call("/sync/get", &json!({}))
+            .await
+            .assert_unauthenticated();
     }
     assert_json_eq(&project.picture(http).await, &before);
     for name in ["ann", "ben", "dan"] {
@@ -153,7 +192,12 @@ async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Ba
     ann.call("/api/account/logout", &json!({})).await.success();
     installation.change_user("activate", "ben").await;
     ben.init().await.success();
-    ben.call("/api/projects/update", &json!({"project": project.gid, "name": "Flora"})).await.success();
+    ben.call(
+        "/api/projects/update",
+        &json!({"project": project.gid, "name": "Flora"}),
+    )
+    .await
+    .success();
 }
 
 async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backend) {
@@ -163,7 +207,11 @@ async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backen
     ann.init().await.success();
     scene.followed.kill();
     let cut_at = Instant::now();
-    scene.split.installation.change_user("deactivate", "ben").await;
+    scene
+        .split
+        .installation
+        .change_user("deactivate", "ben")
+        .await;
     eventually("no calls with a token", until, async || {
         let answer = ann.call("/api/projects/create", &json!({})).await;
         if answer.status == 200 {
@@ -173,9 +221,16 @@ async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backen
         Some(())
     })
     .await;
-    assert!(cut_at.elapsed() >= Duration::from_secs(1), "{:?}", cut_at.elapsed());
+    assert!(
+        cut_at.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        cut_at.elapsed()
+    );
     for role in [Role::Auth, Role::Gateway] {
-        eventually("not ready", until, async || (!scene.is_ready(role).await).then_some(())).await;
+        eventually("not ready", until, async || {
+            (!scene.is_ready(role).await).then_some(())
+        })
+        .await;
     }
     // Neither of them changes its mind while the cut lasts.
     let end = Instant::now() + Duration::from_secs(2);
@@ -185,7 +240,12 @@ async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backen
         ben.init().await.assert_unavailable();
     }
     scene.split.http.login("ann", PASSWORD).await.success();
-    scene.split.http.login("ben", PASSWORD).await.assert_unknown_user();
+    scene
+        .split
+        .http
+        .login("ben", PASSWORD)
+        .await
+        .assert_unknown_user();
 
     scene.split.restart(&mut scene.followed).await;
     eventually("calls with a token", until, async || {
@@ -198,9 +258,14 @@ async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backen
         }
     })
     .await;
-    ben.call("/api/account/logout", &json!({})).await.assert_unauthenticated();
+    ben.call("/api/account/logout", &json!({}))
+        .await
+        .assert_unauthenticated();
     for role in Role::ALL {
-        eventually("ready", until, async || scene.is_ready(role).await.then_some(())).await;
+        eventually("ready", until, async || {
+            scene.is_ready(role).await.then_some(())
+        })
+        .await;
     }
 }
 
@@ -208,7 +273,11 @@ async fn feed_without_changes_counts_as_followed(backend: Backend) {
     let scene = Fixture::new(backend, "3s").await;
     let ann = scene.split.user("ann").await;
     // The last cursors of the feed belong to events of users, which are no changes for auth to apply.
-    let project = scene.split.installation.create_project("ann", "Herbarium").await;
+    let project = scene
+        .split
+        .installation
+        .create_project("ann", "Herbarium")
+        .await;
     ann.create_api_user(&project, "Robot").await;
     let end = Instant::now() + Duration::from_secs(7);
     while Instant::now() < end {

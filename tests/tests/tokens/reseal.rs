@@ -38,13 +38,35 @@ impl SealedInstallation {
         let app = App::on_installation(installation).await;
         let ann = app.user("ann").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
-        let words = ["apikey", "create", "--project", &project, "--name", "Export"];
-        let made = app.installation.cli(&words, "").await.assert_success().json();
+        let words = [
+            "apikey",
+            "create",
+            "--project",
+            &project,
+            "--name",
+            "Export",
+        ];
+        let made = app
+            .installation
+            .cli(&words, "")
+            .await
+            .assert_success()
+            .json();
         let text = |name: &str| made[name].as_str().expect("a text").to_owned();
         let (user, api_key) = (text("user"), text("apikey"));
         // So that there is a previous key, which still has its private part.
-        app.installation.cli(&["keys", "rotate"], "").await.assert_success();
-        let mut before = Self { app, ann, project, user, api_key, api_token: String::new() };
+        app.installation
+            .cli(&["keys", "rotate"], "")
+            .await
+            .assert_success();
+        let mut before = Self {
+            app,
+            ann,
+            project,
+            user,
+            api_key,
+            api_token: String::new(),
+        };
         before.api_token = before.auth().await;
         before
     }
@@ -52,11 +74,18 @@ impl SealedInstallation {
     /// A login with the API key.
     async fn auth(&self) -> String {
         let call = self.app.http.post(&format!("/api/p/{}/auth", self.project));
-        call.json(&json!({"api_key": self.api_key})).send().await.token()
+        call.json(&json!({"api_key": self.api_key}))
+            .send()
+            .await
+            .token()
     }
 
     async fn read_api_key(&self) -> Answer {
-        let call = self.app.http.post(&format!("/api/p/{}/apikeys/get", self.project)).bearer(&self.ann.token);
+        let call = self
+            .app
+            .http
+            .post(&format!("/api/p/{}/apikeys/get", self.project))
+            .bearer(&self.ann.token);
         call.json(&json!({"user": self.user})).send().await
     }
 
@@ -64,12 +93,19 @@ impl SealedInstallation {
         for token in [&self.ann.token, &self.api_token, &self.auth().await] {
             assert_eq!(self.app.http.init(token).await.status, 200);
         }
-        assert_eq!(self.read_api_key().await.success().0, json!({"apikey": self.api_key}));
+        assert_eq!(
+            self.read_api_key().await.success().0,
+            json!({"apikey": self.api_key})
+        );
         assert_eq!(self.app.http.login("ann", PASSWORD).await.status, 200);
     }
 
     async fn reseal(&self, variables: &[(&str, &str)]) -> Output {
-        self.app.installation.spawn(&["keys", "reseal"], variables).wait_for_exit(COMMAND).await
+        self.app
+            .installation
+            .spawn(&["keys", "reseal"], variables)
+            .wait_for_exit(COMMAND)
+            .await
     }
 
     /// With this key, if it is not the generated one.
@@ -82,7 +118,13 @@ impl SealedInstallation {
 
     async fn refuses_to_start(&mut self) {
         self.app.process.kill();
-        let ended = self.app.installation.spawn(&["serve"], &[]).wait_for_exit(COMMAND).await.assert_failure(1);
+        let ended = self
+            .app
+            .installation
+            .spawn(&["serve"], &[])
+            .wait_for_exit(COMMAND)
+            .await
+            .assert_failure(1);
         assert!(ended.stderr.contains("master key"), "{ended}");
     }
 
@@ -94,10 +136,15 @@ impl SealedInstallation {
             "SELECT 'secret/' || name || ' ' || sealed_secret AS text FROM secrets",
             "SELECT 'api_key/' || user_gid || ' ' || sealed_key AS text FROM api_keys",
         ];
-        let rows = queries.into_iter().map(|query| texts(&self.app.installation.databases.auth, query));
+        let rows = queries
+            .into_iter()
+            .map(|query| texts(&self.app.installation.databases.auth, query));
         let rows: Vec<Vec<String>> = rows.collect();
         assert!(rows.iter().map(Vec::len).eq([2, 2, 1]), "{rows:?}");
-        let pair = |row: &String| row.split_once(' ').map(|(place, sealed)| (place.to_owned(), sealed.to_owned()));
+        let pair = |row: &String| {
+            row.split_once(' ')
+                .map(|(place, sealed)| (place.to_owned(), sealed.to_owned()))
+        };
         rows.iter().flatten().filter_map(pair).collect()
     }
 
@@ -109,7 +156,8 @@ impl SealedInstallation {
             let mut sealed = STANDARD.decode(sealed).expect("base64");
             let mut rest = sealed.split_off(12);
             let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
-            key.open_in_place(nonce, Aad::from(place.as_str()), &mut rest).is_ok()
+            key.open_in_place(nonce, Aad::from(place.as_str()), &mut rest)
+                .is_ok()
         };
         self.sealed().iter().filter(|row| opens(row)).count()
     }
@@ -117,9 +165,25 @@ impl SealedInstallation {
 
 async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(backend: Backend) {
     let mut before = SealedInstallation::start(Installation::new(backend)).await;
-    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (5, 0));
-    let kids = |items: Vec<serde_json::Value>| items.iter().map(|key| key["kid"].clone()).collect::<Vec<_>>();
-    let listed = kids(before.app.installation.cli(&["keys", "list"], "").await.assert_success().items());
+    assert_eq!(
+        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (5, 0)
+    );
+    let kids = |items: Vec<serde_json::Value>| {
+        items
+            .iter()
+            .map(|key| key["kid"].clone())
+            .collect::<Vec<_>>()
+    };
+    let listed = kids(
+        before
+            .app
+            .installation
+            .cli(&["keys", "list"], "")
+            .await
+            .assert_success()
+            .items(),
+    );
 
     let resealed = before.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
 
@@ -127,25 +191,55 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
     for key in [MASTER_KEY, NEW_KEY] {
         assert!(!resealed.to_string().contains(key), "{resealed}");
     }
-    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5));
+    assert_eq!(
+        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (0, 5)
+    );
     before.refuses_to_start().await;
-    before.app.installation.cli(&["keys", "rotate"], "").await.assert_failure(1);
+    before
+        .app
+        .installation
+        .cli(&["keys", "rotate"], "")
+        .await
+        .assert_failure(1);
     for kid in &listed {
         let words = ["keys", "retire", kid.as_str().expect("a kid")];
-        before.app.installation.cli(&words, "").await.assert_failure(1);
+        before
+            .app
+            .installation
+            .cli(&words, "")
+            .await
+            .assert_failure(1);
     }
-    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5), "nothing is sealed with the old one");
+    assert_eq!(
+        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (0, 5),
+        "nothing is sealed with the old one"
+    );
     before.restart(Some(NEW_KEY)).await;
     before.everything_works().await;
-    let written = before.app.installation.cli(&["audit", "--action", "master_key_replaced"], "").await.assert_success();
+    let written = before
+        .app
+        .installation
+        .cli(&["audit", "--action", "master_key_replaced"], "")
+        .await
+        .assert_success();
     assert_eq!(written.items().len(), 1);
     assert_eq!(written.items()[0]["by"], json!("command line"));
 
     // Again, from a file.
     let file = before.app.installation.path().join("new.key");
     std::fs::write(&file, format!("{THIRD_KEY}\n")).expect("a file");
-    before.app.installation.cli(&["keys", "rotate"], "").await.assert_success();
-    before.reseal(&[("DOORWARD_NEW_MASTER_KEY_FILE", &file.display().to_string())]).await.assert_success();
+    before
+        .app
+        .installation
+        .cli(&["keys", "rotate"], "")
+        .await
+        .assert_success();
+    before
+        .reseal(&[("DOORWARD_NEW_MASTER_KEY_FILE", &file.display().to_string())])
+        .await
+        .assert_success();
     before.refuses_to_start().await;
     before.restart(Some(THIRD_KEY)).await;
     before.everything_works().await;
@@ -159,10 +253,25 @@ async fn server_with_the_old_master_key_seals_nothing(backend: Backend) {
         assert_eq!(before.app.http.init(token).await.status, 200);
     }
     assert_eq!(before.app.http.login("ann", PASSWORD).await.status, 200);
-    before.read_api_key().await.assert_error(500, "Internal server error", &json!({}));
-    let create = before.app.http.post(&format!("/api/p/{}/apikeys/create", before.project));
-    let created = create.bearer(&before.ann.token).json(&json!({"name": "Import"})).send().await.success().0;
-    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5));
+    before
+        .read_api_key()
+        .await
+        .assert_error(500, "Internal server error", &json!({}));
+    let create = before
+        .app
+        .http
+        .post(&format!("/api/p/{}/apikeys/create", before.project));
+    let created = create
+        .bearer(&before.ann.token)
+        .json(&json!({"name": "Import"}))
+        .send()
+        .await
+        .success()
+        .0;
+    assert_eq!(
+        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (0, 5)
+    );
 
     before.restart(Some(NEW_KEY)).await;
     before.everything_works().await;
@@ -177,8 +286,16 @@ async fn reseal_that_fails_changes_nothing(backend: Backend) {
     let mut before = SealedInstallation::start(Installation::new(backend)).await;
     let sealed = before.sealed();
     let wrong = [
-        (&[("DOORWARD_MASTER_KEY", THIRD_KEY), (NEW, NEW_KEY)][..], 1, "master key"),
-        (&[("DOORWARD_MASTER_KEY", NEW_KEY), (NEW, NEW_KEY)], 1, "master key"),
+        (
+            &[("DOORWARD_MASTER_KEY", THIRD_KEY), (NEW, NEW_KEY)][..],
+            1,
+            "master key",
+        ),
+        (
+            &[("DOORWARD_MASTER_KEY", NEW_KEY), (NEW, NEW_KEY)],
+            1,
+            "master key",
+        ),
         (&[(NEW, "c2hvcnQ=")], 2, NEW),
         (&[], 1, NEW),
     ];
@@ -195,9 +312,12 @@ async fn reseal_that_fails_changes_nothing(backend: Backend) {
 /// Over PostgreSQL no key is generated.
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_key_file_is_replaced_in_place() {
-    let mut before =
-        SealedInstallation::start(Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"])).await;
-    let file = PathBuf::from(before.app.installation.variable("DOORWARD_DATA_DIR")).join("master.key");
+    let mut before = SealedInstallation::start(
+        Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"]),
+    )
+    .await;
+    let file =
+        PathBuf::from(before.app.installation.variable("DOORWARD_DATA_DIR")).join("master.key");
     let read = || std::fs::read_to_string(&file).expect("the key");
     let old = read();
     assert_eq!(before.opened_by(&old), 5);
@@ -207,10 +327,26 @@ async fn generated_key_file_is_replaced_in_place() {
     let new = read();
     assert_ne!(new, old);
     assert_eq!((before.opened_by(&old), before.opened_by(&new)), (0, 5));
-    assert_eq!(std::fs::metadata(&file).expect("the key").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file)
+            .expect("the key")
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     let beside = std::fs::read_dir(file.parent().expect("a directory")).expect("a directory");
-    let names: Vec<String> = beside.map(|entry| entry.expect("a file").file_name().display().to_string()).collect();
-    assert_eq!(names.iter().filter(|name| name.contains("master.key")).count(), 1, "{names:?}");
+    let names: Vec<String> = beside
+        .map(|entry| entry.expect("a file").file_name().display().to_string())
+        .collect();
+    assert_eq!(
+        names
+            .iter()
+            .filter(|name| name.contains("master.key"))
+            .count(),
+        1,
+        "{names:?}"
+    );
     before.restart(None).await;
     before.everything_works().await;
 
@@ -225,7 +361,13 @@ async fn generated_key_file_is_replaced_in_place() {
     std::fs::write(&left, &old).expect("a file");
     let refused = before.reseal(&[]).await.assert_failure(1);
     assert!(refused.stderr.contains("master.key.new"), "{refused}");
-    assert_eq!((std::fs::read_to_string(&left).expect("the key"), before.opened_by(&new)), (old, 5));
+    assert_eq!(
+        (
+            std::fs::read_to_string(&left).expect("the key"),
+            before.opened_by(&new)
+        ),
+        (old, 5)
+    );
     std::fs::remove_file(&left).expect("the key");
 
     // One that is given is taken.

@@ -28,7 +28,8 @@ on_both_databases![
 ];
 
 const ALWAYS_DUE: (&str, &str) = ("DOORWARD_TOKEN_RENEW_AFTER", "0s");
-const RENEWALS: &str = r#"doorward_grpc_request_duration_seconds_count{method="doorward.auth.v1.Auth/RenewToken"}"#;
+const RENEWALS: &str =
+    r#"doorward_grpc_request_duration_seconds_count{method="doorward.auth.v1.Auth/RenewToken"}"#;
 const SECOND: Duration = Duration::from_secs(1);
 /// A project, or a user, that there is not.
 const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -39,7 +40,13 @@ async fn post(http: &Http, path: &str, token: &str, body: &Value) -> Answer {
 
 /// An authorised call that asks the directory alone, and is refused.
 async fn forbidden(http: &Http, token: &str) -> Answer {
-    let answer = post(http, &format!("/api/p/{UNKNOWN_GID}/apikeys/get"), token, &json!({"user": UNKNOWN_GID})).await;
+    let answer = post(
+        http,
+        &format!("/api/p/{UNKNOWN_GID}/apikeys/get"),
+        token,
+        &json!({"user": UNKNOWN_GID}),
+    )
+    .await;
     assert!([403, 401].contains(&answer.status), "{answer:?}");
     answer
 }
@@ -56,7 +63,10 @@ async fn logged_out(http: &Http, token: &str, body: &Value) {
 /// The bare token of an answer that has one.
 fn renewed(answer: &Answer) -> Option<String> {
     let token = answer.header("authorization")?;
-    assert!(token.split('.').count() == 3 && !token.contains(' '), "{token} is no bare token");
+    assert!(
+        token.split('.').count() == 3 && !token.contains(' '),
+        "{token} is no bare token"
+    );
     Some(token.to_owned())
 }
 
@@ -70,7 +80,9 @@ async fn denied_within(time: Duration, http: &Http, tokens: &[&str]) {
     for token in tokens {
         let left = deadline.saturating_duration_since(Instant::now());
         let refused = async || Some(http.init(token).await).filter(|answer| answer.status != 200);
-        eventually("401", left, refused).await.assert_unauthenticated();
+        eventually("401", left, refused)
+            .await
+            .assert_unauthenticated();
         http.init(token).await.assert_unauthenticated();
     }
 }
@@ -78,8 +90,20 @@ async fn denied_within(time: Duration, http: &Http, tokens: &[&str]) {
 /// A project of ann's with an API user: the two gids, and the key.
 async fn api_user(app: &App) -> (String, String, String) {
     let project = app.installation.create_project("ann", "Herbarium").await;
-    let words = ["apikey", "create", "--project", &project, "--name", "Export"];
-    let made = app.installation.cli(&words, "").await.assert_success().json();
+    let words = [
+        "apikey",
+        "create",
+        "--project",
+        &project,
+        "--name",
+        "Export",
+    ];
+    let made = app
+        .installation
+        .cli(&words, "")
+        .await
+        .assert_success()
+        .json();
     let text = |name: &str| made[name].as_str().expect("a text").to_owned();
     (project, text("user"), text("apikey"))
 }
@@ -89,19 +113,27 @@ async fn any_authorized_call_renews_a_token_that_is_due(backend: Backend) {
     let ann = app.user("ann").await;
     let (project, user, _) = api_user(&app).await;
     let old = part(&ann.token, 1);
-    let (get, logout) = (format!("/api/p/{project}/apikeys/get"), "/api/account/logout");
+    let (get, logout) = (
+        format!("/api/p/{project}/apikeys/get"),
+        "/api/account/logout",
+    );
     let calls = [
         (200, get.as_str(), json!({"user": user})),
         (422, &get, json!({"user": ann.gid})),
         (400, &get, json!({})),
         (400, &get, json!([])),
         (400, logout, json!({"everywhere": "yes"})),
-        (403, &format!("/api/p/{UNKNOWN_GID}/apikeys/get"), json!({"user": user})),
+        (
+            403,
+            &format!("/api/p/{UNKNOWN_GID}/apikeys/get"),
+            json!({"user": user}),
+        ),
     ];
     for (status, path, body) in calls {
         let answer = post(&app.http, path, &ann.token, &body).await;
         assert_eq!(answer.status, status, "{path} {body}: {answer:?}");
-        let token = renewed(&answer).unwrap_or_else(|| panic!("{path} {body} has no token: {answer:?}"));
+        let token =
+            renewed(&answer).unwrap_or_else(|| panic!("{path} {body} has no token: {answer:?}"));
         let new = part(&token, 1);
         for claim in ["iss", "aud", "sub", "kind", "sid", "auth_time"] {
             assert_eq!(new[claim], old[claim], "{claim}");
@@ -110,7 +142,11 @@ async fn any_authorized_call_renews_a_token_that_is_due(backend: Backend) {
         assert_eq!(app.http.init(&token).await.status, 200);
     }
     for path in ["/api/ping", "/api/languages/get", "/api/no-such-call"] {
-        assert_eq!(renewed(&post(&app.http, path, &ann.token, &json!({})).await), None, "{path}");
+        assert_eq!(
+            renewed(&post(&app.http, path, &ann.token, &json!({})).await),
+            None,
+            "{path}"
+        );
     }
 }
 
@@ -120,7 +156,11 @@ async fn token_is_not_renewed_before_it_is_due(backend: Backend) {
     let (project, user, _) = api_user(&app).await;
     let get = format!("/api/p/{project}/apikeys/get");
     for body in [json!({"user": user}), json!({"user": ann.gid}), json!({})] {
-        assert_eq!(renewed(&post(&app.http, &get, &ann.token, &body).await), None, "{body}");
+        assert_eq!(
+            renewed(&post(&app.http, &get, &ann.token, &body).await),
+            None,
+            "{body}"
+        );
     }
 
     let app = App::with_settings(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
@@ -128,7 +168,10 @@ async fn token_is_not_renewed_before_it_is_due(backend: Backend) {
     let issued_at = part(&ann.token, 1)["iat"].as_i64().expect("iat");
     let token = eventually("a renewal", Duration::from_secs(15), async || {
         let token = renewed(&forbidden(&app.http, &ann.token).await);
-        assert!(token.is_none() || now() >= issued_at + 2, "renewed too early");
+        assert!(
+            token.is_none() || now() >= issued_at + 2,
+            "renewed too early"
+        );
         token
     })
     .await;
@@ -149,40 +192,65 @@ async fn many_calls_at_once_with_one_token_are_one_renewal(backend: Backend) {
     tokens.sort_unstable();
     tokens.dedup();
     let renewals = app.ops.metric(RENEWALS).await - before;
-    assert!((0.5..=most + 0.5).contains(&renewals), "{renewals} renewals");
-    assert!(tokens.len() as f64 <= renewals + 0.5, "{} tokens of {renewals}", tokens.len());
+    assert!(
+        (0.5..=most + 0.5).contains(&renewals),
+        "{renewals} renewals"
+    );
+    assert!(
+        tokens.len() as f64 <= renewals + 0.5,
+        "{} tokens of {renewals}",
+        tokens.len()
+    );
     for token in tokens {
         assert_eq!(app.http.init(&token).await.status, 200);
     }
 }
 
 async fn active_session_lasts_until_the_maximum(backend: Backend) {
-    let settings =
-        [("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s"), ("DOORWARD_TOKEN_MAX_SESSION", "8s")];
+    let settings = [
+        ("DOORWARD_TOKEN_LIFETIME", "5s"),
+        ("DOORWARD_TOKEN_RENEW_AFTER", "1s"),
+        ("DOORWARD_TOKEN_MAX_SESSION", "8s"),
+    ];
     let app = App::with_settings(backend, &settings).await;
     let ann = app.user("ann").await;
     let first = part(&ann.token, 1);
     let session_end = first["auth_time"].as_i64().expect("auth_time") + 8;
     let mut token = ann.token.clone();
     let mut renewals = 0;
-    let refused = eventually("the end of the session", Duration::from_secs(20), async || {
-        let answer = forbidden(&app.http, &token).await;
-        if answer.status == 401 {
-            return Some(answer);
-        }
-        if let Some(new) = renewed(&answer) {
-            let claims = part(&new, 1);
-            let time = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("{name} in {claims}"));
-            assert_eq!(time("exp"), (time("iat") + 5).min(session_end));
-            assert_eq!((&claims["sid"], &claims["auth_time"]), (&first["sid"], &first["auth_time"]));
-            token = new;
-            renewals += 1;
-        }
-        None
-    })
+    let refused = eventually(
+        "the end of the session",
+        Duration::from_secs(20),
+        async || {
+            let answer = forbidden(&app.http, &token).await;
+            if answer.status == 401 {
+                return Some(answer);
+            }
+            if let Some(new) = renewed(&answer) {
+                let claims = part(&new, 1);
+                let time = |name: &str| {
+                    claims[name]
+                        .as_i64()
+                        .unwrap_or_else(|| panic!("{name} in {claims}"))
+                };
+                assert_eq!(time("exp"), (time("iat") + 5).min(session_end));
+                assert_eq!(
+                    (&claims["sid"], &claims["auth_time"]),
+                    (&first["sid"], &first["auth_time"])
+                );
+                token = new;
+                renewals += 1;
+            }
+            None
+        },
+    )
     .await;
     refused.assert_unauthenticated();
-    assert!(now() >= session_end, "refused {} s too early", session_end - now());
+    assert!(
+        now() >= session_end,
+        "refused {} s too early",
+        session_end - now()
+    );
     assert!(renewals >= 3, "{renewals} renewals");
     app.http.init(&token).await.assert_unauthenticated();
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
@@ -198,12 +266,23 @@ async fn logout_ends_this_login_and_no_other(backend: Backend) {
     logged_out(&app.http, &second, &json!({})).await;
 
     assert_denied(&app.http, &[&second, &ann.token, &third]).await;
-    logout(&app.http, &third, &json!({})).await.assert_unauthenticated();
-    for token in [&other, &ben.token, &app.http.login("ann", PASSWORD).await.token()] {
+    logout(&app.http, &third, &json!({}))
+        .await
+        .assert_unauthenticated();
+    for token in [
+        &other,
+        &ben.token,
+        &app.http.login("ann", PASSWORD).await.token(),
+    ] {
         assert_eq!(app.http.init(token).await.status, 200);
     }
     // Ends only what it says, however it is said.
-    logged_out(&app.http, &other, &json!({"everywhere": false, "unknown": 1})).await;
+    logged_out(
+        &app.http,
+        &other,
+        &json!({"everywhere": false, "unknown": 1}),
+    )
+    .await;
     assert_denied(&app.http, &[&other]).await;
     assert_eq!(ben.init().await.status, 200);
 }
@@ -218,7 +297,11 @@ async fn logout_revokes_concurrently_renewed_tokens(backend: Backend) {
         let (answers, answer) = tokio::join!(calls, logout(&app.http, &token, &body));
         assert_eq!(answer.status, 200, "{answer:?}");
         let tokens: Vec<String> = answers.iter().filter_map(renewed).collect();
-        let tokens: Vec<&str> = tokens.iter().map(String::as_str).chain([token.as_str()]).collect();
+        let tokens: Vec<&str> = tokens
+            .iter()
+            .map(String::as_str)
+            .chain([token.as_str()])
+            .collect();
         assert_denied(&app.http, &tokens).await;
     }
     assert_eq!(ann.init().await.status, 200);
@@ -256,14 +339,39 @@ async fn logout_everywhere_ends_every_login_of_the_user(backend: Backend) {
 async fn logout_that_is_rejected_ends_nothing(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    for wrong in [json!("true"), json!(1), json!(0), json!(null), json!([]), json!({})] {
+    for wrong in [
+        json!("true"),
+        json!(1),
+        json!(0),
+        json!(null),
+        json!([]),
+        json!({}),
+    ] {
         let answer = logout(&app.http, &ann.token, &json!({"everywhere": wrong})).await;
-        answer.assert_error(400, "Bad request", &json!({"Invalid parameter": "everywhere"}));
+        answer.assert_error(
+            400,
+            "Bad request",
+            &json!({"Invalid parameter": "everywhere"}),
+        );
     }
-    logout(&app.http, &ann.token, &json!([true])).await.assert_invalid_body();
-    app.http.post("/api/account/logout").json(&json!({})).send().await.assert_unauthenticated();
-    logout(&app.http, "garbage", &json!({"everywhere": true})).await.assert_unauthenticated();
-    let answer = app.http.get("/api/account/logout").bearer(&ann.token).send().await;
+    logout(&app.http, &ann.token, &json!([true]))
+        .await
+        .assert_invalid_body();
+    app.http
+        .post("/api/account/logout")
+        .json(&json!({}))
+        .send()
+        .await
+        .assert_unauthenticated();
+    logout(&app.http, "garbage", &json!({"everywhere": true}))
+        .await
+        .assert_unauthenticated();
+    let answer = app
+        .http
+        .get("/api/account/logout")
+        .bearer(&ann.token)
+        .send()
+        .await;
     answer.assert_error(405, "Method not allowed", &json!({}));
     assert_eq!(answer.header("allow"), Some("POST"));
     assert_eq!(ann.init().await.status, 200);
@@ -311,8 +419,15 @@ async fn logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second()
     let (_second_auth, second_gateway) = split.start_second_auth_and_gateway().await;
     let doors = [split.http.clone(), second_gateway.http()];
     for (here, there) in [(&doors[0], &doors[1]), (&doors[1], &doors[0])] {
-        let [token, other] = [here.login("ann", PASSWORD).await.token(), there.login("ann", PASSWORD).await.token()];
-        assert_eq!(there.init(&token).await.status, 200, "issued by the other auth");
+        let [token, other] = [
+            here.login("ann", PASSWORD).await.token(),
+            there.login("ann", PASSWORD).await.token(),
+        ];
+        assert_eq!(
+            there.init(&token).await.status,
+            200,
+            "issued by the other auth"
+        );
         logged_out(here, &token, &json!({})).await;
         denied_within(SECOND, there, &[&token]).await;
         assert_eq!(there.init(&other).await.status, 200);
@@ -352,8 +467,15 @@ async fn gateway_accepts_tokens_for_ten_seconds_without_auth(backend: Backend) {
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     let http = split.http.clone();
-    let ask =
-        async || post(&http, &format!("/api/p/{UNKNOWN_GID}/apikeys/get"), &token, &json!({"user": UNKNOWN_GID})).await;
+    let ask = async || {
+        post(
+            &http,
+            &format!("/api/p/{UNKNOWN_GID}/apikeys/get"),
+            &token,
+            &json!({"user": UNKNOWN_GID}),
+        )
+        .await
+    };
     assert_eq!(ask().await.status, 403);
     let ops = split.ops(Gateway);
     split.kill(Auth);
@@ -365,10 +487,17 @@ async fn gateway_accepts_tokens_for_ten_seconds_without_auth(backend: Backend) {
         Some(answer).filter(|answer| answer.status != 403)
     })
     .await;
-    assert!(not_renewed > 1, "a call is answered though its token can't be renewed");
+    assert!(
+        not_renewed > 1,
+        "a call is answered though its token can't be renewed"
+    );
     answer.assert_unavailable();
     // The last heartbeat was at most a second before, or a little more on a busy machine.
-    assert!(killed_at.elapsed() > Duration::from_secs(6), "after {:?}", killed_at.elapsed());
+    assert!(
+        killed_at.elapsed() > Duration::from_secs(6),
+        "after {:?}",
+        killed_at.elapsed()
+    );
     let health = ops.get("/health/ready").send().await;
     assert_eq!(health.status, 503);
     let checks = health.json()["checks"].clone();

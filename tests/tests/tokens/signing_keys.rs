@@ -24,73 +24,136 @@ async fn key_rotation_keeps_tokens_valid(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let old = header_of(&ann.token)["kid"].clone();
-    app.installation.cli(&["keys", "rotate"], "").await.assert_success();
+    app.installation
+        .cli(&["keys", "rotate"], "")
+        .await
+        .assert_success();
 
     // Every token that is handed out meanwhile must be good at once.
-    eventually("a token of another key", Duration::from_secs(10), async || {
-        let token = app.http.login("ann", PASSWORD).await.token();
-        assert_eq!(app.http.init(&token).await.status, 200);
-        assert_eq!(ann.init().await.status, 200);
-        (header_of(&token)["kid"] != old).then_some(())
-    })
+    eventually(
+        "a token of another key",
+        Duration::from_secs(10),
+        async || {
+            let token = app.http.login("ann", PASSWORD).await.token();
+            assert_eq!(app.http.init(&token).await.status, 200);
+            assert_eq!(ann.init().await.status, 200);
+            (header_of(&token)["kid"] != old).then_some(())
+        },
+    )
     .await;
 
     let renewed = ann.init().await;
     assert_ne!(header_of(&renewed.token())["kid"], old);
     let published = published_keys(&app.http).await;
     for kid in [&old, &header_of(&renewed.token())["kid"]] {
-        assert!(published.iter().any(|key| key["kid"] == *kid), "{kid} is not published");
+        assert!(
+            published.iter().any(|key| key["kid"] == *kid),
+            "{kid} is not published"
+        );
     }
 }
 
 async fn tokens_of_a_retired_key_are_rejected_within_a_second(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let old = header_of(&ann.token)["kid"].as_str().expect("a kid").to_owned();
-    app.installation.cli(&["keys", "rotate"], "").await.assert_success();
-    let fresh = eventually("a token of another key", Duration::from_secs(1), async || {
-        Some(app.http.login("ann", PASSWORD).await.token()).filter(|token| header_of(token)["kid"] != *old)
-    })
+    let old = header_of(&ann.token)["kid"]
+        .as_str()
+        .expect("a kid")
+        .to_owned();
+    app.installation
+        .cli(&["keys", "rotate"], "")
+        .await
+        .assert_success();
+    let fresh = eventually(
+        "a token of another key",
+        Duration::from_secs(1),
+        async || {
+            Some(app.http.login("ann", PASSWORD).await.token())
+                .filter(|token| header_of(token)["kid"] != *old)
+        },
+    )
     .await;
 
     // The second time there is nothing left to do.
     for _ in 0..2 {
-        app.installation.cli(&["keys", "retire", &old], "").await.assert_success();
+        app.installation
+            .cli(&["keys", "retire", &old], "")
+            .await
+            .assert_success();
     }
-    let told = app.installation.cli(&["audit", "--action", "signing_key_retired"], "").await.assert_success().items();
+    let told = app
+        .installation
+        .cli(&["audit", "--action", "signing_key_retired"], "")
+        .await
+        .assert_success()
+        .items();
     assert_eq!(told.len(), 1);
 
     ann.assert_denied_within_a_second().await;
     assert_eq!(app.http.init(&fresh).await.status, 200);
-    assert!(published_keys(&app.http).await.iter().all(|key| key["kid"] != *old));
+    assert!(
+        published_keys(&app.http)
+            .await
+            .iter()
+            .all(|key| key["kid"] != *old)
+    );
     let again = app.http.login("ann", PASSWORD).await.token();
     assert_ne!(header_of(&again)["kid"], *old);
-    app.installation.cli(&["keys", "retire", "no-such-key"], "").await.assert_failure(1);
+    app.installation
+        .cli(&["keys", "retire", "no-such-key"], "")
+        .await
+        .assert_failure(1);
 }
 
 async fn no_command_shows_a_private_key(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let listed = app.installation.cli(&["keys", "list"], "").await.assert_success().items();
-    assert!(listed.iter().any(|key| key["kid"] == header_of(&ann.token)["kid"]), "{listed:?}");
+    let listed = app
+        .installation
+        .cli(&["keys", "list"], "")
+        .await
+        .assert_success()
+        .items();
+    assert!(
+        listed
+            .iter()
+            .any(|key| key["kid"] == header_of(&ann.token)["kid"]),
+        "{listed:?}"
+    );
     let is_secret = |name: &str| ["d", "private", "seed", "sealed", "secret"].contains(&name);
     for key in &listed {
-        let secret = key.as_object().expect("an object").keys().find(|name| is_secret(name));
+        let secret = key
+            .as_object()
+            .expect("an object")
+            .keys()
+            .find(|name| is_secret(name));
         assert_eq!(secret, None);
     }
-    let published: Vec<Value> = published_keys(&app.http).await.into_iter().map(|key| key["kid"].clone()).collect();
-    assert!(published.iter().all(|kid| listed.iter().any(|key| key["kid"] == *kid)));
+    let published: Vec<Value> = published_keys(&app.http)
+        .await
+        .into_iter()
+        .map(|key| key["kid"].clone())
+        .collect();
+    assert!(
+        published
+            .iter()
+            .all(|kid| listed.iter().any(|key| key["kid"] == *kid))
+    );
 }
 
 async fn inactive_key_has_no_private_part(backend: Backend) {
     let mut app = App::start(backend).await;
     let ann = app.user("ann").await;
     let private = |state: &str| {
-        let sql = format!("SELECT sealed_private_key AS text FROM signing_keys WHERE state = '{state}'");
+        let sql =
+            format!("SELECT sealed_private_key AS text FROM signing_keys WHERE state = '{state}'");
         texts(&app.installation.databases.auth, &sql)
     };
     for rotations in 1..=2 {
-        app.installation.cli(&["keys", "rotate"], "").await.assert_success();
+        app.installation
+            .cli(&["keys", "rotate"], "")
+            .await
+            .assert_success();
         assert_eq!(private("previous"), vec![String::new(); rotations]);
         assert!(!private("active")[0].is_empty() && !private("next")[0].is_empty());
     }
@@ -104,7 +167,10 @@ async fn inactive_key_has_no_private_part(backend: Backend) {
     assert_eq!(texts(&app.installation.databases.auth, sql), ["", ""]);
     assert_eq!(ann.init().await.status, 200);
     execute(&app.installation.databases.auth, left);
-    app.installation.cli(&["keys", "rotate"], "").await.assert_success();
+    app.installation
+        .cli(&["keys", "rotate"], "")
+        .await
+        .assert_success();
     assert_eq!(texts(&app.installation.databases.auth, sql), ["", "", ""]);
 }
 
@@ -117,5 +183,12 @@ async fn keys_survive_a_restart(backend: Backend) {
 
 async fn without_a_server_there_are_no_keys_yet(backend: Backend) {
     let installation = Installation::new(backend);
-    assert_eq!(installation.cli(&["keys", "list"], "").await.assert_success().json(), json!([]));
+    assert_eq!(
+        installation
+            .cli(&["keys", "list"], "")
+            .await
+            .assert_success()
+            .json(),
+        json!([])
+    );
 }

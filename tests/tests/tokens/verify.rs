@@ -30,9 +30,17 @@ pub(crate) fn part(token: &str, number: usize) -> Value {
 }
 
 pub(crate) fn now() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "to compare with the clock of the server")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "to compare with the clock of the server"
+    )]
     let now = SystemTime::now();
-    i64::try_from(now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()).expect("a time")
+    i64::try_from(
+        now.duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970")
+            .as_secs(),
+    )
+    .expect("a time")
 }
 
 async fn token_verifies_offline_with_the_published_keys(backend: Backend) {
@@ -41,28 +49,52 @@ async fn token_verifies_offline_with_the_published_keys(backend: Backend) {
     let header = header_of(&ann.token);
     assert_eq!(header["alg"], json!("EdDSA"));
     let keys = published_keys(&app.http).await;
-    let key = keys.iter().find(|key| key["kid"] == header["kid"]).expect("the key of the token");
+    let key = keys
+        .iter()
+        .find(|key| key["kid"] == header["kid"])
+        .expect("the key of the token");
     let key = DecodingKey::from_ed_components(key["x"].as_str().expect("x")).expect("a key");
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.validate_aud = false;
     validation.set_issuer(&["doorward"]);
-    let claims = jsonwebtoken::decode::<Value>(&ann.token, &key, &validation).expect("a good token").claims;
+    let claims = jsonwebtoken::decode::<Value>(&ann.token, &key, &validation)
+        .expect("a good token")
+        .claims;
 
-    assert_eq!((&claims["sub"], &claims["kind"]), (&json!(ann.gid), &json!("user")));
-    assert!(claims["aud"].is_string() || claims["aud"].is_array(), "{claims}");
+    assert_eq!(
+        (&claims["sub"], &claims["kind"]),
+        (&json!(ann.gid), &json!("user"))
+    );
+    assert!(
+        claims["aud"].is_string() || claims["aud"].is_array(),
+        "{claims}"
+    );
     for id in ["jti", "sid"] {
-        assert!(claims[id].as_str().is_some_and(|id| !id.is_empty()), "{claims}");
+        assert!(
+            claims[id].as_str().is_some_and(|id| !id.is_empty()),
+            "{claims}"
+        );
     }
-    let time = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("{name} in {claims}"));
+    let time = |name: &str| {
+        claims[name]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{name} in {claims}"))
+    };
     assert_eq!(time("exp") - time("iat"), 3_600);
     assert!((now() - time("iat")).abs() < 30);
     assert!(time("auth_time") <= time("iat"));
 
     // A renewed token belongs to the same login, a new login does not.
     let renewed = part(&ann.init().await.token(), 1);
-    assert_eq!((&renewed["sid"], &renewed["auth_time"]), (&claims["sid"], &claims["auth_time"]));
+    assert_eq!(
+        (&renewed["sid"], &renewed["auth_time"]),
+        (&claims["sid"], &claims["auth_time"])
+    );
     assert_ne!(renewed["jti"], claims["jti"]);
-    assert_ne!(part(&app.http.login("ann", PASSWORD).await.token(), 1)["sid"], claims["sid"]);
+    assert_ne!(
+        part(&app.http.login("ann", PASSWORD).await.token(), 1)["sid"],
+        claims["sid"]
+    );
 }
 
 async fn published_keys_are_public_and_cacheable(backend: Backend) {
@@ -75,31 +107,62 @@ async fn published_keys_are_public_and_cacheable(backend: Backend) {
         .nth(1)
         .and_then(|rest| rest.split(',').next())
         .and_then(|seconds| seconds.parse::<u32>().ok());
-    assert!(seconds.is_some_and(|seconds| (1..=3_600).contains(&seconds)), "Cache-Control: {cached}");
+    assert!(
+        seconds.is_some_and(|seconds| (1..=3_600).contains(&seconds)),
+        "Cache-Control: {cached}"
+    );
     let keys = published_keys(&app.http).await;
     assert!(!keys.is_empty());
     for key in keys {
-        let mut members: Vec<&str> = key.as_object().expect("an object").keys().map(String::as_str).collect();
+        let mut members: Vec<&str> = key
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
         members.sort_unstable();
         // No `d`, the private part.
         assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x"]);
-        assert_eq!((&key["kty"], &key["crv"], &key["use"]), (&json!("OKP"), &json!("Ed25519"), &json!("sig")));
-        assert!([json!("EdDSA"), json!("Ed25519")].contains(&key["alg"]), "{key}");
-        assert_eq!(URL_SAFE_NO_PAD.decode(key["x"].as_str().expect("x")).expect("base64url").len(), 32);
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["use"]),
+            (&json!("OKP"), &json!("Ed25519"), &json!("sig"))
+        );
+        assert!(
+            [json!("EdDSA"), json!("Ed25519")].contains(&key["alg"]),
+            "{key}"
+        );
+        assert_eq!(
+            URL_SAFE_NO_PAD
+                .decode(key["x"].as_str().expect("x"))
+                .expect("base64url")
+                .len(),
+            32
+        );
     }
 }
 
 async fn expired_token_is_rejected(backend: Backend) {
-    let app =
-        App::with_settings(backend, &[("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "4s")]).await;
+    let app = App::with_settings(
+        backend,
+        &[
+            ("DOORWARD_TOKEN_LIFETIME", "5s"),
+            ("DOORWARD_TOKEN_RENEW_AFTER", "4s"),
+        ],
+    )
+    .await;
     let ann = app.user("ann").await;
     assert_eq!(ann.init().await.status, 200);
-    let ended = eventually("the end of the token", Duration::from_secs(20), async || {
-        Some(ann.init().await).filter(|answer| answer.status != 200)
-    })
+    let ended = eventually(
+        "the end of the token",
+        Duration::from_secs(20),
+        async || Some(ann.init().await).filter(|answer| answer.status != 200),
+    )
     .await;
     ended.assert_unauthenticated();
-    assert!(now() >= part(&ann.token, 1)["exp"].as_i64().expect("exp"), "refused too early");
+    assert!(
+        now() >= part(&ann.token, 1)["exp"].as_i64().expect("exp"),
+        "refused too early"
+    );
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 

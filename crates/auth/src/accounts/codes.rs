@@ -102,9 +102,12 @@ pub(crate) struct Codes {
 
 impl Codes {
     pub(crate) async fn start(database: &Database, sealer: Arc<Sealer>) -> Result<Self, Error> {
-        let work =
-            move |connection: &mut AnyConnection| secrets::find_or_create(connection, &sealer, secrets::CODE_HMAC_KEY);
-        Ok(Self { key: Arc::new(hmac::Key::new(HMAC_SHA256, &database.write(work).await?)) })
+        let work = move |connection: &mut AnyConnection| {
+            secrets::find_or_create(connection, &sealer, secrets::CODE_HMAC_KEY)
+        };
+        Ok(Self {
+            key: Arc::new(hmac::Key::new(HMAC_SHA256, &database.write(work).await?)),
+        })
     }
 
     /// A new code, which is not stored yet.
@@ -116,13 +119,19 @@ impl Codes {
         now: Timestamp,
     ) -> Result<(Code, CodePair), Error> {
         let validation = URL_SAFE_NO_PAD.encode(secrets::random_bytes::<VALIDATION_BYTES>()?);
-        let pair = CodePair { validation_code: validation, verification_code: random_code()? };
+        let pair = CodePair {
+            validation_code: validation,
+            verification_code: random_code()?,
+        };
         let code = Code {
             validation_code_hash: validation_code_hash(&pair.validation_code),
             purpose,
             subject,
             codes_hmac: self.codes_hmac(&pair),
-            binding_hmacs: bindings.iter().map(|parts| self.binding_hmac(purpose, parts)).collect(),
+            binding_hmacs: bindings
+                .iter()
+                .map(|parts| self.binding_hmac(purpose, parts))
+                .collect(),
             signup: None,
             failed_attempts: 0,
             expires_at: now.saturating_add(LIFETIME),
@@ -149,7 +158,11 @@ impl Codes {
         let is_verified = secrets::constant_time_eq(&code.codes_hmac, &self.codes_hmac(typed));
         let binding = self.binding_hmac(purpose, binding);
         // Each is compared, also after one that is equal.
-        let bound = code.binding_hmacs.iter().filter(|expected| secrets::constant_time_eq(expected, &binding)).count();
+        let bound = code
+            .binding_hmacs
+            .iter()
+            .filter(|expected| secrets::constant_time_eq(expected, &binding))
+            .count();
         if is_verified && bound > 0 {
             return Ok(Some(code));
         }
@@ -180,9 +193,18 @@ impl Codes {
 }
 
 /// One more wrong try with what else belongs to a code that was right.
-pub(crate) fn count_failed_attempt(connection: &mut AnyConnection, code: &Code) -> Result<(), Error> {
-    if let Some(code) = store::code::find_locked(connection, &code.validation_code_hash, code.purpose)? {
-        store::code::set_failed_attempts(connection, &code.validation_code_hash, code.failed_attempts + 1)?;
+pub(crate) fn count_failed_attempt(
+    connection: &mut AnyConnection,
+    code: &Code,
+) -> Result<(), Error> {
+    if let Some(code) =
+        store::code::find_locked(connection, &code.validation_code_hash, code.purpose)?
+    {
+        store::code::set_failed_attempts(
+            connection,
+            &code.validation_code_hash,
+            code.failed_attempts + 1,
+        )?;
     }
     Ok(())
 }
@@ -193,13 +215,21 @@ pub(crate) fn count_failed_attempt(connection: &mut AnyConnection, code: &Code) 
 /// # Errors
 /// [`Error::Throttled`] when all others are from networks that the account has used and this one is not, and
 /// database errors.
-pub(crate) fn insert(connection: &mut AnyConnection, code: Code, now: Timestamp) -> Result<Vec<String>, Error> {
+pub(crate) fn insert(
+    connection: &mut AnyConnection,
+    code: Code,
+    now: Timestamp,
+) -> Result<Vec<String>, Error> {
     store::code::lock_subject(connection, code.purpose, &code.subject)?;
-    let mut valid = store::code::list_valid(connection, (code.purpose, &code.subject), MAX_ATTEMPTS, now)?;
+    let mut valid =
+        store::code::list_valid(connection, (code.purpose, &code.subject), MAX_ATTEMPTS, now)?;
     let mut invalidated = Vec::new();
     while valid.len() >= MAX_VALID_REQUESTS {
         let Some(oldest) = position_to_invalidate(&valid, code.is_from_known_network) else {
-            let first_to_expire = valid.iter().map(|request| request.expires_at.as_micros()).min();
+            let first_to_expire = valid
+                .iter()
+                .map(|request| request.expires_at.as_micros())
+                .min();
             let wait = first_to_expire.map_or(0, |at| at.saturating_sub(now.as_micros()));
             return Err(Error::Throttled(Duration::from_micros(wait.unsigned_abs())));
         };
@@ -213,14 +243,18 @@ pub(crate) fn insert(connection: &mut AnyConnection, code: Code, now: Timestamp)
 
 /// The position of the request that makes room for a new one; they are ordered by age.
 fn position_to_invalidate(valid: &[ValidRequest], for_known_network: bool) -> Option<usize> {
-    let oldest_of_strangers = valid.iter().position(|request| !request.is_from_known_network);
+    let oldest_of_strangers = valid
+        .iter()
+        .position(|request| !request.is_from_known_network);
     oldest_of_strangers.or((for_known_network && !valid.is_empty()).then_some(0))
 }
 
 /// Notes that what the code stands for has begun: no request invalidates it any more, and all others of its subject end, so
 /// that one of them succeeds at most. False when the code is gone by now.
 pub(crate) fn begin(connection: &mut AnyConnection, code: &Code) -> Result<bool, Error> {
-    let Some(code) = store::code::find_locked(connection, &code.validation_code_hash, code.purpose)? else {
+    let Some(code) =
+        store::code::find_locked(connection, &code.validation_code_hash, code.purpose)?
+    else {
         return Ok(false);
     };
     store::code::set_reserved(connection, &code.validation_code_hash)?;
@@ -235,7 +269,8 @@ pub(crate) fn use_up(
     purpose: Purpose,
     validation_code: &str,
 ) -> Result<Option<Code>, Error> {
-    let code = store::code::find_locked(connection, &validation_code_hash(validation_code), purpose)?;
+    let code =
+        store::code::find_locked(connection, &validation_code_hash(validation_code), purpose)?;
     if let Some(code) = &code {
         store::code::delete_for_subject(connection, purpose, &code.subject)?;
     }
@@ -243,7 +278,10 @@ pub(crate) fn use_up(
 }
 
 pub(crate) fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
-    Ok(store::code::delete_expired(connection, now.saturating_sub(RESERVATION_GRACE))?)
+    Ok(store::code::delete_expired(
+        connection,
+        now.saturating_sub(RESERVATION_GRACE),
+    )?)
 }
 
 /// An address as the subject of codes and topics: not in plain text.
@@ -288,8 +326,16 @@ mod tests {
             (&[true, true, false, true, false], Some(2), Some(2)),
             (&[true, true, true, true, true], None, Some(0)),
         ] {
-            assert_eq!(position_to_invalidate(&valid(from_known), false), of_stranger, "{from_known:?}");
-            assert_eq!(position_to_invalidate(&valid(from_known), true), of_owner, "{from_known:?}");
+            assert_eq!(
+                position_to_invalidate(&valid(from_known), false),
+                of_stranger,
+                "{from_known:?}"
+            );
+            assert_eq!(
+                position_to_invalidate(&valid(from_known), true),
+                of_owner,
+                "{from_known:?}"
+            );
         }
     }
 
@@ -300,13 +346,21 @@ mod tests {
             assert_eq!(code.len(), 6);
             assert!(code.bytes().all(|byte| ALPHABET.contains(&byte)), "{code}");
         }
-        assert_ne!((random_code().unwrap(), random_code().unwrap()), (random_code().unwrap(), random_code().unwrap()));
+        assert_ne!(
+            (random_code().unwrap(), random_code().unwrap()),
+            (random_code().unwrap(), random_code().unwrap())
+        );
     }
 
     #[test]
     fn mac_depends_on_the_boundaries_of_its_parts() {
-        let codes = Codes { key: Arc::new(hmac::Key::new(HMAC_SHA256, &[1; 32])) };
-        assert_ne!(codes.hmac_parts(&["ab", "c"]), codes.hmac_parts(&["a", "bc"]));
+        let codes = Codes {
+            key: Arc::new(hmac::Key::new(HMAC_SHA256, &[1; 32])),
+        };
+        assert_ne!(
+            codes.hmac_parts(&["ab", "c"]),
+            codes.hmac_parts(&["a", "bc"])
+        );
         assert_ne!(codes.hmac_parts(&["ab"]), codes.hmac_parts(&["ab", ""]));
     }
 }

@@ -27,13 +27,27 @@ impl Accounts {
     ) -> Result<String, Error> {
         self.outbox()?;
         let email = Email::parse(email).map_err(|_| Error::EmailInvalid)?;
-        let is_known_place = self.count_email_change_mail(user.gid, email.clone(), from).await?;
+        let is_known_place = self
+            .count_email_change_mail(user.gid, email.clone(), from)
+            .await?;
         let (gid, folded) = (user.gid.to_string(), email.canonical());
-        let (mut code, pair) = self.codes.create(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
+        let (mut code, pair) = self.codes.create(
+            Purpose::Email,
+            gid.clone(),
+            &[&[&gid, &folded]],
+            self.clock.now(),
+        )?;
         code.is_from_known_network = is_known_place;
-        let letter = MailContent::EmailCode { code: pair.verification_code, username: user.username.clone() };
+        let letter = MailContent::EmailCode {
+            code: pair.verification_code,
+            username: user.username.clone(),
+        };
         let mail = user.new_mail(self.ids.new_gid(), email, letter);
-        let entry = Entry::new(Action::EmailChangeRequested, Some(user.gid), &from.origin.with_user(user.gid));
+        let entry = Entry::new(
+            Action::EmailChangeRequested,
+            Some(user.gid),
+            &from.origin.with_user(user.gid),
+        );
         self.store_and_mail_code(code, mail, entry).await?;
         Ok(pair.validation_code)
     }
@@ -49,11 +63,19 @@ impl Accounts {
         typed: CodePair,
         from: &ClientContext,
     ) -> Result<(), Error> {
-        let folded = Email::parse(email).map_err(|_| Error::InvalidCode)?.canonical();
+        let folded = Email::parse(email)
+            .map_err(|_| Error::InvalidCode)?
+            .canonical();
         let binding = vec![user.to_string(), folded];
-        let code = self.verify_codes(Purpose::Email, typed, binding, (Some(user), from)).await?;
+        let code = self
+            .verify_codes(Purpose::Email, typed, binding, (Some(user), from))
+            .await?;
         let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
-        if self.database.write(begin).await? { Ok(()) } else { Err(Error::InvalidCode) }
+        if self.database.write(begin).await? {
+            Ok(())
+        } else {
+            Err(Error::InvalidCode)
+        }
     }
 
     /// Uses up the code, after the directory has the address.
@@ -67,7 +89,11 @@ impl Accounts {
         from: &ClientContext,
     ) -> Result<(), Error> {
         let clock = self.clock.clone();
-        let entry = Entry::new(Action::EmailChanged, Some(user), &from.origin.with_user(user));
+        let entry = Entry::new(
+            Action::EmailChanged,
+            Some(user),
+            &from.origin.with_user(user),
+        );
         self.database
             .write(move |connection| {
                 use_up(connection, Purpose::Email, &validation)?;

@@ -15,8 +15,10 @@ impl Accounts {
     /// # Errors
     /// [`Error::Throttled`], and database errors.
     pub(crate) async fn count_anonymous_call(&self, from: &ClientContext) -> Result<(), Error> {
-        let bucket =
-            Bucket::for_anonymous_requests(&ClientNetwork::from_address(from.client_address), &self.config.throttle);
+        let bucket = Bucket::for_anonymous_requests(
+            &ClientNetwork::from_address(from.client_address),
+            &self.config.throttle,
+        );
         self.run_count(move |connection, config, now| {
             throttle::count_attempt(connection, &[&bucket], &config.throttle, now)
         })
@@ -39,14 +41,20 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(super) async fn count_signup_mail(&self, to: Email, from: &ClientContext) -> Result<(), Error> {
+    pub(super) async fn count_signup_mail(
+        &self,
+        to: Email,
+        from: &ClientContext,
+    ) -> Result<(), Error> {
         let mail = CodeMail {
             recipient: to,
             network: ClientNetwork::from_address(from.client_address),
             is_known_network: false,
         };
-        self.run_count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now))
-            .await
+        self.run_count(move |connection, config, now| {
+            throttle::count_mail(connection, &mail, &config.throttle, now)
+        })
+        .await
     }
 
     /// Counts a request for a new password of these users, and the code to their mailbox, if they have one. Returns whether it
@@ -69,7 +77,11 @@ impl Accounts {
                 throttle::count_attempt(connection, &[&question], &config.throttle, now)?;
             }
             if let Some(to) = to {
-                let mail = CodeMail { recipient: to, network: place, is_known_network: is_known_place };
+                let mail = CodeMail {
+                    recipient: to,
+                    network: place,
+                    is_known_network: is_known_place,
+                };
                 throttle::count_mail(connection, &mail, &config.throttle, now)?;
             }
             Ok(is_known_place)
@@ -90,9 +102,14 @@ impl Accounts {
         let place = ClientNetwork::from_address(from.client_address);
         self.run_count(move |connection, config, now| {
             let is_known_place = throttle::is_known_to_any_user(connection, &[user], &place, now)?;
-            let requests = Bucket::for_user_requests(user, is_known_place.then_some(&place), &config.throttle);
+            let requests =
+                Bucket::for_user_requests(user, is_known_place.then_some(&place), &config.throttle);
             throttle::count_attempt(connection, &[&requests], &config.throttle, now)?;
-            let mail = CodeMail { recipient: to, network: place, is_known_network: is_known_place };
+            let mail = CodeMail {
+                recipient: to,
+                network: place,
+                is_known_network: is_known_place,
+            };
             throttle::count_mail(connection, &mail, &config.throttle, now)?;
             Ok(is_known_place)
         })
@@ -104,6 +121,8 @@ impl Accounts {
         count: impl FnOnce(&mut AnyConnection, &Config, Timestamp) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (config, clock) = (self.config.clone(), self.clock.clone());
-        self.database.write(move |connection| count(connection, &config, clock.now())).await
+        self.database
+            .write(move |connection| count(connection, &config, clock.now()))
+            .await
     }
 }

@@ -61,12 +61,24 @@ pub(crate) struct UserInfo {
 
 impl UserInfo {
     fn password_inputs(&self) -> UserInputs {
-        UserInputs::new(&[&self.username, self.email.as_ref().map_or("", Email::as_str), &self.name])
+        UserInputs::new(&[
+            &self.username,
+            self.email.as_ref().map_or("", Email::as_str),
+            &self.name,
+        ])
     }
 
     fn new_mail(&self, id: Gid, to: Email, letter: MailContent) -> NewMail {
         let (language, user) = (self.language.clone(), Some(self.gid));
-        NewMail { id, recipient: to, language, content: letter, topic: None, expires_at: None, user }
+        NewMail {
+            id,
+            recipient: to,
+            language,
+            content: letter,
+            topic: None,
+            expires_at: None,
+            user,
+        }
     }
 }
 
@@ -88,7 +100,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::MailDisabled`], and database errors.
-    async fn store_and_mail_code(&self, code: Code, mail: NewMail, entry: Entry) -> Result<(), Error> {
+    async fn store_and_mail_code(
+        &self,
+        code: Code,
+        mail: NewMail,
+        entry: Entry,
+    ) -> Result<(), Error> {
         let (outbox, clock) = (self.outbox()?, self.clock.clone());
         let put = outbox.clone();
         self.database
@@ -125,11 +142,16 @@ impl Accounts {
         (user, from): (Option<Gid>, &ClientContext),
     ) -> Result<Code, Error> {
         let (codes, clock, config) = (self.codes.clone(), self.clock.clone(), self.config.clone());
-        let bucket = Bucket::for_wrong_codes(&ClientNetwork::from_address(from.client_address), &config.throttle);
-        let entry = Entry::new(Action::InvalidCode, user, &from.origin).with_detail(purpose.as_str());
+        let bucket = Bucket::for_wrong_codes(
+            &ClientNetwork::from_address(from.client_address),
+            &config.throttle,
+        );
+        let entry =
+            Entry::new(Action::InvalidCode, user, &from.origin).with_detail(purpose.as_str());
         self.database
             .write(move |connection| {
-                let (binding, now): (Vec<&str>, _) = (binding.iter().map(String::as_str).collect(), clock.now());
+                let (binding, now): (Vec<&str>, _) =
+                    (binding.iter().map(String::as_str).collect(), clock.now());
                 if let Some(code) = codes.verify(connection, purpose, (&typed, &binding), now)? {
                     return Ok::<_, Error>(Ok(code));
                 }
@@ -154,7 +176,11 @@ impl Accounts {
         self.database
             .write(move |connection| {
                 let now = clock.now();
-                revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
+                revocation::revoke(
+                    connection,
+                    vec![(RevocationTarget::Subject(user), now)],
+                    lifetime,
+                )?;
                 forget(connection, user, now)?;
                 audit::record(connection, entry, now)
             })
@@ -164,7 +190,11 @@ impl Accounts {
 }
 
 /// All that is kept of a user, but for what was revoked and written down.
-pub(crate) fn forget(connection: &mut AnyConnection, user: Gid, deleted_at: Timestamp) -> Result<(), Error> {
+pub(crate) fn forget(
+    connection: &mut AnyConnection,
+    user: Gid,
+    deleted_at: Timestamp,
+) -> Result<(), Error> {
     store::credential::delete_older(connection, user, deleted_at)?;
     store::known_network::delete_for_user(connection, user)?;
     store::code::delete_for_user(connection, user)?;
@@ -172,12 +202,25 @@ pub(crate) fn forget(connection: &mut AnyConnection, user: Gid, deleted_at: Time
 }
 
 /// The first login of a user whose password has just been set: later than what that has ended.
-fn login_after_revocation(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<VerifiedLogin, Error> {
+fn login_after_revocation(
+    connection: &mut AnyConnection,
+    user: Gid,
+    now: Timestamp,
+) -> Result<VerifiedLogin, Error> {
     let revocation = store::revocation::find(connection, &RevocationTarget::Subject(user))?;
     let not_before = revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds);
-    Ok(VerifiedLogin { subject: user, kind: (TokenKind::User, None), logged_in_at: now, not_before })
+    Ok(VerifiedLogin {
+        subject: user,
+        kind: (TokenKind::User, None),
+        logged_in_at: now,
+        not_before,
+    })
 }
 
-fn use_up(connection: &mut AnyConnection, purpose: Purpose, validation_code: &str) -> Result<Code, Error> {
+fn use_up(
+    connection: &mut AnyConnection,
+    purpose: Purpose,
+    validation_code: &str,
+) -> Result<Code, Error> {
     codes::use_up(connection, purpose, validation_code)?.ok_or(Error::InvalidCode)
 }

@@ -32,8 +32,14 @@ pub(crate) struct NewPassword {
 pub(crate) struct PasswordChangedMail(Option<(Outbox, NewMail)>);
 
 impl PasswordChangedMail {
-    pub(crate) fn enqueue(self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
-        self.0.map_or(Ok(()), |(outbox, mail)| Ok(outbox.enqueue(connection, mail, now)?))
+    pub(crate) fn enqueue(
+        self,
+        connection: &mut AnyConnection,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.0.map_or(Ok(()), |(outbox, mail)| {
+            Ok(outbox.enqueue(connection, mail, now)?)
+        })
     }
 }
 
@@ -60,14 +66,28 @@ impl Accounts {
         };
         let password = Password::parse(&password)?;
         let mut hints: Vec<&str> = new.user_inputs.iter().map(String::as_str).collect();
-        hints.extend([user.username.as_str(), user.email.as_ref().map_or("", Email::as_str), &user.name]);
-        self.credentials.check_new_password(password.clone(), UserInputs::new(&hints)).await?;
+        hints.extend([
+            user.username.as_str(),
+            user.email.as_ref().map_or("", Email::as_str),
+            &user.name,
+        ]);
+        self.credentials
+            .check_new_password(password.clone(), UserInputs::new(&hints))
+            .await?;
         if new.validate_only {
             return Ok(None);
         }
         let hash = self.credentials.hash(password).await?;
-        let replacement = Replacement { user: user.gid, hash, action: Action::PasswordChanged };
-        let (origin, notice, email) = (from.origin.with_user(user.gid), self.password_changed_mail(&user), user.email);
+        let replacement = Replacement {
+            user: user.gid,
+            hash,
+            action: Action::PasswordChanged,
+        };
+        let (origin, notice, email) = (
+            from.origin.with_user(user.gid),
+            self.password_changed_mail(&user),
+            user.email,
+        );
         let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
         let login = self
             .database
@@ -116,13 +136,18 @@ impl Accounts {
     pub(crate) fn password_changed_mail(&self, user: &UserInfo) -> PasswordChangedMail {
         let to = self.outbox.clone().zip(user.email.clone());
         PasswordChangedMail(to.map(|(outbox, email)| {
-            let letter = MailContent::PasswordChanged { username: user.username.clone() };
+            let letter = MailContent::PasswordChanged {
+                username: user.username.clone(),
+            };
             (outbox, user.new_mail(self.ids.new_gid(), email, letter))
         }))
     }
 
     /// What was ended is known here before the answer goes out.
-    pub(crate) async fn issue_after_password_change(&self, login: &VerifiedLogin) -> Result<String, Error> {
+    pub(crate) async fn issue_after_password_change(
+        &self,
+        login: &VerifiedLogin,
+    ) -> Result<String, Error> {
         if let Some(outbox) = &self.outbox {
             outbox.wake_worker();
         }

@@ -27,7 +27,9 @@ impl Accounts {
         from: &ClientContext,
     ) -> Result<String, Error> {
         self.outbox()?;
-        let mailbox = users.iter().find_map(|user| user.email.clone().map(|email| (user, email)));
+        let mailbox = users
+            .iter()
+            .find_map(|user| user.email.clone().map(|email| (user, email)));
         let accounts = users.iter().map(|user| user.gid).collect();
         let to = mailbox.as_ref().map(|(_, email)| email.clone());
         let is_known_place = self.count_reset_mails(accounts, to, from).await?;
@@ -41,12 +43,21 @@ impl Accounts {
         // What was mailed to an address that the user has no more is worth nothing.
         let each: Vec<[&str; 2]> = gids.iter().map(|gid| [gid.as_str(), &folded]).collect();
         let bindings: Vec<&[&str]> = each.iter().map(<[&str; 2]>::as_slice).collect();
-        let (mut code, pair) = self.codes.create(Purpose::Reset, subject, &bindings, self.clock.now())?;
+        let (mut code, pair) =
+            self.codes
+                .create(Purpose::Reset, subject, &bindings, self.clock.now())?;
         code.is_from_known_network = is_known_place;
         let usernames = users.iter().map(|user| user.username.clone()).collect();
-        let letter = MailContent::ResetCode { code: pair.verification_code, usernames };
+        let letter = MailContent::ResetCode {
+            code: pair.verification_code,
+            usernames,
+        };
         let mail = first.new_mail(self.ids.new_gid(), email, letter);
-        let entry = Entry::new(Action::PasswordResetRequested, Some(first.gid), &from.origin);
+        let entry = Entry::new(
+            Action::PasswordResetRequested,
+            Some(first.gid),
+            &from.origin,
+        );
         self.store_and_mail_code(code, mail, entry).await?;
         Ok(pair.validation_code)
     }
@@ -62,20 +73,35 @@ impl Accounts {
         typed: CodePair,
         from: &ClientContext,
     ) -> Result<String, Error> {
-        let email = user.email.as_ref().map(Email::canonical).unwrap_or_default();
+        let email = user
+            .email
+            .as_ref()
+            .map(Email::canonical)
+            .unwrap_or_default();
         let binding = vec![user.gid.to_string(), email];
         let validation = typed.validation_code.clone();
         // First of all: who has no code learns nothing about what would be a good password for this user.
-        self.verify_codes(Purpose::Reset, typed, binding, (Some(user.gid), from)).await?;
+        self.verify_codes(Purpose::Reset, typed, binding, (Some(user.gid), from))
+            .await?;
         let password = Password::parse(password)?;
-        self.credentials.check_new_password(password.clone(), user.password_inputs()).await?;
+        self.credentials
+            .check_new_password(password.clone(), user.password_inputs())
+            .await?;
         let hash = self.credentials.hash(password).await?;
-        let replacement = Replacement { user: user.gid, hash, action: Action::PasswordReset };
-        let (origin, notice, email) =
-            (from.origin.with_user(user.gid), self.password_changed_mail(&user), user.email.clone());
+        let replacement = Replacement {
+            user: user.gid,
+            hash,
+            action: Action::PasswordReset,
+        };
+        let (origin, notice, email) = (
+            from.origin.with_user(user.gid),
+            self.password_changed_mail(&user),
+            user.email.clone(),
+        );
         let place = ClientNetwork::from_address(from.client_address);
         let name = Bucket::for_username(&user.username, &self.config.throttle);
-        let name_here = Bucket::for_username_at_network(&user.username, &place, &self.config.throttle);
+        let name_here =
+            Bucket::for_username_at_network(&user.username, &place, &self.config.throttle);
         let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
         let login = self
             .database

@@ -55,14 +55,22 @@ impl FeedAgeMonitor {
         let asked_at = Instant::now();
         let mut client = DirectoryClient::new(self.directory.clone());
         let question = client.get_cursor(GetCursorRequest::default());
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, question).await.map_err(|_| "no answer".to_owned())?;
-        let head = answer.map_err(|status| status.to_string())?.into_inner().cursor;
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, question)
+            .await
+            .map_err(|_| "no answer".to_owned())?;
+        let head = answer
+            .map_err(|status| status.to_string())?
+            .into_inner()
+            .cursor;
         self.applied_cursor
             .wait_for(|position| *position >= head)
             .await
             .map_err(|_| "the follower has ended".to_owned())?;
         // Another replica may have applied some of it.
-        self.trust.refresh().await.map_err(|error| error.to_string())?;
+        self.trust
+            .refresh()
+            .await
+            .map_err(|error| error.to_string())?;
         self.trust.set_complete_until(asked_at);
         Ok(())
     }

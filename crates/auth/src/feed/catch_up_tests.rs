@@ -45,8 +45,14 @@ struct Directory(Arc<HashMap<String, UserStatus>>);
 
 impl Directory {
     fn get_user(&self, gid: &str) -> Result<Response<GetUserResponse>, Status> {
-        let Some(status) = self.0.get(gid) else { return Err(unprocessable("user_not_found").into()) };
-        let user = User { gid: gid.to_owned(), status: (*status).into(), ..User::default() };
+        let Some(status) = self.0.get(gid) else {
+            return Err(unprocessable("user_not_found").into());
+        };
+        let user = User {
+            gid: gid.to_owned(),
+            status: (*status).into(),
+            ..User::default()
+        };
         Ok(Response::new(GetUserResponse { user: Some(user) }))
     }
 }
@@ -74,9 +80,13 @@ impl tower::Service<http::Request<Body>> for Directory {
                 std::future::ready(directory.get_user(&request.get_ref().user_gid))
             });
             Ok(if request.uri().path().ends_with("/GetCursor") {
-                Grpc::new(ProstCodec::default()).unary(get_cursor, request).await
+                Grpc::new(ProstCodec::default())
+                    .unary(get_cursor, request)
+                    .await
             } else {
-                Grpc::new(ProstCodec::default()).unary(get_user, request).await
+                Grpc::new(ProstCodec::default())
+                    .unary(get_user, request)
+                    .await
             })
         })
     }
@@ -89,10 +99,23 @@ fn unprocessable(reason: &str) -> RpcError {
 fn follower(test: &TestDatabase, directory: Directory) -> Follower {
     let (peer, incoming) = Peer::in_memory_pair();
     let (_, is_ready) = watch::channel(true);
-    let listeners = Listeners { tcp: None, in_memory: Some(incoming) };
+    let listeners = Listeners {
+        tcp: None,
+        in_memory: Some(incoming),
+    };
     let routes = Routes::new(directory);
-    tokio::spawn(server::serve(Directory::NAME, routes, listeners, is_ready, CancellationToken::new()));
-    let (database, clock, max_age) = (test.database.clone(), Arc::new(SystemClock), Duration::from_secs(10));
+    tokio::spawn(server::serve(
+        Directory::NAME,
+        routes,
+        listeners,
+        is_ready,
+        CancellationToken::new(),
+    ));
+    let (database, clock, max_age) = (
+        test.database.clone(),
+        Arc::new(SystemClock),
+        Duration::from_secs(10),
+    );
     let sealer = Arc::new(Sealer::new(&vec![7; 32].into()).unwrap());
     Follower {
         database: database.clone(),
@@ -125,25 +148,51 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
             store::api_key::upsert(connection, &key)
         };
         test.database.write(put).await.unwrap();
-        let known = [(active, UserStatus::Active), (inactive, UserStatus::Inactive)];
-        let known = known.map(|(user, status)| (user.to_string(), status)).into();
+        let known = [
+            (active, UserStatus::Active),
+            (inactive, UserStatus::Inactive),
+        ];
+        let known = known
+            .map(|(user, status)| (user.to_string(), status))
+            .into();
         let follower = follower(&test, Directory(Arc::new(known)));
         let mut client = Client::new(follower.directory.clone());
         follower.catch_up(&mut client).await.unwrap();
 
         let (_, _, revocations) = follower.trust.subscribe();
-        let revoked: HashSet<RevocationTarget> = revocations.into_iter().map(|revocation| revocation.target).collect();
-        assert_eq!(revoked, [inactive, deleted, robot].map(RevocationTarget::Subject).into());
+        let revoked: HashSet<RevocationTarget> = revocations
+            .into_iter()
+            .map(|revocation| revocation.target)
+            .collect();
+        assert_eq!(
+            revoked,
+            [inactive, deleted, robot]
+                .map(RevocationTarget::Subject)
+                .into()
+        );
         let find = |connection: &mut AnyConnection| {
             let mut users = store::credential::list_users(connection, None, 10)?;
             users.extend(store::api_key::list_users(connection, None, 10)?);
             Ok::<_, Error>((users, store::feed_position::get(connection)?))
         };
         let (with_secrets, position) = test.database.read_snapshot(find).await.unwrap();
-        assert_eq!(HashSet::from_iter(with_secrets), HashSet::from([active, inactive]));
+        assert_eq!(
+            HashSet::from_iter(with_secrets),
+            HashSet::from([active, inactive])
+        );
         assert_eq!(position, CURSOR);
-        let trail = audit::list(&test.database, &audit::Filter::default(), (Timestamp::default(), 0), 10).await;
-        let mut details: Vec<String> = trail.unwrap().into_iter().filter_map(|record| record.detail).collect();
+        let trail = audit::list(
+            &test.database,
+            &audit::Filter::default(),
+            (Timestamp::default(), 0),
+            10,
+        )
+        .await;
+        let mut details: Vec<String> = trail
+            .unwrap()
+            .into_iter()
+            .filter_map(|record| record.detail)
+            .collect();
         details.sort_unstable();
         assert_eq!(details, ["user deleted", "user deleted", "user inactive"]);
     }
@@ -152,7 +201,11 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
 #[test]
 fn only_an_expired_cursor_makes_it_necessary() {
     assert!(is_cursor_expired(&unprocessable("cursor_expired")));
-    for other in [unprocessable("user_not_found"), RpcError::new(ErrorCode::Unprocessable), RpcError::unavailable()] {
+    for other in [
+        unprocessable("user_not_found"),
+        RpcError::new(ErrorCode::Unprocessable),
+        RpcError::unavailable(),
+    ] {
         assert!(!is_cursor_expired(&other), "{other:?}");
     }
 }

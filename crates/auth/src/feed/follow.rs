@@ -7,7 +7,10 @@ use doorward_domain::{Clock, Gid, Timestamp, UserStatus};
 use doorward_rpc::{
     Channel, RpcError,
     channel::MAX_MESSAGE_BYTES,
-    directory::v1::{Action, Change, WatchChangesRequest, WatchChangesResponse, directory_client::DirectoryClient},
+    directory::v1::{
+        Action, Change, WatchChangesRequest, WatchChangesResponse,
+        directory_client::DirectoryClient,
+    },
 };
 use doorward_storage::{AnyConnection, Database};
 use tokio::sync::watch;
@@ -62,16 +65,26 @@ impl Follower {
     }
 
     async fn read_stream(&self, is_logged: &mut bool) -> Result<(), String> {
-        let cursor =
-            self.database.read_snapshot(|connection| Ok::<_, Error>(store::feed_position::get(connection)?)).await;
+        let cursor = self
+            .database
+            .read_snapshot(|connection| Ok::<_, Error>(store::feed_position::get(connection)?))
+            .await;
         let cursor = cursor.map_err(|error| error.to_string())?;
         self.applied_cursor.send_replace(cursor);
-        let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let request = WatchChangesRequest { cursor: Some(cursor) };
-        let mut stream = client.watch_changes(request).await.map_err(|status| status.to_string())?.into_inner();
+        let mut client = DirectoryClient::new(self.directory.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let request = WatchChangesRequest {
+            cursor: Some(cursor),
+        };
+        let mut stream = client
+            .watch_changes(request)
+            .await
+            .map_err(|status| status.to_string())?
+            .into_inner();
         loop {
-            let next =
-                tokio::time::timeout(STREAM_TIMEOUT, stream.message()).await.map_err(|_| "silence".to_owned())?;
+            let next = tokio::time::timeout(STREAM_TIMEOUT, stream.message())
+                .await
+                .map_err(|_| "silence".to_owned())?;
             let message = match next {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
@@ -83,7 +96,9 @@ impl Follower {
                     return Err(format!("{:?}", failure.code));
                 }
             };
-            self.apply_message(message).await.map_err(|error| error.to_string())?;
+            self.apply_message(message)
+                .await
+                .map_err(|error| error.to_string())?;
             *is_logged = false;
             metrics::gauge!("doorward_feed_followed").set(1.0);
         }
@@ -94,7 +109,10 @@ impl Follower {
             return Ok(());
         }
         let (cursor, lifetime) = (message.cursor, self.lifetime);
-        let has_revoked = self.database.write(move |connection| apply(connection, &message, lifetime)).await?;
+        let has_revoked = self
+            .database
+            .write(move |connection| apply(connection, &message, lifetime))
+            .await?;
         if has_revoked {
             self.trust.refresh().await?;
         }
@@ -104,15 +122,26 @@ impl Follower {
 }
 
 /// Replicas follow the same feed: what one has applied, the others pass over.
-fn apply(connection: &mut AnyConnection, message: &WatchChangesResponse, lifetime: Duration) -> Result<bool, Error> {
+fn apply(
+    connection: &mut AnyConnection,
+    message: &WatchChangesResponse,
+    lifetime: Duration,
+) -> Result<bool, Error> {
     let position = store::feed_position::get_locked(connection)?;
     let mut gone: Vec<AccessEnd> = Vec::new();
-    for change in message.changes.iter().filter(|change| change.cursor > position) {
+    for change in message
+        .changes
+        .iter()
+        .filter(|change| change.cursor > position)
+    {
         gone.extend(find_access_end(connection, change)?);
     }
     // An API user's membership changes with the user: one of the two says enough.
-    let users: Vec<Gid> =
-        gone.iter().filter(|gone| gone.reason != EndReason::MembershipEnded).map(|gone| gone.user).collect();
+    let users: Vec<Gid> = gone
+        .iter()
+        .filter(|gone| gone.reason != EndReason::MembershipEnded)
+        .map(|gone| gone.user)
+        .collect();
     gone.retain(|gone| gone.reason != EndReason::MembershipEnded || !users.contains(&gone.user));
     revoke_access(connection, &gone, lifetime)?;
     store::feed_position::advance(connection, message.cursor)?;
@@ -125,9 +154,13 @@ pub(crate) fn revoke_access(
     gone: &[AccessEnd],
     lifetime: Duration,
 ) -> Result<(), Error> {
-    let covered = gone.iter().map(|gone| (RevocationTarget::Subject(gone.user), gone.ended_at)).collect();
+    let covered = gone
+        .iter()
+        .map(|gone| (RevocationTarget::Subject(gone.user), gone.ended_at))
+        .collect();
     revocation::revoke(connection, covered, lifetime)?;
-    gone.iter().try_for_each(|gone| delete_secrets(connection, gone))
+    gone.iter()
+        .try_for_each(|gone| delete_secrets(connection, gone))
 }
 
 /// Somebody who may have no tokens any more.
@@ -155,8 +188,12 @@ impl EndReason {
     }
 }
 
-fn find_access_end(connection: &mut AnyConnection, change: &Change) -> Result<Option<AccessEnd>, Error> {
-    let may_have_tokens = change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
+fn find_access_end(
+    connection: &mut AnyConnection,
+    change: &Change,
+) -> Result<Option<AccessEnd>, Error> {
+    let may_have_tokens =
+        change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
     if may_have_tokens {
         return Ok(None);
     }
@@ -164,26 +201,48 @@ fn find_access_end(connection: &mut AnyConnection, change: &Change) -> Result<Op
     let is_deleted = change.action() == Action::Delete;
     match change.data_type.as_str() {
         "cc.users" => {
-            let why = if is_deleted { EndReason::Deleted } else { EndReason::Inactive };
-            Ok(change.data_key.parse().ok().map(|user| AccessEnd { user, ended_at: at, reason: why }))
+            let why = if is_deleted {
+                EndReason::Deleted
+            } else {
+                EndReason::Inactive
+            };
+            Ok(change.data_key.parse().ok().map(|user| AccessEnd {
+                user,
+                ended_at: at,
+                reason: why,
+            }))
         }
         "cc.projects_members" => {
             let key = change.data_key.split_once('/');
-            let Some((Ok(project), Ok(user))) = key.map(|(project, user)| (project.parse::<Gid>(), user.parse()))
+            let Some((Ok(project), Ok(user))) =
+                key.map(|(project, user)| (project.parse::<Gid>(), user.parse()))
             else {
                 return Ok(None);
             };
             // A person's token is for more than this project; an API user's is not.
-            let is_api_user = store::api_key::find(connection, user)?.is_some_and(|key| key.project == project);
-            Ok(is_api_user.then_some(AccessEnd { user, ended_at: at, reason: EndReason::MembershipEnded }))
+            let is_api_user =
+                store::api_key::find(connection, user)?.is_some_and(|key| key.project == project);
+            Ok(is_api_user.then_some(AccessEnd {
+                user,
+                ended_at: at,
+                reason: EndReason::MembershipEnded,
+            }))
         }
         _ => Ok(None),
     }
 }
 
 fn delete_secrets(connection: &mut AnyConnection, gone: &AccessEnd) -> Result<(), Error> {
-    let entry = Entry::new(audit::Action::TokensRevoked, Some(gone.user), &Origin::internal());
-    audit::record(connection, entry.with_detail(gone.reason.as_str()), gone.ended_at)?;
+    let entry = Entry::new(
+        audit::Action::TokensRevoked,
+        Some(gone.user),
+        &Origin::internal(),
+    );
+    audit::record(
+        connection,
+        entry.with_detail(gone.reason.as_str()),
+        gone.ended_at,
+    )?;
     if gone.reason == EndReason::Deleted {
         accounts::forget(connection, gone.user, gone.ended_at)?;
     }

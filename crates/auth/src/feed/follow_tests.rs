@@ -10,7 +10,12 @@ const AT: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const USERS: &str = "cc.users";
 const MEMBERS: &str = "cc.projects_members";
 
-fn change(cursor: i64, action: Action, (data_type, data_key): (&str, &str), status: &str) -> Change {
+fn change(
+    cursor: i64,
+    action: Action,
+    (data_type, data_key): (&str, &str),
+    status: &str,
+) -> Change {
     Change {
         cursor,
         action: action.into(),
@@ -48,20 +53,28 @@ impl Fixture {
             store::api_key::upsert(connection, &key)
         };
         test.database.write(put).await.unwrap();
-        Self { test, user, robot, project }
+        Self {
+            test,
+            user,
+            robot,
+            project,
+        }
     }
 
     /// Returns whether tokens were revoked.
     async fn apply(&self, changes: Vec<Change>) -> bool {
         let cursor = changes.last().unwrap().cursor;
         let message = WatchChangesResponse { changes, cursor };
-        let write = move |connection: &mut AnyConnection| apply(connection, &message, Duration::from_secs(60));
+        let write = move |connection: &mut AnyConnection| {
+            apply(connection, &message, Duration::from_secs(60))
+        };
         self.test.database.write(write).await.unwrap()
     }
 
     async fn is_revoked(&self, user: Gid) -> bool {
-        let find =
-            move |connection: &mut AnyConnection| store::revocation::find(connection, &RevocationTarget::Subject(user));
+        let find = move |connection: &mut AnyConnection| {
+            store::revocation::find(connection, &RevocationTarget::Subject(user))
+        };
         let found = self.test.database.read_snapshot(find).await.unwrap();
         found.is_some_and(|revocation| revocation.revoked_at == AT)
     }
@@ -78,8 +91,18 @@ impl Fixture {
 
     /// Returns the details in the audit trail.
     async fn trail(&self) -> Vec<String> {
-        let records = audit::list(&self.test.database, &audit::Filter::default(), (Timestamp::default(), 0), 10).await;
-        records.unwrap().into_iter().filter_map(|record| record.detail).collect()
+        let records = audit::list(
+            &self.test.database,
+            &audit::Filter::default(),
+            (Timestamp::default(), 0),
+            10,
+        )
+        .await;
+        records
+            .unwrap()
+            .into_iter()
+            .filter_map(|record| record.detail)
+            .collect()
     }
 }
 
@@ -95,11 +118,20 @@ async fn deactivated_or_deleted_user_loses_tokens() {
     for (action, status, detail) in cases {
         let scene = Fixture::new().await;
         let user = scene.user.to_string();
-        let has_revoked = scene.apply(vec![change(1, action, (USERS, &user), status)]).await;
-        assert_eq!((has_revoked, scene.is_revoked(scene.user).await), (detail.is_some(), detail.is_some()));
+        let has_revoked = scene
+            .apply(vec![change(1, action, (USERS, &user), status)])
+            .await;
+        assert_eq!(
+            (has_revoked, scene.is_revoked(scene.user).await),
+            (detail.is_some(), detail.is_some())
+        );
         assert_eq!(scene.trail().await, Vec::from_iter(detail));
         let has_secrets = scene.with_secrets().await.contains(&scene.user);
-        assert_eq!(has_secrets, action != Action::Delete, "a deactivated user can be activated again");
+        assert_eq!(
+            has_secrets,
+            action != Action::Delete,
+            "a deactivated user can be activated again"
+        );
     }
 }
 
@@ -113,13 +145,25 @@ async fn end_of_membership_revokes_tokens_of_api_users_only() {
         robot.to_string(),
         format!("x/{robot}"),
     ];
-    let mut changes: Vec<Change> = others.iter().map(|key| change(1, Action::Delete, (MEMBERS, key), "")).collect();
-    changes.push(change(1, Action::Delete, ("cc.projects", &project.to_string()), ""));
+    let mut changes: Vec<Change> = others
+        .iter()
+        .map(|key| change(1, Action::Delete, (MEMBERS, key), ""))
+        .collect();
+    changes.push(change(
+        1,
+        Action::Delete,
+        ("cc.projects", &project.to_string()),
+        "",
+    ));
     assert!(!scene.apply(changes).await);
     assert!(!scene.is_revoked(user).await && !scene.is_revoked(robot).await);
 
     let own = format!("{project}/{robot}");
-    assert!(scene.apply(vec![change(2, Action::Delete, (MEMBERS, &own), "")]).await);
+    assert!(
+        scene
+            .apply(vec![change(2, Action::Delete, (MEMBERS, &own), "")])
+            .await
+    );
     assert!(scene.is_revoked(robot).await);
     assert_eq!(scene.trail().await, ["no member any more"]);
 }
@@ -127,7 +171,10 @@ async fn end_of_membership_revokes_tokens_of_api_users_only() {
 #[tokio::test]
 async fn deleted_api_user_is_audited_once() {
     let scene = Fixture::new().await;
-    let (robot, own) = (scene.robot.to_string(), format!("{}/{}", scene.project, scene.robot));
+    let (robot, own) = (
+        scene.robot.to_string(),
+        format!("{}/{}", scene.project, scene.robot),
+    );
     let user = scene.user.to_string();
     let changes = vec![
         change(1, Action::Delete, (MEMBERS, &own), ""),

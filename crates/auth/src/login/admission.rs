@@ -45,7 +45,11 @@ impl AttemptState {
 impl Logins {
     /// # Errors
     /// [`Error::Throttled`], [`Error::HashQueueFull`] when too many wait, and those of the database.
-    pub(crate) async fn admit(&self, attempt: &Attempt, place: &ClientNetwork) -> Result<Admission, Error> {
+    pub(crate) async fn admit(
+        &self,
+        attempt: &Attempt,
+        place: &ClientNetwork,
+    ) -> Result<Admission, Error> {
         let config = &self.config.throttle;
         let address = Bucket::for_network(place, config);
         let (name, name_here) = (
@@ -53,25 +57,44 @@ impl Logins {
             Bucket::for_username_at_network(&attempt.username, place, config),
         );
         let give_up_at = tokio::time::Instant::now() + TIMEOUT;
-        let mut ticket = self.in_flight.register(&[&address.key, &name.key, &name_here.key]);
+        let mut ticket = self
+            .in_flight
+            .register(&[&address.key, &name.key, &name_here.key]);
         let mut _waiting = None;
         while tokio::time::Instant::now() < give_up_at {
-            let look = self.load_attempt_state(attempt, place, [&address.key, &name.key, &name_here.key]).await?;
+            let look = self
+                .load_attempt_state(attempt, place, [&address.key, &name.key, &name_here.key])
+                .await?;
             let now = self.clock.now();
             let is_known = throttle::is_known_network(look.last_login_at, now);
             // At an address from which the user has logged in, nothing that others send there holds them up.
             let name = if is_known { &name_here } else { &name };
-            let applying: Vec<&Bucket> = if is_known { vec![name] } else { vec![&address, name] };
-            let counts: Vec<&FailureCount> = applying.iter().filter_map(|bucket| look.count(bucket)).collect();
-            let entry = Entry::new(Action::LoginThrottled, attempt.user, &attempt.origin).with_project(attempt.project);
+            let applying: Vec<&Bucket> = if is_known {
+                vec![name]
+            } else {
+                vec![&address, name]
+            };
+            let counts: Vec<&FailureCount> = applying
+                .iter()
+                .filter_map(|bucket| look.count(bucket))
+                .collect();
+            let entry = Entry::new(Action::LoginThrottled, attempt.user, &attempt.origin)
+                .with_project(attempt.project);
             self.check_not_blocked(&counts, entry).await?;
             let room = |bucket: &Bucket| bucket.max_in_flight(look.count(bucket), now);
-            let rooms: Vec<(&str, usize)> = applying.iter().map(|bucket| (bucket.key.as_str(), room(bucket))).collect();
+            let rooms: Vec<(&str, usize)> = applying
+                .iter()
+                .map(|bucket| (bucket.key.as_str(), room(bucket)))
+                .collect();
             match ticket.try_start(&rooms) {
                 Ok(permit) => {
                     let has_name_count = look.count(name).is_some();
                     let name = name.clone();
-                    let AttemptState { hash, last_login_at, .. } = look;
+                    let AttemptState {
+                        hash,
+                        last_login_at,
+                        ..
+                    } = look;
                     return Ok(Admission {
                         permit,
                         network_bucket: address,
@@ -85,7 +108,11 @@ impl Logins {
                     ticket = same;
                     if let Some(wait_for) = wait_for {
                         if _waiting.is_none() {
-                            _waiting = Some(self.waiting_slots.try_acquire().map_err(|_| Error::HashQueueFull)?);
+                            _waiting = Some(
+                                self.waiting_slots
+                                    .try_acquire()
+                                    .map_err(|_| Error::HashQueueFull)?,
+                            );
                         }
                         // The time is looked at above.
                         drop(tokio::time::timeout_at(give_up_at, wait_for.notified()).await);
@@ -106,17 +133,28 @@ impl Logins {
         let buckets = buckets.map(str::to_owned);
         let work = move |connection: &mut AnyConnection| {
             let counts = store::throttle::list(connection, buckets.each_ref().map(String::as_str))?;
-            let (hash, last_login_at) = store::known_network::find_with_hash(connection, user, place.as_str())?
-                .map_or((None, None), |(hash, at)| (Some(hash), at));
-            Ok(AttemptState { counts, hash, last_login_at })
+            let (hash, last_login_at) =
+                store::known_network::find_with_hash(connection, user, place.as_str())?
+                    .map_or((None, None), |(hash, at)| (Some(hash), at));
+            Ok(AttemptState {
+                counts,
+                hash,
+                last_login_at,
+            })
         };
         Ok(self.database.query(work).await?)
     }
 
     /// Refuses whoever comes during a wait, and writes down the first of them.
-    pub(crate) async fn check_not_blocked(&self, counts: &[&FailureCount], entry: Entry) -> Result<(), Error> {
+    pub(crate) async fn check_not_blocked(
+        &self,
+        counts: &[&FailureCount],
+        entry: Entry,
+    ) -> Result<(), Error> {
         let now = self.clock.now();
-        let longest = counts.iter().filter_map(|count| Some((throttle::wait(count, now)?, *count)));
+        let longest = counts
+            .iter()
+            .filter_map(|count| Some((throttle::wait(count, now)?, *count)));
         let Some((wait, count)) = longest.max_by_key(|(wait, _)| *wait) else {
             return Ok(());
         };

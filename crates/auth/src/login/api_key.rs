@@ -37,7 +37,8 @@ impl Logins {
         address: IpAddr,
         origin: &Origin,
     ) -> Result<Option<Gid>, Error> {
-        let bucket = Bucket::for_network(&ClientNetwork::from_address(address), &self.config.throttle);
+        let bucket =
+            Bucket::for_network(&ClientNetwork::from_address(address), &self.config.throttle);
         let (key, api_keys) = (bucket.key.clone(), self.api_keys.clone());
         let work = move |connection: &mut AnyConnection| {
             let count = store::throttle::find(connection, &key)?;
@@ -45,13 +46,17 @@ impl Logins {
         };
         let (count, found) = self.database.query(work).await?;
         let entry = Entry::new(Action::ApiLoginThrottled, None, origin);
-        self.check_not_blocked(count.as_ref().as_slice(), entry).await?;
+        self.check_not_blocked(count.as_ref().as_slice(), entry)
+            .await?;
         Ok(found.map(|key| key.user))
     }
 
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Throttled`], and those of the database.
-    pub(crate) async fn log_in_with_api_key(&self, attempt: ApiKeyAttempt) -> Result<String, Error> {
+    pub(crate) async fn log_in_with_api_key(
+        &self,
+        attempt: ApiKeyAttempt,
+    ) -> Result<String, Error> {
         match self.record_api_key_success(&attempt).await? {
             Some(login) => self.tokens.issue(&login),
             None => {
@@ -61,11 +66,22 @@ impl Logins {
         }
     }
 
-    async fn record_api_key_success(&self, attempt: &ApiKeyAttempt) -> Result<Option<VerifiedLogin>, Error> {
+    async fn record_api_key_success(
+        &self,
+        attempt: &ApiKeyAttempt,
+    ) -> Result<Option<VerifiedLogin>, Error> {
         let (project, user, begun) = (attempt.project, attempt.user, attempt.checked_at);
-        let (text, origin, api_keys) = (attempt.api_key.clone(), attempt.origin.clone(), self.api_keys.clone());
+        let (text, origin, api_keys) = (
+            attempt.api_key.clone(),
+            attempt.origin.clone(),
+            self.api_keys.clone(),
+        );
         let now = self.clock.now();
-        let bucket = Bucket::for_network(&ClientNetwork::from_address(attempt.address), &self.config.throttle).key;
+        let bucket = Bucket::for_network(
+            &ClientNetwork::from_address(attempt.address),
+            &self.config.throttle,
+        )
+        .key;
         let write = move |connection: &mut AnyConnection| {
             let count = store::throttle::find(connection, &bucket)?;
             if let Some(wait) = count.and_then(|count| throttle::wait(&count, now)) {
@@ -73,10 +89,19 @@ impl Logins {
             }
             // The lock is taken once, as strong as it has to be: to make it stronger later would deadlock with another
             // login that does the same.
-            let is_use_due = api_keys.find(connection, &text)?.is_some_and(|key| key.is_use_due(now));
-            let lock = if is_use_due { RowLock::ForUpdate } else { RowLock::Shared };
+            let is_use_due = api_keys
+                .find(connection, &text)?
+                .is_some_and(|key| key.is_use_due(now));
+            let lock = if is_use_due {
+                RowLock::ForUpdate
+            } else {
+                RowLock::Shared
+            };
             let key = api_keys.find_locked(connection, &text, lock)?;
-            let revocation = store::revocation::find(connection, &RevocationTarget::Subject(user.unwrap_or(NOBODY)))?;
+            let revocation = store::revocation::find(
+                connection,
+                &RevocationTarget::Subject(user.unwrap_or(NOBODY)),
+            )?;
             let key = key.filter(|key| key.project == project && Some(key.user) == user);
             let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), begun)) else {
                 return Ok(None);
@@ -84,16 +109,25 @@ impl Logins {
             if is_use_due && key.is_use_due(now) {
                 store::api_key::set_last_used(connection, key.user, now)?;
             }
-            let entry = Entry::new(Action::ApiLogin, user, &origin.with_user(key.user)).with_project(Some(project));
+            let entry = Entry::new(Action::ApiLogin, user, &origin.with_user(key.user))
+                .with_project(Some(project));
             audit::record(connection, entry, now)?;
             let kind = (TokenKind::Api, Some(project));
-            Ok(Some(VerifiedLogin { subject: key.user, kind, logged_in_at: begun, not_before: not_before(revocation) }))
+            Ok(Some(VerifiedLogin {
+                subject: key.user,
+                kind,
+                logged_in_at: begun,
+                not_before: not_before(revocation),
+            }))
         };
         self.database.write_without_fsync(write).await
     }
 
     async fn record_api_key_failure(&self, attempt: ApiKeyAttempt) -> Result<(), Error> {
-        let bucket = Bucket::for_network(&ClientNetwork::from_address(attempt.address), &self.config.throttle);
+        let bucket = Bucket::for_network(
+            &ClientNetwork::from_address(attempt.address),
+            &self.config.throttle,
+        );
         let entry = Entry::new(Action::ApiLoginFailed, attempt.user, &attempt.origin);
         let entry = entry.with_project(Some(attempt.project));
         let (config, clock) = (self.config.clone(), self.clock.clone());

@@ -65,12 +65,17 @@ impl ClientAuthenticator {
             };
             keys.iter().map(look).collect()
         });
-        Waiter { gate: self.clone(), observed_failures: seen }
+        Waiter {
+            gate: self.clone(),
+            observed_failures: seen,
+        }
     }
 
     fn release(&self, key: &str, left: Option<Outcome>) {
         self.with_state(|slots| {
-            let Some(slot) = slots.get_mut(key) else { return };
+            let Some(slot) = slots.get_mut(key) else {
+                return;
+            };
             slot.holders = slot.holders.saturating_sub(1);
             if let Some(outcome) = left {
                 slot.in_flight = slot.in_flight.saturating_sub(1);
@@ -87,13 +92,18 @@ impl ClientAuthenticator {
 
 impl Waiter {
     /// Lets its holder through when there is room at each of these keys and no attempt has failed with one of them since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
-    pub(crate) fn try_start(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
+    pub(crate) fn try_start(
+        mut self,
+        rooms: &[(&str, usize)],
+    ) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
         let gate = self.gate.clone();
         let refused = gate.with_state(|slots| {
             let mut is_stale = false;
             // Failures of others by keys that don't apply to this attempt are nothing to it.
-            for (key, seen) in
-                self.observed_failures.iter_mut().filter(|(key, _)| rooms.iter().any(|(asked, _)| asked == key))
+            for (key, seen) in self
+                .observed_failures
+                .iter_mut()
+                .filter(|(key, _)| rooms.iter().any(|(asked, _)| asked == key))
             {
                 let failed = slots.get(key).map_or(0, |slot| slot.failures);
                 is_stale |= std::mem::replace(seen, failed) != failed;
@@ -104,7 +114,10 @@ impl Waiter {
             for (position, (key, room)) in rooms.iter().enumerate() {
                 if let Some(slot) = slots.get(*key).filter(|slot| slot.in_flight >= *room) {
                     // Whoever waits at the keys before, where there is room, may have been woken in vain.
-                    let passed = rooms.iter().take(position).filter_map(|(key, _)| slots.get(*key));
+                    let passed = rooms
+                        .iter()
+                        .take(position)
+                        .filter_map(|(key, _)| slots.get(*key));
                     passed.for_each(|slot| slot.capacity_freed.notify_one());
                     return Some(Some(slot.capacity_freed.clone()));
                 }
@@ -122,23 +135,33 @@ impl Waiter {
         if let Some(wait_for) = refused {
             return Err((self, wait_for));
         }
-        let keys = std::mem::take(&mut self.observed_failures).into_iter().map(|(key, _)| key);
+        let keys = std::mem::take(&mut self.observed_failures)
+            .into_iter()
+            .map(|(key, _)| key);
         let (keys, others): (Vec<String>, Vec<String>) =
             keys.partition(|key| rooms.iter().any(|(asked, _)| asked == key));
         others.iter().for_each(|key| gate.release(key, None));
-        Ok(Permit { gate, keys, outcome: Outcome::NotCounted })
+        Ok(Permit {
+            gate,
+            keys,
+            outcome: Outcome::NotCounted,
+        })
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.observed_failures.iter().for_each(|(key, _)| self.gate.release(key, None));
+        self.observed_failures
+            .iter()
+            .for_each(|(key, _)| self.gate.release(key, None));
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.keys.iter().for_each(|key| self.gate.release(key, Some(self.outcome)));
+        self.keys
+            .iter()
+            .for_each(|key| self.gate.release(key, Some(self.outcome)));
     }
 }
 
@@ -166,7 +189,11 @@ mod tests {
     #[test]
     fn failures_of_other_keys_are_ignored() {
         let gate = Arc::new(ClientAuthenticator::default());
-        let stranger = gate.register(&["address"]).try_start(&[("address", 1)]).ok().unwrap();
+        let stranger = gate
+            .register(&["address"])
+            .try_start(&[("address", 1)])
+            .ok()
+            .unwrap();
         let owner = gate.register(&["address", "name at address"]);
         stranger.release_counted();
         drop(owner.try_start(&[("name at address", 1)]).ok().unwrap());
@@ -177,7 +204,11 @@ mod tests {
     fn dropped_waiter_releases_its_state() {
         let gate = Arc::new(ClientAuthenticator::default());
         drop(gate.register(&["a", "b", "c"]));
-        let permit = gate.register(&["a", "b", "c"]).try_start(&[("a", 1), ("b", 1)]).ok().unwrap();
+        let permit = gate
+            .register(&["a", "b", "c"])
+            .try_start(&[("a", 1), ("b", 1)])
+            .ok()
+            .unwrap();
         assert_eq!(gate.with_state(|slots| slots.len()), 2);
         drop(permit);
         assert!(gate.with_state(|slots| slots.is_empty()));

@@ -56,7 +56,10 @@ impl Logins {
     ///
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Throttled`], [`Error::HashQueueFull`], and those of the database.
-    pub(crate) async fn log_in_with_password(self: Arc<Self>, attempt: Attempt) -> Result<String, Error> {
+    pub(crate) async fn log_in_with_password(
+        self: Arc<Self>,
+        attempt: Attempt,
+    ) -> Result<String, Error> {
         let work = async move { self.verify_password(attempt).await };
         let done = tokio::spawn(work.in_current_span()).await;
         done.map_err(|_| Error::Internal("a login ended early"))?
@@ -66,10 +69,23 @@ impl Logins {
     ///
     /// # Errors
     /// As [`by_password`](Self::by_password).
-    pub(crate) async fn verify_current_password(self: Arc<Self>, attempt: Attempt) -> Result<(), Error> {
+    pub(crate) async fn verify_current_password(
+        self: Arc<Self>,
+        attempt: Attempt,
+    ) -> Result<(), Error> {
         let work = async move {
-            let admitted = self.admit(&attempt, &ClientNetwork::from_address(attempt.address)).await?;
-            if self.credentials.verify(attempt.user, admitted.password_hash.clone(), &attempt.password).await?.is_some()
+            let admitted = self
+                .admit(&attempt, &ClientNetwork::from_address(attempt.address))
+                .await?;
+            if self
+                .credentials
+                .verify(
+                    attempt.user,
+                    admitted.password_hash.clone(),
+                    &attempt.password,
+                )
+                .await?
+                .is_some()
             {
                 return Ok(());
             }
@@ -88,11 +104,18 @@ impl Logins {
         // A second time when the hash was replaced by another of the same password meanwhile, as two logins at once do with
         // one that is outdated.
         for _ in 0..2 {
-            let Some(verified) = self.credentials.verify(user, hash, &attempt.password).await? else {
+            let Some(verified) = self
+                .credentials
+                .verify(user, hash, &attempt.password)
+                .await?
+            else {
                 self.record_failure(&attempt, Some(admitted)).await?;
                 return Err(Error::UnknownUser);
             };
-            match self.record_success(&attempt, &admitted, &place, verified).await? {
+            match self
+                .record_success(&attempt, &admitted, &place, verified)
+                .await?
+            {
                 Outcome::VerifiedLogin(login) => return self.tokens.issue(&login),
                 Outcome::Revoked => break,
                 Outcome::HashReplaced(by) => hash = by,
@@ -113,9 +136,15 @@ impl Logins {
         let VerifiedPassword { user, hash } = verified;
         let now = self.clock.now();
         let is_address_due = throttle::needs_login_update(admitted.last_login_at, now);
-        let stale_count = admitted.has_username_failures.then(|| admitted.username_bucket.key.clone());
-        let entry = Entry::new(Action::VerifiedLogin, Some(user), &attempt.origin.with_user(user))
-            .with_project(attempt.project);
+        let stale_count = admitted
+            .has_username_failures
+            .then(|| admitted.username_bucket.key.clone());
+        let entry = Entry::new(
+            Action::VerifiedLogin,
+            Some(user),
+            &attempt.origin.with_user(user),
+        )
+        .with_project(attempt.project);
         let (place, begun) = (place.clone(), attempt.checked_at);
         let write = move |connection: &mut AnyConnection| {
             let (stored, revocation) = store::revocation::find_with_hash(connection, user)?;
@@ -145,11 +174,21 @@ impl Logins {
     }
 
     /// Counted against whom it was admitted by.
-    async fn record_failure(&self, attempt: &Attempt, admitted: Option<Admission>) -> Result<(), Error> {
+    async fn record_failure(
+        &self,
+        attempt: &Attempt,
+        admitted: Option<Admission>,
+    ) -> Result<(), Error> {
         let (config, clock) = (self.config.clone(), self.clock.clone());
-        let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin).with_project(attempt.project);
+        let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin)
+            .with_project(attempt.project);
         let (permit, buckets) = admitted.map_or((None, None), |admitted| {
-            let Admission { permit, network_bucket: address, username_bucket: name, .. } = admitted;
+            let Admission {
+                permit,
+                network_bucket: address,
+                username_bucket: name,
+                ..
+            } = admitted;
             (Some(permit), Some((address, name)))
         });
         let write = move |connection: &mut AnyConnection| {

@@ -33,10 +33,22 @@ pub struct Credentials {
 impl Credentials {
     /// # Errors
     /// When the hashing threads can't be started or the parameters are impossible.
-    pub fn new(database: Database, clock: Arc<dyn Clock>, config: Arc<Config>) -> Result<Self, Error> {
-        let hasher = Hasher::start(&config.hashing).map_err(|_| Error::Internal("can't start the hashing threads"))?;
+    pub fn new(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        config: Arc<Config>,
+    ) -> Result<Self, Error> {
+        let hasher = Hasher::start(&config.hashing)
+            .map_err(|_| Error::Internal("can't start the hashing threads"))?;
         let dummy = Arc::new(StoredHash::dummy(&config.hashing)?);
-        Ok(Self { database, clock, config, hasher, dummy, timing_padding: Arc::default() })
+        Ok(Self {
+            database,
+            clock,
+            config,
+            hasher,
+            dummy,
+            timing_padding: Arc::default(),
+        })
     }
 
     #[must_use]
@@ -58,7 +70,10 @@ impl Credentials {
         let Ok(password) = Password::parse(password) else {
             return Ok(None);
         };
-        let stored = text.as_deref().and_then(|text| StoredHash::parse(text).ok()).map(Arc::new);
+        let stored = text
+            .as_deref()
+            .and_then(|text| StoredHash::parse(text).ok())
+            .map(Arc::new);
         let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
         let typed = password.clone();
         let begun = Instant::now();
@@ -66,7 +81,11 @@ impl Credentials {
             .hasher
             .run(move |memory| {
                 let started = Instant::now();
-                (checked.matches(typed.as_bytes(), memory), checked.cost_kind(), started.elapsed())
+                (
+                    checked.matches(typed.as_bytes(), memory),
+                    checked.cost_kind(),
+                    started.elapsed(),
+                )
             })
             .await?;
         self.timing_padding.record(kind, took, begun.elapsed());
@@ -86,7 +105,12 @@ impl Credentials {
     ///
     /// # Errors
     /// When the password is too short, and those of the database.
-    pub async fn set_password(&self, user: Gid, password: Password, origin: Origin) -> Result<(), Error> {
+    pub async fn set_password(
+        &self,
+        user: Gid,
+        password: Password,
+        origin: Origin,
+    ) -> Result<(), Error> {
         let hash = self.hash_new_password(password).await?;
         self.store_hash(user, hash, origin).await
     }
@@ -106,7 +130,9 @@ impl Credentials {
     /// Database errors.
     pub async fn clear_throttle(&self, username: String) -> Result<(), Error> {
         let config = self.config.throttle;
-        self.database.write(move |connection| throttle::clear_username(connection, &username, &config)).await
+        self.database
+            .write(move |connection| throttle::clear_username(connection, &username, &config))
+            .await
     }
 
     /// Stores the hashes of users who are about to be made, in one transaction. What an earlier try left under the same
@@ -137,28 +163,42 @@ impl Credentials {
     /// # Errors
     /// Those of the database.
     pub async fn delete_all(&self, users: Vec<Gid>) -> Result<(), Error> {
-        self.database.write(move |connection| Ok(store::credential::delete_many(connection, &users)?)).await
+        self.database
+            .write(move |connection| Ok(store::credential::delete_many(connection, &users)?))
+            .await
     }
 
     /// Whether a password that a user chooses is good enough.
     ///
     /// # Errors
     /// [`Error::PasswordTooShort`], [`Error::PasswordWeak`], [`Error::HashQueueFull`].
-    pub(crate) async fn check_new_password(&self, password: Password, hints: UserInputs) -> Result<(), Error> {
+    pub(crate) async fn check_new_password(
+        &self,
+        password: Password,
+        hints: UserInputs,
+    ) -> Result<(), Error> {
         password.check_length(self.config.password_min_chars)?;
-        self.hasher.run(move |_| strength::check(&password, &hints)).await?
+        self.hasher
+            .run(move |_| strength::check(&password, &hints))
+            .await?
     }
 
     /// # Errors
     /// [`Error::HashQueueFull`].
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         let config = self.config.hashing;
-        self.hasher.run(move |memory| hashing::hash_password(password.as_bytes(), &config, memory)).await?
+        self.hasher
+            .run(move |memory| hashing::hash_password(password.as_bytes(), &config, memory))
+            .await?
     }
 
     async fn store_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
-        let replacement = Replacement { user, hash, action: Action::PasswordChanged };
+        let replacement = Replacement {
+            user,
+            hash,
+            action: Action::PasswordChanged,
+        };
         self.database
             .write(move |connection| {
                 store::trust_version::increment(connection)?;
@@ -176,12 +216,18 @@ impl Credentials {
             let new = self.hash(password).await?;
             let stored = new.clone();
             let write = move |connection: &mut AnyConnection| {
-                Ok::<_, Error>(store::credential::upgrade(connection, user, &old, &stored, now)?)
+                Ok::<_, Error>(store::credential::upgrade(
+                    connection, user, &old, &stored, now,
+                )?)
             };
             self.database.write(write).await?;
             Ok::<_, Error>(new)
         };
-        done.await.inspect_err(|error| tracing::warn!(%error, %user, "an outdated password hash stays for now")).ok()
+        done.await
+            .inspect_err(
+                |error| tracing::warn!(%error, %user, "an outdated password hash stays for now"),
+            )
+            .ok()
     }
 }
 
@@ -205,7 +251,11 @@ impl Replacement {
         let Self { user, hash, action } = self;
         store::credential::upsert(connection, user, hash, now)?;
         store::code::delete_for_user(connection, user)?;
-        revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
+        revocation::revoke(
+            connection,
+            vec![(RevocationTarget::Subject(user), now)],
+            lifetime,
+        )?;
         audit::record(connection, Entry::new(action, Some(user), origin), now)
     }
 }

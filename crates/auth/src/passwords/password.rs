@@ -22,7 +22,11 @@ impl Password {
         if text.is_empty() {
             return Err(Error::PasswordInvalid);
         }
-        let normal: String = text.chars().map(|char| if is_space(char) { ' ' } else { char }).nfc().collect();
+        let normal: String = text
+            .chars()
+            .map(|char| if is_space(char) { ' ' } else { char })
+            .nfc()
+            .collect();
         Ok(Self(normal.into()))
     }
 
@@ -47,7 +51,11 @@ impl Password {
 
 /// The general category Zs.
 const fn is_space(char: char) -> bool {
-    matches!(char, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+    matches!(
+        char,
+        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+    )
 }
 
 #[cfg(test)]
@@ -57,9 +65,15 @@ mod tests {
     #[test]
     fn passwords_are_normalized_and_never_trimmed() {
         assert_eq!(Password::parse(" Pa ss ").unwrap().as_bytes(), b" Pa ss ");
-        assert_eq!(Password::parse("e\u{301}").unwrap().as_bytes(), "é".as_bytes());
+        assert_eq!(
+            Password::parse("e\u{301}").unwrap().as_bytes(),
+            "é".as_bytes()
+        );
         assert_eq!(Password::parse("a\u{a0}b").unwrap().as_bytes(), b"a b");
-        assert_eq!(Password::parse("🦀🤯\t").unwrap().as_bytes(), "🦀🤯\t".as_bytes());
+        assert_eq!(
+            Password::parse("🦀🤯\t").unwrap().as_bytes(),
+            "🦀🤯\t".as_bytes()
+        );
         assert!(Password::parse("").is_err());
         assert!(Password::parse(&"é".repeat(256)).is_ok());
         assert!(Password::parse(&"x".repeat(257)).is_err());

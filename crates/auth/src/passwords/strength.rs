@@ -14,8 +14,12 @@ pub struct Feedback {
 
 impl Feedback {
     pub(crate) fn for_short_password(least: usize) -> Self {
-        let suggestion = format!("Use at least {least} characters. A few uncommon words are easy to remember.");
-        Self { warning: "This is too short.".to_owned(), suggestions: vec![suggestion] }
+        let suggestion =
+            format!("Use at least {least} characters. A few uncommon words are easy to remember.");
+        Self {
+            warning: "This is too short.".to_owned(),
+            suggestions: vec![suggestion],
+        }
     }
 
     /// As it travels between the services, and to the caller.
@@ -35,12 +39,21 @@ const MAX_INPUTS: usize = 50;
 
 impl UserInputs {
     pub(crate) fn new(texts: &[&str]) -> Self {
-        let parts = texts.iter().flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
+        let parts = texts
+            .iter()
+            .flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
         let parts = parts.filter(|part| part.chars().count() >= MIN_INPUT_CHARS);
         let whole = texts.iter().copied().filter(|text| !text.is_empty());
         // What the app is called is the first thing that is tried (NIST SP 800-63B-4, section 3.1.1.2).
         let app = [doorward_mail::APP_NAME];
-        Self(app.into_iter().chain(whole).chain(parts).map(str::to_lowercase).take(MAX_INPUTS).collect())
+        Self(
+            app.into_iter()
+                .chain(whole)
+                .chain(parts)
+                .map(str::to_lowercase)
+                .take(MAX_INPUTS)
+                .collect(),
+        )
     }
 }
 
@@ -52,10 +65,19 @@ pub(crate) fn check(password: &Password, hints: &UserInputs) -> Result<(), Error
     if entropy.score() >= Score::Three {
         return Ok(());
     }
-    let feedback = entropy.feedback().map_or_else(Feedback::default, |feedback| Feedback {
-        warning: feedback.warning().map(|warning| warning.to_string()).unwrap_or_default(),
-        suggestions: feedback.suggestions().iter().map(ToString::to_string).collect(),
-    });
+    let feedback = entropy
+        .feedback()
+        .map_or_else(Feedback::default, |feedback| Feedback {
+            warning: feedback
+                .warning()
+                .map(|warning| warning.to_string())
+                .unwrap_or_default(),
+            suggestions: feedback
+                .suggestions()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        });
     Err(Error::PasswordWeak(feedback))
 }
 
@@ -74,20 +96,43 @@ mod tests {
 
     #[test]
     fn guessable_password_is_weak_with_feedback() {
-        for weak in ["password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "Passw0rd!", "20011983"] {
+        for weak in [
+            "password",
+            "12345678",
+            "qwertyuiop",
+            "aaaaaaaaaaaa",
+            "Passw0rd!",
+            "20011983",
+        ] {
             let feedback = check(weak, &[]).unwrap_err();
-            assert!(!feedback.warning.is_empty() || !feedback.suggestions.is_empty(), "{weak}");
+            assert!(
+                !feedback.warning.is_empty() || !feedback.suggestions.is_empty(),
+                "{weak}"
+            );
         }
-        for strong in ["correct horse battery staple", "kV7-gluon-marmalade", "Ünïcödé-Påsswörd-🦀", "        7Gx!qP"]
-        {
+        for strong in [
+            "correct horse battery staple",
+            "kV7-gluon-marmalade",
+            "Ünïcödé-Påsswörd-🦀",
+            "        7Gx!qP",
+        ] {
             assert_eq!(check(strong, &[]), Ok(()), "{strong}");
         }
     }
 
     #[test]
     fn password_from_profile_data_is_weak() {
-        let hints = ["winterbottom", "percival.winterbottom@example.org", "Percival Winterbottom"];
-        for weak in ["winterbottom", "Winterbottom1", "percivalwinterbottom", "percival.winterbottom@example.org"] {
+        let hints = [
+            "winterbottom",
+            "percival.winterbottom@example.org",
+            "Percival Winterbottom",
+        ];
+        for weak in [
+            "winterbottom",
+            "Winterbottom1",
+            "percivalwinterbottom",
+            "percival.winterbottom@example.org",
+        ] {
             assert!(check(weak, &hints).is_err(), "{weak}");
         }
         assert_eq!(check("kV7-gluon-marmalade", &hints), Ok(()));
@@ -95,7 +140,12 @@ mod tests {
 
     #[test]
     fn long_and_unusual_passwords_are_checked() {
-        for text in ["x".repeat(256), "ab".repeat(128), "\u{202e}\u{0}\u{1f}12345678".to_owned(), "é".repeat(256)] {
+        for text in [
+            "x".repeat(256),
+            "ab".repeat(128),
+            "\u{202e}\u{0}\u{1f}12345678".to_owned(),
+            "é".repeat(256),
+        ] {
             drop(check(&text, &[&"y".repeat(200)]));
         }
     }

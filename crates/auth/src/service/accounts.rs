@@ -5,14 +5,20 @@ use doorward_rpc::{RpcError, auth::v1 as pb, server::request_ids};
 use tonic::{Request, Response};
 
 use super::{RpcResult, Service, parse_gid, stranger};
-use crate::accounts::{ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo, codes::CodePair};
+use crate::accounts::{
+    ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo, codes::CodePair,
+};
 
 pub(super) async fn count_anonymous_call(
     service: &Service,
     request: Request<pb::CountAnonymousCallRequest>,
 ) -> RpcResult<pb::CountAnonymousCallResponse> {
     let from = client_context(&request, &request.get_ref().client_address)?;
-    service.accounts.count_anonymous_call(&from).await.map_err(RpcError::from)?;
+    service
+        .accounts
+        .count_anonymous_call(&from)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::CountAnonymousCallResponse {}))
 }
 
@@ -21,7 +27,11 @@ pub(super) async fn count_invitation(
     request: Request<pb::CountInvitationRequest>,
 ) -> RpcResult<pb::CountInvitationResponse> {
     let inviter = parse_gid(&request.get_ref().inviter_gid, "inviter_gid")?;
-    service.accounts.count_invitation(inviter).await.map_err(RpcError::from)?;
+    service
+        .accounts
+        .count_invitation(inviter)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::CountInvitationResponse {}))
 }
 
@@ -35,10 +45,18 @@ pub(super) async fn request_signup(
         username: Username::normalize_for_lookup(&request.username),
         password: request.password,
         email: request.email,
-        existing_accounts: request.existing_accounts.into_iter().map(user_info).collect::<Result<_, _>>()?,
+        existing_accounts: request
+            .existing_accounts
+            .into_iter()
+            .map(user_info)
+            .collect::<Result<_, _>>()?,
         language: request.language,
     };
-    let validation_code = service.accounts.request_signup(signup, &from).await.map_err(RpcError::from)?;
+    let validation_code = service
+        .accounts
+        .request_signup(signup, &from)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::RequestSignupResponse { validation_code }))
 }
 
@@ -52,9 +70,17 @@ pub(super) async fn verify_signup(
         username: Username::normalize_for_lookup(&request.username),
         password: request.password,
         email: request.email,
-        codes: CodePair { validation_code: request.validation_code, verification_code: request.verification_code },
+        codes: CodePair {
+            validation_code: request.validation_code,
+            verification_code: request.verification_code,
+        },
     };
-    let signup_gid = service.accounts.verify_signup(signup, &from).await.map_err(RpcError::from)?.to_string();
+    let signup_gid = service
+        .accounts
+        .verify_signup(signup, &from)
+        .await
+        .map_err(RpcError::from)?
+        .to_string();
     Ok(Response::new(pb::VerifySignupResponse { signup_gid }))
 }
 
@@ -65,7 +91,11 @@ pub(super) async fn complete_signup(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let token = service.accounts.complete_signup(request.validation_code, user, &from).await.map_err(RpcError::from)?;
+    let token = service
+        .accounts
+        .complete_signup(request.validation_code, user, &from)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::CompleteSignupResponse { token }))
 }
 
@@ -74,9 +104,20 @@ pub(super) async fn request_password_reset(
     request: Request<pb::RequestPasswordResetRequest>,
 ) -> RpcResult<pb::RequestPasswordResetResponse> {
     let from = client_context(&request, &request.get_ref().client_address)?;
-    let users = request.into_inner().users.into_iter().map(user_info).collect::<Result<_, _>>()?;
-    let validation_code = service.accounts.request_password_reset(users, &from).await.map_err(RpcError::from)?;
-    Ok(Response::new(pb::RequestPasswordResetResponse { validation_code }))
+    let users = request
+        .into_inner()
+        .users
+        .into_iter()
+        .map(user_info)
+        .collect::<Result<_, _>>()?;
+    let validation_code = service
+        .accounts
+        .request_password_reset(users, &from)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::RequestPasswordResetResponse {
+        validation_code,
+    }))
 }
 
 pub(super) async fn reset_password(
@@ -86,9 +127,16 @@ pub(super) async fn reset_password(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = required_user_info(request.user)?;
-    let typed = CodePair { validation_code: request.validation_code, verification_code: request.verification_code };
-    let token = service.accounts.reset_password(user, &request.new_password, typed, &from).await;
-    let token = token.map_err(|error| RpcError::from(error).with_renamed_key("password", "new_password"))?;
+    let typed = CodePair {
+        validation_code: request.validation_code,
+        verification_code: request.verification_code,
+    };
+    let token = service
+        .accounts
+        .reset_password(user, &request.new_password, typed, &from)
+        .await;
+    let token = token
+        .map_err(|error| RpcError::from(error).with_renamed_key("password", "new_password"))?;
     Ok(Response::new(pb::ResetPasswordResponse { token }))
 }
 
@@ -105,7 +153,11 @@ pub(super) async fn change_password(
         password: request.password,
         validate_only: request.validate_only,
     };
-    let token = service.accounts.change_password(new, &from).await.map_err(RpcError::from)?;
+    let token = service
+        .accounts
+        .change_password(new, &from)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::ChangePasswordResponse { token }))
 }
 
@@ -116,8 +168,13 @@ pub(super) async fn request_email_change(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = required_user_info(request.user)?;
-    let asked = service.accounts.request_email_change(user, &request.email, &from).await;
-    Ok(Response::new(pb::RequestEmailChangeResponse { validation_code: asked.map_err(RpcError::from)? }))
+    let asked = service
+        .accounts
+        .request_email_change(user, &request.email, &from)
+        .await;
+    Ok(Response::new(pb::RequestEmailChangeResponse {
+        validation_code: asked.map_err(RpcError::from)?,
+    }))
 }
 
 pub(super) async fn verify_email_change(
@@ -127,8 +184,15 @@ pub(super) async fn verify_email_change(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let typed = CodePair { validation_code: request.validation_code, verification_code: request.verification_code };
-    service.accounts.verify_email_change(user, &request.email, typed, &from).await.map_err(RpcError::from)?;
+    let typed = CodePair {
+        validation_code: request.validation_code,
+        verification_code: request.verification_code,
+    };
+    service
+        .accounts
+        .verify_email_change(user, &request.email, typed, &from)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::VerifyEmailChangeResponse {}))
 }
 
@@ -139,7 +203,11 @@ pub(super) async fn complete_email_change(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    service.accounts.complete_email_change(user, request.validation_code, &from).await.map_err(RpcError::from)?;
+    service
+        .accounts
+        .complete_email_change(user, request.validation_code, &from)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::CompleteEmailChangeResponse {}))
 }
 
@@ -149,13 +217,23 @@ pub(super) async fn report_user_deleted(
 ) -> RpcResult<pb::ReportUserDeletedResponse> {
     let from = client_context(&request, &request.get_ref().client_address)?;
     let user = parse_gid(&request.get_ref().user_gid, "user_gid")?;
-    service.accounts.delete_user(user, &from.origin).await.map_err(RpcError::from)?;
+    service
+        .accounts
+        .delete_user(user, &from.origin)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::ReportUserDeletedResponse {}))
 }
 
-fn client_context<T>(request: &Request<T>, client_address: &str) -> Result<ClientContext, RpcError> {
+fn client_context<T>(
+    request: &Request<T>,
+    client_address: &str,
+) -> Result<ClientContext, RpcError> {
     let (address, origin) = stranger(client_address, request_ids(request))?;
-    Ok(ClientContext { client_address: address, origin })
+    Ok(ClientContext {
+        client_address: address,
+        origin,
+    })
 }
 
 fn required_user_info(person: Option<pb::UserInfo>) -> Result<UserInfo, RpcError> {
@@ -167,7 +245,10 @@ fn user_info(person: pb::UserInfo) -> Result<UserInfo, RpcError> {
         gid: parse_gid(&person.user_gid, "user.user_gid")?,
         username: person.username,
         // An address that an earlier release accepted and this one does not gets no email.
-        email: person.email.as_deref().and_then(|email| Email::parse(email).ok()),
+        email: person
+            .email
+            .as_deref()
+            .and_then(|email| Email::parse(email).ok()),
         name: person.name,
         language: person.language,
     })

@@ -67,7 +67,12 @@ impl auth_server::Auth for Service {
             address,
             origin,
         };
-        let token = self.logins.clone().log_in_with_password(attempt).await.map_err(RpcError::from)?;
+        let token = self
+            .logins
+            .clone()
+            .log_in_with_password(attempt)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::VerifyPasswordResponse { token }))
     }
 
@@ -87,11 +92,17 @@ impl auth_server::Auth for Service {
         accounts::count_invitation(self, request).await
     }
 
-    async fn request_signup(&self, request: Request<pb::RequestSignupRequest>) -> RpcResult<pb::RequestSignupResponse> {
+    async fn request_signup(
+        &self,
+        request: Request<pb::RequestSignupRequest>,
+    ) -> RpcResult<pb::RequestSignupResponse> {
         accounts::request_signup(self, request).await
     }
 
-    async fn verify_signup(&self, request: Request<pb::VerifySignupRequest>) -> RpcResult<pb::VerifySignupResponse> {
+    async fn verify_signup(
+        &self,
+        request: Request<pb::VerifySignupRequest>,
+    ) -> RpcResult<pb::VerifySignupResponse> {
         accounts::verify_signup(self, request).await
     }
 
@@ -109,7 +120,10 @@ impl auth_server::Auth for Service {
         accounts::request_password_reset(self, request).await
     }
 
-    async fn reset_password(&self, request: Request<pb::ResetPasswordRequest>) -> RpcResult<pb::ResetPasswordResponse> {
+    async fn reset_password(
+        &self,
+        request: Request<pb::ResetPasswordRequest>,
+    ) -> RpcResult<pb::ResetPasswordResponse> {
         accounts::reset_password(self, request).await
     }
 
@@ -154,12 +168,18 @@ impl auth_server::Auth for Service {
     ) -> RpcResult<pb::ReportInvitationDeclinedResponse> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) =
-            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+        let (user, project) = (
+            parse_gid(&request.user_gid, "user_gid")?,
+            parse_gid(&request.project_gid, "project_gid")?,
+        );
         let origin = actor_origin(request.actor, request_id)?;
-        let entry = Entry::new(Action::InvitationDeclined, Some(user), &origin).with_project(Some(project));
+        let entry =
+            Entry::new(Action::InvitationDeclined, Some(user), &origin).with_project(Some(project));
         let clock = self.clock.clone();
-        let written = self.database.write(move |connection| audit::record(connection, entry, clock.now())).await;
+        let written = self
+            .database
+            .write(move |connection| audit::record(connection, entry, clock.now()))
+            .await;
         written.map_err(RpcError::from)?;
         Ok(Response::new(pb::ReportInvitationDeclinedResponse {}))
     }
@@ -171,8 +191,14 @@ impl auth_server::Auth for Service {
         let request_id = request_ids(&request);
         let request = request.into_inner();
         let (address, origin) = stranger(&request.client_address, request_id)?;
-        let user = self.logins.find_api_key_user(request.api_key, address, &origin).await.map_err(RpcError::from)?;
-        Ok(Response::new(pb::FindApiKeyResponse { user_gid: user.map(|user| user.to_string()) }))
+        let user = self
+            .logins
+            .find_api_key_user(request.api_key, address, &origin)
+            .await
+            .map_err(RpcError::from)?;
+        Ok(Response::new(pb::FindApiKeyResponse {
+            user_gid: user.map(|user| user.to_string()),
+        }))
     }
 
     async fn verify_api_key(
@@ -190,7 +216,11 @@ impl auth_server::Auth for Service {
             address,
             origin,
         };
-        let token = self.logins.log_in_with_api_key(attempt).await.map_err(RpcError::from)?;
+        let token = self
+            .logins
+            .log_in_with_api_key(attempt)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::VerifyApiKeyResponse { token }))
     }
 
@@ -200,10 +230,16 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) =
-            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+        let (user, project) = (
+            parse_gid(&request.user_gid, "user_gid")?,
+            parse_gid(&request.project_gid, "project_gid")?,
+        );
         let origin = actor_origin(request.actor, request_id)?;
-        let api_key = self.api_keys.get_or_create(user, project, origin).await.map_err(RpcError::from)?;
+        let api_key = self
+            .api_keys
+            .get_or_create(user, project, origin)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::GetApiKeyResponse { api_key }))
     }
 
@@ -213,10 +249,16 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) =
-            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+        let (user, project) = (
+            parse_gid(&request.user_gid, "user_gid")?,
+            parse_gid(&request.project_gid, "project_gid")?,
+        );
         let origin = actor_origin(request.actor, request_id)?;
-        let api_key = self.api_keys.rotate(user, project, origin).await.map_err(RpcError::from)?;
+        let api_key = self
+            .api_keys
+            .rotate(user, project, origin)
+            .await
+            .map_err(RpcError::from)?;
         self.trust.refresh().await.map_err(RpcError::from)?;
         Ok(Response::new(pb::RotateApiKeyResponse { api_key }))
     }
@@ -227,16 +269,23 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::ReportApiUserChangeResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) =
-            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+        let (user, project) = (
+            parse_gid(&request.user_gid, "user_gid")?,
+            parse_gid(&request.project_gid, "project_gid")?,
+        );
         let action = match request.change() {
             pb::ApiUserChange::Activated => Action::ApiKeyActivated,
             pb::ApiUserChange::Deactivated => Action::ApiKeyDeactivated,
             pb::ApiUserChange::Deleted => Action::ApiKeyDeleted,
-            pb::ApiUserChange::Unspecified => return Err(RpcError::invalid_parameter("event").into()),
+            pb::ApiUserChange::Unspecified => {
+                return Err(RpcError::invalid_parameter("event").into());
+            }
         };
         let origin = actor_origin(request.actor, request_id)?;
-        self.api_keys.record_change(user, project, action, origin).await.map_err(RpcError::from)?;
+        self.api_keys
+            .record_change(user, project, action, origin)
+            .await
+            .map_err(RpcError::from)?;
         self.trust.refresh().await.map_err(RpcError::from)?;
         Ok(Response::new(pb::ReportApiUserChangeResponse {}))
     }
@@ -245,7 +294,10 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::RenewTokenRequest>,
     ) -> Result<Response<pb::RenewTokenResponse>, Status> {
-        let token = self.tokens.renew(&request.get_ref().token).map_err(RpcError::from)?;
+        let token = self
+            .tokens
+            .renew(&request.get_ref().token)
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::RenewTokenResponse { token }))
     }
 
@@ -253,7 +305,10 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::VerifyTokenRequest>,
     ) -> Result<Response<pb::VerifyTokenResponse>, Status> {
-        let claims = self.tokens.verify(&request.get_ref().token).map_err(RpcError::from)?;
+        let claims = self
+            .tokens
+            .verify(&request.get_ref().token)
+            .map_err(RpcError::from)?;
         Ok(Response::new(to_pb(claims)))
     }
 
@@ -265,7 +320,9 @@ impl auth_server::Auth for Service {
         let request = request.into_inner();
         let (_, origin) = stranger(&request.client_address, request_id)?;
         let claims = self.tokens.verify(&request.token).map_err(RpcError::from)?;
-        self.revoke(claims, request.all_logins, &origin).await.map_err(RpcError::from)?;
+        self.revoke(claims, request.all_logins, &origin)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::RevokeTokenResponse {}))
     }
 
@@ -273,18 +330,27 @@ impl auth_server::Auth for Service {
         &self,
         _: Request<pb::GetPublicKeysRequest>,
     ) -> Result<Response<pb::GetPublicKeysResponse>, Status> {
-        let keys = Some(watch::key_set_to_pb(self.trust.keys().public_keys().to_vec()));
+        let keys = Some(watch::key_set_to_pb(
+            self.trust.keys().public_keys().to_vec(),
+        ));
         Ok(Response::new(pb::GetPublicKeysResponse { keys }))
     }
 
     type WatchTrustStream = ReceiverStream<Result<pb::WatchTrustResponse, Status>>;
 
-    async fn watch_trust(&self, _: Request<pb::WatchTrustRequest>) -> Result<Response<Self::WatchTrustStream>, Status> {
+    async fn watch_trust(
+        &self,
+        _: Request<pb::WatchTrustRequest>,
+    ) -> Result<Response<Self::WatchTrustStream>, Status> {
         if !self.trust.is_fresh() {
             return Err(RpcError::unavailable().into());
         }
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(watch::stream_trust(self.trust.clone(), sender, self.shutdown.clone()));
+        tokio::spawn(watch::stream_trust(
+            self.trust.clone(),
+            sender,
+            self.shutdown.clone(),
+        ));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
@@ -295,15 +361,29 @@ impl Service {
         self.clock.now().min(Timestamp::from_micros(micros))
     }
 
-    async fn revoke(&self, claims: Claims, is_everywhere: bool, origin: &Origin) -> Result<(), Error> {
+    async fn revoke(
+        &self,
+        claims: Claims,
+        is_everywhere: bool,
+        origin: &Origin,
+    ) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
-        let action = if is_everywhere { Action::LogoutEverywhere } else { Action::Logout };
-        let entry = Entry::new(action, Some(claims.sub), &origin.with_user(claims.sub)).with_project(claims.project);
+        let action = if is_everywhere {
+            Action::LogoutEverywhere
+        } else {
+            Action::Logout
+        };
+        let entry = Entry::new(action, Some(claims.sub), &origin.with_user(claims.sub))
+            .with_project(claims.project);
         self.database
             .write(move |connection| {
                 let now = clock.now();
                 if is_everywhere {
-                    revocation::revoke(connection, vec![(RevocationTarget::Subject(claims.sub), now)], lifetime)?;
+                    revocation::revoke(
+                        connection,
+                        vec![(RevocationTarget::Subject(claims.sub), now)],
+                        lifetime,
+                    )?;
                 } else {
                     revocation::revoke_login(connection, &claims, now, lifetime)?;
                 }
@@ -315,7 +395,8 @@ impl Service {
 }
 
 fn parse_gid(text: &str, parameter: &str) -> Result<Gid, RpcError> {
-    text.parse().map_err(|_| RpcError::invalid_parameter(parameter))
+    text.parse()
+        .map_err(|_| RpcError::invalid_parameter(parameter))
 }
 
 fn parse_optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, RpcError> {
@@ -324,9 +405,19 @@ fn parse_optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>
 
 /// Somebody who has not proved who they are.
 fn stranger(address: &str, request_id: RequestIds) -> Result<(IpAddr, Origin), RpcError> {
-    let address: IpAddr = address.parse().map_err(|_| RpcError::invalid_parameter("client_address"))?;
-    let RequestIds { request_id, client_request_id } = request_id;
-    let origin = Origin { actor: Actor::Service, address: Some(address.to_string()), request_id, client_request_id };
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| RpcError::invalid_parameter("client_address"))?;
+    let RequestIds {
+        request_id,
+        client_request_id,
+    } = request_id;
+    let origin = Origin {
+        actor: Actor::Service,
+        address: Some(address.to_string()),
+        request_id,
+        client_request_id,
+    };
     Ok((address, origin))
 }
 

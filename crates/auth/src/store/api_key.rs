@@ -56,12 +56,20 @@ impl TryFrom<Row> for ApiKey {
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<ApiKey>> {
-    let row = api_keys::table.find(user.to_string()).select(Row::as_select()).get_result(connection).optional()?;
+    let row = api_keys::table
+        .find(user.to_string())
+        .select(Row::as_select())
+        .get_result(connection)
+        .optional()?;
     row.map(ApiKey::try_from).transpose()
 }
 
 /// A page of those who have a key, in the order of gids.
-pub(crate) fn list_users(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Gid>> {
+pub(crate) fn list_users(
+    connection: &mut AnyConnection,
+    after: Option<Gid>,
+    limit: i64,
+) -> Result<Vec<Gid>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let gids: Vec<String> = api_keys::table
         .filter(api_keys::user_gid.gt(after))
@@ -72,7 +80,10 @@ pub(crate) fn list_users(connection: &mut AnyConnection, after: Option<Gid>, lim
     gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
 }
 
-pub(crate) fn find_by_lookup(connection: &mut AnyConnection, lookup: &str) -> Result<Option<ApiKey>> {
+pub(crate) fn find_by_lookup(
+    connection: &mut AnyConnection,
+    lookup: &str,
+) -> Result<Option<ApiKey>> {
     let row = api_keys::table
         .filter(api_keys::lookup_hmac.eq(lookup))
         .select(Row::as_select())
@@ -89,10 +100,15 @@ pub(crate) fn find_by_lookup_locked(
     lock: RowLock,
 ) -> Result<Option<ApiKey>> {
     if let AnyConnection::Postgres(connection) = connection {
-        let found = api_keys::table.filter(api_keys::lookup_hmac.eq(lookup)).select(Row::as_select());
+        let found = api_keys::table
+            .filter(api_keys::lookup_hmac.eq(lookup))
+            .select(Row::as_select());
         let row = match lock {
             RowLock::Shared => found.for_share().get_result(connection).optional()?,
-            RowLock::ForUpdate => found.for_no_key_update().get_result(connection).optional()?,
+            RowLock::ForUpdate => found
+                .for_no_key_update()
+                .get_result(connection)
+                .optional()?,
         };
         return row.map(ApiKey::try_from).transpose();
     }
@@ -103,14 +119,22 @@ pub(crate) fn find_by_lookup_locked(
 /// Adds the key, or replaces the user's.
 pub(crate) fn upsert(connection: &mut AnyConnection, key: &ApiKey) -> Result<()> {
     let row = Row::from(key);
-    let changed = diesel::update(api_keys::table.find(key.user.to_string())).set(&row).execute(connection)?;
+    let changed = diesel::update(api_keys::table.find(key.user.to_string()))
+        .set(&row)
+        .execute(connection)?;
     if changed == 0 {
-        diesel::insert_into(api_keys::table).values(&row).execute(connection)?;
+        diesel::insert_into(api_keys::table)
+            .values(&row)
+            .execute(connection)?;
     }
     Ok(())
 }
 
-pub(crate) fn set_last_used(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<()> {
+pub(crate) fn set_last_used(
+    connection: &mut AnyConnection,
+    user: Gid,
+    now: Timestamp,
+) -> Result<()> {
     diesel::update(api_keys::table.find(user.to_string()))
         .set(api_keys::last_used_at.eq(now.as_micros()))
         .execute(connection)?;
@@ -118,7 +142,11 @@ pub(crate) fn set_last_used(connection: &mut AnyConnection, user: Gid, now: Time
 }
 
 /// A page in the order of users, after the last of the page before.
-pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<ApiKey>> {
+pub(crate) fn list(
+    connection: &mut AnyConnection,
+    after: Option<Gid>,
+    limit: i64,
+) -> Result<Vec<ApiKey>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let rows: Vec<Row> = api_keys::table
         .filter(api_keys::user_gid.gt(after))
@@ -130,8 +158,14 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
 }
 
 /// Unless it was made later: a gid that was deleted may come again.
-pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Timestamp) -> Result<()> {
-    let older = api_keys::table.find(user.to_string()).filter(api_keys::created_at.le(than.as_micros()));
+pub(crate) fn delete_older(
+    connection: &mut AnyConnection,
+    user: Gid,
+    than: Timestamp,
+) -> Result<()> {
+    let older = api_keys::table
+        .find(user.to_string())
+        .filter(api_keys::created_at.le(than.as_micros()));
     diesel::delete(older).execute(connection)?;
     Ok(())
 }

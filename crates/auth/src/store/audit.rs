@@ -71,7 +71,9 @@ pub(crate) fn insert(connection: &mut AnyConnection, entry: Entry, now: Timestam
         client_request_id: entry.origin.client_request_id,
         detail: entry.detail,
     };
-    diesel::insert_into(audit::table).values(&row).execute(connection)?;
+    diesel::insert_into(audit::table)
+        .values(&row)
+        .execute(connection)?;
     Ok(())
 }
 

@@ -26,8 +26,10 @@ struct Row {
 
 impl Row {
     fn new(code: Code, number: i64) -> Self {
-        let (signup_gid, password_hash) =
-            code.signup.map(|signup| (signup.gid.to_string(), signup.password_hash)).unzip();
+        let (signup_gid, password_hash) = code
+            .signup
+            .map(|signup| (signup.gid.to_string(), signup.password_hash))
+            .unzip();
         Self {
             validation_code_hash: code.validation_code_hash,
             purpose: code.purpose.as_str().to_owned(),
@@ -50,7 +52,10 @@ impl TryFrom<Row> for Code {
 
     fn try_from(row: Row) -> Result<Self> {
         let signup = match row.signup_gid.zip(row.password_hash) {
-            Some((gid, password_hash)) => Some(PendingSignup { gid: gid.parse()?, password_hash }),
+            Some((gid, password_hash)) => Some(PendingSignup {
+                gid: gid.parse()?,
+                password_hash,
+            }),
             None => None,
         };
         Ok(Self {
@@ -77,21 +82,34 @@ pub(crate) struct ValidRequest {
 
 /// Locks the requests of one subject until the commit. Every change holds this lock, so no two transactions wait for each
 /// other's rows; only the deletion of rows that have long expired goes without.
-pub(crate) fn lock_subject(connection: &mut AnyConnection, purpose: Purpose, subject: &str) -> Result<()> {
+pub(crate) fn lock_subject(
+    connection: &mut AnyConnection,
+    purpose: Purpose,
+    subject: &str,
+) -> Result<()> {
     // In SQLite a write transaction has the database to itself.
     if let AnyConnection::Postgres(connection) = connection {
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('codes/' || $1 || '/' || $2, 0))";
-        diesel::sql_query(lock).bind::<Text, _>(purpose.as_str()).bind::<Text, _>(subject).execute(connection)?;
+        diesel::sql_query(lock)
+            .bind::<Text, _>(purpose.as_str())
+            .bind::<Text, _>(subject)
+            .execute(connection)?;
     }
     Ok(())
 }
 
 /// Inserts a request after all others of its subject, whose lock the caller holds.
 pub(crate) fn insert(connection: &mut AnyConnection, code: Code) -> Result<()> {
-    let of_subject = codes::purpose.eq(code.purpose.as_str()).and(codes::subject.eq(code.subject.clone()));
-    let last: Option<i64> =
-        codes::table.filter(of_subject).select(max(codes::request_number)).get_result(connection)?;
-    diesel::insert_into(codes::table).values(Row::new(code, last.unwrap_or(0) + 1)).execute(connection)?;
+    let of_subject = codes::purpose
+        .eq(code.purpose.as_str())
+        .and(codes::subject.eq(code.subject.clone()));
+    let last: Option<i64> = codes::table
+        .filter(of_subject)
+        .select(max(codes::request_number))
+        .get_result(connection)?;
+    diesel::insert_into(codes::table)
+        .values(Row::new(code, last.unwrap_or(0) + 1))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -103,27 +121,58 @@ pub(crate) fn list_valid(
     now: Timestamp,
 ) -> Result<Vec<ValidRequest>> {
     let rows: Vec<(String, bool, i64)> = codes::table
-        .filter(codes::purpose.eq(purpose.as_str()).and(codes::subject.eq(subject)))
+        .filter(
+            codes::purpose
+                .eq(purpose.as_str())
+                .and(codes::subject.eq(subject)),
+        )
         .filter(codes::is_reserved.eq(false))
-        .filter(codes::failed_attempts.lt(max_tries).and(codes::expires_at.gt(now.as_micros())))
+        .filter(
+            codes::failed_attempts
+                .lt(max_tries)
+                .and(codes::expires_at.gt(now.as_micros())),
+        )
         .order(codes::request_number)
-        .select((codes::validation_code_hash, codes::is_from_known_network, codes::expires_at))
+        .select((
+            codes::validation_code_hash,
+            codes::is_from_known_network,
+            codes::expires_at,
+        ))
         .load(connection)?;
-    let valid = rows.into_iter().map(|(validation, is_from_known_network, expires_at)| ValidRequest {
-        validation,
-        is_from_known_network,
-        expires_at: Timestamp::from_micros(expires_at),
-    });
+    let valid =
+        rows.into_iter().map(
+            |(validation, is_from_known_network, expires_at)| ValidRequest {
+                validation,
+                is_from_known_network,
+                expires_at: Timestamp::from_micros(expires_at),
+            },
+        );
     Ok(valid.collect())
 }
 
 /// Finds a request and locks those of its subject, itself included, until the commit.
-pub(crate) fn find_locked(connection: &mut AnyConnection, validation: &str, purpose: Purpose) -> Result<Option<Code>> {
-    let here = || codes::table.find(validation).filter(codes::purpose.eq(purpose.as_str()));
-    let subject: Option<String> = here().select(codes::subject).get_result(connection).optional()?;
-    let Some(subject) = subject else { return Ok(None) };
+pub(crate) fn find_locked(
+    connection: &mut AnyConnection,
+    validation: &str,
+    purpose: Purpose,
+) -> Result<Option<Code>> {
+    let here = || {
+        codes::table
+            .find(validation)
+            .filter(codes::purpose.eq(purpose.as_str()))
+    };
+    let subject: Option<String> = here()
+        .select(codes::subject)
+        .get_result(connection)
+        .optional()?;
+    let Some(subject) = subject else {
+        return Ok(None);
+    };
     lock_subject(connection, purpose, &subject)?;
-    let row: Option<Row> = here().select(Row::as_select()).get_result(connection).optional()?;
+    let row: Option<Row> = here()
+        .select(Row::as_select())
+        .get_result(connection)
+        .optional()?;
     row.map(Code::try_from).transpose()
 }
 
@@ -139,7 +188,9 @@ pub(crate) fn set_failed_attempts(
 }
 
 pub(crate) fn set_reserved(connection: &mut AnyConnection, validation: &str) -> Result<()> {
-    diesel::update(codes::table.find(validation)).set(codes::is_reserved.eq(true)).execute(connection)?;
+    diesel::update(codes::table.find(validation))
+        .set(codes::is_reserved.eq(true))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -150,16 +201,26 @@ pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result
 
 /// Deletes the requests of a subject whose second step has not begun, except one.
 pub(crate) fn delete_other_requests(connection: &mut AnyConnection, code: &Code) -> Result<()> {
-    let of_subject = codes::purpose.eq(code.purpose.as_str()).and(codes::subject.eq(&code.subject));
-    let others = codes::table.filter(of_subject).filter(codes::validation_code_hash.ne(&code.validation_code_hash));
+    let of_subject = codes::purpose
+        .eq(code.purpose.as_str())
+        .and(codes::subject.eq(&code.subject));
+    let others = codes::table
+        .filter(of_subject)
+        .filter(codes::validation_code_hash.ne(&code.validation_code_hash));
     diesel::delete(others.filter(codes::is_reserved.eq(false))).execute(connection)?;
     Ok(())
 }
 
 /// Locks and deletes all requests of a subject.
-pub(crate) fn delete_for_subject(connection: &mut AnyConnection, purpose: Purpose, subject: &str) -> Result<()> {
+pub(crate) fn delete_for_subject(
+    connection: &mut AnyConnection,
+    purpose: Purpose,
+    subject: &str,
+) -> Result<()> {
     lock_subject(connection, purpose, subject)?;
-    let of_subject = codes::purpose.eq(purpose.as_str()).and(codes::subject.eq(subject));
+    let of_subject = codes::purpose
+        .eq(purpose.as_str())
+        .and(codes::subject.eq(subject));
     diesel::delete(codes::table.filter(of_subject)).execute(connection)?;
     Ok(())
 }
@@ -173,6 +234,7 @@ pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Resu
 }
 
 pub(crate) fn delete_expired(connection: &mut AnyConnection, cut: Timestamp) -> Result<()> {
-    diesel::delete(codes::table.filter(codes::expires_at.lt(cut.as_micros()))).execute(connection)?;
+    diesel::delete(codes::table.filter(codes::expires_at.lt(cut.as_micros())))
+        .execute(connection)?;
     Ok(())
 }

@@ -14,31 +14,55 @@ struct Row {
     updated_at: i64,
 }
 
-pub(crate) fn upsert(connection: &mut AnyConnection, user: Gid, password_hash: String, now: Timestamp) -> Result<()> {
+pub(crate) fn upsert(
+    connection: &mut AnyConnection,
+    user: Gid,
+    password_hash: String,
+    now: Timestamp,
+) -> Result<()> {
     let changed = diesel::update(credentials::table.find(user.to_string()))
-        .set((credentials::password_hash.eq(&password_hash), credentials::updated_at.eq(now.as_micros())))
+        .set((
+            credentials::password_hash.eq(&password_hash),
+            credentials::updated_at.eq(now.as_micros()),
+        ))
         .execute(connection)?;
-    if changed == 0 { insert_many(connection, vec![(user, password_hash)], now) } else { Ok(()) }
+    if changed == 0 {
+        insert_many(connection, vec![(user, password_hash)], now)
+    } else {
+        Ok(())
+    }
 }
 
-pub(crate) fn insert_many(connection: &mut AnyConnection, new: Vec<(Gid, String)>, now: Timestamp) -> Result<()> {
+pub(crate) fn insert_many(
+    connection: &mut AnyConnection,
+    new: Vec<(Gid, String)>,
+    now: Timestamp,
+) -> Result<()> {
     let rows: Vec<Row> = new
         .into_iter()
-        .map(|(user, password_hash)| Row { user_gid: user.to_string(), password_hash, updated_at: now.as_micros() })
+        .map(|(user, password_hash)| Row {
+            user_gid: user.to_string(),
+            password_hash,
+            updated_at: now.as_micros(),
+        })
         .collect();
     match connection {
-        AnyConnection::Postgres(connection) => {
-            diesel::insert_into(credentials::table).values(&rows).execute(connection)?
-        }
-        AnyConnection::Sqlite(connection) => {
-            diesel::insert_into(credentials::table).values(&rows).execute(connection)?
-        }
+        AnyConnection::Postgres(connection) => diesel::insert_into(credentials::table)
+            .values(&rows)
+            .execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(credentials::table)
+            .values(&rows)
+            .execute(connection)?,
     };
     Ok(())
 }
 
 /// A page of those who have a password, in the order of gids.
-pub(crate) fn list_users(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Gid>> {
+pub(crate) fn list_users(
+    connection: &mut AnyConnection,
+    after: Option<Gid>,
+    limit: i64,
+) -> Result<Vec<Gid>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let gids: Vec<String> = credentials::table
         .filter(credentials::user_gid.gt(after))
@@ -50,23 +74,43 @@ pub(crate) fn list_users(connection: &mut AnyConnection, after: Option<Gid>, lim
 }
 
 /// Replaces a hash by a better one of the same password, unless the password has changed meanwhile.
-pub(crate) fn upgrade(connection: &mut AnyConnection, user: Gid, old: &str, new: &str, now: Timestamp) -> Result<()> {
-    diesel::update(credentials::table.find(user.to_string()).filter(credentials::password_hash.eq(old)))
-        .set((credentials::password_hash.eq(new), credentials::updated_at.eq(now.as_micros())))
-        .execute(connection)?;
+pub(crate) fn upgrade(
+    connection: &mut AnyConnection,
+    user: Gid,
+    old: &str,
+    new: &str,
+    now: Timestamp,
+) -> Result<()> {
+    diesel::update(
+        credentials::table
+            .find(user.to_string())
+            .filter(credentials::password_hash.eq(old)),
+    )
+    .set((
+        credentials::password_hash.eq(new),
+        credentials::updated_at.eq(now.as_micros()),
+    ))
+    .execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn delete_many(connection: &mut AnyConnection, users: &[Gid]) -> Result<()> {
     connection.force_custom_plans()?;
     let users: Vec<String> = users.iter().map(Gid::to_string).collect();
-    diesel::delete(credentials::table.filter(credentials::user_gid.eq_any(users))).execute(connection)?;
+    diesel::delete(credentials::table.filter(credentials::user_gid.eq_any(users)))
+        .execute(connection)?;
     Ok(())
 }
 
 /// Unless it was set later: a gid that was deleted may have been imported again.
-pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Timestamp) -> Result<()> {
-    let older = credentials::table.find(user.to_string()).filter(credentials::updated_at.le(than.as_micros()));
+pub(crate) fn delete_older(
+    connection: &mut AnyConnection,
+    user: Gid,
+    than: Timestamp,
+) -> Result<()> {
+    let older = credentials::table
+        .find(user.to_string())
+        .filter(credentials::updated_at.le(than.as_micros()));
     diesel::delete(older).execute(connection)?;
     Ok(())
 }

@@ -19,27 +19,46 @@ pub(crate) fn find_with_hash(
 ) -> Result<Option<(String, Option<Timestamp>)>> {
     let row: Option<(String, Option<i64>)> = credentials::table
         .left_join(
-            known_networks::table
-                .on(known_networks::user_gid.eq(credentials::user_gid).and(known_networks::network.eq(address))),
+            known_networks::table.on(known_networks::user_gid
+                .eq(credentials::user_gid)
+                .and(known_networks::network.eq(address))),
         )
         .filter(credentials::user_gid.eq(user.to_string()))
-        .select((credentials::password_hash, known_networks::last_login_at.nullable()))
+        .select((
+            credentials::password_hash,
+            known_networks::last_login_at.nullable(),
+        ))
         .get_result(connection)
         .optional()?;
     Ok(row.map(|(hash, at)| (hash, at.map(Timestamp::from_micros))))
 }
 
 /// Returns whether the user has logged in from this address after `since`.
-pub(crate) fn is_known(connection: &mut AnyConnection, user: Gid, address: &str, since: Timestamp) -> Result<bool> {
+pub(crate) fn is_known(
+    connection: &mut AnyConnection,
+    user: Gid,
+    address: &str,
+    since: Timestamp,
+) -> Result<bool> {
     let known = known_networks::table.find((user.to_string(), address));
-    let last_login_at: Option<i64> = known.select(known_networks::last_login_at).get_result(connection).optional()?;
+    let last_login_at: Option<i64> = known
+        .select(known_networks::last_login_at)
+        .get_result(connection)
+        .optional()?;
     Ok(last_login_at.is_some_and(|at| at > since.as_micros()))
 }
 
 /// Notes a login, and forgets the oldest address when there are too many.
-pub(crate) fn upsert(connection: &mut AnyConnection, user: Gid, address: &str, now: Timestamp) -> Result<()> {
+pub(crate) fn upsert(
+    connection: &mut AnyConnection,
+    user: Gid,
+    address: &str,
+    now: Timestamp,
+) -> Result<()> {
     let known = known_networks::table.find((user.to_string(), address));
-    let changed = diesel::update(known).set(known_networks::last_login_at.eq(now.as_micros())).execute(connection)?;
+    let changed = diesel::update(known)
+        .set(known_networks::last_login_at.eq(now.as_micros()))
+        .execute(connection)?;
     if changed > 0 {
         return Ok(());
     }
@@ -50,12 +69,14 @@ pub(crate) fn upsert(connection: &mut AnyConnection, user: Gid, address: &str, n
     );
     // Two first logins at once from one address are one row.
     match connection {
-        AnyConnection::Postgres(connection) => {
-            diesel::insert_into(known_networks::table).values(row).on_conflict_do_nothing().execute(connection)?
-        }
-        AnyConnection::Sqlite(connection) => {
-            diesel::insert_into(known_networks::table).values(row).on_conflict_do_nothing().execute(connection)?
-        }
+        AnyConnection::Postgres(connection) => diesel::insert_into(known_networks::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(known_networks::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(connection)?,
     };
     let too_old: Option<i64> = known_networks::table
         .filter(known_networks::user_gid.eq(user.to_string()))
@@ -75,12 +96,18 @@ pub(crate) fn upsert(connection: &mut AnyConnection, user: Gid, address: &str, n
 }
 
 pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
-    diesel::delete(known_networks::table.filter(known_networks::user_gid.eq(user.to_string()))).execute(connection)?;
+    diesel::delete(known_networks::table.filter(known_networks::user_gid.eq(user.to_string())))
+        .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn delete_older(connection: &mut AnyConnection, now: Timestamp, than: Duration) -> Result<()> {
+pub(crate) fn delete_older(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    than: Duration,
+) -> Result<()> {
     let cut = now.saturating_sub(than).as_micros();
-    diesel::delete(known_networks::table.filter(known_networks::last_login_at.lt(cut))).execute(connection)?;
+    diesel::delete(known_networks::table.filter(known_networks::last_login_at.lt(cut)))
+        .execute(connection)?;
     Ok(())
 }

@@ -22,8 +22,11 @@ impl TryFrom<Row> for Revocation {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let covers =
-            if row.kind == "sid" { RevocationTarget::Sid(row.id) } else { RevocationTarget::Subject(row.id.parse()?) };
+        let covers = if row.kind == "sid" {
+            RevocationTarget::Sid(row.id)
+        } else {
+            RevocationTarget::Subject(row.id.parse()?)
+        };
         Ok(Self {
             target: covers,
             not_before_seconds: row.not_before_seconds,
@@ -33,9 +36,16 @@ impl TryFrom<Row> for Revocation {
     }
 }
 
-pub(crate) fn find(connection: &mut AnyConnection, covers: &RevocationTarget) -> Result<Option<Revocation>> {
+pub(crate) fn find(
+    connection: &mut AnyConnection,
+    covers: &RevocationTarget,
+) -> Result<Option<Revocation>> {
     let (kind, id) = covers.to_key();
-    let row = revocations::table.find((kind, id)).select(Row::as_select()).get_result(connection).optional()?;
+    let row = revocations::table
+        .find((kind, id))
+        .select(Row::as_select())
+        .get_result(connection)
+        .optional()?;
     row.map(Revocation::try_from).transpose()
 }
 
@@ -44,7 +54,9 @@ pub(crate) fn find_with_hash(
     connection: &mut AnyConnection,
     user: Gid,
 ) -> Result<(Option<String>, Option<Revocation>)> {
-    let of_user = revocations::kind.eq("subject").and(revocations::id.eq(credentials::user_gid));
+    let of_user = revocations::kind
+        .eq("subject")
+        .and(revocations::id.eq(credentials::user_gid));
     let row: Option<(String, Option<Row>)> = credentials::table
         .left_join(revocations::table.on(of_user))
         .filter(credentials::user_gid.eq(user.to_string()))
@@ -52,16 +64,25 @@ pub(crate) fn find_with_hash(
         .get_result(connection)
         .optional()?;
     match row {
-        Some((hash, revocation)) => Ok((Some(hash), revocation.map(Revocation::try_from).transpose()?)),
+        Some((hash, revocation)) => Ok((
+            Some(hash),
+            revocation.map(Revocation::try_from).transpose()?,
+        )),
         None => Ok((None, None)),
     }
 }
 
 /// Widens the one that is there, or adds it. The caller holds the lock of the trust head.
-pub(crate) fn upsert(connection: &mut AnyConnection, revocation: &Revocation, version: i64) -> Result<()> {
+pub(crate) fn upsert(
+    connection: &mut AnyConnection,
+    revocation: &Revocation,
+    version: i64,
+) -> Result<()> {
     let (kind, id) = revocation.target.to_key();
     let known = find(connection, &revocation.target)?;
-    let widened = known.as_ref().map_or_else(|| revocation.clone(), |known| known.merge(revocation));
+    let widened = known
+        .as_ref()
+        .map_or_else(|| revocation.clone(), |known| known.merge(revocation));
     let row = Row {
         kind: kind.to_owned(),
         id: id.clone(),
@@ -71,9 +92,13 @@ pub(crate) fn upsert(connection: &mut AnyConnection, revocation: &Revocation, ve
         version,
     };
     if known.is_some() {
-        diesel::update(revocations::table.find((kind, id))).set(&row).execute(connection)?;
+        diesel::update(revocations::table.find((kind, id)))
+            .set(&row)
+            .execute(connection)?;
     } else {
-        diesel::insert_into(revocations::table).values(&row).execute(connection)?;
+        diesel::insert_into(revocations::table)
+            .values(&row)
+            .execute(connection)?;
     }
     Ok(())
 }

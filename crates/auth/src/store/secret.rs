@@ -6,7 +6,11 @@ use doorward_storage::{AnyConnection, Result};
 use super::schema::secrets;
 
 pub(crate) fn find(connection: &mut AnyConnection, name: &str) -> Result<Option<String>> {
-    Ok(secrets::table.find(name).select(secrets::sealed_secret).get_result(connection).optional()?)
+    Ok(secrets::table
+        .find(name)
+        .select(secrets::sealed_secret)
+        .get_result(connection)
+        .optional()?)
 }
 
 pub(crate) fn insert(connection: &mut AnyConnection, name: &str, sealed: &str) -> Result<()> {
@@ -17,10 +21,14 @@ pub(crate) fn insert(connection: &mut AnyConnection, name: &str, sealed: &str) -
 }
 
 pub(crate) fn list(connection: &mut AnyConnection) -> Result<Vec<(String, String)>> {
-    Ok(secrets::table.select((secrets::name, secrets::sealed_secret)).load(connection)?)
+    Ok(secrets::table
+        .select((secrets::name, secrets::sealed_secret))
+        .load(connection)?)
 }
 
 pub(crate) fn update(connection: &mut AnyConnection, name: &str, sealed: &str) -> Result<()> {
-    diesel::update(secrets::table.find(name)).set(secrets::sealed_secret.eq(sealed)).execute(connection)?;
+    diesel::update(secrets::table.find(name))
+        .set(secrets::sealed_secret.eq(sealed))
+        .execute(connection)?;
     Ok(())
 }

@@ -50,18 +50,26 @@ pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<
         created_at: key.created_at.as_micros(),
         verify_until: key.verify_until.map(Timestamp::as_micros),
     };
-    diesel::insert_into(signing_keys::table).values(&row).execute(connection)?;
+    diesel::insert_into(signing_keys::table)
+        .values(&row)
+        .execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn activate(connection: &mut AnyConnection, kid: &str) -> Result<()> {
     let state = signing_keys::state.eq(KeyState::Active.as_str());
-    diesel::update(signing_keys::table.find(kid)).set(state).execute(connection)?;
+    diesel::update(signing_keys::table.find(kid))
+        .set(state)
+        .execute(connection)?;
     Ok(())
 }
 
 /// Deletes the private part: the key only verifies from now on.
-pub(crate) fn deactivate(connection: &mut AnyConnection, kid: &str, verify_until: Timestamp) -> Result<()> {
+pub(crate) fn deactivate(
+    connection: &mut AnyConnection,
+    kid: &str,
+    verify_until: Timestamp,
+) -> Result<()> {
     diesel::update(signing_keys::table.find(kid))
         .set((
             signing_keys::state.eq(KeyState::Previous.as_str()),
@@ -76,7 +84,9 @@ pub(crate) fn delete_private_keys_of_previous(connection: &mut AnyConnection) ->
     let previous = signing_keys::table
         .filter(signing_keys::state.eq(KeyState::Previous.as_str()))
         .filter(signing_keys::sealed_private_key.ne(""));
-    diesel::update(previous).set(signing_keys::sealed_private_key.eq("")).execute(connection)?;
+    diesel::update(previous)
+        .set(signing_keys::sealed_private_key.eq(""))
+        .execute(connection)?;
     Ok(())
 }
 

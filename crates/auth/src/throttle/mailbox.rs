@@ -77,7 +77,10 @@ pub(crate) fn count_mail(
     };
     let count = store::throttle::get_locked(connection, &strangers.key)?;
     let Some(wait) = wait(&count, now) else {
-        return Ok(store::throttle::update(connection, strangers.with_failure(count, config, now))?);
+        return Ok(store::throttle::update(
+            connection,
+            strangers.with_failure(count, config, now),
+        )?);
     };
     if earlier >= NEW_NETWORK_MAX_MAILS {
         return Err(Error::Throttled(wait));
@@ -99,7 +102,11 @@ mod tests {
 
     /// Each wait takes as long as two mails of newcomers until they are forgiven.
     const WAIT: Duration = Duration::from_secs(600);
-    const CONFIG: ThrottleConfig = ThrottleConfig { failures: 5, backoff: WAIT, backoff_max: WAIT };
+    const CONFIG: ThrottleConfig = ThrottleConfig {
+        failures: 5,
+        backoff: WAIT,
+        backoff_max: WAIT,
+    };
     const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
     struct Fixture {
@@ -113,8 +120,19 @@ mod tests {
         async fn ask(&self, to: &str, network: u32, is_known_place: bool) -> bool {
             let to = Email::parse(to).unwrap();
             let place = ClientNetwork::from_address(std::net::Ipv4Addr::from(network).into());
-            let (mail, now) = (CodeMail { recipient: to, network: place, is_known_network: is_known_place }, self.now);
-            match self.database.write(move |connection| count_mail(connection, &mail, &CONFIG, now)).await {
+            let (mail, now) = (
+                CodeMail {
+                    recipient: to,
+                    network: place,
+                    is_known_network: is_known_place,
+                },
+                self.now,
+            );
+            match self
+                .database
+                .write(move |connection| count_mail(connection, &mail, &CONFIG, now))
+                .await
+            {
                 Ok(()) => true,
                 Err(Error::Throttled(wait)) => {
                     assert!(wait > Duration::ZERO && wait <= WAIT, "{wait:?}");
@@ -150,17 +168,32 @@ mod tests {
     #[tokio::test]
     async fn six_networks_that_ask_for_one_mailbox_leave_its_owner_a_mail() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let mut scene = Fixture { database: test.database.clone(), now: START, networks: 0 };
+            let mut scene = Fixture {
+                database: test.database.clone(),
+                now: START,
+                networks: 0,
+            };
             let mut sent = Vec::new();
             for _ in 0..6 {
                 scene.networks += 1;
                 sent.push(scene.ask_from(scene.networks, 40, false).await);
             }
             assert_eq!(sent, [10, 10, 2, 2, 2, 2]);
-            assert_eq!(scene.ask_from_new_networks().await, 100 - 4 * 2, "newcomers have a count of their own");
+            assert_eq!(
+                scene.ask_from_new_networks().await,
+                100 - 4 * 2,
+                "newcomers have a count of their own"
+            );
             scene.networks += 1;
-            assert_eq!(scene.ask_from(scene.networks, 40, true).await, 10, "the account has logged in from there");
-            assert!(scene.ask("ben@example.org", 1, false).await, "each mailbox has its own counts");
+            assert_eq!(
+                scene.ask_from(scene.networks, 40, true).await,
+                10,
+                "the account has logged in from there"
+            );
+            assert!(
+                scene.ask("ben@example.org", 1, false).await,
+                "each mailbox has its own counts"
+            );
 
             // One mail within the count of all networks, and two more of newcomers are forgiven.
             for _ in 0..3 {

@@ -76,50 +76,90 @@ pub(crate) struct Bucket {
 impl Bucket {
     pub(crate) fn for_network(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
-        Self { key: format!("address:{}", place.as_str()), threshold, decay_seconds: NETWORK_DECAY }
+        Self {
+            key: format!("address:{}", place.as_str()),
+            threshold,
+            decay_seconds: NETWORK_DECAY,
+        }
     }
 
     /// Of a name (which is not kept as typed: people type passwords there), for whoever comes from an address that its user has not logged in from.
     pub(crate) fn for_username(name: &str, config: &ThrottleConfig) -> Self {
-        Self { key: format!("name:{}", sha256_base64(name)), threshold: config.failures, decay_seconds: USERNAME_DECAY }
+        Self {
+            key: format!("name:{}", sha256_base64(name)),
+            threshold: config.failures,
+            decay_seconds: USERNAME_DECAY,
+        }
     }
 
     /// Of a name at an address from which its user has logged in.
-    pub(crate) fn for_username_at_network(name: &str, place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+    pub(crate) fn for_username_at_network(
+        name: &str,
+        place: &ClientNetwork,
+        config: &ThrottleConfig,
+    ) -> Self {
         let key = format!("name:{}@{}", sha256_base64(name), place.as_str());
-        Self { key, threshold: config.failures, decay_seconds: USERNAME_DECAY }
+        Self {
+            key,
+            threshold: config.failures,
+            decay_seconds: USERNAME_DECAY,
+        }
     }
 
     /// Of what is asked without a token from an address: each counts, whatever the answer.
     pub(crate) fn for_anonymous_requests(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
-        Self { key: format!("question:{}", place.as_str()), threshold, decay_seconds: ANONYMOUS_REQUEST_DECAY }
+        Self {
+            key: format!("question:{}", place.as_str()),
+            threshold,
+            decay_seconds: ANONYMOUS_REQUEST_DECAY,
+        }
     }
 
     /// Of codes that were refused, from an address. One who taps twice, or many at once who find a code used, guess nothing.
     pub(crate) fn for_wrong_codes(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(WRONG_CODE_FACTOR);
-        Self { key: format!("code:{}", place.as_str()), threshold, decay_seconds: ANONYMOUS_REQUEST_DECAY }
+        Self {
+            key: format!("code:{}", place.as_str()),
+            threshold,
+            decay_seconds: ANONYMOUS_REQUEST_DECAY,
+        }
     }
 
     /// Of invitations by one user.
     pub(crate) fn for_invitations(inviter: Gid, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(INVITATION_FACTOR);
-        Self { key: format!("invitation:{inviter}"), threshold, decay_seconds: INVITATION_DECAY }
+        Self {
+            key: format!("invitation:{inviter}"),
+            threshold,
+            decay_seconds: INVITATION_DECAY,
+        }
     }
 
     /// Counts what a user with a token asks for: by itself at an address from which they have logged in, else together.
-    pub(crate) fn for_user_requests(user: Gid, known_place: Option<&ClientNetwork>, config: &ThrottleConfig) -> Self {
+    pub(crate) fn for_user_requests(
+        user: Gid,
+        known_place: Option<&ClientNetwork>,
+        config: &ThrottleConfig,
+    ) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         let at = known_place.map_or(String::new(), |place| format!("@{}", place.as_str()));
-        Self { key: format!("question:{user}{at}"), threshold, decay_seconds: ANONYMOUS_REQUEST_DECAY }
+        Self {
+            key: format!("question:{user}{at}"),
+            threshold,
+            decay_seconds: ANONYMOUS_REQUEST_DECAY,
+        }
     }
 
     /// The failures that still count.
     fn decayed_failures(&self, count: Option<&FailureCount>, now: Timestamp) -> i64 {
         count.map_or(0, |count| {
-            let quiet = now.as_micros().saturating_sub(count.failed_at.as_micros()).max(0);
-            let forgiven = quiet / i64::try_from(self.decay_seconds.as_micros()).unwrap_or(i64::MAX);
+            let quiet = now
+                .as_micros()
+                .saturating_sub(count.failed_at.as_micros())
+                .max(0);
+            let forgiven =
+                quiet / i64::try_from(self.decay_seconds.as_micros()).unwrap_or(i64::MAX);
             count.failures.saturating_sub(forgiven).max(0)
         })
     }
@@ -131,7 +171,12 @@ impl Bucket {
     }
 
     /// The count after one more failure.
-    fn with_failure(&self, count: FailureCount, config: &ThrottleConfig, now: Timestamp) -> FailureCount {
+    fn with_failure(
+        &self,
+        count: FailureCount,
+        config: &ThrottleConfig,
+        now: Timestamp,
+    ) -> FailureCount {
         // More would only take longer to be forgiven.
         let most = i64::from(self.threshold) + i64::from(MAX_DOUBLINGS);
         let failures = (self.decayed_failures(Some(&count), now) + 1).min(most);
@@ -139,21 +184,34 @@ impl Bucket {
             Ok(doublings) => now.saturating_add(config.backoff_for(doublings)),
             Err(_) => count.blocked_until,
         };
-        FailureCount { failures, failed_at: now, blocked_until: blocked_until.max(count.blocked_until), ..count }
+        FailureCount {
+            failures,
+            failed_at: now,
+            blocked_until: blocked_until.max(count.blocked_until),
+            ..count
+        }
     }
 }
 
 impl ThrottleConfig {
     fn backoff_for(&self, doublings: u32) -> Duration {
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        self.backoff.saturating_mul(factor).min(self.backoff_max.max(self.backoff))
+        self.backoff
+            .saturating_mul(factor)
+            .min(self.backoff_max.max(self.backoff))
     }
 }
 
 /// How long from `now` somebody has to wait.
 pub(crate) fn wait(count: &FailureCount, now: Timestamp) -> Option<Duration> {
-    let micros = count.blocked_until.as_micros().saturating_sub(now.as_micros());
-    u64::try_from(micros).ok().filter(|micros| *micros > 0).map(Duration::from_micros)
+    let micros = count
+        .blocked_until
+        .as_micros()
+        .saturating_sub(now.as_micros());
+    u64::try_from(micros)
+        .ok()
+        .filter(|micros| *micros > 0)
+        .map(Duration::from_micros)
 }
 
 /// Whether a login from an address makes it a known one still.
@@ -207,7 +265,11 @@ pub(crate) fn count_failure(
 }
 
 /// Clears the failed logins of a username, at every address.
-pub(crate) fn clear_username(connection: &mut AnyConnection, name: &str, config: &ThrottleConfig) -> Result<(), Error> {
+pub(crate) fn clear_username(
+    connection: &mut AnyConnection,
+    name: &str,
+    config: &ThrottleConfig,
+) -> Result<(), Error> {
     let bucket = Bucket::for_username(name, config);
     store::throttle::delete(connection, &bucket.key)?;
     Ok(store::throttle::delete_parts(connection, &bucket.key)?)
@@ -256,16 +318,40 @@ pub(crate) fn delete_decayed(
 ) -> Result<(), Error> {
     let (threshold, forgives) = match kind {
         BucketKind::Name => (config.failures, USERNAME_DECAY),
-        BucketKind::Address => (config.failures.saturating_mul(NETWORK_FACTOR), NETWORK_DECAY),
-        BucketKind::Question => (config.failures.saturating_mul(NETWORK_FACTOR), ANONYMOUS_REQUEST_DECAY),
-        BucketKind::Code => (config.failures.saturating_mul(WRONG_CODE_FACTOR), ANONYMOUS_REQUEST_DECAY),
-        BucketKind::Invitation => (config.failures.saturating_mul(INVITATION_FACTOR), INVITATION_DECAY),
+        BucketKind::Address => (
+            config.failures.saturating_mul(NETWORK_FACTOR),
+            NETWORK_DECAY,
+        ),
+        BucketKind::Question => (
+            config.failures.saturating_mul(NETWORK_FACTOR),
+            ANONYMOUS_REQUEST_DECAY,
+        ),
+        BucketKind::Code => (
+            config.failures.saturating_mul(WRONG_CODE_FACTOR),
+            ANONYMOUS_REQUEST_DECAY,
+        ),
+        BucketKind::Invitation => (
+            config.failures.saturating_mul(INVITATION_FACTOR),
+            INVITATION_DECAY,
+        ),
         BucketKind::Mailbox => (mailbox::mailbox_threshold(config), mailbox::MAIL_DECAY),
-        BucketKind::Strangers => (mailbox::unknown_networks_threshold(config), mailbox::MAIL_DECAY),
-        BucketKind::Newcomers => (mailbox::new_networks_threshold(config), mailbox::NEW_NETWORK_DECAY),
+        BucketKind::Strangers => (
+            mailbox::unknown_networks_threshold(config),
+            mailbox::MAIL_DECAY,
+        ),
+        BucketKind::Newcomers => (
+            mailbox::new_networks_threshold(config),
+            mailbox::NEW_NETWORK_DECAY,
+        ),
     };
     let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
-    Ok(store::throttle::delete_decayed(connection, kind.key_prefix(), now.saturating_sub(longest), MAX_COUNTS, now)?)
+    Ok(store::throttle::delete_decayed(
+        connection,
+        kind.key_prefix(),
+        now.saturating_sub(longest),
+        MAX_COUNTS,
+        now,
+    )?)
 }
 
 /// What failures are counted by.
@@ -311,8 +397,11 @@ impl BucketKind {
 mod tests {
     use super::*;
 
-    const CONFIG: ThrottleConfig =
-        ThrottleConfig { failures: 3, backoff: Duration::from_secs(1), backoff_max: Duration::from_secs(10) };
+    const CONFIG: ThrottleConfig = ThrottleConfig {
+        failures: 3,
+        backoff: Duration::from_secs(1),
+        backoff_max: Duration::from_secs(10),
+    };
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
     fn none() -> FailureCount {
@@ -338,7 +427,11 @@ mod tests {
         assert_eq!(waits, [0, 0, 1, 2, 4, 8, 10, 10]);
         (0..100).for_each(|_| count = bucket.with_failure(count.clone(), &CONFIG, NOW));
         assert_eq!(wait(&count, NOW), Some(Duration::from_secs(10)));
-        assert_eq!(count.failures, 3 + 40, "more would only take longer to be forgiven");
+        assert_eq!(
+            count.failures,
+            3 + 40,
+            "more would only take longer to be forgiven"
+        );
     }
 
     #[test]
@@ -355,8 +448,14 @@ mod tests {
         let bucket = Bucket::for_username("ann", &CONFIG);
         let count = (0..2).fold(none(), |count, _| bucket.with_failure(count, &CONFIG, NOW));
         let later = |hours: u64| NOW.saturating_add(Duration::from_secs(hours * 3600));
-        assert_eq!([0, 1, 2, 9].map(|hours| bucket.decayed_failures(Some(&count), later(hours))), [2, 1, 0, 0]);
-        assert_eq!([0, 1, 2].map(|hours| bucket.max_in_flight(Some(&count), later(hours))), [1, 2, 3]);
+        assert_eq!(
+            [0, 1, 2, 9].map(|hours| bucket.decayed_failures(Some(&count), later(hours))),
+            [2, 1, 0, 0]
+        );
+        assert_eq!(
+            [0, 1, 2].map(|hours| bucket.max_in_flight(Some(&count), later(hours))),
+            [1, 2, 3]
+        );
         assert_eq!(
             bucket.decayed_failures(Some(&count), NOW.saturating_sub(Duration::from_secs(7200))),
             2,
@@ -371,11 +470,18 @@ mod tests {
         assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
         assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));
         assert_ne!(place("192.0.2.1"), place("192.0.2.2"));
-        assert_eq!(Bucket::for_network(&place("192.0.2.1"), &CONFIG).threshold, 30);
+        assert_eq!(
+            Bucket::for_network(&place("192.0.2.1"), &CONFIG).threshold,
+            30
+        );
     }
 
     #[test]
     fn username_is_stored_hashed() {
-        assert!(!Bucket::for_username("hunter2 hunter2", &CONFIG).key.contains("hunter2"));
+        assert!(
+            !Bucket::for_username("hunter2 hunter2", &CONFIG)
+                .key
+                .contains("hunter2")
+        );
     }
 }

@@ -35,7 +35,13 @@ impl Tokens {
         trust: Arc<TrustStore>,
     ) -> Self {
         let verifier = CachingVerifier::new(&config.issuer);
-        Self { clock, ids, config, verifier, trust }
+        Self {
+            clock,
+            ids,
+            config,
+            verifier,
+            trust,
+        }
     }
 
     /// The first token of a login.
@@ -47,7 +53,11 @@ impl Tokens {
             aud: AUDIENCE.to_owned(),
             sub: login.subject,
             iat,
-            exp: iat.saturating_add(to_seconds(self.config.token_lifetime.min(self.config.max_session_lifetime))),
+            exp: iat.saturating_add(to_seconds(
+                self.config
+                    .token_lifetime
+                    .min(self.config.max_session_lifetime),
+            )),
             jti: self.ids.new_gid().to_string(),
             sid: self.ids.new_gid().to_string(),
             // Ahead of `iat`, which verifiers compare with their clocks, when it is the second of a revocation.
@@ -62,11 +72,20 @@ impl Tokens {
     /// What a token says, when it is good now.
     pub(crate) fn verify(&self, token: &str) -> Result<Claims, Error> {
         if !self.trust.is_fresh() {
-            return Err(doorward_storage::Error::Unavailable("revocations may be missing".to_owned()).into());
+            return Err(doorward_storage::Error::Unavailable(
+                "revocations may be missing".to_owned(),
+            )
+            .into());
         }
-        let claims =
-            self.verifier.verify(token, &self.trust.keys(), self.clock.now()).map_err(|_| Error::InvalidToken)?;
-        if self.trust.is_revoked(&claims) { Err(Error::InvalidToken) } else { Ok(claims) }
+        let claims = self
+            .verifier
+            .verify(token, &self.trust.keys(), self.clock.now())
+            .map_err(|_| Error::InvalidToken)?;
+        if self.trust.is_revoked(&claims) {
+            Err(Error::InvalidToken)
+        } else {
+            Ok(claims)
+        }
     }
 
     /// The next token of the same login.
@@ -74,19 +93,32 @@ impl Tokens {
         let old = self.verify(token)?;
         // Never older than what it replaces, whichever clock dated that.
         let iat = self.clock.now().as_seconds().max(old.iat);
-        let session_end = old.auth_time.saturating_add(to_seconds(self.config.max_session_lifetime));
-        let exp = iat.saturating_add(to_seconds(self.config.token_lifetime)).min(session_end);
+        let session_end = old
+            .auth_time
+            .saturating_add(to_seconds(self.config.max_session_lifetime));
+        let exp = iat
+            .saturating_add(to_seconds(self.config.token_lifetime))
+            .min(session_end);
         if exp <= iat {
             return Err(Error::InvalidToken);
         }
-        self.sign(Claims { iat, exp, jti: self.ids.new_gid().to_string(), ..old })
+        self.sign(Claims {
+            iat,
+            exp,
+            jti: self.ids.new_gid().to_string(),
+            ..old
+        })
     }
 
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
     pub(crate) fn check_signing(&self) -> Result<(), Error> {
         let kind = (TokenKind::User, None);
-        let login =
-            VerifiedLogin { subject: self.ids.new_gid(), kind, logged_in_at: self.clock.now(), not_before: i64::MIN };
+        let login = VerifiedLogin {
+            subject: self.ids.new_gid(),
+            kind,
+            logged_in_at: self.clock.now(),
+            not_before: i64::MIN,
+        };
         let token = self.issue(&login)?;
         Verifier::new(&self.config.issuer)
             .verify(&token, &self.trust.keys(), self.clock.now())
@@ -95,10 +127,16 @@ impl Tokens {
     }
 
     fn sign(&self, claims: Claims) -> Result<String, Error> {
-        let signer = self.trust.signer().ok_or(Error::Internal("there is no signing key"))?;
-        let token = signer.sign(&claims).map_err(|_| Error::Internal("signing failed"))?;
+        let signer = self
+            .trust
+            .signer()
+            .ok_or(Error::Internal("there is no signing key"))?;
+        let token = signer
+            .sign(&claims)
+            .map_err(|_| Error::Internal("signing failed"))?;
         // Its renewal then costs one signature, and no check of another.
-        self.verifier.insert_verified(&token, &signer.public_key().kid, claims);
+        self.verifier
+            .insert_verified(&token, &signer.public_key().kid, claims);
         Ok(token)
     }
 }

@@ -39,33 +39,63 @@ pub(crate) struct Revocation {
 impl Revocation {
     /// Covers logins up to the end of the second of `revoked_at`, for `auth_time` has whole seconds. A login later in that
     /// second is dated ahead, to `not_before_seconds`.
-    pub(crate) fn for_target(covers: RevocationTarget, revoked_at: Timestamp, lifetime: Duration) -> Self {
+    pub(crate) fn for_target(
+        covers: RevocationTarget,
+        revoked_at: Timestamp,
+        lifetime: Duration,
+    ) -> Self {
         Self::covering_until(covers, revoked_at.as_seconds(), revoked_at, lifetime)
     }
 
     /// Of one login, which may be dated ahead.
     fn for_login(sid: String, auth_time: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
-        Self::covering_until(RevocationTarget::Sid(sid), revoked_at.as_seconds().max(auth_time), revoked_at, lifetime)
+        Self::covering_until(
+            RevocationTarget::Sid(sid),
+            revoked_at.as_seconds().max(auth_time),
+            revoked_at,
+            lifetime,
+        )
     }
 
-    fn covering_until(covers: RevocationTarget, last_second: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
+    fn covering_until(
+        covers: RevocationTarget,
+        last_second: i64,
+        revoked_at: Timestamp,
+        lifetime: Duration,
+    ) -> Self {
         let not_before_seconds = last_second.saturating_add(1);
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         // A minute more, for clocks that differ.
-        let expires_at_seconds = not_before_seconds.saturating_add(lifetime).saturating_add(60);
-        Self { target: covers, not_before_seconds, expires_at_seconds, revoked_at }
+        let expires_at_seconds = not_before_seconds
+            .saturating_add(lifetime)
+            .saturating_add(60);
+        Self {
+            target: covers,
+            not_before_seconds,
+            expires_at_seconds,
+            revoked_at,
+        }
     }
 
     /// Both in one. A later one in the same second must also cover what was issued in between, which is dated to the very
     /// `not_before_seconds` of the earlier one. The same or an earlier one again changes nothing.
     pub(crate) fn merge(&self, other: &Self) -> Self {
-        let after_this = if other.revoked_at > self.revoked_at { self.not_before_seconds + 1 } else { i64::MIN };
-        let not_before_seconds = self.not_before_seconds.max(other.not_before_seconds).max(after_this);
+        let after_this = if other.revoked_at > self.revoked_at {
+            self.not_before_seconds + 1
+        } else {
+            i64::MIN
+        };
+        let not_before_seconds = self
+            .not_before_seconds
+            .max(other.not_before_seconds)
+            .max(after_this);
         let ahead = not_before_seconds - other.not_before_seconds.min(not_before_seconds);
         Self {
             target: self.target.clone(),
             not_before_seconds,
-            expires_at_seconds: self.expires_at_seconds.max(other.expires_at_seconds.saturating_add(ahead)),
+            expires_at_seconds: self
+                .expires_at_seconds
+                .max(other.expires_at_seconds.saturating_add(ahead)),
             revoked_at: self.revoked_at.max(other.revoked_at),
         }
     }
@@ -84,7 +114,11 @@ pub(crate) fn revoke(
     let version = store::trust_version::increment(connection)?;
     let lifetime = store::trust_version::get_longest_lifetime(connection, own_lifetime)?;
     for (covers, revoked_at) in covered {
-        store::revocation::upsert(connection, &Revocation::for_target(covers, revoked_at, lifetime), version)?;
+        store::revocation::upsert(
+            connection,
+            &Revocation::for_target(covers, revoked_at, lifetime),
+            version,
+        )?;
     }
     Ok(())
 }
@@ -98,7 +132,8 @@ pub(crate) fn revoke_login(
 ) -> Result<(), Error> {
     let version = store::trust_version::increment(connection)?;
     let lifetime = store::trust_version::get_longest_lifetime(connection, own_lifetime)?;
-    let revocation = Revocation::for_login(login.sid.clone(), login.auth_time, revoked_at, lifetime);
+    let revocation =
+        Revocation::for_login(login.sid.clone(), login.auth_time, revoked_at, lifetime);
     Ok(store::revocation::upsert(connection, &revocation, version)?)
 }
 
@@ -137,8 +172,15 @@ mod tests {
         let second = first.merge(&at(10_200_000));
         assert_eq!(second.expires_at_seconds, 12 + 60 + 60);
         let third = second.merge(&at(10_300_000));
-        assert_eq!((third.not_before_seconds, third.expires_at_seconds), (13, 13 + 60 + 60));
-        let longer = Revocation::for_target(third.target.clone(), third.revoked_at, Duration::from_secs(600));
+        assert_eq!(
+            (third.not_before_seconds, third.expires_at_seconds),
+            (13, 13 + 60 + 60)
+        );
+        let longer = Revocation::for_target(
+            third.target.clone(),
+            third.revoked_at,
+            Duration::from_secs(600),
+        );
         assert_eq!(third.merge(&longer).expires_at_seconds, 13 + 600 + 60);
     }
 
@@ -146,9 +188,12 @@ mod tests {
     async fn expired_revocations_are_deleted_and_no_others() {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let check = |connection: &mut AnyConnection| {
-            let (user, sid) = (RevocationTarget::Subject(Gid::NIL), RevocationTarget::Sid("s".to_owned()));
-            let covered =
-                [(&user, 10), (&sid, 20)].map(|(covers, second)| (covers.clone(), Timestamp::from_seconds(second)));
+            let (user, sid) = (
+                RevocationTarget::Subject(Gid::NIL),
+                RevocationTarget::Sid("s".to_owned()),
+            );
+            let covered = [(&user, 10), (&sid, 20)]
+                .map(|(covers, second)| (covers.clone(), Timestamp::from_seconds(second)));
             revoke(connection, covered.to_vec(), Duration::from_secs(60))?;
             let mut left = Vec::new();
             for second in [131, 132] {
@@ -160,6 +205,9 @@ mod tests {
             }
             Ok::<_, Error>(left)
         };
-        assert_eq!(test.database.write(check).await.unwrap(), [(true, true), (false, true)]);
+        assert_eq!(
+            test.database.write(check).await.unwrap(),
+            [(true, true), (false, true)]
+        );
     }
 }

@@ -74,23 +74,38 @@ impl SigningKey {
     }
 
     pub(crate) fn to_public(&self) -> Option<PublicKey> {
-        Some(PublicKey { kid: self.kid.clone(), x: URL_SAFE_NO_PAD.decode(&self.public_key).ok()? })
+        Some(PublicKey {
+            kid: self.kid.clone(),
+            x: URL_SAFE_NO_PAD.decode(&self.public_key).ok()?,
+        })
     }
 
     pub(crate) fn to_signer(&self, sealer: &Sealer) -> Result<Signer, Error> {
-        let pkcs8 = sealer.open(&signing_key_associated_data(&self.kid), &self.sealed_private_key)?;
-        Signer::new(&self.kid, &pkcs8).map_err(|_| Error::Internal("a stored signing key is no Ed25519 key"))
+        let pkcs8 = sealer.open(
+            &signing_key_associated_data(&self.kid),
+            &self.sealed_private_key,
+        )?;
+        Signer::new(&self.kid, &pkcs8)
+            .map_err(|_| Error::Internal("a stored signing key is no Ed25519 key"))
     }
 
     fn generate(sealer: &Sealer, state: KeyState, now: Timestamp) -> Result<Self, Error> {
         let broken = |_| Error::Internal("can't make a signing key");
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(broken)?;
-        let signer = Signer::new("", pkcs8.as_ref()).map_err(|_| Error::Internal("can't make a signing key"))?;
+        let signer = Signer::new("", pkcs8.as_ref())
+            .map_err(|_| Error::Internal("can't make a signing key"))?;
         let public_key = URL_SAFE_NO_PAD.encode(&signer.public_key().x);
         let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public_key}"}}"#);
         let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jwk.as_bytes()));
         let sealed_private_key = sealer.seal(&signing_key_associated_data(&kid), pkcs8.as_ref())?;
-        Ok(Self { kid, state, public_key, sealed_private_key, created_at: now, verify_until: None })
+        Ok(Self {
+            kid,
+            state,
+            public_key,
+            sealed_private_key,
+            created_at: now,
+            verify_until: None,
+        })
     }
 }
 
@@ -110,8 +125,18 @@ pub struct Keys {
 
 impl Keys {
     #[must_use]
-    pub fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>, lifetime: Duration) -> Self {
-        Self { database, clock, sealer, lifetime }
+    pub fn new(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
+        lifetime: Duration,
+    ) -> Self {
+        Self {
+            database,
+            clock,
+            sealer,
+            lifetime,
+        }
     }
 
     /// Makes the keys that are missing, and checks that the master key opens those that sign. Deletes the private parts of
@@ -126,15 +151,23 @@ impl Keys {
                 let keys = list_locked(connection)?;
                 // Under the lock: an import may have begun a moment ago.
                 doorward_storage::transfer::check_complete(connection)?;
-                for key in keys.iter().filter(|key| matches!(key.state, KeyState::Active | KeyState::Next)) {
+                for key in keys
+                    .iter()
+                    .filter(|key| matches!(key.state, KeyState::Active | KeyState::Next))
+                {
                     key.to_signer(&sealer)?;
                 }
                 for state in [KeyState::Active, KeyState::Next] {
                     if !keys.iter().any(|key| key.state == state) {
-                        store::signing_key::insert(connection, SigningKey::generate(&sealer, state, now)?)?;
+                        store::signing_key::insert(
+                            connection,
+                            SigningKey::generate(&sealer, state, now)?,
+                        )?;
                     }
                 }
-                Ok(store::signing_key::delete_private_keys_of_previous(connection)?)
+                Ok(store::signing_key::delete_private_keys_of_previous(
+                    connection,
+                )?)
             })
             .await
     }
@@ -153,7 +186,9 @@ impl Keys {
                 verify_master_key(&keys, &sealer)?;
                 let lifetime = store::trust_version::get_longest_lifetime(connection, lifetime)?;
                 // A minute more: replicas switch within a second, and clocks differ.
-                let verify_until = now.saturating_add(lifetime).saturating_add(Duration::from_secs(60));
+                let verify_until = now
+                    .saturating_add(lifetime)
+                    .saturating_add(Duration::from_secs(60));
                 for key in keys {
                     match key.state {
                         KeyState::Active => {
@@ -166,8 +201,15 @@ impl Keys {
                         KeyState::Previous | KeyState::Retired => {}
                     }
                 }
-                store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
-                audit::record(connection, Entry::new(Action::SigningKeyRotated, None, &origin), now)?;
+                store::signing_key::insert(
+                    connection,
+                    SigningKey::generate(&sealer, KeyState::Next, now)?,
+                )?;
+                audit::record(
+                    connection,
+                    Entry::new(Action::SigningKeyRotated, None, &origin),
+                    now,
+                )?;
                 Ok(store::signing_key::list(connection)?)
             })
             .await
@@ -183,11 +225,17 @@ impl Keys {
             .write(move |connection| {
                 let keys = list_locked(connection)?;
                 verify_master_key(&keys, &sealer)?;
-                let key = keys.iter().find(|key| key.kid == kid).ok_or(Error::KeyNotFound)?;
+                let key = keys
+                    .iter()
+                    .find(|key| key.kid == kid)
+                    .ok_or(Error::KeyNotFound)?;
                 match key.state {
                     KeyState::Active => return Err(Error::KeyIsActive),
                     KeyState::Next => {
-                        store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
+                        store::signing_key::insert(
+                            connection,
+                            SigningKey::generate(&sealer, KeyState::Next, now)?,
+                        )?;
                     }
                     KeyState::Retired => return Ok(keys),
                     KeyState::Previous => {}
@@ -211,7 +259,11 @@ impl Keys {
             .write(move |connection| {
                 store::trust_version::lock(connection)?;
                 reseal::reseal_all(connection, &old, &new)?;
-                audit::record(connection, Entry::new(Action::MasterKeyReplaced, None, &origin), now)
+                audit::record(
+                    connection,
+                    Entry::new(Action::MasterKeyReplaced, None, &origin),
+                    now,
+                )
             })
             .await
     }
@@ -219,7 +271,9 @@ impl Keys {
     /// # Errors
     /// Those of the database.
     pub async fn list(database: &Database) -> Result<Vec<SigningKey>, Error> {
-        database.read_snapshot(|connection| Ok(store::signing_key::list(connection)?)).await
+        database
+            .read_snapshot(|connection| Ok(store::signing_key::list(connection)?))
+            .await
     }
 }
 

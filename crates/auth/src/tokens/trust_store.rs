@@ -56,7 +56,12 @@ struct TrustState {
 }
 
 impl TrustStore {
-    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>, max_age: Duration) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
+        max_age: Duration,
+    ) -> Self {
         let (events, _) = broadcast::channel(1024);
         let state = TrustState {
             version: -1,
@@ -67,7 +72,15 @@ impl TrustStore {
             revocations_known_until: None,
         };
         let refreshing = tokio::sync::Mutex::default();
-        Self { database, clock, sealer, state: RwLock::new(state), events, refreshing, max_age }
+        Self {
+            database,
+            clock,
+            sealer,
+            state: RwLock::new(state),
+            events,
+            refreshing,
+            max_age,
+        }
     }
 
     pub(crate) fn signer(&self) -> Option<Signer> {
@@ -80,8 +93,16 @@ impl TrustStore {
 
     pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {
         self.with_state(|state| {
-            [RevocationTarget::Subject(claims.sub), RevocationTarget::Sid(claims.sid.clone())].iter().any(|covers| {
-                state.revocations.get(covers).is_some_and(|revocation| claims.auth_time < revocation.not_before_seconds)
+            [
+                RevocationTarget::Subject(claims.sub),
+                RevocationTarget::Sid(claims.sid.clone()),
+            ]
+            .iter()
+            .any(|covers| {
+                state
+                    .revocations
+                    .get(covers)
+                    .is_some_and(|revocation| claims.auth_time < revocation.not_before_seconds)
             })
         })
     }
@@ -99,14 +120,26 @@ impl TrustStore {
 
     /// Notes that every deactivation that was committed before this time is known.
     pub(crate) fn set_complete_until(&self, until: Instant) {
-        self.with_state_mut(|state| state.revocations_known_until = state.revocations_known_until.max(Some(until)));
+        self.with_state_mut(|state| {
+            state.revocations_known_until = state.revocations_known_until.max(Some(until))
+        });
     }
 
     /// What comes from now on, and what is there: in this order, so that nothing falls between.
-    pub(crate) fn subscribe(&self) -> (broadcast::Receiver<TrustEvent>, Vec<PublicKey>, Vec<Revocation>) {
+    pub(crate) fn subscribe(
+        &self,
+    ) -> (
+        broadcast::Receiver<TrustEvent>,
+        Vec<PublicKey>,
+        Vec<Revocation>,
+    ) {
         let events = self.events.subscribe();
-        let (keys, revocations) =
-            self.with_state(|state| (state.keys.public_keys().to_vec(), state.revocations.values().cloned().collect()));
+        let (keys, revocations) = self.with_state(|state| {
+            (
+                state.keys.public_keys().to_vec(),
+                state.revocations.values().cloned().collect(),
+            )
+        });
         (events, keys, revocations)
     }
 
@@ -121,7 +154,10 @@ impl TrustStore {
         while !shutdown.is_cancelled() {
             if swept_at.elapsed() >= CLEANUP_INTERVAL {
                 swept_at = Instant::now();
-                log_error("can't drop expired keys and revocations", self.remove_expired().await);
+                log_error(
+                    "can't drop expired keys and revocations",
+                    self.remove_expired().await,
+                );
             }
             log_error("can't learn of keys and revocations", self.refresh().await);
             tokio::select! {
@@ -134,10 +170,14 @@ impl TrustStore {
     async fn remove_expired(&self) -> Result<(), Error> {
         let now = self.clock.now();
         self.with_state_mut(|state| {
-            state.revocations.retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds())
+            state
+                .revocations
+                .retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds())
         });
         self.database
-            .write(move |connection| Ok::<_, Error>(store::revocation::delete_expired(connection, now)?))
+            .write(move |connection| {
+                Ok::<_, Error>(store::revocation::delete_expired(connection, now)?)
+            })
             .await?;
         self.refresh_when(|_, _| true).await
     }
@@ -154,7 +194,11 @@ impl TrustStore {
             .read_snapshot(move |connection| {
                 let version = store::trust_version::get(connection)?;
                 let keys = store::signing_key::list(connection)?;
-                Ok::<_, Error>((version, keys, store::revocation::list_after(connection, known)?))
+                Ok::<_, Error>((
+                    version,
+                    keys,
+                    store::revocation::list_after(connection, known)?,
+                ))
             })
             .await?;
         let (version, keys, revocations) = news;
@@ -163,22 +207,38 @@ impl TrustStore {
         Ok(())
     }
 
-    fn apply(&self, version: i64, keys: &[SigningKey], revocations: Vec<Revocation>) -> Result<(), Error> {
+    fn apply(
+        &self,
+        version: i64,
+        keys: &[SigningKey],
+        revocations: Vec<Revocation>,
+    ) -> Result<(), Error> {
         let now: Timestamp = self.clock.now();
-        let public: Vec<PublicKey> =
-            keys.iter().filter(|key| key.can_verify_at(now)).filter_map(SigningKey::to_public).collect();
+        let public: Vec<PublicKey> = keys
+            .iter()
+            .filter(|key| key.can_verify_at(now))
+            .filter_map(SigningKey::to_public)
+            .collect();
         let active = keys.iter().find(|key| key.state == KeyState::Active);
-        let signs_already =
-            self.with_state(|state| state.signer.as_ref().map(|signer| signer.public_key().kid.clone()));
+        let signs_already = self.with_state(|state| {
+            state
+                .signer
+                .as_ref()
+                .map(|signer| signer.public_key().kid.clone())
+        });
         let signer = match active {
-            Some(key) if signs_already.as_ref() != Some(&key.kid) => Some(key.to_signer(&self.sealer)?),
+            Some(key) if signs_already.as_ref() != Some(&key.kid) => {
+                Some(key.to_signer(&self.sealer)?)
+            }
             _ => None,
         };
         let keys_changed = self.with_state_mut(|state| {
             state.version = version;
             state.signer = signer.or(state.signer.take());
             for revocation in &revocations {
-                state.revocations.insert(revocation.target.clone(), revocation.clone());
+                state
+                    .revocations
+                    .insert(revocation.target.clone(), revocation.clone());
             }
             let keys_changed = state.keys.public_keys() != public;
             if keys_changed {
@@ -236,14 +296,22 @@ mod tests {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let clock = Arc::new(FixedClock(AtomicI64::new(10)));
         let sealer = Arc::new(Sealer::new(&vec![7; 32].into()).unwrap());
-        let trust = TrustStore::new(test.database.clone(), clock.clone(), sealer, Duration::from_secs(10));
+        let trust = TrustStore::new(
+            test.database.clone(),
+            clock.clone(),
+            sealer,
+            Duration::from_secs(10),
+        );
         (test, clock, Arc::new(trust))
     }
 
     /// Revokes the tokens that the user has at a second. A token is valid for a minute.
     async fn revoke(test: &TestDatabase, user: Gid, second: i64) {
         let write = move |connection: &mut AnyConnection| {
-            let covered = vec![(RevocationTarget::Subject(user), Timestamp::from_seconds(second))];
+            let covered = vec![(
+                RevocationTarget::Subject(user),
+                Timestamp::from_seconds(second),
+            )];
             revocation::revoke(connection, covered, Duration::from_secs(60))
         };
         test.database.write(write).await.unwrap();
@@ -297,8 +365,13 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), polled).await.unwrap();
-        assert!(trust.is_revoked(&claims(Gid::NIL)), "it has expired, and is dropped by the next sweep");
+        tokio::time::timeout(Duration::from_secs(10), polled)
+            .await
+            .unwrap();
+        assert!(
+            trust.is_revoked(&claims(Gid::NIL)),
+            "it has expired, and is dropped by the next sweep"
+        );
         shutdown.cancel();
         following.await.unwrap();
     }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_rpc::auth::v1::{
-    Heartbeat, KeySet, PublicKey, Revocation, TrustSnapshot, WatchTrustResponse, revocation::Target as PbTarget,
-    watch_trust_response::Event as PbEvent,
+    Heartbeat, KeySet, PublicKey, Revocation, TrustSnapshot, WatchTrustResponse,
+    revocation::Target as PbTarget, watch_trust_response::Event as PbEvent,
 };
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,10 @@ pub(crate) async fn stream_trust(
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         if let Some(event) = next.take()
-            && sender.send(Ok(watch_response(&trust, event))).await.is_err()
+            && sender
+                .send(Ok(watch_response(&trust, event)))
+                .await
+                .is_err()
         {
             return;
         }
@@ -49,10 +52,16 @@ pub(crate) async fn stream_trust(
 
 fn watch_response(trust: &TrustStore, event: PbEvent) -> WatchTrustResponse {
     let age = trust.age().unwrap_or(Duration::MAX).as_millis();
-    WatchTrustResponse { event: Some(event), age_milliseconds: u64::try_from(age).unwrap_or(u64::MAX) }
+    WatchTrustResponse {
+        event: Some(event),
+        age_milliseconds: u64::try_from(age).unwrap_or(u64::MAX),
+    }
 }
 
-fn snapshot_event(keys: Vec<doorward_token::PublicKey>, revocations: Vec<revocation::Revocation>) -> PbEvent {
+fn snapshot_event(
+    keys: Vec<doorward_token::PublicKey>,
+    revocations: Vec<revocation::Revocation>,
+) -> PbEvent {
     PbEvent::Snapshot(TrustSnapshot {
         keys: Some(key_set_to_pb(keys)),
         revocations: revocations.into_iter().map(revocation_to_pb).collect(),
@@ -60,7 +69,15 @@ fn snapshot_event(keys: Vec<doorward_token::PublicKey>, revocations: Vec<revocat
 }
 
 pub(crate) fn key_set_to_pb(keys: Vec<doorward_token::PublicKey>) -> KeySet {
-    KeySet { keys: keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect() }
+    KeySet {
+        keys: keys
+            .into_iter()
+            .map(|key| PublicKey {
+                kid: key.kid,
+                x: key.x,
+            })
+            .collect(),
+    }
 }
 
 fn revocation_to_pb(revocation: revocation::Revocation) -> Revocation {

@@ -3,8 +3,9 @@
 use diesel::RunQueryDsl;
 use doorward_mail::{ContentSealer, Delivery, MailConfig};
 use doorward_rpc::auth::v1::{
-    CompleteEmailChangeRequest, CompleteSignupRequest, RequestEmailChangeRequest, RequestPasswordResetRequest,
-    RequestSignupRequest, ResetPasswordRequest, UserInfo, VerifyEmailChangeRequest, VerifySignupRequest,
+    CompleteEmailChangeRequest, CompleteSignupRequest, RequestEmailChangeRequest,
+    RequestPasswordResetRequest, RequestSignupRequest, ResetPasswordRequest, UserInfo,
+    VerifyEmailChangeRequest, VerifySignupRequest,
 };
 
 use super::*;
@@ -35,7 +36,16 @@ pub(super) async fn on_both_databases_with_mail() -> Vec<Fixture> {
     };
     let mut fixtures = Vec::new();
     for test in TestDatabase::both(&MIGRATIONS) {
-        fixtures.push(start_with_config(test, Config { mail: Some(mail.clone()), ..config(CHEAP) }).await);
+        fixtures.push(
+            start_with_config(
+                test,
+                Config {
+                    mail: Some(mail.clone()),
+                    ..config(CHEAP)
+                },
+            )
+            .await,
+        );
     }
     fixtures
 }
@@ -73,26 +83,43 @@ impl Fixture {
     }
 
     pub(super) async fn texts(&self, query: &str) -> Vec<String> {
-        self.rows(query.to_owned()).await.into_iter().map(|row| row.text).collect()
+        self.rows(query.to_owned())
+            .await
+            .into_iter()
+            .map(|row| row.text)
+            .collect()
     }
 
     /// Returns the ids of the mails that wait.
     pub(super) async fn queued_mails(&self) -> Vec<String> {
-        self.rows("SELECT id, '' AS text FROM outbox".to_owned()).await.into_iter().map(|row| row.id).collect()
+        self.rows("SELECT id, '' AS text FROM outbox".to_owned())
+            .await
+            .into_iter()
+            .map(|row| row.id)
+            .collect()
     }
 
     /// Returns the code in the one mail that has come since.
     async fn code_mailed_after(&self, earlier: &[String]) -> String {
-        let mut mails = self.rows("SELECT id, content AS text FROM outbox".to_owned()).await;
+        let mut mails = self
+            .rows("SELECT id, content AS text FROM outbox".to_owned())
+            .await;
         mails.retain(|mail| !earlier.contains(&mail.id));
-        let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
-        let letter = ContentSealer::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
+        let [mail] = mails.as_slice() else {
+            panic!("{} mails", mails.len())
+        };
+        let letter =
+            ContentSealer::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
         let letter: serde_json::Value = serde_json::from_str(&letter).unwrap();
         letter.get("code").unwrap().as_str().unwrap().to_owned()
     }
 
     /// Makes the first step from an address.
-    pub(super) async fn request(&self, purpose: Purpose, address: &str) -> Result<CodePair, RpcError> {
+    pub(super) async fn request(
+        &self,
+        purpose: Purpose,
+        address: &str,
+    ) -> Result<CodePair, RpcError> {
         let (earlier, client_address) = (self.queued_mails().await, address.to_owned());
         let mut client = self.client.clone();
         let validation_code = match purpose {
@@ -105,18 +132,37 @@ impl Fixture {
                     language: "en".to_owned(),
                     client_address,
                 };
-                client.request_signup(request).await?.into_inner().validation_code
+                client
+                    .request_signup(request)
+                    .await?
+                    .into_inner()
+                    .validation_code
             }
             Purpose::Reset(user) => {
                 let users = vec![person(user, "ann@example.org")];
-                let request = RequestPasswordResetRequest { users, client_address };
-                client.request_password_reset(request).await?.into_inner().validation_code
+                let request = RequestPasswordResetRequest {
+                    users,
+                    client_address,
+                };
+                client
+                    .request_password_reset(request)
+                    .await?
+                    .into_inner()
+                    .validation_code
             }
             Purpose::Email(user) => {
                 let email = "ann@new.example".to_owned();
                 let user = Some(person(user, "ann@example.org"));
-                let request = RequestEmailChangeRequest { user, email, client_address };
-                client.request_email_change(request).await?.into_inner().validation_code
+                let request = RequestEmailChangeRequest {
+                    user,
+                    email,
+                    client_address,
+                };
+                client
+                    .request_email_change(request)
+                    .await?
+                    .into_inner()
+                    .validation_code
             }
         };
         Ok((validation_code, self.code_mailed_after(&earlier).await))
@@ -127,7 +173,9 @@ impl Fixture {
         match purpose {
             Purpose::PendingSignup => {
                 self.verify_signup(codes).await?;
-                self.complete_signup(codes, RandomIdGenerator.new_gid()).await.map(drop)
+                self.complete_signup(codes, RandomIdGenerator.new_gid())
+                    .await
+                    .map(drop)
             }
             Purpose::Reset(user) => self.reset(user, codes).await.map(drop),
             Purpose::Email(user) => {
@@ -150,7 +198,13 @@ impl Fixture {
             verification_code: codes.1.clone(),
             client_address: ADDRESS.to_owned(),
         };
-        Ok(self.client.clone().verify_signup(request).await?.into_inner().signup_gid)
+        Ok(self
+            .client
+            .clone()
+            .verify_signup(request)
+            .await?
+            .into_inner()
+            .signup_gid)
     }
 
     async fn complete_signup(&self, codes: &CodePair, user: Gid) -> Result<String, RpcError> {
@@ -159,7 +213,13 @@ impl Fixture {
             user_gid: user.to_string(),
             client_address: ADDRESS.to_owned(),
         };
-        Ok(self.client.clone().complete_signup(request).await?.into_inner().token)
+        Ok(self
+            .client
+            .clone()
+            .complete_signup(request)
+            .await?
+            .into_inner()
+            .token)
     }
 
     async fn request_reset(&self, user: Gid) -> CodePair {
@@ -174,7 +234,13 @@ impl Fixture {
             verification_code: codes.1.clone(),
             client_address: ADDRESS.to_owned(),
         };
-        Ok(self.client.clone().reset_password(request).await?.into_inner().token)
+        Ok(self
+            .client
+            .clone()
+            .reset_password(request)
+            .await?
+            .into_inner()
+            .token)
     }
 
     async fn request_email(&self, user: Gid) -> CodePair {
@@ -207,7 +273,10 @@ impl Fixture {
 pub(super) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
     let failure = answer.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Validation);
-    assert_eq!(failure.info.get("verification_code").map(String::as_str), Some("incorrect"));
+    assert_eq!(
+        failure.info.get("verification_code").map(String::as_str),
+        Some("incorrect")
+    );
 }
 
 #[tokio::test]
@@ -239,7 +308,10 @@ async fn password_reset_works_until_expiry() {
         assert_refused(fixture.reset(user, &codes).await);
         fixture.clock.advance(MINUTE);
         fixture.log_in(Some(user), NEW).await.unwrap();
-        assert_eq!(code(fixture.log_in(Some(user), PASSWORD).await), ErrorCode::UnknownUser);
+        assert_eq!(
+            code(fixture.log_in(Some(user), PASSWORD).await),
+            ErrorCode::UnknownUser
+        );
     }
 }
 
@@ -248,17 +320,28 @@ async fn password_reset_works_until_expiry() {
 async fn reserved_code_completes_once_after_expiry() {
     for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
-        let (signup, email) = (fixture.request_signup().await, fixture.request_email(user).await);
+        let (signup, email) = (
+            fixture.request_signup().await,
+            fixture.request_email(user).await,
+        );
         fixture.clock.advance(LIFETIME - MICROSECOND);
         let first = fixture.verify_signup(&signup).await.unwrap();
-        assert_eq!(fixture.verify_signup(&signup).await.unwrap(), first, "the same signup");
+        assert_eq!(
+            fixture.verify_signup(&signup).await.unwrap(),
+            first,
+            "the same signup"
+        );
         fixture.check_email(user, &email).await.unwrap();
         fixture.clock.advance(MINUTE);
         let new = RandomIdGenerator.new_gid();
         let token = fixture.complete_signup(&signup, new).await.unwrap();
         assert_eq!(fixture.claims(&token).await.sub, new);
         fixture.finish_email(user, &email).await.unwrap();
-        assert_refused(fixture.complete_signup(&signup, RandomIdGenerator.new_gid()).await);
+        assert_refused(
+            fixture
+                .complete_signup(&signup, RandomIdGenerator.new_gid())
+                .await,
+        );
         assert_refused(fixture.finish_email(user, &email).await);
         fixture.log_in(Some(new), PASSWORD).await.unwrap();
     }
@@ -287,15 +370,35 @@ async fn new_codes_have_their_own_expiry() {
 async fn stored_codes_are_not_readable() {
     for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
-        let all =
-            [fixture.request_signup().await, fixture.request_email(user).await, fixture.request_reset(user).await];
+        let all = [
+            fixture.request_signup().await,
+            fixture.request_email(user).await,
+            fixture.request_reset(user).await,
+        ];
         let columns = "purpose || subject || codes_hmac || binding_hmacs || COALESCE(signup_gid || password_hash, '')";
-        let mut kept = fixture.rows(format!("SELECT validation_code_hash AS id, {columns} AS text FROM codes")).await;
+        let mut kept = fixture
+            .rows(format!(
+                "SELECT validation_code_hash AS id, {columns} AS text FROM codes"
+            ))
+            .await;
         assert_eq!(kept.len(), 3);
-        kept.extend(fixture.rows("SELECT topic AS id, content AS text FROM outbox".to_owned()).await);
-        for (row, codes) in kept.iter().flat_map(|row| all.iter().map(move |codes| (row, codes))) {
+        kept.extend(
+            fixture
+                .rows("SELECT topic AS id, content AS text FROM outbox".to_owned())
+                .await,
+        );
+        for (row, codes) in kept
+            .iter()
+            .flat_map(|row| all.iter().map(move |codes| (row, codes)))
+        {
             let row = format!("{} {}", row.id, row.text);
-            for secret in [&codes.0, &codes.1, "ann@example.org", "ann@new.example", PASSWORD] {
+            for secret in [
+                &codes.0,
+                &codes.1,
+                "ann@example.org",
+                "ann@new.example",
+                PASSWORD,
+            ] {
                 assert!(!row.contains(secret), "{secret} in {row}");
             }
         }

@@ -10,22 +10,50 @@ async fn tokens_are_not_accepted_while_the_feed_is_stale() {
         let fixture = start(test, CHEAP).await;
         let ann = fixture.user("correct horse").await;
         let token = fixture.log_in(Some(ann), "correct horse").await.unwrap();
-        fixture.client.clone().verify_token(VerifyTokenRequest { token: token.clone() }).await.unwrap();
+        fixture
+            .client
+            .clone()
+            .verify_token(VerifyTokenRequest {
+                token: token.clone(),
+            })
+            .await
+            .unwrap();
 
         // A second replica on the same database that never reaches the directory.
         let shutdown = CancellationToken::new();
-        let mut cut =
-            serve_with_directory(&fixture.test, &fixture.clock, (config(CHEAP), no_directory()), &shutdown).await;
+        let mut cut = serve_with_directory(
+            &fixture.test,
+            &fixture.clock,
+            (config(CHEAP), no_directory()),
+            &shutdown,
+        )
+        .await;
         let code = |status| RpcError::from(status).code;
-        let renewed = cut.renew_token(RenewTokenRequest { token: token.clone() }).await;
+        let renewed = cut
+            .renew_token(RenewTokenRequest {
+                token: token.clone(),
+            })
+            .await;
         assert_eq!(code(renewed.unwrap_err()), ErrorCode::Unavailable);
-        let verified = cut.verify_token(VerifyTokenRequest { token: token.clone() }).await;
+        let verified = cut
+            .verify_token(VerifyTokenRequest {
+                token: token.clone(),
+            })
+            .await;
         assert_eq!(code(verified.unwrap_err()), ErrorCode::Unavailable);
-        assert_eq!(code(cut.watch_trust(WatchTrustRequest {}).await.unwrap_err()), ErrorCode::Unavailable);
+        assert_eq!(
+            code(cut.watch_trust(WatchTrustRequest {}).await.unwrap_err()),
+            ErrorCode::Unavailable
+        );
         // Public keys say nothing of users.
         cut.get_public_keys(GetPublicKeysRequest {}).await.unwrap();
         // The other one is not concerned.
-        fixture.client.clone().renew_token(RenewTokenRequest { token }).await.unwrap();
+        fixture
+            .client
+            .clone()
+            .renew_token(RenewTokenRequest { token })
+            .await
+            .unwrap();
         shutdown.cancel();
     }
 }
@@ -33,7 +61,13 @@ async fn tokens_are_not_accepted_while_the_feed_is_stale() {
 #[tokio::test]
 async fn trust_messages_carry_their_age() {
     let fixture = start(TestDatabase::sqlite(&MIGRATIONS), CHEAP).await;
-    let mut stream = fixture.client.clone().watch_trust(WatchTrustRequest {}).await.unwrap().into_inner();
+    let mut stream = fixture
+        .client
+        .clone()
+        .watch_trust(WatchTrustRequest {})
+        .await
+        .unwrap()
+        .into_inner();
     for _ in 0..3 {
         let message = stream.message().await.unwrap().unwrap();
         assert!(message.age_milliseconds < 10_000, "{message:?}");

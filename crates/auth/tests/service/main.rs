@@ -1,5 +1,9 @@
 //! Auth through its own gRPC, on both databases, at a time that the tests set.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where something fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests stop where something fails"
+)]
 
 mod code_requests;
 mod codes;
@@ -18,15 +22,15 @@ use std::{
 };
 
 use doorward_auth::{
-    Auth, Config, Credentials, Dependencies, Error, HashingConfig, KeyState, Keys, MIGRATIONS, Password, Sealer,
-    ThrottleConfig, audit::Origin,
+    Auth, Config, Credentials, Dependencies, Error, HashingConfig, KeyState, Keys, MIGRATIONS,
+    Password, Sealer, ThrottleConfig, audit::Origin,
 };
 use doorward_domain::{Clock, ErrorCode, Gid, IdGenerator, RandomIdGenerator, Timestamp};
 use doorward_rpc::{
     Channel, Peer, RpcError, ServiceToken,
     auth::v1::{
-        RenewTokenRequest, VerifyPasswordRequest, WatchTrustRequest, auth_client::AuthClient, revocation::Target,
-        watch_trust_response::Event,
+        RenewTokenRequest, VerifyPasswordRequest, WatchTrustRequest, auth_client::AuthClient,
+        revocation::Target, watch_trust_response::Event,
     },
     server::Listeners,
 };
@@ -36,7 +40,13 @@ use quiet_directory::quiet_directory;
 use tokio_util::sync::CancellationToken;
 
 const START_SECONDS: i64 = 1_800_000_000;
-const CHEAP: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, worker_threads: 1, max_queued: 64 };
+const CHEAP: HashingConfig = HashingConfig {
+    memory_kib: 64,
+    passes: 1,
+    lanes: 1,
+    worker_threads: 1,
+    max_queued: 64,
+};
 
 struct FixedClock(AtomicI64);
 
@@ -48,7 +58,8 @@ impl Clock for FixedClock {
 
 impl FixedClock {
     fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+        self.0
+            .fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -84,7 +95,12 @@ fn sealer(byte: u8) -> Arc<Sealer> {
 }
 
 fn no_directory() -> Channel {
-    Peer::Url { url: "http://127.0.0.1:1".to_owned(), tls: None }.connect(&ServiceToken::new(None)).unwrap()
+    Peer::Url {
+        url: "http://127.0.0.1:1".to_owned(),
+        tls: None,
+    }
+    .connect(&ServiceToken::new(None))
+    .unwrap()
 }
 
 async fn start(test: TestDatabase, hashing: HashingConfig) -> Fixture {
@@ -92,12 +108,21 @@ async fn start(test: TestDatabase, hashing: HashingConfig) -> Fixture {
 }
 
 async fn start_with_config(test: TestDatabase, config: Config) -> Fixture {
-    let clock = Arc::new(FixedClock(AtomicI64::new(START_SECONDS * 1_000_000 + 250_000)));
+    let clock = Arc::new(FixedClock(AtomicI64::new(
+        START_SECONDS * 1_000_000 + 250_000,
+    )));
     let shutdown = CancellationToken::new();
     let database = test.database.clone();
-    let credentials = Credentials::new(database.clone(), clock.clone(), Arc::new(config.clone())).unwrap();
+    let credentials =
+        Credentials::new(database.clone(), clock.clone(), Arc::new(config.clone())).unwrap();
     let client = serve(&test, &clock, config, &shutdown).await;
-    Fixture { test, clock, credentials, client, shutdown }
+    Fixture {
+        test,
+        clock,
+        credentials,
+        client,
+        shutdown,
+    }
 }
 
 /// A process that follows a directory, ready to vouch for tokens.
@@ -130,7 +155,13 @@ async fn serve_with_directory(
     };
     let auth = Auth::start(deps, config, shutdown.clone()).await.unwrap();
     let (peer, incoming) = Peer::in_memory_pair();
-    tokio::spawn(auth.serve(Listeners { tcp: None, in_memory: Some(incoming) }, token.clone()));
+    tokio::spawn(auth.serve(
+        Listeners {
+            tcp: None,
+            in_memory: Some(incoming),
+        },
+        token.clone(),
+    ));
     AuthClient::new(peer.connect(&token).unwrap())
 }
 
@@ -164,18 +195,37 @@ impl Drop for Fixture {
 impl Fixture {
     async fn user(&self, password: &str) -> Gid {
         let user = RandomIdGenerator.new_gid();
-        let hash = self.credentials.hash_new_password(Password::parse(password).unwrap()).await.unwrap();
-        self.credentials.insert_hashes(vec![(user, hash)]).await.unwrap();
+        let hash = self
+            .credentials
+            .hash_new_password(Password::parse(password).unwrap())
+            .await
+            .unwrap();
+        self.credentials
+            .insert_hashes(vec![(user, hash)])
+            .await
+            .unwrap();
         user
     }
 
     async fn log_in(&self, user: Option<Gid>, password: &str) -> Result<String, RpcError> {
-        self.log_in_checked_at(user, password, self.clock.now()).await
+        self.log_in_checked_at(user, password, self.clock.now())
+            .await
     }
 
-    async fn log_in_checked_at(&self, user: Option<Gid>, password: &str, at: Timestamp) -> Result<String, RpcError> {
+    async fn log_in_checked_at(
+        &self,
+        user: Option<Gid>,
+        password: &str,
+        at: Timestamp,
+    ) -> Result<String, RpcError> {
         let request = login(user, password, at);
-        Ok(self.client.clone().verify_password(request).await?.into_inner().token)
+        Ok(self
+            .client
+            .clone()
+            .verify_password(request)
+            .await?
+            .into_inner()
+            .token)
     }
 
     /// Another process over the same database.
@@ -184,20 +234,43 @@ impl Fixture {
     }
 
     async fn renew(&self, token: &str) -> Result<String, RpcError> {
-        Ok(self.client.clone().renew_token(RenewTokenRequest { token: token.to_owned() }).await?.into_inner().token)
+        Ok(self
+            .client
+            .clone()
+            .renew_token(RenewTokenRequest {
+                token: token.to_owned(),
+            })
+            .await?
+            .into_inner()
+            .token)
     }
 
     async fn keys(&self) -> KeySet {
-        let mut trust = self.client.clone().watch_trust(WatchTrustRequest {}).await.unwrap().into_inner();
+        let mut trust = self
+            .client
+            .clone()
+            .watch_trust(WatchTrustRequest {})
+            .await
+            .unwrap()
+            .into_inner();
         let Some(Event::Snapshot(snapshot)) = trust.message().await.unwrap().unwrap().event else {
             panic!("no snapshot")
         };
         let keys = snapshot.keys.unwrap().keys;
-        KeySet::new(keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect())
+        KeySet::new(
+            keys.into_iter()
+                .map(|key| PublicKey {
+                    kid: key.kid,
+                    x: key.x,
+                })
+                .collect(),
+        )
     }
 
     async fn claims(&self, token: &str) -> Claims {
-        Verifier::new("doorward").verify(token, &self.keys().await, self.clock.now()).unwrap()
+        Verifier::new("doorward")
+            .verify(token, &self.keys().await, self.clock.now())
+            .unwrap()
     }
 }
 
@@ -209,8 +282,13 @@ fn code<T: std::fmt::Debug>(answer: Result<T, RpcError>) -> ErrorCode {
 async fn login_issues_a_token_with_the_documented_claims() {
     for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user("correct horse").await;
-        let claims = fixture.claims(&fixture.log_in(Some(user), "correct horse").await.unwrap()).await;
-        assert_eq!((claims.sub, claims.iat, claims.auth_time), (user, START_SECONDS, START_SECONDS));
+        let claims = fixture
+            .claims(&fixture.log_in(Some(user), "correct horse").await.unwrap())
+            .await;
+        assert_eq!(
+            (claims.sub, claims.iat, claims.auth_time),
+            (user, START_SECONDS, START_SECONDS)
+        );
         assert_eq!(claims.exp, START_SECONDS + 3600);
         for (user, password) in [
             (Some(user), "correct horsf"),
@@ -219,9 +297,15 @@ async fn login_issues_a_token_with_the_documented_claims() {
             (Some(RandomIdGenerator.new_gid()), "correct horse"),
             (None, "correct horse"),
         ] {
-            assert_eq!(code(fixture.log_in(user, password).await), ErrorCode::UnknownUser);
+            assert_eq!(
+                code(fixture.log_in(user, password).await),
+                ErrorCode::UnknownUser
+            );
         }
-        assert_eq!(code(fixture.log_in(Some(user), &"x".repeat(300)).await), ErrorCode::UnknownUser);
+        assert_eq!(
+            code(fixture.log_in(Some(user), &"x".repeat(300)).await),
+            ErrorCode::UnknownUser
+        );
     }
 }
 
@@ -233,14 +317,31 @@ async fn renewals_keep_the_login_and_end_with_the_maximum_session() {
         fixture.clock.advance(Duration::from_secs(3000));
         let second = fixture.renew(&first).await.unwrap();
         let (old, new) = (fixture.claims(&first).await, fixture.claims(&second).await);
-        assert_eq!((old.sid.as_str(), old.auth_time), (new.sid.as_str(), new.auth_time));
-        assert_eq!((new.iat, new.exp), (START_SECONDS + 3000, START_SECONDS + 5400));
+        assert_eq!(
+            (old.sid.as_str(), old.auth_time),
+            (new.sid.as_str(), new.auth_time)
+        );
+        assert_eq!(
+            (new.iat, new.exp),
+            (START_SECONDS + 3000, START_SECONDS + 5400)
+        );
         assert_ne!(old.jti, new.jti);
         fixture.clock.advance(Duration::from_secs(1000));
-        assert_eq!(code(fixture.renew(&first).await), ErrorCode::Unauthenticated, "expired");
+        assert_eq!(
+            code(fixture.renew(&first).await),
+            ErrorCode::Unauthenticated,
+            "expired"
+        );
         fixture.clock.advance(Duration::from_secs(1400));
-        assert_eq!(code(fixture.renew(&second).await), ErrorCode::Unauthenticated, "the session is over");
-        assert_eq!(code(fixture.renew("garbage").await), ErrorCode::Unauthenticated);
+        assert_eq!(
+            code(fixture.renew(&second).await),
+            ErrorCode::Unauthenticated,
+            "the session is over"
+        );
+        assert_eq!(
+            code(fixture.renew("garbage").await),
+            ErrorCode::Unauthenticated
+        );
     }
 }
 
@@ -253,11 +354,21 @@ async fn new_password_revokes_earlier_tokens_only() {
         fixture.clock.advance(Duration::from_millis(100));
         fixture
             .credentials
-            .set_password(user, Password::parse("battery staple").unwrap(), Origin::command_line())
+            .set_password(
+                user,
+                Password::parse("battery staple").unwrap(),
+                Origin::command_line(),
+            )
             .await
             .unwrap();
-        let refused = fixture.log_in_checked_at(Some(user), "battery staple", begun).await;
-        assert_eq!(code(refused), ErrorCode::UnknownUser, "it began before the change");
+        let refused = fixture
+            .log_in_checked_at(Some(user), "battery staple", begun)
+            .await;
+        assert_eq!(
+            code(refused),
+            ErrorCode::UnknownUser,
+            "it began before the change"
+        );
         fixture.clock.advance(Duration::from_millis(100));
         let new = fixture.log_in(Some(user), "battery staple").await.unwrap();
         let claims = fixture.claims(&new).await;
@@ -275,7 +386,13 @@ async fn new_password_revokes_earlier_tokens_only() {
 
 /// As a gateway hears of it, from the snapshot or later.
 async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
-    let mut trust = fixture.client.clone().watch_trust(WatchTrustRequest {}).await.unwrap().into_inner();
+    let mut trust = fixture
+        .client
+        .clone()
+        .watch_trust(WatchTrustRequest {})
+        .await
+        .unwrap()
+        .into_inner();
     let heard = async {
         loop {
             let revocation = match trust.message().await.unwrap().unwrap().event.unwrap() {
@@ -290,7 +407,9 @@ async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(10), heard)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -300,22 +419,45 @@ async fn key_rotation_is_seamless_and_retired_keys_verify_nothing() {
         let before = fixture.keys().await;
         let old = fixture.log_in(Some(user), "correct horse").await.unwrap();
         let lifetime = Duration::from_secs(3600);
-        let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(7), lifetime);
+        let keys = Keys::new(
+            fixture.test.database.clone(),
+            fixture.clock.clone(),
+            sealer(7),
+            lifetime,
+        );
         let rotated = keys.rotate(Origin::command_line()).await.unwrap();
-        let kid = |state| rotated.iter().find(|key| key.state == state).unwrap().kid.clone();
+        let kid = |state| {
+            rotated
+                .iter()
+                .find(|key| key.state == state)
+                .unwrap()
+                .kid
+                .clone()
+        };
         assert_eq!(rotated.len(), 3);
-        assert!(matches!(keys.retire(&kid(KeyState::Active), Origin::command_line()).await, Err(Error::KeyIsActive)));
-        assert!(matches!(keys.retire("nothing", Origin::command_line()).await, Err(Error::KeyNotFound)));
+        assert!(matches!(
+            keys.retire(&kid(KeyState::Active), Origin::command_line())
+                .await,
+            Err(Error::KeyIsActive)
+        ));
+        assert!(matches!(
+            keys.retire("nothing", Origin::command_line()).await,
+            Err(Error::KeyNotFound)
+        ));
         let new = loop {
             let token = fixture.log_in(Some(user), "correct horse").await.unwrap();
-            if Verifier::new("doorward").verify(&token, &before, fixture.clock.now()).is_ok()
+            if Verifier::new("doorward")
+                .verify(&token, &before, fixture.clock.now())
+                .is_ok()
                 && token.split('.').next() != old.split('.').next()
             {
                 break token;
             }
         };
         fixture.renew(&old).await.unwrap();
-        keys.retire(&kid(KeyState::Previous), Origin::command_line()).await.unwrap();
+        keys.retire(&kid(KeyState::Previous), Origin::command_line())
+            .await
+            .unwrap();
         while fixture.renew(&old).await.is_ok() {}
         fixture.renew(&new).await.unwrap();
     }
@@ -325,22 +467,50 @@ async fn key_rotation_is_seamless_and_retired_keys_verify_nothing() {
 async fn start_with_another_master_key_fails() {
     for fixture in on_both_databases(CHEAP).await {
         let lifetime = Duration::from_secs(3600);
-        let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(8), lifetime);
-        assert!(keys.create_missing().await.unwrap_err().to_string().contains("master key"));
+        let keys = Keys::new(
+            fixture.test.database.clone(),
+            fixture.clock.clone(),
+            sealer(8),
+            lifetime,
+        );
+        assert!(
+            keys.create_missing()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("master key")
+        );
         assert!(keys.rotate(Origin::command_line()).await.is_err());
     }
 }
 
 #[tokio::test]
 async fn full_hash_queue_is_rejected_immediately() {
-    let slow = HashingConfig { memory_kib: 16 * 1024, passes: 8, worker_threads: 1, max_queued: 2, ..CHEAP };
+    let slow = HashingConfig {
+        memory_kib: 16 * 1024,
+        passes: 8,
+        worker_threads: 1,
+        max_queued: 2,
+        ..CHEAP
+    };
     let fixture = start(TestDatabase::sqlite(&MIGRATIONS), slow).await;
     let user = fixture.user("correct horse").await;
     let logins = (0..20).map(|_| fixture.log_in(Some(user), "correct horse"));
     let answers = futures_util::future::join_all(logins).await;
-    let refused: Vec<&RpcError> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
-    assert!(!refused.is_empty() && refused.len() < 20, "{} of 20", refused.len());
-    assert!(refused.iter().all(|failure| failure.code == ErrorCode::Unavailable && failure.retry_after.is_some()));
+    let refused: Vec<&RpcError> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .collect();
+    assert!(
+        !refused.is_empty() && refused.len() < 20,
+        "{} of 20",
+        refused.len()
+    );
+    assert!(
+        refused
+            .iter()
+            .all(|failure| failure.code == ErrorCode::Unavailable && failure.retry_after.is_some())
+    );
 }
 
 /// Of `correct horse`, made by bcrypt, argon2-cffi and hashlib in Python; the third as Django stores it.
@@ -364,7 +534,9 @@ async fn stored_hash(fixture: &Fixture, user: Gid) -> String {
     let query = format!("SELECT password_hash FROM credentials WHERE user_gid = '{user}'");
     let read = fixture.test.database.read_snapshot(move |connection| {
         let row: Stored = match connection {
-            AnyConnection::Postgres(connection) => diesel::sql_query(query).get_result(connection)?,
+            AnyConnection::Postgres(connection) => {
+                diesel::sql_query(query).get_result(connection)?
+            }
             AnyConnection::Sqlite(connection) => diesel::sql_query(query).get_result(connection)?,
         };
         Ok::<_, doorward_storage::Error>(row.password_hash)
@@ -377,12 +549,23 @@ async fn foreign_hash_verifies_and_is_replaced_at_login() {
     for fixture in on_both_databases(CHEAP).await {
         for foreign in FOREIGN {
             let user = RandomIdGenerator.new_gid();
-            fixture.credentials.insert_hashes(vec![(user, foreign.to_owned())]).await.unwrap();
-            assert_eq!(code(fixture.log_in(Some(user), "wrong password").await), ErrorCode::UnknownUser, "{foreign}");
+            fixture
+                .credentials
+                .insert_hashes(vec![(user, foreign.to_owned())])
+                .await
+                .unwrap();
+            assert_eq!(
+                code(fixture.log_in(Some(user), "wrong password").await),
+                ErrorCode::UnknownUser,
+                "{foreign}"
+            );
             assert_eq!(stored_hash(&fixture, user).await, foreign);
             fixture.log_in(Some(user), "correct horse").await.unwrap();
             let replaced = stored_hash(&fixture, user).await;
-            assert!(replaced.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{replaced}");
+            assert!(
+                replaced.starts_with("$argon2id$v=19$m=64,t=1,p=1$"),
+                "{replaced}"
+            );
             fixture.log_in(Some(user), "correct horse").await.unwrap();
             assert_eq!(stored_hash(&fixture, user).await, replaced);
         }
@@ -400,8 +583,14 @@ async fn too_costly_hash_is_not_stored() {
         "plain text",
         "",
     ] {
-        let refused =
-            fixture.credentials.set_hash(RandomIdGenerator.new_gid(), costly.to_owned(), Origin::command_line()).await;
+        let refused = fixture
+            .credentials
+            .set_hash(
+                RandomIdGenerator.new_gid(),
+                costly.to_owned(),
+                Origin::command_line(),
+            )
+            .await;
         assert!(matches!(refused, Err(Error::UnusableHash(_))), "{costly}");
     }
 }
@@ -416,10 +605,18 @@ async fn calls_without_service_token_are_rejected() {
         sealer: sealer(7),
         directory: no_directory(),
     };
-    let auth = Auth::start(deps, config(CHEAP), CancellationToken::new()).await.unwrap();
+    let auth = Auth::start(deps, config(CHEAP), CancellationToken::new())
+        .await
+        .unwrap();
     let (peer, incoming) = Peer::in_memory_pair();
     let token = ServiceToken::new(Some("sixteen-characters".to_owned().into()));
-    tokio::spawn(auth.serve(Listeners { tcp: None, in_memory: Some(incoming) }, token));
+    tokio::spawn(auth.serve(
+        Listeners {
+            tcp: None,
+            in_memory: Some(incoming),
+        },
+        token,
+    ));
     for other in [None, Some("sixteen-characterS".to_owned().into())] {
         let mut client = AuthClient::new(peer.connect(&ServiceToken::new(other)).unwrap());
         let status = client.watch_trust(WatchTrustRequest {}).await.unwrap_err();

@@ -21,8 +21,12 @@ impl Fixture {
         let query = format!("SELECT COUNT(*) AS number FROM {rows}");
         let read = self.test.database.read_snapshot(move |connection| {
             let row: Number = match connection {
-                AnyConnection::Postgres(connection) => diesel::sql_query(query).get_result(connection)?,
-                AnyConnection::Sqlite(connection) => diesel::sql_query(query).get_result(connection)?,
+                AnyConnection::Postgres(connection) => {
+                    diesel::sql_query(query).get_result(connection)?
+                }
+                AnyConnection::Sqlite(connection) => {
+                    diesel::sql_query(query).get_result(connection)?
+                }
             };
             Ok::<_, doorward_storage::Error>(row.number)
         });
@@ -30,8 +34,9 @@ impl Fixture {
     }
 
     async fn execute(&self, sql: String) {
-        let write =
-            move |connection: &mut AnyConnection| Ok::<_, doorward_storage::Error>(connection.batch_execute(&sql)?);
+        let write = move |connection: &mut AnyConnection| {
+            Ok::<_, doorward_storage::Error>(connection.batch_execute(&sql)?)
+        };
         self.test.database.write(write).await.unwrap();
     }
 
@@ -39,15 +44,32 @@ impl Fixture {
     async fn sweep(&self, rows: &str, left: i64) {
         let _process = self.second().await;
         let swept = async { while self.count(rows).await != left {} };
-        if tokio::time::timeout(Duration::from_secs(10), swept).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(10), swept)
+            .await
+            .is_err()
+        {
             panic!("{} of {rows}, not {left}", self.count(rows).await);
         }
     }
 
-    pub(super) async fn log_in_from(&self, user: Gid, password: &str, address: &str) -> Result<String, RpcError> {
+    pub(super) async fn log_in_from(
+        &self,
+        user: Gid,
+        password: &str,
+        address: &str,
+    ) -> Result<String, RpcError> {
         let request = login(Some(user), password, self.clock.now());
-        let request = VerifyPasswordRequest { client_address: address.to_owned(), ..request };
-        Ok(self.client.clone().verify_password(request).await?.into_inner().token)
+        let request = VerifyPasswordRequest {
+            client_address: address.to_owned(),
+            ..request
+        };
+        Ok(self
+            .client
+            .clone()
+            .verify_password(request)
+            .await?
+            .into_inner()
+            .token)
     }
 
     fn micros_ago(&self, age: Duration) -> i64 {
@@ -65,16 +87,32 @@ fn insert(into: &str, row: &str, count: i64) -> String {
 #[tokio::test]
 async fn fully_decayed_counts_are_deleted() {
     for fixture in on_both_databases(CHEAP).await {
-        let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
-        fixture.log_in_from(ann, "wrong", "192.0.2.1").await.unwrap_err();
+        let (ann, ben) = (
+            fixture.user("correct horse").await,
+            fixture.user("correct horse").await,
+        );
+        fixture
+            .log_in_from(ann, "wrong", "192.0.2.1")
+            .await
+            .unwrap_err();
         fixture.clock.advance(2 * HOUR);
-        fixture.log_in_from(ben, "wrong", "192.0.2.2").await.unwrap_err();
+        fixture
+            .log_in_from(ben, "wrong", "192.0.2.2")
+            .await
+            .unwrap_err();
         assert_eq!(fixture.count("throttle").await, 4);
         // After the time in which the most failures are forgiven: the first name, and both addresses.
         fixture.clock.advance(44 * HOUR);
         fixture.sweep("throttle", 1).await;
         let recent = fixture.micros_ago(44 * HOUR);
-        assert_eq!(fixture.count(&format!("throttle WHERE bucket LIKE 'name:%' AND failed_at = {recent}")).await, 1);
+        assert_eq!(
+            fixture
+                .count(&format!(
+                    "throttle WHERE bucket LIKE 'name:%' AND failed_at = {recent}"
+                ))
+                .await,
+            1
+        );
     }
 }
 
@@ -84,12 +122,24 @@ async fn counts_are_bounded_except_those_with_a_wait() {
         let (old, now) = (fixture.micros_ago(HOUR), fixture.clock.now().as_micros());
         let columns = "throttle (bucket, failures, failed_at, blocked_until, audited_until)";
         let row = format!("'name:' || i, 1, {old} + i, 0, 0");
-        fixture.execute(insert(columns, &row, MAX_COUNTS + 100)).await;
-        let waits = format!("INSERT INTO {columns} VALUES ('name:waits', 50, {old}, {now} + 60000000, 0)");
+        fixture
+            .execute(insert(columns, &row, MAX_COUNTS + 100))
+            .await;
+        let waits =
+            format!("INSERT INTO {columns} VALUES ('name:waits', 50, {old}, {now} + 60000000, 0)");
         fixture.execute(waits).await;
-        fixture.sweep("throttle WHERE bucket <> 'name:waits'", MAX_COUNTS).await;
-        assert_eq!(fixture.count("throttle WHERE bucket = 'name:waits'").await, 1);
-        assert_eq!(fixture.count("throttle WHERE bucket = 'name:100'").await, 0, "the oldest");
+        fixture
+            .sweep("throttle WHERE bucket <> 'name:waits'", MAX_COUNTS)
+            .await;
+        assert_eq!(
+            fixture.count("throttle WHERE bucket = 'name:waits'").await,
+            1
+        );
+        assert_eq!(
+            fixture.count("throttle WHERE bucket = 'name:100'").await,
+            0,
+            "the oldest"
+        );
         assert_eq!(fixture.count("throttle WHERE bucket = 'name:101'").await, 1);
     }
 }
@@ -97,20 +147,52 @@ async fn counts_are_bounded_except_those_with_a_wait() {
 #[tokio::test]
 async fn known_networks_are_limited_in_age_and_number() {
     for fixture in on_both_databases(CHEAP).await {
-        let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
-        fixture.log_in_from(ann, "correct horse", "192.0.2.1").await.unwrap();
+        let (ann, ben) = (
+            fixture.user("correct horse").await,
+            fixture.user("correct horse").await,
+        );
+        fixture
+            .log_in_from(ann, "correct horse", "192.0.2.1")
+            .await
+            .unwrap();
         fixture.clock.advance(2 * DAY);
-        fixture.log_in_from(ann, "correct horse", "192.0.2.2").await.unwrap();
+        fixture
+            .log_in_from(ann, "correct horse", "192.0.2.2")
+            .await
+            .unwrap();
         fixture.clock.advance(29 * DAY);
         fixture.sweep("known_networks", 1).await;
-        assert_eq!(fixture.count("known_networks WHERE network = '192.0.2.2'").await, 1);
+        assert_eq!(
+            fixture
+                .count("known_networks WHERE network = '192.0.2.2'")
+                .await,
+            1
+        );
         for number in 0..105 {
             fixture.clock.advance(Duration::from_secs(1));
-            fixture.log_in_from(ben, "correct horse", &format!("203.0.113.{number}")).await.unwrap();
+            fixture
+                .log_in_from(ben, "correct horse", &format!("203.0.113.{number}"))
+                .await
+                .unwrap();
         }
-        assert_eq!(fixture.count(&format!("known_networks WHERE user_gid = '{ben}'")).await, 100);
-        assert_eq!(fixture.count("known_networks WHERE network = '203.0.113.4'").await, 0);
-        assert_eq!(fixture.count("known_networks WHERE network = '203.0.113.5'").await, 1);
+        assert_eq!(
+            fixture
+                .count(&format!("known_networks WHERE user_gid = '{ben}'"))
+                .await,
+            100
+        );
+        assert_eq!(
+            fixture
+                .count("known_networks WHERE network = '203.0.113.4'")
+                .await,
+            0
+        );
+        assert_eq!(
+            fixture
+                .count("known_networks WHERE network = '203.0.113.5'")
+                .await,
+            1
+        );
     }
 }
 
@@ -119,12 +201,20 @@ async fn audit_trail_is_kept_for_the_configured_time() {
     for fixture in on_both_databases(CHEAP).await {
         // More than are deleted at once.
         let first = fixture.clock.now().as_micros();
-        fixture.execute(insert("audit (at, action)", &format!("{first} + i, 'login_failed'"), 25_000)).await;
+        fixture
+            .execute(insert(
+                "audit (at, action)",
+                &format!("{first} + i, 'login_failed'"),
+                25_000,
+            ))
+            .await;
         fixture.clock.advance(2 * DAY);
         let user = fixture.user("correct horse").await;
         fixture.log_in(Some(user), "correct horse").await.unwrap();
         fixture.clock.advance(398 * DAY);
-        fixture.execute("INSERT INTO audit (at, action) VALUES (1, 'logout')".to_owned()).await;
+        fixture
+            .execute("INSERT INTO audit (at, action) VALUES (1, 'logout')".to_owned())
+            .await;
         fixture.sweep("audit WHERE action = 'logout'", 0).await;
         assert_eq!(fixture.count("audit").await, 25_001, "none is 400 days old");
         fixture.clock.advance(DAY);

@@ -45,7 +45,9 @@ impl tower::Service<http::Request<Body>> for QuietDirectory {
             let answer = tower::service_fn(|_: Request<GetCursorRequest>| async {
                 Ok::<_, Status>(Response::new(GetCursorResponse { cursor: 0 }))
             });
-            Ok(Grpc::new(ProstCodec::default()).unary(answer, request).await)
+            Ok(Grpc::new(ProstCodec::default())
+                .unary(answer, request)
+                .await)
         })
     }
 }
@@ -53,8 +55,17 @@ impl tower::Service<http::Request<Body>> for QuietDirectory {
 pub(crate) fn quiet_directory() -> Channel {
     let (peer, incoming) = Peer::in_memory_pair();
     let (_, is_ready) = watch::channel(true);
-    let listeners = Listeners { tcp: None, in_memory: Some(incoming) };
+    let listeners = Listeners {
+        tcp: None,
+        in_memory: Some(incoming),
+    };
     let routes = Routes::new(QuietDirectory);
-    tokio::spawn(server::serve(QuietDirectory::NAME, routes, listeners, is_ready, CancellationToken::new()));
+    tokio::spawn(server::serve(
+        QuietDirectory::NAME,
+        routes,
+        listeners,
+        is_ready,
+        CancellationToken::new(),
+    ));
     peer.connect(&ServiceToken::new(None)).unwrap()
 }

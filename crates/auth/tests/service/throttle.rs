@@ -16,21 +16,40 @@ struct UserInfo<'a> {
 impl UserInfo<'_> {
     async fn attempt(&self, password: &str, address: &str) -> Result<String, RpcError> {
         let request = login(Some(self.gid), password, self.fixture.clock.now());
-        let request = VerifyPasswordRequest { client_address: address.to_owned(), ..request };
-        Ok(self.fixture.client.clone().verify_password(request).await?.into_inner().token)
+        let request = VerifyPasswordRequest {
+            client_address: address.to_owned(),
+            ..request
+        };
+        Ok(self
+            .fixture
+            .client
+            .clone()
+            .verify_password(request)
+            .await?
+            .into_inner()
+            .token)
     }
 
     async fn fail_times(&self, times: usize, address: &str) {
         for _ in 0..times {
-            assert_eq!(code(self.attempt(WRONG, address).await), ErrorCode::UnknownUser);
+            assert_eq!(
+                code(self.attempt(WRONG, address).await),
+                ErrorCode::UnknownUser
+            );
         }
     }
 
     /// How long an attempt is told to wait, also with the right password.
     async fn expect_wait(&self, address: &str) -> Duration {
-        let [wrong, right] = [self.attempt(WRONG, address).await, self.attempt(PASSWORD, address).await];
+        let [wrong, right] = [
+            self.attempt(WRONG, address).await,
+            self.attempt(PASSWORD, address).await,
+        ];
         let [wrong, right] = [wrong.unwrap_err(), right.unwrap_err()];
-        assert_eq!((wrong.code, right.code), (ErrorCode::Throttled, ErrorCode::Throttled));
+        assert_eq!(
+            (wrong.code, right.code),
+            (ErrorCode::Throttled, ErrorCode::Throttled)
+        );
         assert_eq!(wrong.retry_after, right.retry_after);
         right.retry_after.unwrap()
     }
@@ -38,7 +57,10 @@ impl UserInfo<'_> {
 
 impl Fixture {
     async fn person(&self) -> UserInfo<'_> {
-        UserInfo { fixture: self, gid: self.user(PASSWORD).await }
+        UserInfo {
+            fixture: self,
+            gid: self.user(PASSWORD).await,
+        }
     }
 }
 
@@ -51,7 +73,9 @@ async fn wait_starts_at_the_threshold_and_doubles_up_to_the_maximum() {
             ann.fail_times(1, "192.0.2.1").await;
             let wait = Duration::from_secs(expected);
             assert_eq!(ann.expect_wait("192.0.2.1").await, wait);
-            fixture.clock.advance(wait.checked_sub(Duration::from_micros(1)).unwrap());
+            fixture
+                .clock
+                .advance(wait.checked_sub(Duration::from_micros(1)).unwrap());
             assert_eq!(ann.expect_wait("192.0.2.1").await, Duration::from_micros(1));
             fixture.clock.advance(Duration::from_micros(1));
         }
@@ -91,7 +115,9 @@ async fn network_failures_decay_by_one_per_minute() {
             assert_eq!(guess().await, ErrorCode::Throttled);
             assert_eq!(ann.expect_wait("192.0.2.1").await, Duration::from_secs(1));
             ann.attempt(PASSWORD, "192.0.2.2").await.unwrap();
-            fixture.clock.advance(Duration::from_secs(if left == 50 { 600 } else { 3600 }));
+            fixture
+                .clock
+                .advance(Duration::from_secs(if left == 50 { 600 } else { 3600 }));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What other services ask about tokens.
 
 use doorward_rpc::auth::v1::{
-    Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest, TokenKind,
-    VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
+    Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest,
+    TokenKind, VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
 };
 
 use super::*;
@@ -10,8 +10,17 @@ use super::*;
 const PASSWORD: &str = "correct horse";
 const ADDRESS: &str = "192.0.2.1";
 
-async fn verify(client: &AuthClient<Channel>, token: &str) -> Result<VerifyTokenResponse, RpcError> {
-    Ok(client.clone().verify_token(VerifyTokenRequest { token: token.to_owned() }).await?.into_inner())
+async fn verify(
+    client: &AuthClient<Channel>,
+    token: &str,
+) -> Result<VerifyTokenResponse, RpcError> {
+    Ok(client
+        .clone()
+        .verify_token(VerifyTokenRequest {
+            token: token.to_owned(),
+        })
+        .await?
+        .into_inner())
 }
 
 impl Fixture {
@@ -20,8 +29,11 @@ impl Fixture {
     }
 
     async fn revoke(&self, token: &str, everywhere: bool) -> Result<(), RpcError> {
-        let request =
-            RevokeTokenRequest { token: token.to_owned(), all_logins: everywhere, client_address: ADDRESS.to_owned() };
+        let request = RevokeTokenRequest {
+            token: token.to_owned(),
+            all_logins: everywhere,
+            client_address: ADDRESS.to_owned(),
+        };
         self.client.clone().revoke_token(request).await?;
         Ok(())
     }
@@ -29,11 +41,26 @@ impl Fixture {
     /// The token of a login with an API key.
     async fn log_in_by_key(&self, user: Gid, project: Gid) -> String {
         let mut client = self.client.clone();
-        let actor = Some(Actor { user_gid: None, client_address: ADDRESS.to_owned() });
-        let get = GetApiKeyRequest { user_gid: user.to_string(), project_gid: project.to_string(), actor };
+        let actor = Some(Actor {
+            user_gid: None,
+            client_address: ADDRESS.to_owned(),
+        });
+        let get = GetApiKeyRequest {
+            user_gid: user.to_string(),
+            project_gid: project.to_string(),
+            actor,
+        };
         let api_key = client.get_api_key(get).await.unwrap().into_inner().api_key;
-        let find = FindApiKeyRequest { api_key: api_key.clone(), client_address: ADDRESS.to_owned() };
-        let found = client.find_api_key(find).await.unwrap().into_inner().user_gid;
+        let find = FindApiKeyRequest {
+            api_key: api_key.clone(),
+            client_address: ADDRESS.to_owned(),
+        };
+        let found = client
+            .find_api_key(find)
+            .await
+            .unwrap()
+            .into_inner()
+            .user_gid;
         assert_eq!(found, Some(user.to_string()));
         let verify = VerifyApiKeyRequest {
             api_key,
@@ -42,7 +69,12 @@ impl Fixture {
             user_checked_at: self.clock.now().as_micros(),
             client_address: ADDRESS.to_owned(),
         };
-        client.verify_api_key(verify).await.unwrap().into_inner().token
+        client
+            .verify_api_key(verify)
+            .await
+            .unwrap()
+            .into_inner()
+            .token
     }
 }
 
@@ -69,18 +101,43 @@ async fn valid_token_returns_all_claims_and_others_are_rejected() {
         let (user, project) = (RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid());
         let of_key = fixture.log_in_by_key(user, project).await;
         let told = fixture.verify(&of_key).await.unwrap();
-        assert_eq!((told.kind(), told.subject), (TokenKind::Api, user.to_string()));
+        assert_eq!(
+            (told.kind(), told.subject),
+            (TokenKind::Api, user.to_string())
+        );
         assert_eq!(told.project_gid, Some(project.to_string()));
 
-        for bad in ["", "garbage", &token[1..], &format!("Bearer {token}"), &token.replace('.', "..")] {
-            assert_eq!(code(fixture.verify(bad).await), ErrorCode::Unauthenticated, "{bad}");
-            assert_eq!(code(fixture.revoke(bad, true).await), ErrorCode::Unauthenticated, "{bad}");
+        for bad in [
+            "",
+            "garbage",
+            &token[1..],
+            &format!("Bearer {token}"),
+            &token.replace('.', ".."),
+        ] {
+            assert_eq!(
+                code(fixture.verify(bad).await),
+                ErrorCode::Unauthenticated,
+                "{bad}"
+            );
+            assert_eq!(
+                code(fixture.revoke(bad, true).await),
+                ErrorCode::Unauthenticated,
+                "{bad}"
+            );
         }
         fixture.clock.advance(Duration::from_secs(3599));
         fixture.verify(&token).await.unwrap();
         fixture.clock.advance(Duration::from_secs(1));
-        assert_eq!(code(fixture.verify(&token).await), ErrorCode::Unauthenticated, "expired");
-        assert_eq!(code(fixture.revoke(&token, false).await), ErrorCode::Unauthenticated, "expired");
+        assert_eq!(
+            code(fixture.verify(&token).await),
+            ErrorCode::Unauthenticated,
+            "expired"
+        );
+        assert_eq!(
+            code(fixture.revoke(&token, false).await),
+            ErrorCode::Unauthenticated,
+            "expired"
+        );
     }
 }
 
@@ -93,9 +150,15 @@ async fn revocation_covers_one_login_or_all_logins() {
         let renewed = fixture.renew(&first).await.unwrap();
         fixture.revoke(&renewed, false).await.unwrap();
         for token in [&first, &renewed] {
-            assert_eq!(code(fixture.verify(token).await), ErrorCode::Unauthenticated);
+            assert_eq!(
+                code(fixture.verify(token).await),
+                ErrorCode::Unauthenticated
+            );
             assert_eq!(code(fixture.renew(token).await), ErrorCode::Unauthenticated);
-            assert_eq!(code(fixture.revoke(token, true).await), ErrorCode::Unauthenticated);
+            assert_eq!(
+                code(fixture.revoke(token, true).await),
+                ErrorCode::Unauthenticated
+            );
         }
         fixture.verify(&other).await.unwrap();
 
@@ -105,14 +168,23 @@ async fn revocation_covers_one_login_or_all_logins() {
             fixture.clock.advance(Duration::from_millis(10));
             fixture.revoke(&token, true).await.unwrap();
             fixture.clock.advance(Duration::from_millis(10));
-            assert_eq!(code(fixture.verify(&token).await), ErrorCode::Unauthenticated);
+            assert_eq!(
+                code(fixture.verify(&token).await),
+                ErrorCode::Unauthenticated
+            );
             let [one, two] = [log_in(ann).await, log_in(ann).await];
-            assert_eq!(fixture.verify(&one).await.unwrap().auth_time, START_SECONDS + round);
+            assert_eq!(
+                fixture.verify(&one).await.unwrap().auth_time,
+                START_SECONDS + round
+            );
             fixture.revoke(&one, false).await.unwrap();
             assert_eq!(code(fixture.verify(&one).await), ErrorCode::Unauthenticated);
             fixture.renew(&two).await.unwrap();
         }
-        assert_eq!(code(fixture.verify(&other).await), ErrorCode::Unauthenticated);
+        assert_eq!(
+            code(fixture.verify(&other).await),
+            ErrorCode::Unauthenticated
+        );
         fixture.verify(&stranger).await.unwrap();
     }
 }
@@ -123,9 +195,17 @@ async fn revocation_requires_a_client_address() {
         let user = fixture.user(PASSWORD).await;
         let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
         for address in ["", "localhost", "192.0.2.1:80"] {
-            let request =
-                RevokeTokenRequest { token: token.clone(), all_logins: true, client_address: address.to_owned() };
-            let refused = fixture.client.clone().revoke_token(request).await.map_err(RpcError::from);
+            let request = RevokeTokenRequest {
+                token: token.clone(),
+                all_logins: true,
+                client_address: address.to_owned(),
+            };
+            let refused = fixture
+                .client
+                .clone()
+                .revoke_token(request)
+                .await
+                .map_err(RpcError::from);
             assert_eq!(code(refused), ErrorCode::InvalidRequest, "{address}");
         }
         fixture.verify(&token).await.unwrap();
@@ -141,9 +221,14 @@ async fn revocation_reaches_another_process_within_a_second() {
         verify(&second, &token).await.unwrap();
         fixture.revoke(&token, false).await.unwrap();
         let refused = async { while verify(&second, &token).await.is_ok() {} };
-        tokio::time::timeout(Duration::from_secs(1), refused).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(1), refused)
+            .await
+            .unwrap();
         // And to one that starts later.
-        assert_eq!(code(verify(&fixture.second().await, &token).await), ErrorCode::Unauthenticated);
+        assert_eq!(
+            code(verify(&fixture.second().await, &token).await),
+            ErrorCode::Unauthenticated
+        );
     }
 }
 
@@ -151,7 +236,13 @@ async fn revocation_reaches_another_process_within_a_second() {
 async fn public_keys_are_the_verifying_keys() {
     for fixture in on_both_databases(CHEAP).await {
         let kids = async || {
-            let answer = fixture.client.clone().get_public_keys(GetPublicKeysRequest {}).await.unwrap().into_inner();
+            let answer = fixture
+                .client
+                .clone()
+                .get_public_keys(GetPublicKeysRequest {})
+                .await
+                .unwrap()
+                .into_inner();
             let keys = answer.keys.unwrap().keys;
             assert!(keys.iter().all(|key| key.x.len() == 32));
             let mut kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
@@ -159,19 +250,37 @@ async fn public_keys_are_the_verifying_keys() {
             kids
         };
         let lifetime = Duration::from_secs(3600);
-        let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(7), lifetime);
+        let keys = Keys::new(
+            fixture.test.database.clone(),
+            fixture.clock.clone(),
+            sealer(7),
+            lifetime,
+        );
         let become_known = async |expected: &[&doorward_auth::SigningKey]| {
             let mut expected: Vec<String> = expected.iter().map(|key| key.kid.clone()).collect();
             expected.sort_unstable();
             let known = async { while kids().await != expected {} };
-            tokio::time::timeout(Duration::from_secs(10), known).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(10), known)
+                .await
+                .unwrap();
         };
         assert_eq!(kids().await.len(), 2);
         let rotated = keys.rotate(Origin::command_line()).await.unwrap();
         assert_eq!(rotated.len(), 3);
         become_known(&rotated.iter().collect::<Vec<_>>()).await;
-        let previous = rotated.iter().find(|key| key.state == KeyState::Previous).unwrap();
-        keys.retire(&previous.kid, Origin::command_line()).await.unwrap();
-        become_known(&rotated.iter().filter(|key| key.kid != previous.kid).collect::<Vec<_>>()).await;
+        let previous = rotated
+            .iter()
+            .find(|key| key.state == KeyState::Previous)
+            .unwrap();
+        keys.retire(&previous.kid, Origin::command_line())
+            .await
+            .unwrap();
+        become_known(
+            &rotated
+                .iter()
+                .filter(|key| key.kid != previous.kid)
+                .collect::<Vec<_>>(),
+        )
+        .await;
     }
 }

@@ -24,13 +24,22 @@ pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
 
 /// Appends the changes of this transaction, after it has made them. They are dated when the wait for other writers is over,
 /// so that what happened before the commit is hardly ever dated after them. Answers the last cursor.
-pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, clock: &dyn Clock) -> Result<i64> {
+pub(crate) fn append(
+    connection: &mut AnyConnection,
+    changes: Vec<NewChange>,
+    clock: &dyn Clock,
+) -> Result<i64> {
     let cursor = store::feed_change::lock(connection)?;
     if changes.is_empty() {
         return Ok(cursor);
     }
-    let mut page =
-        FeedPage { cursor, now: clock.now(), changes: Vec::new(), notices: Vec::new(), statuses: HashMap::new() };
+    let mut page = FeedPage {
+        cursor,
+        now: clock.now(),
+        changes: Vec::new(),
+        notices: Vec::new(),
+        statuses: HashMap::new(),
+    };
     for change in changes {
         page.append(connection, change)?;
     }
@@ -55,22 +64,38 @@ pub(super) struct FeedPage {
 impl FeedPage {
     fn append(&mut self, connection: &mut AnyConnection, change: NewChange) -> Result<()> {
         match change {
-            NewChange::User { action, gid, status } => self.append_user(connection, action, gid, status),
+            NewChange::User {
+                action,
+                gid,
+                status,
+            } => self.append_user(connection, action, gid, status),
             NewChange::EmailChanged(user) => self.append_email_change(connection, user),
             NewChange::Membership { before, after } => {
                 self.append_membership(connection, before.as_ref(), after.as_ref())
             }
             NewChange::PurgedMembership(membership) => {
-                self.push_change(Action::Delete, MEMBERSHIPS, membership_key(membership.project, membership.user), "");
+                self.push_change(
+                    Action::Delete,
+                    MEMBERSHIPS,
+                    membership_key(membership.project, membership.user),
+                    "",
+                );
                 Ok(())
             }
-            NewChange::Project { before, after } => self.append_project(connection, before.as_ref(), after.as_ref()),
+            NewChange::Project { before, after } => {
+                self.append_project(connection, before.as_ref(), after.as_ref())
+            }
             NewChange::ApiVersion(release) => {
                 self.push_change(Action::Update, API_VERSION, release.clone(), "");
                 self.push_event(Scope::Everyone, Action::Update, API_VERSION, release);
                 Ok(())
             }
-            NewChange::SyncRow { project, action, data_type, data_key } => {
+            NewChange::SyncRow {
+                project,
+                action,
+                data_type,
+                data_key,
+            } => {
                 self.push_change(action, &data_type, data_key.clone(), "");
                 if let Some(change) = self.changes.last_mut() {
                     change.project = Some(project);
@@ -82,7 +107,13 @@ impl FeedPage {
     }
 
     /// With the next cursor, under which its notices are told.
-    pub(super) fn push_change(&mut self, action: Action, data_type: &str, data_key: String, status: &str) {
+    pub(super) fn push_change(
+        &mut self,
+        action: Action,
+        data_type: &str,
+        data_key: String,
+        status: &str,
+    ) {
         self.cursor += 1;
         self.changes.push(Change {
             cursor: self.cursor,
@@ -96,13 +127,32 @@ impl FeedPage {
     }
 
     /// Under the last cursor.
-    pub(super) fn push_event(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
+    pub(super) fn push_event(
+        &mut self,
+        scope: Scope,
+        action: Action,
+        data_type: &str,
+        data_key: String,
+    ) {
         let (cursor, first_cursor, data_type) = (self.cursor, None, data_type.to_owned());
-        self.notices.push(FeedEvent { audience: scope, cursor, first_cursor, action, data_type, data_key });
+        self.notices.push(FeedEvent {
+            audience: scope,
+            cursor,
+            first_cursor,
+            action,
+            data_type,
+            data_key,
+        });
     }
 
     /// Under the next cursor, for what is no change of the entry itself: it comes into sight, or goes out of it.
-    pub(super) fn push_visibility_event(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
+    pub(super) fn push_visibility_event(
+        &mut self,
+        scope: Scope,
+        action: Action,
+        data_type: &str,
+        data_key: String,
+    ) {
         self.cursor += 1;
         self.push_event(scope, action, data_type, data_key);
     }
@@ -117,14 +167,23 @@ impl FeedPage {
     ) -> Result<()> {
         let first = self.cursor + 1;
         self.cursor += 2 * store::membership_slot::count(connection, project)?.max(1);
-        self.push_event(scope, action, MEMBERSHIPS, format!("{project}/{ALL_MEMBERS}"));
+        self.push_event(
+            scope,
+            action,
+            MEMBERSHIPS,
+            format!("{project}/{ALL_MEMBERS}"),
+        );
         if let Some(notice) = self.notices.last_mut() {
             notice.first_cursor = Some(first);
         }
         Ok(())
     }
 
-    pub(super) fn project_status(&mut self, connection: &mut AnyConnection, project: Gid) -> Result<ProjectStatus> {
+    pub(super) fn project_status(
+        &mut self,
+        connection: &mut AnyConnection,
+        project: Gid,
+    ) -> Result<ProjectStatus> {
         if let Some(status) = self.statuses.get(&project) {
             return Ok(*status);
         }
@@ -135,7 +194,13 @@ impl FeedPage {
         Ok(status)
     }
 
-    fn append_user(&mut self, connection: &mut AnyConnection, action: Action, gid: Gid, status: &str) -> Result<()> {
+    fn append_user(
+        &mut self,
+        connection: &mut AnyConnection,
+        action: Action,
+        gid: Gid,
+        status: &str,
+    ) -> Result<()> {
         self.push_change(action, USERS, gid.to_string(), status);
         match action {
             // Nobody sees somebody without a membership, and whoever is gone asks for nothing.
@@ -143,7 +208,12 @@ impl FeedPage {
             Action::Update => {
                 self.push_event(Scope::User(gid), action, USERS, gid.to_string());
                 for project in store::init::list_projects_showing(connection, gid)? {
-                    self.push_event(Scope::ProjectMembers(project), action, USERS, gid.to_string());
+                    self.push_event(
+                        Scope::ProjectMembers(project),
+                        action,
+                        USERS,
+                        gid.to_string(),
+                    );
                 }
             }
         }
@@ -153,8 +223,13 @@ impl FeedPage {
     /// Where notifications go that somebody wants nowhere else is in the memberships that they see of themself.
     fn append_email_change(&mut self, connection: &mut AnyConnection, user: Gid) -> Result<()> {
         for (own, project) in store::init::own(connection, user)? {
-            let is_elsewhere = own.notifications.as_ref().is_some_and(|wanted| wanted.email.is_some());
-            if !is_elsewhere && visibility::of_project(project.status, Some(&own)) > Visibility::None {
+            let is_elsewhere = own
+                .notifications
+                .as_ref()
+                .is_some_and(|wanted| wanted.email.is_some());
+            if !is_elsewhere
+                && visibility::of_project(project.status, Some(&own)) > Visibility::None
+            {
                 self.push_visibility_event(
                     Scope::User(user),
                     Action::Update,
@@ -219,7 +294,11 @@ mod tests {
                     )]
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                if gives_up { Err(Error::Other("changed its mind".to_owned())) } else { Ok(()) }
+                if gives_up {
+                    Err(Error::Other("changed its mind".to_owned()))
+                } else {
+                    Ok(())
+                }
             })
             .await;
         assert_eq!(done.is_err(), gives_up);
@@ -278,8 +357,12 @@ mod tests {
             writers_are_done.store(true, Ordering::SeqCst);
             let seen = reader.await.unwrap();
             let cursors: Vec<i64> = seen.iter().map(|change| change.cursor).collect();
-            assert_eq!(cursors, (1..=i64::try_from(written).unwrap()).collect::<Vec<_>>());
-            let keys: std::collections::HashSet<_> = seen.iter().map(|change| change.data_key.as_str()).collect();
+            assert_eq!(
+                cursors,
+                (1..=i64::try_from(written).unwrap()).collect::<Vec<_>>()
+            );
+            let keys: std::collections::HashSet<_> =
+                seen.iter().map(|change| change.data_key.as_str()).collect();
             assert_eq!(keys.len(), written);
         }
     }
@@ -298,7 +381,11 @@ mod tests {
             shutdown.clone(),
         );
         for when in ["once it listens", "by a change"] {
-            assert_eq!(timeout(Duration::from_secs(20), wakes.recv()).await, Ok(Some(())), "{when}");
+            assert_eq!(
+                timeout(Duration::from_secs(20), wakes.recv()).await,
+                Ok(Some(())),
+                "{when}"
+            );
             write(database, 0, 1).await;
         }
         shutdown.cancel();

@@ -52,9 +52,13 @@ mod tests {
     #[test]
     fn audiences_round_trip() {
         let gid: Gid = "0191f2a0-0000-4000-8000-000000000001".parse().unwrap();
-        for scope in
-            [Scope::User(gid), Scope::Card(gid), Scope::ProjectMembers(gid), Scope::ProjectFeed(gid), Scope::Everyone]
-        {
+        for scope in [
+            Scope::User(gid),
+            Scope::Card(gid),
+            Scope::ProjectMembers(gid),
+            Scope::ProjectFeed(gid),
+            Scope::Everyone,
+        ] {
             assert_eq!(scope.to_string().parse(), Ok(scope));
         }
         assert!("user/x".parse::<Scope>().is_err() && "any".parse::<Scope>().is_err());

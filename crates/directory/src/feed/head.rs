@@ -32,9 +32,16 @@ impl Directory {
             return last.cursor.ok_or_else(shared_read_error);
         }
         let answers = self.feed_head_cache.requests.load(Ordering::SeqCst);
-        let read = self.database.query(store::feed_change::get_head).await.map_err(Error::from);
+        let read = self
+            .database
+            .query(store::feed_change::get_head)
+            .await
+            .map_err(Error::from);
         // Only now: who goes away in the middle of a read leaves it to the next.
-        *last = HeadRead { request_number: answers, cursor: read.as_ref().ok().copied() };
+        *last = HeadRead {
+            request_number: answers,
+            cursor: read.as_ref().ok().copied(),
+        };
         read
     }
 }
@@ -45,10 +52,14 @@ impl Directory {
     /// # Errors
     /// Database errors.
     pub async fn newest_change_cursor(&self) -> Result<i64, Error> {
-        Ok(self.database.query(store::feed_change::newest_change).await?)
+        Ok(self
+            .database
+            .query(store::feed_change::newest_change)
+            .await?)
     }
 }
 
 fn shared_read_error() -> Error {
-    doorward_storage::Error::Unavailable("the read that this one shares has failed".to_owned()).into()
+    doorward_storage::Error::Unavailable("the read that this one shares has failed".to_owned())
+        .into()
 }

@@ -21,16 +21,27 @@ impl FeedPage {
         before: Option<&Membership>,
         after: Option<&Membership>,
     ) -> Result<()> {
-        let Some(Membership { project, user, .. }) = after.or(before).cloned() else { return Ok(()) };
+        let Some(Membership { project, user, .. }) = after.or(before).cloned() else {
+            return Ok(());
+        };
         let status = self.project_status(connection, project)?;
         let start = self.cursor;
-        let (old, new) = (visibility::of_project(status, before), visibility::of_project(status, after));
+        let (old, new) = (
+            visibility::of_project(status, before),
+            visibility::of_project(status, after),
+        );
         let own = Scope::User(user);
         match (old > Visibility::None, new > Visibility::None) {
-            (false, true) => self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string()),
+            (false, true) => {
+                self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string())
+            }
             // In full from now on.
-            (true, true) if new > old => self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string()),
-            (true, false) => self.push_visibility_event(own, Action::Delete, PROJECTS, project.to_string()),
+            (true, true) if new > old => {
+                self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string())
+            }
+            (true, false) => {
+                self.push_visibility_event(own, Action::Delete, PROJECTS, project.to_string())
+            }
             (true, true) | (false, false) => {}
         }
         let entry_status = after.map_or("", |after| after.status.as_str());
@@ -52,14 +63,29 @@ impl FeedPage {
             (Some(_), None) => store::membership_slot::close(connection, project, user, start + 1)?,
             (Some(_), Some(_)) | (None, None) => {}
         }
-        let has_other_role = before.zip(after).is_some_and(|(before, after)| before.role != after.role);
+        let has_other_role = before
+            .zip(after)
+            .is_some_and(|(before, after)| before.role != after.role);
         match (old == Visibility::Inside, new == Visibility::Inside) {
-            (false, true) => self.push_visibility_event_for_all_members(connection, own, Action::Insert, project)?,
-            (true, false) => self.push_visibility_event_for_all_members(connection, own, Action::Delete, project)?,
+            (false, true) => self.push_visibility_event_for_all_members(
+                connection,
+                own,
+                Action::Insert,
+                project,
+            )?,
+            (true, false) => self.push_visibility_event_for_all_members(
+                connection,
+                own,
+                Action::Delete,
+                project,
+            )?,
             // Only an owner sees the options of others.
-            (true, true) if has_other_role => {
-                self.push_visibility_event_for_all_members(connection, own, Action::Update, project)?
-            }
+            (true, true) if has_other_role => self.push_visibility_event_for_all_members(
+                connection,
+                own,
+                Action::Update,
+                project,
+            )?,
             (true, true) | (false, false) => {}
         }
         if old != new {
@@ -74,7 +100,13 @@ impl FeedPage {
     }
 
     /// For those who are in the project.
-    fn push_member_event(&mut self, before: Option<&Membership>, after: Option<&Membership>, project: Gid, user: Gid) {
+    fn push_member_event(
+        &mut self,
+        before: Option<&Membership>,
+        after: Option<&Membership>,
+        project: Gid,
+        user: Gid,
+    ) {
         let scope = Scope::ProjectMembers(project);
         self.push_event(
             scope,
@@ -82,12 +114,17 @@ impl FeedPage {
             MEMBERSHIPS,
             membership_key(project, user),
         );
-        let shows =
-            |membership: Option<&Membership>| membership.is_some_and(|of| visibility::is_user_visible(of.status));
+        let shows = |membership: Option<&Membership>| {
+            membership.is_some_and(|of| visibility::is_user_visible(of.status))
+        };
         match (shows(before), shows(after)) {
-            (false, true) => self.push_visibility_event(scope, Action::Insert, USERS, user.to_string()),
+            (false, true) => {
+                self.push_visibility_event(scope, Action::Insert, USERS, user.to_string())
+            }
             // Who sees them elsewhere keeps them.
-            (true, false) => self.push_visibility_event(scope, Action::Delete, USERS, user.to_string()),
+            (true, false) => {
+                self.push_visibility_event(scope, Action::Delete, USERS, user.to_string())
+            }
             (true, true) | (false, false) => {}
         }
     }

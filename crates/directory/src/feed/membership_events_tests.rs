@@ -33,12 +33,26 @@ impl ProjectFixture {
     fn new(test: TestDatabase) -> Self {
         let (project, user) = (RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid());
         let project_status = ProjectStatus::Active;
-        Self { test, cursor: FIRST_CURSOR, project_status, membership: None, project, user }
+        Self {
+            test,
+            cursor: FIRST_CURSOR,
+            project_status,
+            membership: None,
+            project,
+            user,
+        }
     }
 
     fn member(&self, role: Role, status: MembershipStatus) -> Membership {
         let (project, user) = (self.project, self.user);
-        Membership { project, user, role, status, rate_limit_per_second: None, notifications: None }
+        Membership {
+            project,
+            user,
+            role,
+            status,
+            rate_limit_per_second: None,
+            notifications: None,
+        }
     }
 
     /// The membership becomes that of a member.
@@ -47,7 +61,8 @@ impl ProjectFixture {
     }
 
     async fn becomes_owner(&mut self) -> Written {
-        self.change(Some(self.member(Role::Owner, MembershipStatus::Active))).await
+        self.change(Some(self.member(Role::Owner, MembershipStatus::Active)))
+            .await
     }
 
     async fn ends(&mut self) -> Written {
@@ -56,7 +71,10 @@ impl ProjectFixture {
 
     /// Something changes that decides neither on the role nor on what is visible.
     async fn limit_changes(&mut self) -> Written {
-        let limited = |own: &Membership| Membership { rate_limit_per_second: Some(9), ..own.clone() };
+        let limited = |own: &Membership| Membership {
+            rate_limit_per_second: Some(9),
+            ..own.clone()
+        };
         self.change(self.membership.as_ref().map(limited)).await
     }
 
@@ -80,34 +98,61 @@ impl ProjectFixture {
         };
         let (page, slots, listening) = self.test.database.write(write).await.unwrap();
         self.cursor = page.cursor;
-        assert_eq!(slots.iter().any(|slot| slot.opened_cursor == start + 1), !was_there && is_there);
-        assert_eq!(slots.iter().any(|slot| slot.closed_cursor == start + 1), was_there && !is_there);
-        let [change] = page.changes.as_slice() else { panic!("{:?}", page.changes) };
+        assert_eq!(
+            slots.iter().any(|slot| slot.opened_cursor == start + 1),
+            !was_there && is_there
+        );
+        assert_eq!(
+            slots.iter().any(|slot| slot.closed_cursor == start + 1),
+            was_there && !is_there
+        );
+        let [change] = page.changes.as_slice() else {
+            panic!("{:?}", page.changes)
+        };
         let notices = page.notices.iter().map(|notice| {
-            let from = notice.first_cursor.map_or(String::new(), |first| format!("+{}..", first - start));
+            let from = notice
+                .first_cursor
+                .map_or(String::new(), |first| format!("+{}..", first - start));
             let action = format!("{} {} {}", notice.action, notice.data_type, notice.data_key);
-            self.named(&format!("{from}+{} {}: {action}", notice.cursor - start, notice.audience))
+            self.named(&format!(
+                "{from}+{} {}: {action}",
+                notice.cursor - start,
+                notice.audience
+            ))
         });
         let mut listening: Vec<String> = listening
             .iter()
             .filter(|listener| listener.after_cursor > start || listener.until_cursor != OPEN_ENDED)
             .map(|listener| match listener.until_cursor {
-                OPEN_ENDED => self.named(&format!("{} after +{}", listener.scope, listener.after_cursor - start)),
+                OPEN_ENDED => self.named(&format!(
+                    "{} after +{}",
+                    listener.scope,
+                    listener.after_cursor - start
+                )),
                 until => self.named(&format!("{} until +{}", listener.scope, until - start)),
             })
             .collect();
         listening.sort_unstable();
-        Written { change: format!("{} {}", change.action, change.entry_status), notices: notices.collect(), listening }
+        Written {
+            change: format!("{} {}", change.action, change.entry_status),
+            notices: notices.collect(),
+            listening,
+        }
     }
 
     fn named(&self, text: &str) -> String {
-        text.replace(&self.project.to_string(), "herbarium").replace(&self.user.to_string(), "dan")
+        text.replace(&self.project.to_string(), "herbarium")
+            .replace(&self.user.to_string(), "dan")
     }
 }
 
 fn written(change: &str, notices: &[&str], listening: &[&str]) -> Written {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    Written { change: change.to_owned(), notices: owned(notices), listening: owned(listening) }
+    Written {
+        change: change.to_owned(),
+        notices: owned(notices),
+        listening: owned(listening),
+    }
 }
 
 #[tokio::test]
@@ -121,7 +166,10 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
             "+2 project/herbarium: INSERT cc.projects_members herbarium/dan",
             "+3 project/herbarium: INSERT cc.users dan",
         ];
-        assert_eq!(invited, written("INSERT invited", &notices, &["summary/herbarium after +3"]));
+        assert_eq!(
+            invited,
+            written("INSERT invited", &notices, &["summary/herbarium after +3"])
+        );
 
         let accepted = scene.becomes(MembershipStatus::Active).await;
         let notices = [
@@ -141,7 +189,10 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
             "+3 project/herbarium: DELETE cc.users dan",
             "+4..+5 user/dan: DELETE cc.projects_members herbarium/*",
         ];
-        assert_eq!(removed, written("DELETE ", &notices, &["project/herbarium until +0"]));
+        assert_eq!(
+            removed,
+            written("DELETE ", &notices, &["project/herbarium until +0"])
+        );
 
         scene.becomes(MembershipStatus::Invited).await;
         let declined = scene.becomes(MembershipStatus::Declined).await;
@@ -151,7 +202,10 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
             "+2 project/herbarium: UPDATE cc.projects_members herbarium/dan",
             "+3 project/herbarium: DELETE cc.users dan",
         ];
-        assert_eq!(declined, written("UPDATE declined", &notices, &["summary/herbarium until +0"]));
+        assert_eq!(
+            declined,
+            written("UPDATE declined", &notices, &["summary/herbarium until +0"])
+        );
 
         let notices = ["+1 project/herbarium: DELETE cc.projects_members herbarium/dan"];
         assert_eq!(scene.ends().await, written("DELETE ", &notices, &[]));
@@ -167,7 +221,10 @@ async fn an_inactive_member_sees_nothing_of_the_project() {
             "+1 user/dan: UPDATE cc.projects_members herbarium/dan",
             "+1 project/herbarium: UPDATE cc.projects_members herbarium/dan",
         ];
-        assert_eq!(scene.limit_changes().await, written("UPDATE active", &own, &[]));
+        assert_eq!(
+            scene.limit_changes().await,
+            written("UPDATE active", &own, &[])
+        );
 
         let deactivated = scene.becomes(MembershipStatus::Inactive).await;
         let notices = [
@@ -177,9 +234,15 @@ async fn an_inactive_member_sees_nothing_of_the_project() {
             "+3 project/herbarium: DELETE cc.users dan",
             "+4..+5 user/dan: DELETE cc.projects_members herbarium/*",
         ];
-        assert_eq!(deactivated, written("UPDATE inactive", &notices, &["project/herbarium until +0"]));
+        assert_eq!(
+            deactivated,
+            written("UPDATE inactive", &notices, &["project/herbarium until +0"])
+        );
         let notices = ["+1 project/herbarium: UPDATE cc.projects_members herbarium/dan"];
-        assert_eq!(scene.limit_changes().await, written("UPDATE inactive", &notices, &[]));
+        assert_eq!(
+            scene.limit_changes().await,
+            written("UPDATE inactive", &notices, &[])
+        );
 
         let activated = scene.becomes(MembershipStatus::Active).await;
         let notices = [
@@ -189,11 +252,21 @@ async fn an_inactive_member_sees_nothing_of_the_project() {
             "+3 project/herbarium: INSERT cc.users dan",
             "+4..+5 user/dan: INSERT cc.projects_members herbarium/*",
         ];
-        assert_eq!(activated, written("UPDATE active", &notices, &["project/herbarium after +5"]));
+        assert_eq!(
+            activated,
+            written("UPDATE active", &notices, &["project/herbarium after +5"])
+        );
 
         // An owner sees the limits of others.
-        let notices = [own[0], own[1], "+2..+3 user/dan: UPDATE cc.projects_members herbarium/*"];
-        assert_eq!(scene.becomes_owner().await, written("UPDATE active", &notices, &[]));
+        let notices = [
+            own[0],
+            own[1],
+            "+2..+3 user/dan: UPDATE cc.projects_members herbarium/*",
+        ];
+        assert_eq!(
+            scene.becomes_owner().await,
+            written("UPDATE active", &notices, &[])
+        );
     }
 }
 
@@ -202,13 +275,26 @@ async fn a_deleted_project_is_visible_to_its_owner_alone() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let mut scene = ProjectFixture::new(test);
         scene.project_status = ProjectStatus::Deleted;
-        assert_eq!(scene.becomes(MembershipStatus::Active).await, written("INSERT active", &[], &[]));
-        let notices =
-            ["+1 user/dan: INSERT cc.projects herbarium", "+2 user/dan: INSERT cc.projects_members herbarium/dan"];
+        assert_eq!(
+            scene.becomes(MembershipStatus::Active).await,
+            written("INSERT active", &[], &[])
+        );
+        let notices = [
+            "+1 user/dan: INSERT cc.projects herbarium",
+            "+2 user/dan: INSERT cc.projects_members herbarium/dan",
+        ];
         let listening = ["summary/herbarium after +2"];
-        assert_eq!(scene.becomes_owner().await, written("UPDATE active", &notices, &listening));
-        let notices =
-            ["+1 user/dan: DELETE cc.projects herbarium", "+2 user/dan: DELETE cc.projects_members herbarium/dan"];
-        assert_eq!(scene.ends().await, written("DELETE ", &notices, &["summary/herbarium until +0"]));
+        assert_eq!(
+            scene.becomes_owner().await,
+            written("UPDATE active", &notices, &listening)
+        );
+        let notices = [
+            "+1 user/dan: DELETE cc.projects herbarium",
+            "+2 user/dan: DELETE cc.projects_members herbarium/dan",
+        ];
+        assert_eq!(
+            scene.ends().await,
+            written("DELETE ", &notices, &["summary/herbarium until +0"])
+        );
     }
 }

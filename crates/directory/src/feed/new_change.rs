@@ -49,11 +49,18 @@ pub(crate) enum NewChange {
 impl NewChange {
     /// `status` is the status of the user after the change; empty when the user was deleted.
     pub(crate) const fn user(action: Action, gid: Gid, status: &'static str) -> Self {
-        Self::User { action, gid, status }
+        Self::User {
+            action,
+            gid,
+            status,
+        }
     }
 
     /// A change of a project that keeps its status.
     pub(crate) fn project_updated(project: &Project) -> Self {
-        Self::Project { before: Some(project.clone()), after: Some(project.clone()) }
+        Self::Project {
+            before: Some(project.clone()),
+            after: Some(project.clone()),
+        }
     }
 }

@@ -21,17 +21,37 @@ impl FeedPage {
         after: Option<&Project>,
     ) -> Result<()> {
         let start = self.cursor;
-        let Some(project) = after.or(before) else { return Ok(()) };
+        let Some(project) = after.or(before) else {
+            return Ok(());
+        };
         let (gid, owner) = (project.gid, project.owner);
         let (card, inside) = (Scope::Card(gid), Scope::ProjectMembers(gid));
         let status = after.map_or("", |after| after.status.as_str());
-        self.push_change(action_for(before.is_some(), after.is_some()), PROJECTS, gid.to_string(), status);
-        match (before.map(|before| before.status), after.map(|after| after.status)) {
+        self.push_change(
+            action_for(before.is_some(), after.is_some()),
+            PROJECTS,
+            gid.to_string(),
+            status,
+        );
+        match (
+            before.map(|before| before.status),
+            after.map(|after| after.status),
+        ) {
             // Its owner's membership, which comes next, says it.
             (None, _) => {}
             (Some(_), None) => {
-                self.push_event(Scope::User(owner), Action::Delete, PROJECTS, gid.to_string());
-                self.push_visibility_event(Scope::User(owner), Action::Delete, MEMBERSHIPS, membership_key(gid, owner));
+                self.push_event(
+                    Scope::User(owner),
+                    Action::Delete,
+                    PROJECTS,
+                    gid.to_string(),
+                );
+                self.push_visibility_event(
+                    Scope::User(owner),
+                    Action::Delete,
+                    MEMBERSHIPS,
+                    membership_key(gid, owner),
+                );
                 store::feed_subscription::close_all(connection, card, self.cursor)?;
                 store::membership_slot::close_all(connection, gid, self.cursor)?;
             }
@@ -44,12 +64,19 @@ impl FeedPage {
                     ProjectStatus::Active => Action::Insert,
                     ProjectStatus::Deleted => Action::Delete,
                 };
-                self.push_event(Scope::User(owner), Action::Update, PROJECTS, gid.to_string());
+                self.push_event(
+                    Scope::User(owner),
+                    Action::Update,
+                    PROJECTS,
+                    gid.to_string(),
+                );
                 self.push_event(card, action, PROJECTS, gid.to_string());
                 self.push_event(inside, action, PROJECTS, gid.to_string());
                 let all = store::membership::list_all(connection, gid)?;
-                let concerned: Vec<&Membership> =
-                    all.iter().filter(|own| own.user != owner && visibility::is_user_visible(own.status)).collect();
+                let concerned: Vec<&Membership> = all
+                    .iter()
+                    .filter(|own| own.user != owner && visibility::is_user_visible(own.status))
+                    .collect();
                 // Also to each alone: who follows as it happens doesn't listen there yet.
                 for own in &concerned {
                     self.push_event(Scope::User(own.user), action, PROJECTS, gid.to_string());
@@ -78,12 +105,30 @@ impl FeedPage {
 }
 
 /// For the members of a project that is brought back.
-fn open_subscriptions(connection: &mut AnyConnection, project: Gid, all: &[Membership], after: i64) -> Result<()> {
+fn open_subscriptions(
+    connection: &mut AnyConnection,
+    project: Gid,
+    all: &[Membership],
+    after: i64,
+) -> Result<()> {
     let with = |status: MembershipStatus| -> Vec<Gid> {
-        all.iter().filter(|own| own.status == status).map(|own| own.user).collect()
+        all.iter()
+            .filter(|own| own.status == status)
+            .map(|own| own.user)
+            .collect()
     };
     // Until now it was its owner's alone.
     store::feed_subscription::close_all(connection, Scope::Card(project), after)?;
-    store::feed_subscription::open(connection, &with(MembershipStatus::Invited), Scope::Card(project), after)?;
-    store::feed_subscription::open(connection, &with(MembershipStatus::Active), Scope::ProjectMembers(project), after)
+    store::feed_subscription::open(
+        connection,
+        &with(MembershipStatus::Invited),
+        Scope::Card(project),
+        after,
+    )?;
+    store::feed_subscription::open(
+        connection,
+        &with(MembershipStatus::Active),
+        Scope::ProjectMembers(project),
+        after,
+    )
 }

@@ -39,10 +39,23 @@ impl Directory {
                 .filter(|project| project.status == ProjectStatus::Active)
                 .ok_or(Error::ProjectNotFound)?;
             let change = |row: PublishedRow| {
-                let PublishedRow { action, data_type, data_key } = row;
-                NewChange::SyncRow { project, action, data_type, data_key }
+                let PublishedRow {
+                    action,
+                    data_type,
+                    data_key,
+                } = row;
+                NewChange::SyncRow {
+                    project,
+                    action,
+                    data_type,
+                    data_key,
+                }
             };
-            Ok(feed::append(connection, rows.into_iter().map(change).collect(), &*clock)?)
+            Ok(feed::append(
+                connection,
+                rows.into_iter().map(change).collect(),
+                &*clock,
+            )?)
         })
         .await
     }
@@ -56,12 +69,15 @@ fn check(rows: &[PublishedRow]) -> Result<(), Malformed> {
         if [USERS, PROJECTS, MEMBERSHIPS, API_VERSION].contains(&row.data_type.as_str()) {
             return Err(Malformed("have a data type of the directory's own"));
         }
-        let is_word =
-            |text: &str, max| !text.is_empty() && text.len() <= max && text.bytes().all(|b| b.is_ascii_graphic());
+        let is_word = |text: &str, max| {
+            !text.is_empty() && text.len() <= max && text.bytes().all(|b| b.is_ascii_graphic())
+        };
         if is_word(&row.data_type, MAX_TYPE_BYTES) && is_word(&row.data_key, MAX_KEY_BYTES) {
             Ok(())
         } else {
-            Err(Malformed("have a data type or key that is empty, too long or not visible ASCII"))
+            Err(Malformed(
+                "have a data type or key that is empty, too long or not visible ASCII",
+            ))
         }
     })
 }

@@ -14,9 +14,16 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Tries until the database answers.
 pub(crate) async fn announce(directory: Directory, shutdown: CancellationToken) {
-    while let Err(error) = directory.announce_api_version(directory.api_version.to_string()).await {
+    while let Err(error) = directory
+        .announce_api_version(directory.api_version.to_string())
+        .await
+    {
         tracing::warn!(%error, "could not announce the API version to clients yet; trying again");
-        if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+        if shutdown
+            .run_until_cancelled(tokio::time::sleep(PAUSE))
+            .await
+            .is_none()
+        {
             return;
         }
     }
@@ -29,7 +36,10 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn announce_api_version(&self, release: String) -> Result<(), Error> {
-        let known = self.database.query(store::feed_change::find_api_version).await?;
+        let known = self
+            .database
+            .query(store::feed_change::find_api_version)
+            .await?;
         if known.is_some_and(|known| known >= release) {
             return Ok(());
         }

@@ -15,7 +15,11 @@ const MIN_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(directory: Directory, keep: Duration, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval((keep / 10).clamp(MIN_INTERVAL, MAX_INTERVAL));
-    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+    while shutdown
+        .run_until_cancelled(interval.tick())
+        .await
+        .is_some()
+    {
         if let Err(error) = directory.delete_old_changes(keep).await {
             tracing::warn!(%error, "what is too old stays in the feed for now");
         }
@@ -29,7 +33,11 @@ impl Directory {
     /// Those of the database.
     pub async fn delete_old_changes(&self, keep: Duration) -> Result<(), Error> {
         let cut = self.clock.now().saturating_sub(keep);
-        while self.database.write(move |connection| forget_page(connection, cut)).await? {}
+        while self
+            .database
+            .write(move |connection| forget_page(connection, cut))
+            .await?
+        {}
         Ok(())
     }
 }
@@ -37,7 +45,9 @@ impl Directory {
 /// Whether there may be more.
 fn forget_page(connection: &mut AnyConnection, cut: Timestamp) -> Result<bool, Error> {
     // A change, and what follows from it, is never parted from the range of cursors that goes with it: no change is in one.
-    let Some(cursor) = store::feed_change::find_last_before(connection, cut, PAGE)? else { return Ok(false) };
+    let Some(cursor) = store::feed_change::find_last_before(connection, cut, PAGE)? else {
+        return Ok(false);
+    };
     store::feed_change::advance_tail(connection, cursor)?;
     store::feed_change::delete_until(connection, cursor)?;
     store::feed_event::delete_until(connection, cursor)?;

@@ -36,7 +36,10 @@ struct Limits {
     batch: usize,
 }
 
-const LIMITS: Limits = Limits { rows: 1000, batch: 1000 };
+const LIMITS: Limits = Limits {
+    rows: 1000,
+    batch: 1000,
+};
 
 /// The last cursors that somebody has; None: no rows of that feed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,8 +73,21 @@ pub struct SyncRow {
 
 impl SyncRow {
     pub(crate) fn from_event(notice: FeedEvent) -> Self {
-        let FeedEvent { audience: scope, cursor, action, data_type, data_key, .. } = notice;
-        Self { is_published: matches!(scope, Scope::ProjectFeed(_)), cursor, action, data_type, data_key }
+        let FeedEvent {
+            audience: scope,
+            cursor,
+            action,
+            data_type,
+            data_key,
+            ..
+        } = notice;
+        Self {
+            is_published: matches!(scope, Scope::ProjectFeed(_)),
+            cursor,
+            action,
+            data_type,
+            data_key,
+        }
     }
 }
 
@@ -79,18 +95,31 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member;
     /// [`Error::CursorExpired`]; those of the database.
-    pub async fn sync(&self, caller: Caller, since: SyncCursors, with_scopes: bool) -> Result<SyncPage, Error> {
+    pub async fn sync(
+        &self,
+        caller: Caller,
+        since: SyncCursors,
+        with_scopes: bool,
+    ) -> Result<SyncPage, Error> {
         if let (Some(cursor), None, false) = (since.cc_cursor, since.project, with_scopes) {
             // In this order: a caller who is deactivated in between is seen, or has missed a row.
             let head = self.feed_head().await?;
             if head == cursor {
-                let caller = self.database.query(move |connection| caller.find_active(connection)).await?;
+                let caller = self
+                    .database
+                    .query(move |connection| caller.find_active(connection))
+                    .await?;
                 caller.ok_or(Error::CallerNotActive)?;
-                return Ok(SyncPage { position: head, ..SyncPage::default() });
+                return Ok(SyncPage {
+                    position: head,
+                    ..SyncPage::default()
+                });
             }
         }
         let with = (LIMITS, with_scopes);
-        self.database.read_snapshot(move |connection| list_news(connection, caller, since, with)).await
+        self.database
+            .read_snapshot(move |connection| list_news(connection, caller, since, with))
+            .await
     }
 
     /// The position of the feeds, which are numbered as one.
@@ -133,19 +162,40 @@ fn list_news(
         rows = list_global_rows(connection, user, cursor, limits)?;
     }
     if let (Some(project), Some(cursor)) = (since.project, since.cursor) {
-        let heard = Subscription { scope: Scope::ProjectFeed(project), after_cursor: cursor, until_cursor: OPEN_ENDED };
-        let published = store::feed_event::list_for_subscriptions(connection, &[heard], limits.rows + 1)?;
+        let heard = Subscription {
+            scope: Scope::ProjectFeed(project),
+            after_cursor: cursor,
+            until_cursor: OPEN_ENDED,
+        };
+        let published =
+            store::feed_event::list_for_subscriptions(connection, &[heard], limits.rows + 1)?;
         rows.extend(published.into_iter().map(SyncRow::from_event));
         rows.sort_by_key(|row| row.cursor);
     }
     let has_more = rows.len() > limits.rows;
     rows.truncate(limits.rows);
-    let position = rows.last().filter(|_| has_more).map_or(head, |last| last.cursor);
-    let scopes = if with_scopes { list_audiences(connection, user, since)? } else { Vec::new() };
-    Ok(SyncPage { rows, has_more, position, audiences: scopes })
+    let position = rows
+        .last()
+        .filter(|_| has_more)
+        .map_or(head, |last| last.cursor);
+    let scopes = if with_scopes {
+        list_audiences(connection, user, since)?
+    } else {
+        Vec::new()
+    };
+    Ok(SyncPage {
+        rows,
+        has_more,
+        position,
+        audiences: scopes,
+    })
 }
 
-fn list_audiences(connection: &mut AnyConnection, user: Gid, since: SyncCursors) -> Result<Vec<String>, Error> {
+fn list_audiences(
+    connection: &mut AnyConnection,
+    user: Gid,
+    since: SyncCursors,
+) -> Result<Vec<String>, Error> {
     // Also without the global feed: whoever isn't a member any more is told there.
     let mut scopes = vec![Scope::User(user)];
     if since.cc_cursor.is_some() {
@@ -169,7 +219,8 @@ fn list_global_rows(
     let mut rows: Vec<SyncRow> = Vec::new();
     let mut position = cursor;
     loop {
-        let (candidates, read_until) = list_candidates(connection, user, &heard, (position, limits.batch))?;
+        let (candidates, read_until) =
+            list_candidates(connection, user, &heard, (position, limits.batch))?;
         rows.extend(filter_visible(connection, user, candidates)?);
         match read_until {
             Some(read_until) if rows.len() <= limits.rows => position = read_until,
@@ -189,11 +240,21 @@ fn list_candidates(
     (position, batch): (i64, usize),
 ) -> Result<(Vec<SyncRow>, Option<i64>), Error> {
     let own = Scope::User(user);
-    let always =
-        [own, Scope::Everyone].map(|scope| Subscription { scope, after_cursor: position, until_cursor: OPEN_ENDED });
-    let later = |heard: &Subscription| Subscription { after_cursor: heard.after_cursor.max(position), ..*heard };
-    let listening: Vec<Subscription> =
-        heard.iter().filter(|heard| heard.until_cursor > position).map(later).chain(always).collect();
+    let always = [own, Scope::Everyone].map(|scope| Subscription {
+        scope,
+        after_cursor: position,
+        until_cursor: OPEN_ENDED,
+    });
+    let later = |heard: &Subscription| Subscription {
+        after_cursor: heard.after_cursor.max(position),
+        ..*heard
+    };
+    let listening: Vec<Subscription> = heard
+        .iter()
+        .filter(|heard| heard.until_cursor > position)
+        .map(later)
+        .chain(always)
+        .collect();
     let mut notices = store::feed_event::list_for_subscriptions(connection, &listening, batch)?;
     let is_all = notices.len() < batch;
     if !is_all {
@@ -209,7 +270,9 @@ fn list_candidates(
             None => rows.push(SyncRow::from_event(notice)),
             Some(first) => {
                 let from = (first.max(position + 1), batch);
-                if let Some(read_until) = expand_member_event(connection, user, &notice, from, &mut rows)? {
+                if let Some(read_until) =
+                    expand_member_event(connection, user, &notice, from, &mut rows)?
+                {
                     return Ok((rows, Some(read_until)));
                 }
                 // Many of these are as much as one that is large.
@@ -240,19 +303,36 @@ fn expand_member_event(
 ) -> Result<Option<i64>, Error> {
     let first = notice.first_cursor.unwrap_or(notice.cursor);
     let project = notice.data_key.split('/').next().unwrap_or_default();
-    debug_assert!(notice.data_key.ends_with(ALL_MEMBERS), "only memberships are told of all at once");
+    debug_assert!(
+        notice.data_key.ends_with(ALL_MEMBERS),
+        "only memberships are told of all at once"
+    );
     let project: Gid = project.parse().map_err(doorward_storage::Error::from)?;
     let mut number = (from_cursor - first) / 2;
     loop {
         let seats = store::membership_slot::list(connection, project, number, batch)?;
-        for seat in seats.iter().filter(|seat| seat.user != user && is_slot_affected(seat, notice.action, first)) {
+        for seat in seats
+            .iter()
+            .filter(|seat| seat.user != user && is_slot_affected(seat, notice.action, first))
+        {
             let membership = first + 2 * seat.slot;
             let row = |cursor, data_type: &str, data_key| {
-                let (is_published, action, data_type) = (false, notice.action, data_type.to_owned());
-                SyncRow { is_published, cursor, action, data_type, data_key }
+                let (is_published, action, data_type) =
+                    (false, notice.action, data_type.to_owned());
+                SyncRow {
+                    is_published,
+                    cursor,
+                    action,
+                    data_type,
+                    data_key,
+                }
             };
             if membership >= from_cursor {
-                rows.push(row(membership, MEMBERSHIPS, format!("{project}/{}", seat.user)));
+                rows.push(row(
+                    membership,
+                    MEMBERSHIPS,
+                    format!("{project}/{}", seat.user),
+                ));
             }
             if notice.action != Action::Update {
                 rows.push(row(membership + 1, USERS, seat.user.to_string()));
@@ -289,42 +369,67 @@ struct VisibleEntries {
     users: HashSet<Gid>,
 }
 
-fn filter_visible(connection: &mut AnyConnection, user: Gid, rows: Vec<SyncRow>) -> Result<Vec<SyncRow>, Error> {
+fn filter_visible(
+    connection: &mut AnyConnection,
+    user: Gid,
+    rows: Vec<SyncRow>,
+) -> Result<Vec<SyncRow>, Error> {
     if rows.is_empty() {
         return Ok(rows);
     }
     let sight = load_visible_entries(connection, user, &rows)?;
-    Ok(rows.into_iter().filter_map(|row| sight.to_deliver(row)).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| sight.to_deliver(row))
+        .collect())
 }
 
-fn load_visible_entries(connection: &mut AnyConnection, user: Gid, rows: &[SyncRow]) -> Result<VisibleEntries, Error> {
+fn load_visible_entries(
+    connection: &mut AnyConnection,
+    user: Gid,
+    rows: &[SyncRow],
+) -> Result<VisibleEntries, Error> {
     connection.force_custom_plans()?;
     let keys: Vec<EntryKey> = rows.iter().filter_map(EntryKey::parse).collect();
     let mut projects: Vec<Gid> = keys.iter().filter_map(EntryKey::project).collect();
     projects.sort();
     projects.dedup();
-    let mut in_sight =
-        VisibleEntries { user, projects: Vec::new(), memberships: HashSet::new(), users: HashSet::new() };
+    let mut in_sight = VisibleEntries {
+        user,
+        projects: Vec::new(),
+        memberships: HashSet::new(),
+        users: HashSet::new(),
+    };
     if !projects.is_empty() {
         for (membership, project) in store::init::list_own_in(connection, user, &projects)? {
-            in_sight.projects.push((project.gid, visibility::of_project(project.status, Some(&membership))));
+            in_sight.projects.push((
+                project.gid,
+                visibility::of_project(project.status, Some(&membership)),
+            ));
         }
     }
     for (project, sight) in &in_sight.projects {
-        let of_project = keys.iter().filter_map(EntryKey::membership).filter(|(of, _)| of == project);
+        let of_project = keys
+            .iter()
+            .filter_map(EntryKey::membership)
+            .filter(|(of, _)| of == project);
         let mut users: Vec<Gid> = of_project.map(|(_, user)| user).collect();
         users.sort();
         users.dedup();
         if *sight == Visibility::Inside && !users.is_empty() {
             let there = store::membership::list_of_users(connection, *project, &users)?;
-            in_sight.memberships.extend(there.iter().map(|there| (there.project, there.user)));
+            in_sight
+                .memberships
+                .extend(there.iter().map(|there| (there.project, there.user)));
         }
     }
     let mut people: Vec<Gid> = keys.iter().filter_map(EntryKey::person).collect();
     people.sort();
     people.dedup();
     if !people.is_empty() {
-        in_sight.users = store::init::list_visible_users(connection, user, &people)?.into_iter().collect();
+        in_sight.users = store::init::list_visible_users(connection, user, &people)?
+            .into_iter()
+            .collect();
     }
     Ok(in_sight)
 }
@@ -334,7 +439,10 @@ impl VisibleEntries {
     fn to_deliver(&self, row: SyncRow) -> Option<SyncRow> {
         match (row.action, self.contains(&row)) {
             (Action::Insert | Action::Update, true) | (Action::Delete, false) => Some(row),
-            (Action::Delete, true) if row.data_type == PROJECTS => Some(SyncRow { action: Action::Update, ..row }),
+            (Action::Delete, true) if row.data_type == PROJECTS => Some(SyncRow {
+                action: Action::Update,
+                ..row
+            }),
             (Action::Insert | Action::Update, false) | (Action::Delete, true) => None,
         }
     }
@@ -347,7 +455,8 @@ impl VisibleEntries {
                 self.visibility(project) > Visibility::None
             }
             Some(EntryKey::Membership(project, user)) => {
-                self.visibility(project) == Visibility::Inside && self.memberships.contains(&(project, user))
+                self.visibility(project) == Visibility::Inside
+                    && self.memberships.contains(&(project, user))
             }
             // Of the release, which everybody sees.
             None => true,
@@ -355,7 +464,10 @@ impl VisibleEntries {
     }
 
     fn visibility(&self, project: Gid) -> Visibility {
-        self.projects.iter().find(|(gid, _)| *gid == project).map_or(Visibility::None, |(_, sight)| *sight)
+        self.projects
+            .iter()
+            .find(|(gid, _)| *gid == project)
+            .map_or(Visibility::None, |(_, sight)| *sight)
     }
 }
 

@@ -36,7 +36,11 @@ impl Directory {
             Ok((changes, store::feed_change::tail(connection)?))
         };
         let (changes, tail) = self.database.query(read).await?;
-        if after < tail.changes_cursor { Err(Error::CursorExpired) } else { Ok(changes) }
+        if after < tail.changes_cursor {
+            Err(Error::CursorExpired)
+        } else {
+            Ok(changes)
+        }
     }
 
     /// The notices after a cursor, in order, about 1,000 but always all of one change; and the position after them.
@@ -44,31 +48,64 @@ impl Directory {
         let read = move |connection: &mut doorward_storage::AnyConnection| {
             let head = store::feed_change::get_head(connection)?;
             let mut notices = store::feed_event::list(connection, after, head, PAGE as i64)?;
-            let last = notices.last().filter(|_| notices.len() >= PAGE).map(|last| last.cursor);
+            let last = notices
+                .last()
+                .filter(|_| notices.len() >= PAGE)
+                .map(|last| last.cursor);
             if let Some(last) = last {
                 notices.retain(|notice| notice.cursor < last);
-                notices.extend(store::feed_event::list(connection, last - 1, last, i64::MAX)?);
+                notices.extend(store::feed_event::list(
+                    connection,
+                    last - 1,
+                    last,
+                    i64::MAX,
+                )?);
             }
-            Ok((notices, last.unwrap_or(head), store::feed_change::tail(connection)?))
+            Ok((
+                notices,
+                last.unwrap_or(head),
+                store::feed_change::tail(connection)?,
+            ))
         };
         let (notices, position, tail) = self.database.query(read).await?;
-        if after < tail.events_cursor { Err(Error::CursorExpired) } else { Ok((notices, position.max(after))) }
+        if after < tail.events_cursor {
+            Err(Error::CursorExpired)
+        } else {
+            Ok((notices, position.max(after)))
+        }
     }
 }
 
-pub(crate) async fn change_page(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchChangesResponse>, Error> {
+pub(crate) async fn change_page(
+    directory: Directory,
+    after: i64,
+) -> Result<FeedPage<pb::WatchChangesResponse>, Error> {
     let changes = directory.list_changes(after).await?;
     let is_news = !changes.is_empty();
     let cursor = changes.last().map_or(after, |last| last.cursor);
     let changes = changes.into_iter().map(convert::change).collect();
-    Ok((pb::WatchChangesResponse { changes, cursor }, cursor, is_news))
+    Ok((
+        pb::WatchChangesResponse { changes, cursor },
+        cursor,
+        is_news,
+    ))
 }
 
-pub(crate) async fn event_page(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchEventsResponse>, Error> {
+pub(crate) async fn event_page(
+    directory: Directory,
+    after: i64,
+) -> Result<FeedPage<pb::WatchEventsResponse>, Error> {
     let (notices, cursor) = directory.list_events(after).await?;
     let is_news = cursor > after;
     let notices = notices.into_iter().map(convert::feed_event).collect();
-    Ok((pb::WatchEventsResponse { events: notices, cursor }, cursor, is_news))
+    Ok((
+        pb::WatchEventsResponse {
+            events: notices,
+            cursor,
+        },
+        cursor,
+        is_news,
+    ))
 }
 
 /// Sends what comes after `cursor` until the receiver goes away, the database does, or `shutdown`.

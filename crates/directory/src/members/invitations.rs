@@ -31,11 +31,19 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`],
     /// [`Error::MembershipInactive`], [`Error::LimitReached`], [`Error::MailDisabled`], and database errors.
-    pub async fn invite_member(&self, caller: Caller, project: Gid, name: String) -> Result<Member, Error> {
+    pub async fn invite_member(
+        &self,
+        caller: Caller,
+        project: Gid,
+        name: String,
+    ) -> Result<Member, Error> {
         let new_gid = self.ids.new_gid();
-        self.send_invitation((caller, project, Step::Invite), move |connection, caller| {
-            placeholders::find_invitee(connection, &name, new_gid, caller)
-        })
+        self.send_invitation(
+            (caller, project, Step::Invite),
+            move |connection, caller| {
+                placeholders::find_invitee(connection, &name, new_gid, caller)
+            },
+        )
         .await
     }
 
@@ -43,9 +51,16 @@ impl Directory {
     ///
     /// # Errors
     /// As [`invite_member`](Self::invite_member), and [`Error::NotAMember`].
-    pub async fn resend_invitation(&self, caller: Caller, project: Gid, user: Gid) -> Result<Member, Error> {
+    pub async fn resend_invitation(
+        &self,
+        caller: Caller,
+        project: Gid,
+        user: Gid,
+    ) -> Result<Member, Error> {
         self.send_invitation((caller, project, Step::Resend), move |connection, _| {
-            Ok(Invitee::Existing(store::user::find(connection, user)?.ok_or(Error::NotAMember)?))
+            Ok(Invitee::Existing(
+                store::user::find(connection, user)?.ok_or(Error::NotAMember)?,
+            ))
         })
         .await
     }
@@ -55,7 +70,8 @@ impl Directory {
         F: FnOnce(&mut AnyConnection, &User) -> Result<Invitee, Error> + Send + 'static,
     {
         let (caller, project, step) = what;
-        let (clock, mail_id, new_invitation) = (self.clock.clone(), self.ids.new_gid(), self.ids.new_gid());
+        let (clock, mail_id, new_invitation) =
+            (self.clock.clone(), self.ids.new_gid(), self.ids.new_gid());
         let (outbox, limits) = (self.outbox.clone(), self.limits);
         let member = self
             .write(move |connection| {
@@ -70,14 +86,16 @@ impl Directory {
                     Invitee::Existing(user) => (user, Vec::new()),
                     Invitee::Placeholder(user) => {
                         store::user::insert_many(connection, std::slice::from_ref(&user), now)?;
-                        let inserted = NewChange::user(Action::Insert, user.gid, user.status.as_str());
+                        let inserted =
+                            NewChange::user(Action::Insert, user.gid, user.status.as_str());
                         (user, vec![inserted])
                     }
                 };
                 if store::membership::find(connection, project.gid, user.gid)?.is_none() {
                     limits.check_members(connection, project.gid)?;
                 }
-                let (membership, changed) = apply_transition(connection, project.gid, user.gid, step, now)?;
+                let (membership, changed) =
+                    apply_transition(connection, project.gid, user.gid, step, now)?;
                 // An invitation that is open already keeps its id, so that links sent before stay valid.
                 let open = match &changed {
                     Some(_) => None,
@@ -89,7 +107,12 @@ impl Directory {
                 changes.extend(changed);
                 let membership = membership.ok_or(Error::NotAMember)?;
                 placeholders::check_can_respond(connection, &user)?;
-                let invitation = Sent { id: open.unwrap_or(new_invitation), inviter, project: &project, user: &user };
+                let invitation = Sent {
+                    id: open.unwrap_or(new_invitation),
+                    inviter,
+                    project: &project,
+                    user: &user,
+                };
                 send_invitation_mail(connection, &outbox, mail_id, &invitation, now)?;
                 if !changes.is_empty() {
                     feed::append(connection, changes, &*clock)?;
@@ -117,7 +140,8 @@ impl Directory {
             feed::lock(connection)?;
             let user = caller.active_person(connection)?.into_user();
             let project = get_active_project(connection, project)?;
-            let (membership, changes) = apply_transition(connection, project.gid, user.gid, Step::Accept, clock.now())?;
+            let (membership, changes) =
+                apply_transition(connection, project.gid, user.gid, Step::Accept, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             let membership = membership.ok_or(Error::NotInvited)?;
             let options = store::project_options::get(connection, project.gid)?;
@@ -132,14 +156,21 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotInvited`], [`Error::AlreadyMember`], and
     /// database errors.
     pub async fn decline_invitation(&self, caller: Caller, project: Gid) -> Result<Member, Error> {
-        self.decline(project, move |connection| Ok(caller.active_person(connection)?.into_user())).await
+        self.decline(project, move |connection| {
+            Ok(caller.active_person(connection)?.into_user())
+        })
+        .await
     }
 
     /// Declines an invitation on behalf of the holder of its link.
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn decline_invitation_by_link(&self, invitation: Gid, project: Gid) -> Result<Member, Error> {
+    pub async fn decline_invitation_by_link(
+        &self,
+        invitation: Gid,
+        project: Gid,
+    ) -> Result<Member, Error> {
         let invitee = move |connection: &mut AnyConnection| {
             let user = get_invitee(connection, project, invitation)?;
             store::user::find(connection, user)?.ok_or(Error::NotInvited)
@@ -156,8 +187,13 @@ impl Directory {
             feed::lock(connection)?;
             let user = find(connection)?;
             let project = get_active_project(connection, project)?;
-            let (membership, changes) =
-                apply_transition(connection, project.gid, user.gid, Step::Decline, clock.now())?;
+            let (membership, changes) = apply_transition(
+                connection,
+                project.gid,
+                user.gid,
+                Step::Decline,
+                clock.now(),
+            )?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             let membership = membership.ok_or(Error::NotInvited)?;
             Ok(Member { user, membership })
@@ -169,7 +205,11 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn view_invitation(&self, invitation: Gid, project: Gid) -> Result<(Project, Member), Error> {
+    pub async fn view_invitation(
+        &self,
+        invitation: Gid,
+        project: Gid,
+    ) -> Result<(Project, Member), Error> {
         self.database
             .read_snapshot(move |connection| {
                 let user = get_invitee(connection, project, invitation)?;
@@ -178,7 +218,13 @@ impl Directory {
                 let membership = store::membership::find(connection, project.gid, user.gid)?;
                 let state = membership.as_ref().map(|own| (own.status, own.role));
                 transitions::next_status(state, Step::Accept)?;
-                Ok((project, Member { user, membership: membership.ok_or(Error::NotInvited)? }))
+                Ok((
+                    project,
+                    Member {
+                        user,
+                        membership: membership.ok_or(Error::NotInvited)?,
+                    },
+                ))
             })
             .await
     }
@@ -191,7 +237,8 @@ impl Directory {
             feed::lock(connection)?;
             let caller = caller.active_person(connection)?.gid();
             let project = store::project::find(connection, project)?.ok_or(Error::NotAMember)?;
-            let (_, changes) = apply_transition(connection, project.gid, caller, Step::Leave, clock.now())?;
+            let (_, changes) =
+                apply_transition(connection, project.gid, caller, Step::Leave, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             Ok(())
         })
@@ -208,9 +255,14 @@ impl Directory {
             feed::lock(connection)?;
             let caller = actor.active(connection)?;
             let is_own = caller.as_ref().is_some_and(|caller| caller.gid() == user);
-            let deed = if is_own { Permission::ViewProject } else { Permission::ManageMembers };
+            let deed = if is_own {
+                Permission::ViewProject
+            } else {
+                Permission::ManageMembers
+            };
             authorise(connection, caller.as_ref(), project, deed)?;
-            let (_, changes) = apply_transition(connection, project, user, Step::Remove, clock.now())?;
+            let (_, changes) =
+                apply_transition(connection, project, user, Step::Remove, clock.now())?;
             let mut changes: Vec<NewChange> = changes.into_iter().collect();
             if access::is_unused_placeholder(connection, user)? {
                 store::user::delete(connection, user)?;
@@ -237,13 +289,21 @@ impl Directory {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
             access::authorise(connection, project, &caller, Permission::ManageMembers)?;
-            let step = if is_active { Step::Activate } else { Step::Deactivate };
-            let (membership, changes) = apply_transition(connection, project, user, step, clock.now())?;
+            let step = if is_active {
+                Step::Activate
+            } else {
+                Step::Deactivate
+            };
+            let (membership, changes) =
+                apply_transition(connection, project, user, step, clock.now())?;
             if let Some(changed) = changes {
                 feed::append(connection, vec![changed], &*clock)?;
             }
             let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
-            Ok(Member { user, membership: membership.ok_or(Error::NotAMember)? })
+            Ok(Member {
+                user,
+                membership: membership.ok_or(Error::NotAMember)?,
+            })
         })
         .await
     }
@@ -263,26 +323,52 @@ pub(crate) fn apply_transition(
         (Some(old), Some(status)) if old.status == status => Ok((Some(old), None)),
         (Some(old), Some(status)) => {
             store::membership::set_status(connection, project, user, status, now)?;
-            let new = Membership { status, ..old.clone() };
-            let changed = NewChange::Membership { before: Some(old), after: Some(new.clone()) };
+            let new = Membership {
+                status,
+                ..old.clone()
+            };
+            let changed = NewChange::Membership {
+                before: Some(old),
+                after: Some(new.clone()),
+            };
             Ok((Some(new), Some(changed)))
         }
         (None, Some(status)) => {
             let (role, rate_limit_per_second, notifications) = (Role::Member, None, None);
-            let new = Membership { project, user, role, status, rate_limit_per_second, notifications };
+            let new = Membership {
+                project,
+                user,
+                role,
+                status,
+                rate_limit_per_second,
+                notifications,
+            };
             store::membership::insert(connection, &new, now)?;
-            let changed = NewChange::Membership { before: None, after: Some(new.clone()) };
+            let changed = NewChange::Membership {
+                before: None,
+                after: Some(new.clone()),
+            };
             Ok((Some(new), Some(changed)))
         }
         (Some(old), None) => {
             store::membership::delete(connection, project, user)?;
-            Ok((None, Some(NewChange::Membership { before: Some(old), after: None })))
+            Ok((
+                None,
+                Some(NewChange::Membership {
+                    before: Some(old),
+                    after: None,
+                }),
+            ))
         }
         (None, None) => Ok((None, None)),
     }
 }
 
-fn get_invitee(connection: &mut AnyConnection, project: Gid, invitation: Gid) -> Result<Gid, Error> {
+fn get_invitee(
+    connection: &mut AnyConnection,
+    project: Gid,
+    invitation: Gid,
+) -> Result<Gid, Error> {
     store::invitation::find_invitee(connection, project, invitation)?.ok_or(Error::NotInvited)
 }
 
@@ -301,12 +387,23 @@ fn send_invitation_mail(
     invitation: &Sent<'_>,
     now: doorward_domain::Timestamp,
 ) -> Result<(), Error> {
-    let Sent { id, inviter, project, user } = invitation;
-    let email = user.email.as_deref().and_then(|email| Email::parse(email).ok());
+    let Sent {
+        id,
+        inviter,
+        project,
+        user,
+    } = invitation;
+    let email = user
+        .email
+        .as_deref()
+        .and_then(|email| Email::parse(email).ok());
     // An account without an address sees the invitation when it logs in.
     let Some(to) = email else { return Ok(()) };
-    let shown =
-        if inviter.name.is_empty() { inviter.username.clone().unwrap_or_default() } else { inviter.name.clone() };
+    let shown = if inviter.name.is_empty() {
+        inviter.username.clone().unwrap_or_default()
+    } else {
+        inviter.name.clone()
+    };
     let letter = MailContent::Invitation {
         inviter: shown,
         project: project.name.clone(),
@@ -317,7 +414,15 @@ fn send_invitation_mail(
     let (language, user) = (user.language.clone(), Some(user.gid));
     Ok(outbox.enqueue(
         connection,
-        NewMail { id: mail_id, recipient: to, language, content: letter, topic, expires_at: None, user },
+        NewMail {
+            id: mail_id,
+            recipient: to,
+            language,
+            content: letter,
+            topic,
+            expires_at: None,
+            user,
+        },
         now,
     )?)
 }
@@ -337,6 +442,8 @@ fn authorise(
 ) -> Result<(), Error> {
     match caller {
         Some(caller) => access::authorise(connection, project, caller, deed),
-        None => store::project::find(connection, project)?.map(drop).ok_or(Error::ProjectNotFound),
+        None => store::project::find(connection, project)?
+            .map(drop)
+            .ok_or(Error::ProjectNotFound),
     }
 }

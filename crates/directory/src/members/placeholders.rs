@@ -27,11 +27,18 @@ pub(crate) fn find_invitee(
     new_gid: Gid,
     inviter: &User,
 ) -> Result<Invitee, Error> {
-    let accounts = accounts::find_accounts(connection, &AccountQuery::Either(name.to_owned()), &[UserStatus::Active])?;
+    let accounts = accounts::find_accounts(
+        connection,
+        &AccountQuery::Either(name.to_owned()),
+        &[UserStatus::Active],
+    )?;
     let email = Email::parse(name).ok();
     // An address may be somebody's name who had it once: it is the one who has it now that is meant.
-    let has =
-        |user: &User, email: &Email| user.email.as_deref().is_some_and(|own| Email::parse(own).as_ref() == Ok(email));
+    let has = |user: &User, email: &Email| {
+        user.email
+            .as_deref()
+            .is_some_and(|own| Email::parse(own).as_ref() == Ok(email))
+    };
     let is_meant = |user: &User| email.as_ref().is_none_or(|email| has(user, email));
     if let Some(user) = accounts.into_iter().find(is_meant) {
         return Ok(Invitee::Existing(user));
@@ -64,12 +71,22 @@ pub(crate) fn check_can_respond(connection: &mut AnyConnection, user: &User) -> 
         UserStatus::Active => true,
         UserStatus::Inactive | UserStatus::Deleted => false,
         UserStatus::Invited => {
-            let email = user.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or(Error::UserNotFound)?;
+            let email = user
+                .email
+                .as_deref()
+                .and_then(|email| Email::parse(email).ok())
+                .ok_or(Error::UserNotFound)?;
             // The placeholder comes first. An active account would have taken it over.
-            store::user::list_by_email(connection, &email, 2)?.iter().all(User::is_placeholder)
+            store::user::list_by_email(connection, &email, 2)?
+                .iter()
+                .all(User::is_placeholder)
         }
     };
-    if can_answer { Ok(()) } else { Err(Error::UserNotFound) }
+    if can_answer {
+        Ok(())
+    } else {
+        Err(Error::UserNotFound)
+    }
 }
 
 /// When somebody proves an address, what it was invited to is theirs.
@@ -80,7 +97,10 @@ pub(crate) fn claim_invitations(
     now: Timestamp,
 ) -> Result<Vec<NewChange>, Error> {
     let holders = store::user::list_by_email(connection, email, 1)?;
-    match holders.into_iter().find(|holder| holder.is_placeholder() && holder.gid != user) {
+    match holders
+        .into_iter()
+        .find(|holder| holder.is_placeholder() && holder.gid != user)
+    {
         Some(placeholder) => merge_placeholder(connection, placeholder.gid, user, now),
         None => Ok(Vec::new()),
     }
@@ -95,9 +115,15 @@ pub(crate) fn merge_placeholder(
 ) -> Result<Vec<NewChange>, Error> {
     let mut changes = Vec::new();
     for old in store::membership::list_of_user(connection, placeholder)? {
-        changes.push(NewChange::Membership { before: Some(old.clone()), after: None });
+        changes.push(NewChange::Membership {
+            before: Some(old.clone()),
+            after: None,
+        });
         if old.status == MembershipStatus::Invited {
-            let (project, invitation) = (old.project, store::invitation::find(connection, old.project, placeholder)?);
+            let (project, invitation) = (
+                old.project,
+                store::invitation::find(connection, old.project, placeholder)?,
+            );
             store::membership::delete(connection, project, placeholder)?;
             let moved = move_invitation(connection, user, old, now)?;
             // The link that was emailed stays valid.
@@ -123,7 +149,10 @@ fn move_invitation(
     let Some(own) = store::membership::find(connection, invitation.project, user)? else {
         let new = Membership { user, ..invitation };
         store::membership::insert(connection, &new, now)?;
-        return Ok(Some(NewChange::Membership { before: None, after: Some(new) }));
+        return Ok(Some(NewChange::Membership {
+            before: None,
+            after: Some(new),
+        }));
     };
     if own.status != MembershipStatus::Declined {
         return Ok(None);

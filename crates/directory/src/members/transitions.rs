@@ -22,17 +22,24 @@ type NextStatus = Option<MembershipStatus>;
 
 /// # Errors
 /// When the membership is in no state for this.
-pub(crate) fn next_status(current: Option<(MembershipStatus, Role)>, step: Step) -> Result<NextStatus, Error> {
+pub(crate) fn next_status(
+    current: Option<(MembershipStatus, Role)>,
+    step: Step,
+) -> Result<NextStatus, Error> {
     use MembershipStatus as M;
     let Some((status, role)) = current else {
         return match step {
             Step::Invite => Ok(Some(M::Invited)),
             Step::Accept | Step::Decline => Err(Error::NotInvited),
-            Step::Resend | Step::Leave | Step::Remove | Step::Deactivate | Step::Activate => Err(Error::NotAMember),
+            Step::Resend | Step::Leave | Step::Remove | Step::Deactivate | Step::Activate => {
+                Err(Error::NotAMember)
+            }
         };
     };
     match (role, step) {
-        (Role::Member, _) | (_, Step::Invite | Step::Accept | Step::Decline) | (Role::Owner, Step::Resend) => {}
+        (Role::Member, _)
+        | (_, Step::Invite | Step::Accept | Step::Decline)
+        | (Role::Owner, Step::Resend) => {}
         (Role::Api, _) => return Err(Error::UserIsApiUser),
         (Role::Owner, Step::Leave | Step::Remove | Step::Deactivate | Step::Activate) => {
             return Err(Error::UserIsOwner);
@@ -41,7 +48,9 @@ pub(crate) fn next_status(current: Option<(MembershipStatus, Role)>, step: Step)
     match (step, status) {
         (Step::Invite | Step::Resend, M::Invited | M::Declined) => Ok(Some(M::Invited)),
         (Step::Invite | Step::Resend, M::Inactive) => Err(Error::MembershipInactive),
-        (Step::Invite | Step::Resend | Step::Accept | Step::Decline, M::Active) => Err(Error::AlreadyMember),
+        (Step::Invite | Step::Resend | Step::Accept | Step::Decline, M::Active) => {
+            Err(Error::AlreadyMember)
+        }
         (Step::Accept, M::Invited) => Ok(Some(M::Active)),
         (Step::Accept, M::Declined | M::Inactive) => Err(Error::InviteInvalid),
         (Step::Decline, M::Invited) => Ok(Some(M::Declined)),
@@ -50,7 +59,9 @@ pub(crate) fn next_status(current: Option<(MembershipStatus, Role)>, step: Step)
         (Step::Leave, M::Invited | M::Declined | M::Inactive) => Err(Error::NotAMember),
         (Step::Deactivate, M::Active | M::Inactive) => Ok(Some(M::Inactive)),
         (Step::Activate, M::Active | M::Inactive) => Ok(Some(M::Active)),
-        (Step::Deactivate | Step::Activate, M::Invited | M::Declined) => Err(Error::MemberNotActive),
+        (Step::Deactivate | Step::Activate, M::Invited | M::Declined) => {
+            Err(Error::MemberNotActive)
+        }
     }
 }
 
@@ -64,8 +75,16 @@ mod tests {
 
     /// The cells of the first table, without its head and its line.
     fn table() -> (Vec<&'static str>, Vec<Vec<&'static str>>) {
-        let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
-        let mut lines = DOCS.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        let cells = |line: &'static str| {
+            line.trim_matches('|')
+                .split('|')
+                .map(str::trim)
+                .collect::<Vec<_>>()
+        };
+        let mut lines = DOCS
+            .lines()
+            .skip_while(|line| !line.starts_with('|'))
+            .take_while(|line| line.starts_with('|'));
         let head = cells(lines.next().unwrap());
         (head, lines.skip(1).map(cells).collect())
     }
@@ -114,7 +133,11 @@ mod tests {
                 // Who can't be named, or has no account, doesn't get as far as the rule; which has nothing for them either.
                 let is_before = ["403", "-"].contains(expected);
                 assert!(
-                    if is_before { found.starts_with("422 ") } else { found == *expected },
+                    if is_before {
+                        found.starts_with("422 ")
+                    } else {
+                        found == *expected
+                    },
                     "{} {column}: {found}",
                     row[0]
                 );

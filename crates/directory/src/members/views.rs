@@ -49,8 +49,11 @@ impl Directory {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?.gid();
-                let is_seen = caller == user || store::init::shares_project(connection, caller, user)?;
-                store::user::find(connection, user)?.filter(|_| is_seen).ok_or(Error::UserNotFound)
+                let is_seen =
+                    caller == user || store::init::shares_project(connection, caller, user)?;
+                store::user::find(connection, user)?
+                    .filter(|_| is_seen)
+                    .ok_or(Error::UserNotFound)
             })
             .await
     }
@@ -59,16 +62,27 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::ProjectNotFound`], and database errors.
-    pub async fn view_project(&self, caller: Caller, project: Gid) -> Result<(Project, Option<ProjectOptions>), Error> {
+    pub async fn view_project(
+        &self,
+        caller: Caller,
+        project: Gid,
+    ) -> Result<(Project, Option<ProjectOptions>), Error> {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?.gid();
-                let project = store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
+                let project =
+                    store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
                 let own = store::membership::find(connection, project.gid, caller)?;
-                let own = own.filter(|own| init::is_visible_to_holder(own, &project)).ok_or(Error::ProjectNotFound)?;
+                let own = own
+                    .filter(|own| init::is_visible_to_holder(own, &project))
+                    .ok_or(Error::ProjectNotFound)?;
                 let options = match own.status {
-                    MembershipStatus::Active => Some(store::project_options::get(connection, project.gid)?),
-                    MembershipStatus::Invited | MembershipStatus::Declined | MembershipStatus::Inactive => None,
+                    MembershipStatus::Active => {
+                        Some(store::project_options::get(connection, project.gid)?)
+                    }
+                    MembershipStatus::Invited
+                    | MembershipStatus::Declined
+                    | MembershipStatus::Inactive => None,
                 };
                 Ok((project, options))
             })
@@ -79,19 +93,32 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and database errors.
-    pub async fn view_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<VisibleMembers, Error> {
+    pub async fn view_member(
+        &self,
+        caller: Caller,
+        project: Gid,
+        user: Gid,
+    ) -> Result<VisibleMembers, Error> {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?.gid();
-                let project = store::project::find(connection, project)?.ok_or(Error::MemberNotFound)?;
+                let project =
+                    store::project::find(connection, project)?.ok_or(Error::MemberNotFound)?;
                 let own = store::membership::find(connection, project.gid, caller)?;
-                let own = own.filter(|own| init::is_visible_to_holder(own, &project)).ok_or(Error::MemberNotFound)?;
-                let is_working = own.status == MembershipStatus::Active && project.status == ProjectStatus::Active;
+                let own = own
+                    .filter(|own| init::is_visible_to_holder(own, &project))
+                    .ok_or(Error::MemberNotFound)?;
+                let is_working = own.status == MembershipStatus::Active
+                    && project.status == ProjectStatus::Active;
                 if caller != user && !is_working {
                     return Err(Error::MemberNotFound);
                 }
                 let members = vec![find(connection, project.gid, user)?];
-                Ok(VisibleMembers { caller, members, is_owner: own.role == Role::Owner })
+                Ok(VisibleMembers {
+                    caller,
+                    members,
+                    is_owner: own.role == Role::Owner,
+                })
             })
             .await
     }
@@ -100,7 +127,12 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and database errors.
-    pub async fn view_members(&self, caller: Caller, project: Gid, users: Vec<Gid>) -> Result<VisibleMembers, Error> {
+    pub async fn view_members(
+        &self,
+        caller: Caller,
+        project: Gid,
+        users: Vec<Gid>,
+    ) -> Result<VisibleMembers, Error> {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
@@ -115,7 +147,11 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn view_changed_member(&self, caller: Caller, member: Member) -> Result<VisibleMembers, Error> {
+    pub async fn view_changed_member(
+        &self,
+        caller: Caller,
+        member: Member,
+    ) -> Result<VisibleMembers, Error> {
         let project = member.membership.project;
         self.database
             .read_snapshot(move |connection| {
@@ -147,38 +183,59 @@ impl Directory {
             if wanted.notifications.is_some() && caller.gid() != user {
                 return Err(Error::Forbidden);
             }
-            let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
+            let old =
+                store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
             if wanted.notifications.is_some() && old.role == Role::Api {
                 return Err(Error::UserIsApiUser);
             }
             let new = apply_update(old.clone(), wanted);
             if new != old {
                 store::membership::set_options(connection, &new, clock.now())?;
-                let changes = vec![NewChange::Membership { before: Some(old), after: Some(new.clone()) }];
+                let changes = vec![NewChange::Membership {
+                    before: Some(old),
+                    after: Some(new.clone()),
+                }];
                 feed::append(connection, changes, &*clock)?;
             }
             let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
-            visible_members(connection, &caller, project, vec![Member { user, membership: new }])
+            visible_members(
+                connection,
+                &caller,
+                project,
+                vec![Member {
+                    user,
+                    membership: new,
+                }],
+            )
         })
         .await
     }
 }
 
 fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Member, Error> {
-    let membership = store::membership::find(connection, project, user)?.ok_or(Error::MemberNotFound)?;
+    let membership =
+        store::membership::find(connection, project, user)?.ok_or(Error::MemberNotFound)?;
     let user = store::user::find(connection, user)?.ok_or(Error::MemberNotFound)?;
     Ok(Member { user, membership })
 }
 
 /// In this order.
-fn find_many(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Result<Vec<Member>, Error> {
+fn find_many(
+    connection: &mut AnyConnection,
+    project: Gid,
+    users: &[Gid],
+) -> Result<Vec<Member>, Error> {
     let memberships = store::membership::list_of_users(connection, project, users)?;
-    let memberships: HashMap<Gid, Membership> = memberships.into_iter().map(|own| (own.user, own)).collect();
+    let memberships: HashMap<Gid, Membership> =
+        memberships.into_iter().map(|own| (own.user, own)).collect();
     let found = store::user::list_by_gids(connection, users)?;
     let found: HashMap<Gid, User> = found.into_iter().map(|user| (user.gid, user)).collect();
     let member = |gid: &Gid| {
-        let (user, membership) =
-            found.get(gid).cloned().zip(memberships.get(gid).cloned()).ok_or(Error::MemberNotFound)?;
+        let (user, membership) = found
+            .get(gid)
+            .cloned()
+            .zip(memberships.get(gid).cloned())
+            .ok_or(Error::MemberNotFound)?;
         Ok(Member { user, membership })
     };
     users.iter().map(member).collect()
@@ -191,8 +248,13 @@ fn visible_members(
     members: Vec<Member>,
 ) -> Result<VisibleMembers, Error> {
     let caller = caller.gid();
-    let is_owner = find_active_membership(connection, project, caller)?.is_some_and(|own| own.role == Role::Owner);
-    Ok(VisibleMembers { caller, members, is_owner })
+    let is_owner = find_active_membership(connection, project, caller)?
+        .is_some_and(|own| own.role == Role::Owner);
+    Ok(VisibleMembers {
+        caller,
+        members,
+        is_owner,
+    })
 }
 
 fn apply_update(old: Membership, wanted: MemberChange) -> Membership {
@@ -201,7 +263,11 @@ fn apply_update(old: Membership, wanted: MemberChange) -> Membership {
         new.rate_limit_per_second = limit;
     }
     if let Some(wanted) = wanted.notifications {
-        let Notifications { email, events, frequency } = new.notifications.unwrap_or_default();
+        let Notifications {
+            email,
+            events,
+            frequency,
+        } = new.notifications.unwrap_or_default();
         new.notifications = Some(Notifications {
             email: wanted.email.or(email),
             events: wanted.events.unwrap_or(events),

@@ -1,6 +1,8 @@
 //! Projects.
 
-use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
+use doorward_domain::{
+    Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus,
+};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -40,15 +42,31 @@ impl Directory {
         name: DisplayName,
         timezone: Timezone,
     ) -> Result<Project, Error> {
-        self.create(name, timezone, move |connection| get_owner(connection, owner)).await
+        self.create(name, timezone, move |connection| {
+            get_owner(connection, owner)
+        })
+        .await
     }
 
-    async fn create<F>(&self, name: DisplayName, timezone: Timezone, find_owner: F) -> Result<Project, Error>
+    async fn create<F>(
+        &self,
+        name: DisplayName,
+        timezone: Timezone,
+        find_owner: F,
+    ) -> Result<Project, Error>
     where
         F: FnOnce(&mut AnyConnection) -> Result<Gid, Error> + Send + 'static,
     {
         let (clock, gid) = (self.clock.clone(), self.ids.new_gid());
-        let main = |kind, name: &str| (kind, ProjectItem { gid: self.ids.new_gid(), name: name.to_owned() });
+        let main = |kind, name: &str| {
+            (
+                kind,
+                ProjectItem {
+                    gid: self.ids.new_gid(),
+                    name: name.to_owned(),
+                },
+            )
+        };
         let items = [
             main(ItemKind::Channel, "Main channel"),
             main(ItemKind::Ordering, "Main ordering"),
@@ -59,7 +77,14 @@ impl Directory {
             feed::lock(connection)?;
             let owner = find_owner(connection)?;
             let (name, timezone) = (name.to_string(), timezone.to_string());
-            let project = Project { gid, name, icon: None, owner, status: ProjectStatus::Active, timezone };
+            let project = Project {
+                gid,
+                name,
+                icon: None,
+                owner,
+                status: ProjectStatus::Active,
+                timezone,
+            };
             create(connection, project, &items, &languages, &*clock)
         })
         .await
@@ -69,7 +94,9 @@ impl Directory {
     /// [`Error::ProjectNotFound`], and those of the database.
     pub async fn get_project(&self, gid: Gid) -> Result<Project, Error> {
         self.database
-            .read_snapshot(move |connection| store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound))
+            .read_snapshot(move |connection| {
+                store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)
+            })
             .await
     }
 
@@ -80,7 +107,8 @@ impl Directory {
     pub async fn get_full_project(&self, gid: Gid) -> Result<(Project, ProjectOptions), Error> {
         self.database
             .read_snapshot(move |connection| {
-                let project = store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)?;
+                let project =
+                    store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)?;
                 Ok((project, store::project_options::get(connection, gid)?))
             })
             .await
@@ -90,8 +118,14 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn list_projects(&self, after: Option<Gid>, limit: i64) -> Result<Vec<Project>, Error> {
-        self.database.read_snapshot(move |connection| Ok(store::project::list(connection, after, limit)?)).await
+    pub async fn list_projects(
+        &self,
+        after: Option<Gid>,
+        limit: i64,
+    ) -> Result<Vec<Project>, Error> {
+        self.database
+            .read_snapshot(move |connection| Ok(store::project::list(connection, after, limit)?))
+            .await
     }
 }
 
@@ -100,7 +134,11 @@ fn get_owner(connection: &mut AnyConnection, gid: Gid) -> Result<Gid, Error> {
     if owner.status != UserStatus::Active {
         return Err(Error::UserNotActive);
     }
-    if owner.is_api_user() { Err(Error::UserIsApiUser) } else { Ok(owner.gid) }
+    if owner.is_api_user() {
+        Err(Error::UserIsApiUser)
+    } else {
+        Ok(owner.gid)
+    }
 }
 
 fn create(
@@ -122,8 +160,14 @@ fn create(
     store::project_options::insert(connection, project.gid, items, languages)?;
     store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
-        NewChange::Project { before: None, after: Some(project.clone()) },
-        NewChange::Membership { before: None, after: Some(membership) },
+        NewChange::Project {
+            before: None,
+            after: Some(project.clone()),
+        },
+        NewChange::Membership {
+            before: None,
+            after: Some(membership),
+        },
     ];
     feed::append(connection, changes, clock)?;
     Ok(project)

@@ -31,18 +31,24 @@ pub struct ProjectInit {
 impl ProjectInit {
     /// All active members, the caller first.
     pub fn active_members(&self) -> impl Iterator<Item = Gid> {
-        let others = self.other_memberships.iter().filter(|other| other.status == MembershipStatus::Active);
+        let others = self
+            .other_memberships
+            .iter()
+            .filter(|other| other.status == MembershipStatus::Active);
         std::iter::once(self.caller.gid).chain(others.map(|other| other.user))
     }
 
     /// The caller's membership in the project.
     pub fn own_membership(&self) -> Option<&Membership> {
-        self.own_memberships.iter().find(|own| own.project == self.project)
+        self.own_memberships
+            .iter()
+            .find(|own| own.project == self.project)
     }
 
     /// Whether the options of other members are the caller's to see.
     pub fn is_owner(&self) -> bool {
-        self.own_membership().is_some_and(|own| own.role == Role::Owner)
+        self.own_membership()
+            .is_some_and(|own| own.role == Role::Owner)
     }
 }
 
@@ -50,8 +56,14 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for whoever is no active member of an active project; those of the
     /// database.
-    pub async fn get_project_init(&self, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
-        self.database.read_snapshot(move |connection| get(connection, project, caller)).await
+    pub async fn get_project_init(
+        &self,
+        project: Gid,
+        caller: Caller,
+    ) -> Result<ProjectInit, Error> {
+        self.database
+            .read_snapshot(move |connection| get(connection, project, caller))
+            .await
     }
 }
 
@@ -62,6 +74,17 @@ fn get(connection: &mut AnyConnection, project: Gid, caller: Caller) -> Result<P
     let (user, caller) = (caller.gid(), caller.into_user());
     let options = store::project_options::get(connection, project)?;
     let (own_memberships, projects) = init::own(connection, user)?;
-    let (other_memberships, people) = store::init::list_others_in(connection, project, user)?.into_iter().unzip();
-    Ok(ProjectInit { caller, users: people, project, options, projects, own_memberships, other_memberships, cursor })
+    let (other_memberships, people) = store::init::list_others_in(connection, project, user)?
+        .into_iter()
+        .unzip();
+    Ok(ProjectInit {
+        caller,
+        users: people,
+        project,
+        options,
+        projects,
+        own_memberships,
+        other_memberships,
+        cursor,
+    })
 }

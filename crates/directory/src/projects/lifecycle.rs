@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
+use doorward_domain::{
+    DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus,
+};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -31,9 +33,10 @@ impl Directory {
         project: Gid,
         wanted: ProjectChange,
     ) -> Result<FullProject, Error> {
-        self.change_project((Actor::User(caller), project, Permission::EditProject), move |_, project| {
-            apply_update(project, &wanted)
-        })
+        self.change_project(
+            (Actor::User(caller), project, Permission::EditProject),
+            move |_, project| apply_update(project, &wanted),
+        )
         .await
     }
 
@@ -48,15 +51,17 @@ impl Directory {
         project: Gid,
         status: ProjectStatus,
     ) -> Result<FullProject, Error> {
-        self.change_project((actor, project, Permission::AdministerProject), move |_, project| {
-            match (project.status, status) {
+        self.change_project(
+            (actor, project, Permission::AdministerProject),
+            move |_, project| match (project.status, status) {
                 (ProjectStatus::Deleted, ProjectStatus::Deleted) => Err(Error::ProjectDeleted),
                 (ProjectStatus::Active, ProjectStatus::Active) => Err(Error::ProjectNotDeleted),
-                (ProjectStatus::Active, ProjectStatus::Deleted) | (ProjectStatus::Deleted, ProjectStatus::Active) => {
+                (ProjectStatus::Active, ProjectStatus::Deleted)
+                | (ProjectStatus::Deleted, ProjectStatus::Active) => {
                     Ok(Project { status, ..project })
                 }
-            }
-        })
+            },
+        )
         .await
     }
 
@@ -68,7 +73,8 @@ impl Directory {
         let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
-            let project = get_authorized(connection, actor, project, Permission::AdministerProject)?;
+            let project =
+                get_authorized(connection, actor, project, Permission::AdministerProject)?;
             if project.status != ProjectStatus::Deleted {
                 return Err(Error::ProjectNotDeleted);
             }
@@ -91,7 +97,10 @@ impl Directory {
             store::project_options::delete_all(connection, project.gid)?;
             media::discard_icon(connection, project.gid, &*clock)?;
             store::project::delete(connection, project.gid)?;
-            changes.push(NewChange::Project { before: Some(project), after: None });
+            changes.push(NewChange::Project {
+                before: Some(project),
+                after: None,
+            });
             feed::append(connection, changes, &*clock)?;
             Ok(())
         })
@@ -119,16 +128,39 @@ impl Directory {
                 Actor::Administrator => {}
                 Actor::User(_) => limits.check_projects(connection, heir)?,
             }
-            let memberships =
-                [Membership { role: Role::Member, ..own.clone() }, Membership { role: Role::Owner, ..heirs.clone() }];
+            let memberships = [
+                Membership {
+                    role: Role::Member,
+                    ..own.clone()
+                },
+                Membership {
+                    role: Role::Owner,
+                    ..heirs.clone()
+                },
+            ];
             let memberships_before = [own, heirs];
-            let project = Project { owner: heir, ..old.clone() };
+            let project = Project {
+                owner: heir,
+                ..old.clone()
+            };
             let now = clock.now();
             store::project::update(connection, &project, now)?;
-            let mut changes = vec![NewChange::Project { before: Some(old), after: Some(project.clone()) }];
+            let mut changes = vec![NewChange::Project {
+                before: Some(old),
+                after: Some(project.clone()),
+            }];
             for (before, membership) in memberships_before.into_iter().zip(&memberships) {
-                store::membership::set_role(connection, project.gid, membership.user, membership.role, now)?;
-                changes.push(NewChange::Membership { before: Some(before), after: Some(membership.clone()) });
+                store::membership::set_role(
+                    connection,
+                    project.gid,
+                    membership.user,
+                    membership.role,
+                    now,
+                )?;
+                changes.push(NewChange::Membership {
+                    before: Some(before),
+                    after: Some(membership.clone()),
+                });
             }
             feed::append(connection, changes, &*clock)?;
             let options = store::project_options::get(connection, project.gid)?;
@@ -137,7 +169,11 @@ impl Directory {
         .await
     }
 
-    async fn change_project<F>(&self, who: (Actor, Gid, Permission), change_it: F) -> Result<FullProject, Error>
+    async fn change_project<F>(
+        &self,
+        who: (Actor, Gid, Permission),
+        change_it: F,
+    ) -> Result<FullProject, Error>
     where
         F: FnOnce(&mut AnyConnection, Project) -> Result<Project, Error> + Send + 'static,
     {
@@ -148,7 +184,10 @@ impl Directory {
             let new = change_it(connection, old.clone())?;
             if new != old {
                 store::project::update(connection, &new, clock.now())?;
-                let changes = vec![NewChange::Project { before: Some(old), after: Some(new.clone()) }];
+                let changes = vec![NewChange::Project {
+                    before: Some(old),
+                    after: Some(new.clone()),
+                }];
                 feed::append(connection, changes, &*clock)?;
             }
             let options = store::project_options::get(connection, new.gid)?;
@@ -172,21 +211,31 @@ pub(crate) fn get_authorized(
     };
     let project = found.ok_or(Error::Forbidden)?;
     let own = store::membership::find(connection, project.gid, caller.gid())?;
-    let own = own.filter(|own| own.status == MembershipStatus::Active).ok_or(Error::Forbidden)?;
+    let own = own
+        .filter(|own| own.status == MembershipStatus::Active)
+        .ok_or(Error::Forbidden)?;
     let standing = match own.role {
         Role::Owner => Some(Role::Owner),
         Role::Member | Role::Api => policy::active_role(project.status, own.status, own.role),
     };
-    if policy::is_allowed(standing, deed) { Ok(project) } else { Err(Error::Forbidden) }
+    if policy::is_allowed(standing, deed) {
+        Ok(project)
+    } else {
+        Err(Error::Forbidden)
+    }
 }
 
 fn apply_update(project: Project, wanted: &ProjectChange) -> Result<Project, Error> {
     let mut new = project;
     if let Some(name) = &wanted.name {
-        new.name = DisplayName::parse(name).map_err(|malformed| Error::Malformed("name", malformed))?.to_string();
+        new.name = DisplayName::parse(name)
+            .map_err(|malformed| Error::Malformed("name", malformed))?
+            .to_string();
     }
     if let Some(timezone) = &wanted.timezone {
-        let timezone: Timezone = timezone.parse().map_err(|malformed| Error::Malformed("timezone", malformed))?;
+        let timezone: Timezone = timezone
+            .parse()
+            .map_err(|malformed| Error::Malformed("timezone", malformed))?;
         new.timezone = timezone.to_string();
     }
     Ok(new)
@@ -204,12 +253,14 @@ fn transfer_memberships(
     if heir == project.owner {
         return Err(Error::UserIsOwner);
     }
-    let own = store::membership::find(connection, project.gid, project.owner)?.ok_or(Error::NotAMember)?;
+    let own = store::membership::find(connection, project.gid, project.owner)?
+        .ok_or(Error::NotAMember)?;
     let heirs = store::membership::find(connection, project.gid, heir)?.ok_or(Error::NotAMember)?;
     if heirs.role == Role::Api {
         return Err(Error::UserIsApiUser);
     }
-    let is_active = store::user::find(connection, heir)?.is_some_and(|user| user.status == UserStatus::Active);
+    let is_active =
+        store::user::find(connection, heir)?.is_some_and(|user| user.status == UserStatus::Active);
     if heirs.status != MembershipStatus::Active || !is_active {
         return Err(Error::NotAMember);
     }

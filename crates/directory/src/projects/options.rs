@@ -45,32 +45,58 @@ impl Directory {
         project: Gid,
         change: LanguageChange,
     ) -> Result<FullProject, Error> {
-        self.change_options(caller, project, move |connection| change_languages(connection, project, &change)).await
+        self.change_options(caller, project, move |connection| {
+            change_languages(connection, project, &change)
+        })
+        .await
     }
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooManyItems`], and database errors.
-    pub async fn create_item(&self, list: ListRef, name: String) -> Result<(Gid, FullProject), Error> {
+    pub async fn create_item(
+        &self,
+        list: ListRef,
+        name: String,
+    ) -> Result<(Gid, FullProject), Error> {
         let (gid, ListRef { project, kind, .. }) = (self.ids.new_gid(), list);
         let create = move |connection: &mut AnyConnection| {
             let (count, position) = store::project_options::list_end(connection, project, kind)?;
             if count >= MAX_ITEMS {
                 return Err(Error::TooManyItems);
             }
-            let item = ProjectItem { gid, name: parse_display_name(&name)?.to_string() };
-            Ok(store::project_options::insert_item(connection, project, kind, &item, position)?)
+            let item = ProjectItem {
+                gid,
+                name: parse_display_name(&name)?.to_string(),
+            };
+            Ok(store::project_options::insert_item(
+                connection, project, kind, &item, position,
+            )?)
         };
-        Ok((gid, self.change_options(list.caller, project, create).await?))
+        Ok((
+            gid,
+            self.change_options(list.caller, project, create).await?,
+        ))
     }
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], [`Error::Malformed`], and database errors.
-    pub async fn rename_item(&self, list: ListRef, item: Gid, name: String) -> Result<FullProject, Error> {
+    pub async fn rename_item(
+        &self,
+        list: ListRef,
+        item: Gid,
+        name: String,
+    ) -> Result<FullProject, Error> {
         let rename = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             check_item_exists(&gids, item)?;
             let name = parse_display_name(&name)?;
-            Ok(store::project_options::rename_item(connection, list.project, list.kind, item, name.as_str())?)
+            Ok(store::project_options::rename_item(
+                connection,
+                list.project,
+                list.kind,
+                item,
+                name.as_str(),
+            )?)
         };
         self.change_options(list.caller, list.project, rename).await
     }
@@ -79,7 +105,12 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], and database errors.
-    pub async fn move_item(&self, list: ListRef, item: Gid, before: Option<Gid>) -> Result<FullProject, Error> {
+    pub async fn move_item(
+        &self,
+        list: ListRef,
+        item: Gid,
+        before: Option<Gid>,
+    ) -> Result<FullProject, Error> {
         let reorder = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             check_item_exists(&gids, item)?;
@@ -88,9 +119,16 @@ impl Directory {
             if before == Some(item) {
                 return Ok(());
             }
-            Ok(store::project_options::move_item(connection, list.project, list.kind, item, before)?)
+            Ok(store::project_options::move_item(
+                connection,
+                list.project,
+                list.kind,
+                item,
+                before,
+            )?)
         };
-        self.change_options(list.caller, list.project, reorder).await
+        self.change_options(list.caller, list.project, reorder)
+            .await
     }
 
     /// All of them or none.
@@ -102,18 +140,30 @@ impl Directory {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             // Whoever names one twice means it once.
             let items: HashSet<Gid> = items.into_iter().collect();
-            items.iter().try_for_each(|item| check_item_exists(&gids, *item))?;
+            items
+                .iter()
+                .try_for_each(|item| check_item_exists(&gids, *item))?;
             let is_emptied = items.len() == gids.len();
             // There is always the channel of all records.
             if is_emptied && list.kind != ItemKind::Channel {
                 return Err(Error::LastInList);
             }
-            Ok(store::project_options::delete_items(connection, list.project, list.kind, items)?)
+            Ok(store::project_options::delete_items(
+                connection,
+                list.project,
+                list.kind,
+                items,
+            )?)
         };
         self.change_options(list.caller, list.project, delete).await
     }
 
-    async fn change_options<F>(&self, caller: Caller, project: Gid, change: F) -> Result<FullProject, Error>
+    async fn change_options<F>(
+        &self,
+        caller: Caller,
+        project: Gid,
+        change: F,
+    ) -> Result<FullProject, Error>
     where
         F: FnOnce(&mut AnyConnection) -> Result<(), Error> + Send + 'static,
     {
@@ -146,16 +196,24 @@ fn finish_change(
     Ok((project, options))
 }
 
-fn change_languages(connection: &mut AnyConnection, project: Gid, change: &LanguageChange) -> Result<(), Error> {
+fn change_languages(
+    connection: &mut AnyConnection,
+    project: Gid,
+    change: &LanguageChange,
+) -> Result<(), Error> {
     let (LanguageChange::Add(language) | LanguageChange::Remove(language)) = change;
     let (count, is_there) = store::project_options::count_languages(connection, project, language)?;
     match change {
         LanguageChange::Add(_) if !languages::is_known(language) => Err(Error::UnknownLanguage),
         LanguageChange::Add(_) if is_there => Err(Error::AlreadyInList),
-        LanguageChange::Add(_) => Ok(store::project_options::add_language(connection, project, language)?),
+        LanguageChange::Add(_) => Ok(store::project_options::add_language(
+            connection, project, language,
+        )?),
         LanguageChange::Remove(_) if !is_there => Err(Error::NotInList),
         LanguageChange::Remove(_) if count == 1 => Err(Error::LastInList),
-        LanguageChange::Remove(_) => Ok(store::project_options::remove_language(connection, project, language)?),
+        LanguageChange::Remove(_) => Ok(store::project_options::remove_language(
+            connection, project, language,
+        )?),
     }
 }
 
@@ -164,5 +222,9 @@ fn parse_display_name(text: &str) -> Result<DisplayName, Error> {
 }
 
 fn check_item_exists(gids: &[Gid], item: Gid) -> Result<(), Error> {
-    if gids.contains(&item) { Ok(()) } else { Err(Error::NotInList) }
+    if gids.contains(&item) {
+        Ok(())
+    } else {
+        Err(Error::NotInList)
+    }
 }

@@ -19,24 +19,40 @@ pub(super) async fn check_username(
     directory: &Directory,
     request: pb::CheckUsernameRequest,
 ) -> ResultSize<pb::CheckUsernameResponse> {
-    let checked = directory.check_username(&request.username, request.email.as_deref()).await;
+    let checked = directory
+        .check_username(&request.username, request.email.as_deref())
+        .await;
     let (username, is_available) = checked.map_err(RpcError::from)?;
-    Ok(Response::new(pb::CheckUsernameResponse { username: username.to_string(), is_available }))
+    Ok(Response::new(pb::CheckUsernameResponse {
+        username: username.to_string(),
+        is_available,
+    }))
 }
 
 pub(super) async fn find_accounts(
     directory: &Directory,
     request: pb::FindAccountsRequest,
 ) -> ResultSize<pb::FindAccountsResponse> {
-    let by = match request.lookup.ok_or_else(|| RpcError::invalid_parameter("by"))? {
+    let by = match request
+        .lookup
+        .ok_or_else(|| RpcError::invalid_parameter("by"))?
+    {
         PbLookup::Username(text) => AccountQuery::Username(text),
         PbLookup::Email(text) => AccountQuery::Email(text),
         PbLookup::UsernameOrEmail(text) => AccountQuery::Either(text),
     };
-    let statuses: &[UserStatus] =
-        if request.include_inactive { &[UserStatus::Active, UserStatus::Inactive] } else { &[UserStatus::Active] };
-    let found = directory.find_accounts(by, statuses).await.map_err(RpcError::from)?;
-    Ok(Response::new(pb::FindAccountsResponse { users: found.into_iter().map(convert::user).collect() }))
+    let statuses: &[UserStatus] = if request.include_inactive {
+        &[UserStatus::Active, UserStatus::Inactive]
+    } else {
+        &[UserStatus::Active]
+    };
+    let found = directory
+        .find_accounts(by, statuses)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::FindAccountsResponse {
+        users: found.into_iter().map(convert::user).collect(),
+    }))
 }
 
 pub(super) async fn create_account(
@@ -51,7 +67,10 @@ pub(super) async fn create_account(
     answer(directory.create_account(new).await)
 }
 
-pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRequest) -> ResultSize<pb::UserResponse> {
+pub(super) async fn update_user(
+    directory: &Directory,
+    request: pb::UpdateUserRequest,
+) -> ResultSize<pb::UserResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
     let change = UserChange {
         username: request.username,
@@ -66,16 +85,26 @@ pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRe
     }
 }
 
-pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailRequest) -> ResultSize<pb::UserResponse> {
+pub(super) async fn set_email(
+    directory: &Directory,
+    request: pb::SetEmailRequest,
+) -> ResultSize<pb::UserResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    answer(directory.set_email(user.into(), request.old_email, parse_email(&request.email)?).await)
+    answer(
+        directory
+            .set_email(user.into(), request.old_email, parse_email(&request.email)?)
+            .await,
+    )
 }
 
 pub(super) async fn delete_account(
     directory: &Directory,
     request: pb::DeleteAccountRequest,
 ) -> ResultSize<pb::DeleteAccountResponse> {
-    directory.delete_account(parse_gid(&request.user_gid, "user_gid")?.into()).await.map_err(RpcError::from)?;
+    directory
+        .delete_account(parse_gid(&request.user_gid, "user_gid")?.into())
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::DeleteAccountResponse {}))
 }
 

@@ -7,8 +7,8 @@ use crate::{
     Member, SyncPage, SyncRow, VisibleMembers,
     feed::{audience::Scope, new_change::MEMBERSHIPS},
     model::{
-        Action, Change, FeedEvent, Membership, Notifications, Project, ProjectItem, ProjectOptions, User,
-        UserIsApiUser, UserSummary,
+        Action, Change, FeedEvent, Membership, Notifications, Project, ProjectItem, ProjectOptions,
+        User, UserIsApiUser, UserSummary,
     },
     projects::init::ProjectInit,
     users::init::Init,
@@ -17,17 +17,31 @@ use crate::{
 /// For work in one project.
 pub(crate) fn project_init(init: ProjectInit) -> pb::GetProjectInitResponse {
     let email = init.caller.email.clone();
-    let own = init.own_membership().map(|own| membership_with_options(own, Some(own_options(own, email.as_deref()))));
+    let own = init
+        .own_membership()
+        .map(|own| membership_with_options(own, Some(own_options(own, email.as_deref()))));
     let is_owner = init.is_owner();
-    let others =
-        init.other_memberships.iter().map(|other| membership_with_options(other, owner_options(other, is_owner)));
+    let others = init
+        .other_memberships
+        .iter()
+        .map(|other| membership_with_options(other, owner_options(other, is_owner)));
     let memberships = own.into_iter().chain(others).collect();
     let project_members = init.active_members().map(|gid| gid.to_string()).collect();
-    let user_projects = user_projects(crate::users::init::user_projects(&init.projects, &init.own_memberships));
+    let user_projects = user_projects(crate::users::init::user_projects(
+        &init.projects,
+        &init.own_memberships,
+    ));
     let mut options = Some(options(init.options));
     let in_full_or_short = |short: Project| {
-        let options = if short.gid == init.project { options.take() } else { None };
-        pb::Project { options, ..project(short) }
+        let options = if short.gid == init.project {
+            options.take()
+        } else {
+            None
+        };
+        pb::Project {
+            options,
+            ..project(short)
+        }
     };
     pb::GetProjectInitResponse {
         projects: init.projects.into_iter().map(in_full_or_short).collect(),
@@ -52,16 +66,28 @@ fn user_projects(projects: impl Iterator<Item = (Gid, Role)>) -> Vec<pb::UserPro
 
 /// In full where there are options to see.
 pub(crate) fn visible_project((short, details): (Project, Option<ProjectOptions>)) -> pb::Project {
-    pb::Project { options: details.map(options), ..project(short) }
+    pb::Project {
+        options: details.map(options),
+        ..project(short)
+    }
 }
 
 pub(crate) fn full_project((short, details): (Project, ProjectOptions)) -> pb::Project {
-    pb::Project { options: Some(options(details)), ..project(short) }
+    pb::Project {
+        options: Some(options(details)),
+        ..project(short)
+    }
 }
 
 fn options(options: ProjectOptions) -> pb::ProjectOptions {
     let items = |items: Vec<ProjectItem>| {
-        items.into_iter().map(|item| pb::ProjectItem { gid: item.gid.to_string(), name: item.name }).collect()
+        items
+            .into_iter()
+            .map(|item| pb::ProjectItem {
+                gid: item.gid.to_string(),
+                name: item.name,
+            })
+            .collect()
     };
     pb::ProjectOptions {
         channels: items(options.channels),
@@ -75,12 +101,22 @@ fn options(options: ProjectOptions) -> pb::ProjectOptions {
 /// Members, each as the caller sees them.
 pub(crate) fn members(view: VisibleMembers) -> pb::MembersResponse {
     let (mut users, mut memberships) = (Vec::new(), Vec::new());
-    for Member { user: person, membership: own } in view.members {
+    for Member {
+        user: person,
+        membership: own,
+    } in view.members
+    {
         if person.gid == view.caller {
-            memberships.push(membership_with_options(&own, Some(own_options(&own, person.email.as_deref()))));
+            memberships.push(membership_with_options(
+                &own,
+                Some(own_options(&own, person.email.as_deref())),
+            ));
             users.push(user(person));
         } else {
-            memberships.push(membership_with_options(&own, owner_options(&own, view.is_owner)));
+            memberships.push(membership_with_options(
+                &own,
+                owner_options(&own, view.is_owner),
+            ));
             users.push(user_summary(person));
         }
     }
@@ -88,14 +124,25 @@ pub(crate) fn members(view: VisibleMembers) -> pb::MembersResponse {
 }
 
 /// To whom nothing but the entries is to be seen.
-pub(crate) fn member_without_options(Member { user, membership: own }: Member) -> (pb::User, pb::Membership) {
+pub(crate) fn member_without_options(
+    Member {
+        user,
+        membership: own,
+    }: Member,
+) -> (pb::User, pb::Membership) {
     (user_summary(user), membership_with_options(&own, None))
 }
 
 pub(crate) fn api_user(api_user: UserIsApiUser) -> pb::ApiUserResponse {
-    let UserIsApiUser { user, membership: own } = api_user;
+    let UserIsApiUser {
+        user,
+        membership: own,
+    } = api_user;
     let options = owner_options(&own, true);
-    pb::ApiUserResponse { user: Some(user_summary(user)), membership: Some(membership_with_options(&own, options)) }
+    pb::ApiUserResponse {
+        user: Some(user_summary(user)),
+        membership: Some(membership_with_options(&own, options)),
+    }
 }
 
 /// With the limits, without addresses.
@@ -104,16 +151,24 @@ pub(crate) fn membership(own: &Membership) -> pb::Membership {
 }
 
 pub(crate) fn user_summary(short: User) -> pb::User {
-    pb::User { details: None, ..user(short) }
+    pb::User {
+        details: None,
+        ..user(short)
+    }
 }
 
 pub(crate) fn init(init: Init) -> pb::GetInitResponse {
     let user_projects = user_projects(init.user_projects());
     let email = init.caller.email.clone();
-    let own =
-        init.own_memberships.iter().map(|own| membership_with_options(own, Some(own_options(own, email.as_deref()))));
+    let own = init
+        .own_memberships
+        .iter()
+        .map(|own| membership_with_options(own, Some(own_options(own, email.as_deref()))));
     let others = init.other_memberships.iter().map(|other| {
-        membership_with_options(other, owner_options(other, init.owned_projects.contains(&other.project)))
+        membership_with_options(
+            other,
+            owner_options(other, init.owned_projects.contains(&other.project)),
+        )
     });
     pb::GetInitResponse {
         user_projects,
@@ -133,7 +188,11 @@ pub(crate) fn user(user: User) -> pb::User {
         name: user.name,
         avatar: user.avatar,
         status: pb::UserStatus::from(user.status).into(),
-        details: Some(pb::UserDetails { email: user.email, language: user.language, timezone: user.timezone }),
+        details: Some(pb::UserDetails {
+            email: user.email,
+            language: user.language,
+            timezone: user.timezone,
+        }),
     }
 }
 
@@ -159,7 +218,10 @@ pub(crate) fn project(project: Project) -> pb::Project {
     }
 }
 
-fn membership_with_options(membership: &Membership, options: Option<pb::MembershipOptions>) -> pb::Membership {
+fn membership_with_options(
+    membership: &Membership,
+    options: Option<pb::MembershipOptions>,
+) -> pb::Membership {
     pb::Membership {
         project_gid: membership.project.to_string(),
         user_gid: membership.user.to_string(),
@@ -172,16 +234,29 @@ fn membership_with_options(membership: &Membership, options: Option<pb::Membersh
 /// API users get no notifications.
 fn own_options(own: &Membership, email: Option<&str>) -> pb::MembershipOptions {
     let notifications = (own.role != Role::Api).then(|| {
-        let Notifications { email: other, events, frequency } = own.notifications.clone().unwrap_or_default();
-        pb::Notifications { email: other.or_else(|| email.map(str::to_owned)), events, frequency }
+        let Notifications {
+            email: other,
+            events,
+            frequency,
+        } = own.notifications.clone().unwrap_or_default();
+        pb::Notifications {
+            email: other.or_else(|| email.map(str::to_owned)),
+            events,
+            frequency,
+        }
     });
-    pb::MembershipOptions { notifications, rate_limit_per_second: own.rate_limit_per_second }
+    pb::MembershipOptions {
+        notifications,
+        rate_limit_per_second: own.rate_limit_per_second,
+    }
 }
 
 /// An owner sees the limits of other members, never their addresses.
 fn owner_options(other: &Membership, is_owned: bool) -> Option<pb::MembershipOptions> {
-    is_owned
-        .then_some(pb::MembershipOptions { notifications: None, rate_limit_per_second: other.rate_limit_per_second })
+    is_owned.then_some(pb::MembershipOptions {
+        notifications: None,
+        rate_limit_per_second: other.rate_limit_per_second,
+    })
 }
 
 pub(crate) fn change(change: Change) -> pb::Change {
@@ -230,7 +305,11 @@ pub(crate) fn sync_page(news: SyncPage) -> pb::SyncResponse {
 }
 
 const fn feed_kind(is_published: bool) -> pb::FeedKind {
-    if is_published { pb::FeedKind::Project } else { pb::FeedKind::Global }
+    if is_published {
+        pb::FeedKind::Project
+    } else {
+        pb::FeedKind::Global
+    }
 }
 
 /// What one user is told, or not all to whom it is told, is not for a gateway to decide.
@@ -268,5 +347,6 @@ pub(crate) fn parse_caller(text: &str) -> Result<crate::Caller, doorward_rpc::Rp
 }
 
 pub(crate) fn parse_gid(text: &str, parameter: &str) -> Result<Gid, doorward_rpc::RpcError> {
-    text.parse().map_err(|_| doorward_rpc::RpcError::invalid_parameter(parameter))
+    text.parse()
+        .map_err(|_| doorward_rpc::RpcError::invalid_parameter(parameter))
 }

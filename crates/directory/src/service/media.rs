@@ -15,7 +15,10 @@ pub(super) async fn prepare_avatar(
 ) -> ResultSize<pb::PrepareAvatarResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
     check_extension(&request.extension)?;
-    let name = directory.prepare_avatar(user.into(), &request.extension).await.map_err(RpcError::from)?;
+    let name = directory
+        .prepare_avatar(user.into(), &request.extension)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::PrepareAvatarResponse { file_name: name }))
 }
 
@@ -24,28 +27,57 @@ pub(super) async fn set_avatar(
     request: pb::SetAvatarRequest,
 ) -> ResultSize<pb::SetAvatarResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let user = directory.set_avatar(user.into(), request.file_name).await.map_err(RpcError::from)?;
-    Ok(Response::new(pb::SetAvatarResponse { user: Some(convert::user(user)) }))
+    let user = directory
+        .set_avatar(user.into(), request.file_name)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::SetAvatarResponse {
+        user: Some(convert::user(user)),
+    }))
 }
 
 pub(super) async fn prepare_icon(
     directory: &Directory,
     request: pb::PrepareIconRequest,
 ) -> ResultSize<pb::PrepareIconResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
     check_extension(&request.extension)?;
-    let name = directory.prepare_icon(caller, project, &request.extension).await.map_err(RpcError::from)?;
+    let name = directory
+        .prepare_icon(caller, project, &request.extension)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::PrepareIconResponse { file_name: name }))
 }
 
-pub(super) async fn set_icon(directory: &Directory, request: pb::SetIconRequest) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    let full = directory.set_icon(caller, project, request.file_name).await.map_err(RpcError::from)?;
-    Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships: Vec::new() }))
+pub(super) async fn set_icon(
+    directory: &Directory,
+    request: pb::SetIconRequest,
+) -> ResultSize<pb::ProjectResponse> {
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    let full = directory
+        .set_icon(caller, project, request.file_name)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::ProjectResponse {
+        project: Some(convert::full_project(full)),
+        memberships: Vec::new(),
+    }))
 }
 
-pub(super) async fn find_icon(directory: &Directory, request: pb::FindIconRequest) -> ResultSize<pb::FindIconResponse> {
-    let name = directory.find_icon(request.icon).await.map_err(RpcError::from)?;
+pub(super) async fn find_icon(
+    directory: &Directory,
+    request: pb::FindIconRequest,
+) -> ResultSize<pb::FindIconResponse> {
+    let name = directory
+        .find_icon(request.icon)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::FindIconResponse { file_name: name }))
 }
 
@@ -53,8 +85,13 @@ pub(super) async fn list_discarded_media(
     directory: &Directory,
     _: pb::ListDiscardedMediaRequest,
 ) -> ResultSize<pb::ListDiscardedMediaResponse> {
-    let names = directory.list_discarded_media().await.map_err(RpcError::from)?;
-    Ok(Response::new(pb::ListDiscardedMediaResponse { file_names: names }))
+    let names = directory
+        .list_discarded_media()
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::ListDiscardedMediaResponse {
+        file_names: names,
+    }))
 }
 
 pub(super) async fn confirm_media_deletion(
@@ -64,10 +101,17 @@ pub(super) async fn confirm_media_deletion(
     if request.file_names.len() > media::MAX_CONFIRMED {
         return Err(RpcError::invalid_parameter("names").into());
     }
-    directory.confirm_media_deletion(request.file_names).await.map_err(RpcError::from)?;
+    directory
+        .confirm_media_deletion(request.file_names)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::ConfirmMediaDeletionResponse {}))
 }
 
 fn check_extension(extension: &str) -> Result<(), RpcError> {
-    if media::is_extension(extension) { Ok(()) } else { Err(RpcError::invalid_parameter("extension")) }
+    if media::is_extension(extension) {
+        Ok(())
+    } else {
+        Err(RpcError::invalid_parameter("extension"))
+    }
 }

@@ -15,10 +15,23 @@ use crate::{
 /// In one question.
 const MAX_MEMBERS: usize = 1000;
 
-pub(super) async fn view_user(directory: &Directory, request: pb::ViewUserRequest) -> ResultSize<pb::UserResponse> {
-    let (caller, user) = (parse_gid(&request.caller_gid, "caller_gid")?, parse_gid(&request.user_gid, "user_gid")?);
-    let seen = directory.view_user(caller.into(), user).await.map_err(RpcError::from)?;
-    let user = if seen.gid == caller { convert::user(seen) } else { convert::user_summary(seen) };
+pub(super) async fn view_user(
+    directory: &Directory,
+    request: pb::ViewUserRequest,
+) -> ResultSize<pb::UserResponse> {
+    let (caller, user) = (
+        parse_gid(&request.caller_gid, "caller_gid")?,
+        parse_gid(&request.user_gid, "user_gid")?,
+    );
+    let seen = directory
+        .view_user(caller.into(), user)
+        .await
+        .map_err(RpcError::from)?;
+    let user = if seen.gid == caller {
+        convert::user(seen)
+    } else {
+        convert::user_summary(seen)
+    };
     Ok(Response::new(pb::UserResponse { user: Some(user) }))
 }
 
@@ -26,19 +39,33 @@ pub(super) async fn view_member(
     directory: &Directory,
     request: pb::ViewMemberRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    members_response(directory.view_member(caller, project, parse_gid(&request.user_gid, "user_gid")?).await)
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    members_response(
+        directory
+            .view_member(caller, project, parse_gid(&request.user_gid, "user_gid")?)
+            .await,
+    )
 }
 
 pub(super) async fn view_members(
     directory: &Directory,
     request: pb::ViewMembersRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
     if request.user_gids.len() > MAX_MEMBERS {
         return Err(RpcError::invalid_parameter("user_gids").into());
     }
-    let users = request.user_gids.iter().map(|user| parse_gid(user, "user_gids")).collect::<Result<_, _>>()?;
+    let users = request
+        .user_gids
+        .iter()
+        .map(|user| parse_gid(user, "user_gids"))
+        .collect::<Result<_, _>>()?;
     members_response(directory.view_members(caller, project, users).await)
 }
 
@@ -46,26 +73,50 @@ pub(super) async fn invite_member(
     directory: &Directory,
     request: pb::InviteMemberRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    changed_member(directory, directory.invite_member(caller, project, request.username_or_email).await, caller).await
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    changed_member(
+        directory,
+        directory
+            .invite_member(caller, project, request.username_or_email)
+            .await,
+        caller,
+    )
+    .await
 }
 
 pub(super) async fn resend_invitation(
     directory: &Directory,
     request: pb::ResendInvitationRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    changed_member(directory, directory.resend_invitation(caller, project, user).await, caller).await
+    changed_member(
+        directory,
+        directory.resend_invitation(caller, project, user).await,
+        caller,
+    )
+    .await
 }
 
 pub(super) async fn remove_member(
     directory: &Directory,
     request: pb::RemoveMemberRequest,
 ) -> ResultSize<pb::RemoveMemberResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    directory.remove_member(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
+    directory
+        .remove_member(Actor::User(caller), project, user)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
@@ -73,18 +124,34 @@ pub(super) async fn set_member_status(
     directory: &Directory,
     request: pb::SetMemberStatusRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    changed_member(directory, directory.set_member_status(caller, project, user, request.is_active).await, caller).await
+    changed_member(
+        directory,
+        directory
+            .set_member_status(caller, project, user, request.is_active)
+            .await,
+        caller,
+    )
+    .await
 }
 
 pub(super) async fn update_member(
     directory: &Directory,
     request: pb::UpdateMemberRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    if request.rate_limit.is_some_and(|limit| limit.rate_limit_per_second == Some(0)) {
+    if request
+        .rate_limit
+        .is_some_and(|limit| limit.rate_limit_per_second == Some(0))
+    {
         return Err(RpcError::invalid_parameter("limit").into());
     }
     let change = MemberChange {
@@ -102,11 +169,24 @@ pub(super) async fn accept_invitation(
     directory: &Directory,
     request: pb::AcceptInvitationRequest,
 ) -> ResultSize<pb::AcceptInvitationResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    let (full, member) = directory.accept_invitation(caller, project).await.map_err(RpcError::from)?;
-    let view = VisibleMembers { caller: member.user.gid, members: vec![member], is_owner: false };
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    let (full, member) = directory
+        .accept_invitation(caller, project)
+        .await
+        .map_err(RpcError::from)?;
+    let view = VisibleMembers {
+        caller: member.user.gid,
+        members: vec![member],
+        is_owner: false,
+    };
     let membership = convert::members(view).memberships.pop();
-    Ok(Response::new(pb::AcceptInvitationResponse { project: Some(convert::full_project(full)), membership }))
+    Ok(Response::new(pb::AcceptInvitationResponse {
+        project: Some(convert::full_project(full)),
+        membership,
+    }))
 }
 
 pub(super) async fn decline_invitation(
@@ -114,17 +194,33 @@ pub(super) async fn decline_invitation(
     request: pb::DeclineInvitationRequest,
 ) -> ResultSize<pb::MembersResponse> {
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    match request.invitee.ok_or_else(|| RpcError::invalid_parameter("invitee"))? {
+    match request
+        .invitee
+        .ok_or_else(|| RpcError::invalid_parameter("invitee"))?
+    {
         Invitee::UserGid(user) => {
             let caller = parse_gid(&user, "user_gid")?;
-            let member = directory.decline_invitation(caller.into(), project).await.map_err(RpcError::from)?;
-            members_response(Ok(VisibleMembers { caller, members: vec![member], is_owner: false }))
+            let member = directory
+                .decline_invitation(caller.into(), project)
+                .await
+                .map_err(RpcError::from)?;
+            members_response(Ok(VisibleMembers {
+                caller,
+                members: vec![member],
+                is_owner: false,
+            }))
         }
         Invitee::InvitationId(invitation) => {
             let invitation = parse_gid(&invitation, "invitation_id")?;
-            let member = directory.decline_invitation_by_link(invitation, project).await.map_err(RpcError::from)?;
+            let member = directory
+                .decline_invitation_by_link(invitation, project)
+                .await
+                .map_err(RpcError::from)?;
             let (user, membership) = convert::member_without_options(member);
-            Ok(Response::new(pb::MembersResponse { users: vec![user], memberships: vec![membership] }))
+            Ok(Response::new(pb::MembersResponse {
+                users: vec![user],
+                memberships: vec![membership],
+            }))
         }
     }
 }
@@ -135,7 +231,10 @@ pub(super) async fn view_invitation(
 ) -> ResultSize<pb::ViewInvitationResponse> {
     let invitation = parse_gid(&request.invitation_id, "invitation_id")?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    let (project, member) = directory.view_invitation(invitation, project).await.map_err(RpcError::from)?;
+    let (project, member) = directory
+        .view_invitation(invitation, project)
+        .await
+        .map_err(RpcError::from)?;
     let has_account = member.user.username.is_some();
     let (user, membership) = convert::member_without_options(member);
     let project = Some(convert::project(project));
@@ -151,8 +250,14 @@ pub(super) async fn leave_project(
     directory: &Directory,
     request: pb::LeaveProjectRequest,
 ) -> ResultSize<pb::RemoveMemberResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    directory.leave_project(caller, project).await.map_err(RpcError::from)?;
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    directory
+        .leave_project(caller, project)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
@@ -167,14 +272,18 @@ async fn changed_member(
 }
 
 fn members_response(view: Result<VisibleMembers, Error>) -> ResultSize<pb::MembersResponse> {
-    Ok(Response::new(convert::members(view.map_err(RpcError::from)?)))
+    Ok(Response::new(convert::members(
+        view.map_err(RpcError::from)?,
+    )))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use doorward_domain::{DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, SystemClock, Timezone, Username};
+    use doorward_domain::{
+        DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, SystemClock, Timezone, Username,
+    };
     use doorward_storage::testing::TestDatabase;
 
     use super::*;
@@ -190,19 +299,36 @@ mod tests {
 
     impl ProjectFixture {
         async fn new(test: &TestDatabase) -> Self {
-            let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator));
+            let directory = Directory::new(
+                test.database.clone(),
+                Arc::new(SystemClock),
+                Arc::new(RandomIdGenerator),
+            );
             let mut users = [Gid::NIL; 2];
             for (user, name) in users.iter_mut().zip(["ann", "ben"]) {
-                let (username, name) = (Username::parse(name).unwrap(), DisplayName::parse(name).unwrap());
+                let (username, name) = (
+                    Username::parse(name).unwrap(),
+                    DisplayName::parse(name).unwrap(),
+                );
                 let email = Email::parse(&format!("{username}@example.org")).unwrap();
-                let new_user = NewUser::new(RandomIdGenerator.new_gid(), username, Some(email), name);
+                let new_user =
+                    NewUser::new(RandomIdGenerator.new_gid(), username, Some(email), name);
                 *user = directory.create_user(new_user).await.unwrap().gid;
             }
             let [owner, member] = users;
             let name = DisplayName::parse("Herbarium").unwrap();
-            let project = directory.create_project_for(owner, name, Timezone::default()).await.unwrap().gid;
+            let project = directory
+                .create_project_for(owner, name, Timezone::default())
+                .await
+                .unwrap()
+                .gid;
             directory.add_member(project, member).await.unwrap();
-            Self { directory, owner, member, project }
+            Self {
+                directory,
+                owner,
+                member,
+                project,
+            }
         }
     }
 
@@ -212,9 +338,19 @@ mod tests {
             let scene = ProjectFixture::new(&test).await;
             for (caller, is_complete) in [(scene.member, true), (scene.owner, false)] {
                 let (caller_gid, user_gid) = (caller.to_string(), scene.member.to_string());
-                let answer = view_user(&scene.directory, pb::ViewUserRequest { caller_gid, user_gid }).await;
+                let answer = view_user(
+                    &scene.directory,
+                    pb::ViewUserRequest {
+                        caller_gid,
+                        user_gid,
+                    },
+                )
+                .await;
                 let user = answer.unwrap().into_inner().user.unwrap();
-                assert_eq!((user.name.as_str(), user.details.is_some()), ("ben", is_complete));
+                assert_eq!(
+                    (user.name.as_str(), user.details.is_some()),
+                    ("ben", is_complete)
+                );
             }
         }
     }
@@ -229,12 +365,20 @@ mod tests {
                     project_gid: scene.project.to_string(),
                     user_gids: vec![scene.member.to_string(); count],
                 };
-                view_members(&scene.directory, request).await.map_err(RpcError::from)
+                view_members(&scene.directory, request)
+                    .await
+                    .map_err(RpcError::from)
             };
             for count in [0, 1, 1000] {
-                assert_eq!(view(count).await.unwrap().into_inner().memberships.len(), count);
+                assert_eq!(
+                    view(count).await.unwrap().into_inner().memberships.len(),
+                    count
+                );
             }
-            assert_eq!(view(1001).await.unwrap_err(), RpcError::invalid_parameter("user_gids"));
+            assert_eq!(
+                view(1001).await.unwrap_err(),
+                RpcError::invalid_parameter("user_gids")
+            );
         }
     }
 
@@ -247,18 +391,29 @@ mod tests {
                     caller_gid: scene.owner.to_string(),
                     project_gid: scene.project.to_string(),
                     user_gid: scene.member.to_string(),
-                    rate_limit: Some(pb::RateLimitChange { rate_limit_per_second }),
+                    rate_limit: Some(pb::RateLimitChange {
+                        rate_limit_per_second,
+                    }),
                     notifications: None,
                 };
-                update_member(&scene.directory, request).await.map_err(RpcError::from)
+                update_member(&scene.directory, request)
+                    .await
+                    .map_err(RpcError::from)
             };
             for limit in [Some(1), None] {
                 update(limit).await.unwrap();
-                let membership =
-                    scene.directory.find_active_membership(scene.project, scene.member).await.unwrap().unwrap();
+                let membership = scene
+                    .directory
+                    .find_active_membership(scene.project, scene.member)
+                    .await
+                    .unwrap()
+                    .unwrap();
                 assert_eq!(membership.rate_limit_per_second, limit);
             }
-            assert_eq!(update(Some(0)).await.unwrap_err(), RpcError::invalid_parameter("limit"));
+            assert_eq!(
+                update(Some(0)).await.unwrap_err(),
+                RpcError::invalid_parameter("limit")
+            );
         }
     }
 }

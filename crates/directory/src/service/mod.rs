@@ -34,16 +34,30 @@ pub(crate) struct Service {
 
 #[tonic::async_trait]
 impl directory_server::Directory for Service {
-    async fn find_login(&self, request: Request<pb::FindLoginRequest>) -> ResultSize<pb::FindLoginResponse> {
+    async fn find_login(
+        &self,
+        request: Request<pb::FindLoginRequest>,
+    ) -> ResultSize<pb::FindLoginResponse> {
         let request = request.into_inner();
-        let who = match request.identifier.ok_or_else(|| RpcError::invalid_parameter("who"))? {
+        let who = match request
+            .identifier
+            .ok_or_else(|| RpcError::invalid_parameter("who"))?
+        {
             PbIdentifier::Username(text) => LoginIdentifier::Username(text),
             PbIdentifier::UserGid(text) => LoginIdentifier::Gid(parse_gid(&text, "user_gid")?),
         };
-        let project = request.project_gid.as_deref().map(|project| parse_gid(project, "project_gid")).transpose()?;
+        let project = request
+            .project_gid
+            .as_deref()
+            .map(|project| parse_gid(project, "project_gid"))
+            .transpose()?;
         let username = who.normalized();
         let checked_at = self.directory.clock.now().as_micros();
-        let found = self.directory.find_login(who, project).await.map_err(RpcError::from)?;
+        let found = self
+            .directory
+            .find_login(who, project)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::FindLoginResponse {
             user_gid: found.map(|(user, _)| user.to_string()),
             is_login_allowed: found.is_some_and(|(_, is_login_allowed)| is_login_allowed),
@@ -52,13 +66,24 @@ impl directory_server::Directory for Service {
         }))
     }
 
-    async fn get_init(&self, request: Request<pb::GetInitRequest>) -> ResultSize<pb::GetInitResponse> {
+    async fn get_init(
+        &self,
+        request: Request<pb::GetInitRequest>,
+    ) -> ResultSize<pb::GetInitResponse> {
         let request = request.into_inner();
         let user = parse_gid(&request.user_gid, "user_gid")?;
         if let Some(cursor) = self.unchanged_cursor(request.known_cursor).await? {
-            return Ok(Response::new(pb::GetInitResponse { cursor, is_unchanged: true, ..Default::default() }));
+            return Ok(Response::new(pb::GetInitResponse {
+                cursor,
+                is_unchanged: true,
+                ..Default::default()
+            }));
         }
-        let init = self.directory.get_init(user.into()).await.map_err(RpcError::from)?;
+        let init = self
+            .directory
+            .get_init(user.into())
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(convert::init(init)))
     }
 
@@ -67,12 +92,22 @@ impl directory_server::Directory for Service {
         request: Request<pb::GetProjectInitRequest>,
     ) -> ResultSize<pb::GetProjectInitResponse> {
         let request = request.into_inner();
-        let (project, user) =
-            (parse_gid(&request.project_gid, "project_gid")?, parse_gid(&request.user_gid, "user_gid")?);
+        let (project, user) = (
+            parse_gid(&request.project_gid, "project_gid")?,
+            parse_gid(&request.user_gid, "user_gid")?,
+        );
         if let Some(cursor) = self.unchanged_cursor(request.known_cursor).await? {
-            return Ok(Response::new(pb::GetProjectInitResponse { cursor, is_unchanged: true, ..Default::default() }));
+            return Ok(Response::new(pb::GetProjectInitResponse {
+                cursor,
+                is_unchanged: true,
+                ..Default::default()
+            }));
         }
-        let init = self.directory.get_project_init(project, user.into()).await.map_err(RpcError::from)?;
+        let init = self
+            .directory
+            .get_project_init(project, user.into())
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(convert::project_init(init)))
     }
 
@@ -85,19 +120,31 @@ impl directory_server::Directory for Service {
         accounts::check_username(&self.directory, request.into_inner()).await
     }
 
-    async fn find_accounts(&self, request: Request<pb::FindAccountsRequest>) -> ResultSize<pb::FindAccountsResponse> {
+    async fn find_accounts(
+        &self,
+        request: Request<pb::FindAccountsRequest>,
+    ) -> ResultSize<pb::FindAccountsResponse> {
         accounts::find_accounts(&self.directory, request.into_inner()).await
     }
 
-    async fn create_account(&self, request: Request<pb::CreateAccountRequest>) -> ResultSize<pb::UserResponse> {
+    async fn create_account(
+        &self,
+        request: Request<pb::CreateAccountRequest>,
+    ) -> ResultSize<pb::UserResponse> {
         accounts::create_account(&self.directory, request.into_inner()).await
     }
 
-    async fn update_user(&self, request: Request<pb::UpdateUserRequest>) -> ResultSize<pb::UserResponse> {
+    async fn update_user(
+        &self,
+        request: Request<pb::UpdateUserRequest>,
+    ) -> ResultSize<pb::UserResponse> {
         accounts::update_user(&self.directory, request.into_inner()).await
     }
 
-    async fn set_email(&self, request: Request<pb::SetEmailRequest>) -> ResultSize<pb::UserResponse> {
+    async fn set_email(
+        &self,
+        request: Request<pb::SetEmailRequest>,
+    ) -> ResultSize<pb::UserResponse> {
         accounts::set_email(&self.directory, request.into_inner()).await
     }
 
@@ -108,29 +155,63 @@ impl directory_server::Directory for Service {
         accounts::delete_account(&self.directory, request.into_inner()).await
     }
 
-    async fn get_user(&self, request: Request<pb::GetUserRequest>) -> ResultSize<pb::GetUserResponse> {
+    async fn get_user(
+        &self,
+        request: Request<pb::GetUserRequest>,
+    ) -> ResultSize<pb::GetUserResponse> {
         let user = parse_gid(&request.get_ref().user_gid, "user_gid")?;
-        let user = self.directory.get_user_by_gid(user).await.map_err(RpcError::from)?;
-        Ok(Response::new(pb::GetUserResponse { user: Some(convert::user(user)) }))
+        let user = self
+            .directory
+            .get_user_by_gid(user)
+            .await
+            .map_err(RpcError::from)?;
+        Ok(Response::new(pb::GetUserResponse {
+            user: Some(convert::user(user)),
+        }))
     }
 
-    async fn get_project(&self, request: Request<pb::GetProjectRequest>) -> ResultSize<pb::GetProjectResponse> {
+    async fn get_project(
+        &self,
+        request: Request<pb::GetProjectRequest>,
+    ) -> ResultSize<pb::GetProjectResponse> {
         let project = parse_gid(&request.get_ref().project_gid, "project_gid")?;
-        let project = self.directory.get_full_project(project).await.map_err(RpcError::from)?;
-        Ok(Response::new(pb::GetProjectResponse { project: Some(convert::full_project(project)) }))
+        let project = self
+            .directory
+            .get_full_project(project)
+            .await
+            .map_err(RpcError::from)?;
+        Ok(Response::new(pb::GetProjectResponse {
+            project: Some(convert::full_project(project)),
+        }))
     }
 
-    async fn list_projects(&self, request: Request<pb::ListProjectsRequest>) -> ResultSize<pb::ListProjectsResponse> {
+    async fn list_projects(
+        &self,
+        request: Request<pb::ListProjectsRequest>,
+    ) -> ResultSize<pb::ListProjectsResponse> {
         projects::list_projects(&self.directory, request.into_inner()).await
     }
 
-    async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> ResultSize<pb::ListMembersResponse> {
+    async fn list_members(
+        &self,
+        request: Request<pb::ListMembersRequest>,
+    ) -> ResultSize<pb::ListMembersResponse> {
         let request = request.into_inner();
         let project = parse_gid(&request.project_gid, "project_gid")?;
-        let after = request.after_user_gid.as_deref().map(|after| parse_gid(after, "after_user_gid")).transpose()?;
+        let after = request
+            .after_user_gid
+            .as_deref()
+            .map(|after| parse_gid(after, "after_user_gid"))
+            .transpose()?;
         let limit = parse_page_size(request.page_size)?;
-        let members = self.directory.list_members(project, after, limit).await.map_err(RpcError::from)?;
-        Ok(Response::new(pb::ListMembersResponse { memberships: members.iter().map(convert::membership).collect() }))
+        let members = self
+            .directory
+            .list_members(project, after, limit)
+            .await
+            .map_err(RpcError::from)?;
+        Ok(Response::new(pb::ListMembersResponse {
+            memberships: members.iter().map(convert::membership).collect(),
+        }))
     }
 
     async fn check_membership(
@@ -138,38 +219,77 @@ impl directory_server::Directory for Service {
         request: Request<pb::CheckMembershipRequest>,
     ) -> ResultSize<pb::CheckMembershipResponse> {
         let request = request.into_inner();
-        let (project, user) =
-            (parse_gid(&request.project_gid, "project_gid")?, parse_gid(&request.user_gid, "user_gid")?);
-        let standing = self.directory.find_active_membership(project, user).await.map_err(RpcError::from)?;
+        let (project, user) = (
+            parse_gid(&request.project_gid, "project_gid")?,
+            parse_gid(&request.user_gid, "user_gid")?,
+        );
+        let standing = self
+            .directory
+            .find_active_membership(project, user)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::CheckMembershipResponse {
             is_active: standing.is_some(),
-            roles: standing.iter().map(|own| pb::Role::from(own.role).into()).collect(),
+            roles: standing
+                .iter()
+                .map(|own| pb::Role::from(own.role).into())
+                .collect(),
             rate_limit_per_second: standing.and_then(|own| own.rate_limit_per_second),
         }))
     }
 
-    async fn create_api_user(&self, request: Request<pb::CreateApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
+    async fn create_api_user(
+        &self,
+        request: Request<pb::CreateApiUserRequest>,
+    ) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
-        let made =
-            self.directory.create_api_user(Actor::User(caller), project, request.name).await.map_err(RpcError::from)?;
+        let (project, caller) = (
+            parse_gid(&request.project_gid, "project_gid")?,
+            parse_caller(&request.caller_gid)?,
+        );
+        let made = self
+            .directory
+            .create_api_user(Actor::User(caller), project, request.name)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(convert::api_user(made)))
     }
 
-    async fn get_api_user(&self, request: Request<pb::GetApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
+    async fn get_api_user(
+        &self,
+        request: Request<pb::GetApiUserRequest>,
+    ) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let (project, caller) = (
+            parse_gid(&request.project_gid, "project_gid")?,
+            parse_caller(&request.caller_gid)?,
+        );
         let user = parse_gid(&request.user_gid, "user_gid")?;
-        let found = self.directory.get_api_user(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
+        let found = self
+            .directory
+            .get_api_user(Actor::User(caller), project, user)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(convert::api_user(found)))
     }
 
-    async fn update_api_user(&self, request: Request<pb::UpdateApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
+    async fn update_api_user(
+        &self,
+        request: Request<pb::UpdateApiUserRequest>,
+    ) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let (project, caller) = (
+            parse_gid(&request.project_gid, "project_gid")?,
+            parse_caller(&request.caller_gid)?,
+        );
         let user = parse_gid(&request.user_gid, "user_gid")?;
-        let changed = self.directory.rename_api_user(Actor::User(caller), project, user, request.name).await;
-        Ok(Response::new(convert::api_user(changed.map_err(RpcError::from)?)))
+        let changed = self
+            .directory
+            .rename_api_user(Actor::User(caller), project, user, request.name)
+            .await;
+        Ok(Response::new(convert::api_user(
+            changed.map_err(RpcError::from)?,
+        )))
     }
 
     async fn set_api_user_status(
@@ -177,10 +297,18 @@ impl directory_server::Directory for Service {
         request: Request<pb::SetApiUserStatusRequest>,
     ) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let (project, caller) = (
+            parse_gid(&request.project_gid, "project_gid")?,
+            parse_caller(&request.caller_gid)?,
+        );
         let user = parse_gid(&request.user_gid, "user_gid")?;
-        let set = self.directory.set_api_user_status(Actor::User(caller), project, user, request.is_active).await;
-        Ok(Response::new(convert::api_user(set.map_err(RpcError::from)?)))
+        let set = self
+            .directory
+            .set_api_user_status(Actor::User(caller), project, user, request.is_active)
+            .await;
+        Ok(Response::new(convert::api_user(
+            set.map_err(RpcError::from)?,
+        )))
     }
 
     async fn delete_api_user(
@@ -188,23 +316,38 @@ impl directory_server::Directory for Service {
         request: Request<pb::DeleteApiUserRequest>,
     ) -> ResultSize<pb::DeleteApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let (project, caller) = (
+            parse_gid(&request.project_gid, "project_gid")?,
+            parse_caller(&request.caller_gid)?,
+        );
         let user = parse_gid(&request.user_gid, "user_gid")?;
-        self.directory.delete_api_user(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
+        self.directory
+            .delete_api_user(Actor::User(caller), project, user)
+            .await
+            .map_err(RpcError::from)?;
         Ok(Response::new(pb::DeleteApiUserResponse {}))
     }
 
     // Of projects: projects.rs.
 
-    async fn view_project(&self, request: Request<pb::ViewProjectRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn view_project(
+        &self,
+        request: Request<pb::ViewProjectRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::view_project(&self.directory, request.into_inner()).await
     }
 
-    async fn create_project(&self, request: Request<pb::CreateProjectRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn create_project(
+        &self,
+        request: Request<pb::CreateProjectRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::create_project(&self.directory, request.into_inner()).await
     }
 
-    async fn update_project(&self, request: Request<pb::UpdateProjectRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn update_project(
+        &self,
+        request: Request<pb::UpdateProjectRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::update_project(&self.directory, request.into_inner()).await
     }
 
@@ -215,49 +358,82 @@ impl directory_server::Directory for Service {
         projects::set_project_status(&self.directory, request.into_inner()).await
     }
 
-    async fn purge_project(&self, request: Request<pb::PurgeProjectRequest>) -> ResultSize<pb::PurgeProjectResponse> {
+    async fn purge_project(
+        &self,
+        request: Request<pb::PurgeProjectRequest>,
+    ) -> ResultSize<pb::PurgeProjectResponse> {
         projects::purge_project(&self.directory, request.into_inner()).await
     }
 
-    async fn transfer_project(&self, request: Request<pb::TransferProjectRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn transfer_project(
+        &self,
+        request: Request<pb::TransferProjectRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::transfer_project(&self.directory, request.into_inner()).await
     }
 
-    async fn change_languages(&self, request: Request<pb::ChangeLanguagesRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn change_languages(
+        &self,
+        request: Request<pb::ChangeLanguagesRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::change_languages(&self.directory, request.into_inner()).await
     }
 
-    async fn create_item(&self, request: Request<pb::CreateItemRequest>) -> ResultSize<pb::CreateItemResponse> {
+    async fn create_item(
+        &self,
+        request: Request<pb::CreateItemRequest>,
+    ) -> ResultSize<pb::CreateItemResponse> {
         projects::create_item(&self.directory, request.into_inner()).await
     }
 
-    async fn rename_item(&self, request: Request<pb::RenameItemRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn rename_item(
+        &self,
+        request: Request<pb::RenameItemRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::rename_item(&self.directory, request.into_inner()).await
     }
 
-    async fn move_item(&self, request: Request<pb::MoveItemRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn move_item(
+        &self,
+        request: Request<pb::MoveItemRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::move_item(&self.directory, request.into_inner()).await
     }
 
-    async fn delete_items(&self, request: Request<pb::DeleteItemsRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn delete_items(
+        &self,
+        request: Request<pb::DeleteItemsRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::delete_items(&self.directory, request.into_inner()).await
     }
 
     // Of members: members.rs.
 
-    async fn view_user(&self, request: Request<pb::ViewUserRequest>) -> ResultSize<pb::UserResponse> {
+    async fn view_user(
+        &self,
+        request: Request<pb::ViewUserRequest>,
+    ) -> ResultSize<pb::UserResponse> {
         members::view_user(&self.directory, request.into_inner()).await
     }
 
-    async fn view_member(&self, request: Request<pb::ViewMemberRequest>) -> ResultSize<pb::MembersResponse> {
+    async fn view_member(
+        &self,
+        request: Request<pb::ViewMemberRequest>,
+    ) -> ResultSize<pb::MembersResponse> {
         members::view_member(&self.directory, request.into_inner()).await
     }
 
-    async fn view_members(&self, request: Request<pb::ViewMembersRequest>) -> ResultSize<pb::MembersResponse> {
+    async fn view_members(
+        &self,
+        request: Request<pb::ViewMembersRequest>,
+    ) -> ResultSize<pb::MembersResponse> {
         members::view_members(&self.directory, request.into_inner()).await
     }
 
-    async fn invite_member(&self, request: Request<pb::InviteMemberRequest>) -> ResultSize<pb::MembersResponse> {
+    async fn invite_member(
+        &self,
+        request: Request<pb::InviteMemberRequest>,
+    ) -> ResultSize<pb::MembersResponse> {
         members::invite_member(&self.directory, request.into_inner()).await
     }
 
@@ -268,15 +444,24 @@ impl directory_server::Directory for Service {
         members::resend_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> ResultSize<pb::RemoveMemberResponse> {
+    async fn remove_member(
+        &self,
+        request: Request<pb::RemoveMemberRequest>,
+    ) -> ResultSize<pb::RemoveMemberResponse> {
         members::remove_member(&self.directory, request.into_inner()).await
     }
 
-    async fn set_member_status(&self, request: Request<pb::SetMemberStatusRequest>) -> ResultSize<pb::MembersResponse> {
+    async fn set_member_status(
+        &self,
+        request: Request<pb::SetMemberStatusRequest>,
+    ) -> ResultSize<pb::MembersResponse> {
         members::set_member_status(&self.directory, request.into_inner()).await
     }
 
-    async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> ResultSize<pb::MembersResponse> {
+    async fn update_member(
+        &self,
+        request: Request<pb::UpdateMemberRequest>,
+    ) -> ResultSize<pb::MembersResponse> {
         members::update_member(&self.directory, request.into_inner()).await
     }
 
@@ -301,7 +486,10 @@ impl directory_server::Directory for Service {
         members::view_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn leave_project(&self, request: Request<pb::LeaveProjectRequest>) -> ResultSize<pb::RemoveMemberResponse> {
+    async fn leave_project(
+        &self,
+        request: Request<pb::LeaveProjectRequest>,
+    ) -> ResultSize<pb::RemoveMemberResponse> {
         members::leave_project(&self.directory, request.into_inner()).await
     }
 
@@ -314,19 +502,31 @@ impl directory_server::Directory for Service {
         media::prepare_avatar(&self.directory, request.into_inner()).await
     }
 
-    async fn set_avatar(&self, request: Request<pb::SetAvatarRequest>) -> ResultSize<pb::SetAvatarResponse> {
+    async fn set_avatar(
+        &self,
+        request: Request<pb::SetAvatarRequest>,
+    ) -> ResultSize<pb::SetAvatarResponse> {
         media::set_avatar(&self.directory, request.into_inner()).await
     }
 
-    async fn prepare_icon(&self, request: Request<pb::PrepareIconRequest>) -> ResultSize<pb::PrepareIconResponse> {
+    async fn prepare_icon(
+        &self,
+        request: Request<pb::PrepareIconRequest>,
+    ) -> ResultSize<pb::PrepareIconResponse> {
         media::prepare_icon(&self.directory, request.into_inner()).await
     }
 
-    async fn set_icon(&self, request: Request<pb::SetIconRequest>) -> ResultSize<pb::ProjectResponse> {
+    async fn set_icon(
+        &self,
+        request: Request<pb::SetIconRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         media::set_icon(&self.directory, request.into_inner()).await
     }
 
-    async fn find_icon(&self, request: Request<pb::FindIconRequest>) -> ResultSize<pb::FindIconResponse> {
+    async fn find_icon(
+        &self,
+        request: Request<pb::FindIconRequest>,
+    ) -> ResultSize<pb::FindIconResponse> {
         media::find_icon(&self.directory, request.into_inner()).await
     }
 
@@ -346,21 +546,39 @@ impl directory_server::Directory for Service {
 
     type WatchChangesStream = ReceiverStream<Result<pb::WatchChangesResponse, Status>>;
 
-    async fn watch_changes(&self, request: Request<pb::WatchChangesRequest>) -> ResultSize<Self::WatchChangesStream> {
+    async fn watch_changes(
+        &self,
+        request: Request<pb::WatchChangesRequest>,
+    ) -> ResultSize<Self::WatchChangesStream> {
         let cursor = self.stream_start(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
-        tokio::spawn(watch::stream_pages(directory, cursor, watch::change_page, sender, shutdown));
+        tokio::spawn(watch::stream_pages(
+            directory,
+            cursor,
+            watch::change_page,
+            sender,
+            shutdown,
+        ));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     type WatchEventsStream = ReceiverStream<Result<pb::WatchEventsResponse, Status>>;
 
-    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> ResultSize<Self::WatchEventsStream> {
+    async fn watch_events(
+        &self,
+        request: Request<pb::WatchEventsRequest>,
+    ) -> ResultSize<Self::WatchEventsStream> {
         let cursor = self.stream_start(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
-        tokio::spawn(watch::stream_pages(directory, cursor, watch::event_page, sender, shutdown));
+        tokio::spawn(watch::stream_pages(
+            directory,
+            cursor,
+            watch::event_page,
+            sender,
+            shutdown,
+        ));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -370,11 +588,17 @@ impl directory_server::Directory for Service {
         sync::sync(&self.directory, request.into_inner()).await
     }
 
-    async fn get_cursor(&self, request: Request<pb::GetCursorRequest>) -> ResultSize<pb::GetCursorResponse> {
+    async fn get_cursor(
+        &self,
+        request: Request<pb::GetCursorRequest>,
+    ) -> ResultSize<pb::GetCursorResponse> {
         sync::get_cursor(&self.directory, request.into_inner()).await
     }
 
-    async fn publish(&self, request: Request<pb::PublishRequest>) -> ResultSize<pb::PublishResponse> {
+    async fn publish(
+        &self,
+        request: Request<pb::PublishRequest>,
+    ) -> ResultSize<pb::PublishResponse> {
         sync::publish(&self.directory, request).await
     }
 }

@@ -9,7 +9,8 @@ use tonic::Response;
 
 use super::{ResultSize, parse_page_size};
 use crate::{
-    Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange, VisibleMembers,
+    Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange,
+    VisibleMembers,
     model::ItemKind,
     service::convert::{self, parse_caller, parse_gid},
 };
@@ -21,19 +22,37 @@ pub(super) async fn list_projects(
     directory: &Directory,
     request: pb::ListProjectsRequest,
 ) -> ResultSize<pb::ListProjectsResponse> {
-    let after = request.after_project_gid.as_deref().map(|after| parse_gid(after, "after_project_gid")).transpose()?;
-    let page = directory.list_projects(after, parse_page_size(request.page_size)?).await.map_err(RpcError::from)?;
-    Ok(Response::new(pb::ListProjectsResponse { projects: page.into_iter().map(convert::project).collect() }))
+    let after = request
+        .after_project_gid
+        .as_deref()
+        .map(|after| parse_gid(after, "after_project_gid"))
+        .transpose()?;
+    let page = directory
+        .list_projects(after, parse_page_size(request.page_size)?)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::ListProjectsResponse {
+        projects: page.into_iter().map(convert::project).collect(),
+    }))
 }
 
 pub(super) async fn view_project(
     directory: &Directory,
     request: pb::ViewProjectRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    let seen = directory.view_project(caller, project).await.map_err(RpcError::from)?;
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    let seen = directory
+        .view_project(caller, project)
+        .await
+        .map_err(RpcError::from)?;
     let project = Some(convert::visible_project(seen));
-    Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
+    Ok(Response::new(pb::ProjectResponse {
+        project,
+        memberships: Vec::new(),
+    }))
 }
 
 pub(super) async fn create_project(
@@ -42,23 +61,49 @@ pub(super) async fn create_project(
 ) -> ResultSize<pb::ProjectResponse> {
     let caller = parse_gid(&request.caller_gid, "caller_gid")?;
     let malformed = |field| move |malformed| RpcError::from(Error::Malformed(field, malformed));
-    let name =
-        DisplayName::parse(request.name.as_deref().unwrap_or(DEFAULT_PROJECT_NAME)).map_err(malformed("name"))?;
-    let timezone = request.timezone.as_deref().map(str::parse).transpose().map_err(malformed("timezone"))?;
-    let made = directory.create_project(caller.into(), name, timezone.unwrap_or_else(Timezone::default)).await;
+    let name = DisplayName::parse(request.name.as_deref().unwrap_or(DEFAULT_PROJECT_NAME))
+        .map_err(malformed("name"))?;
+    let timezone = request
+        .timezone
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(malformed("timezone"))?;
+    let made = directory
+        .create_project(
+            caller.into(),
+            name,
+            timezone.unwrap_or_else(Timezone::default),
+        )
+        .await;
     let made = made.map_err(RpcError::from)?;
-    let project = directory.get_full_project(made.gid).await.map_err(RpcError::from)?;
-    let view = directory.view_member(caller.into(), made.gid, caller).await.map_err(RpcError::from)?;
+    let project = directory
+        .get_full_project(made.gid)
+        .await
+        .map_err(RpcError::from)?;
+    let view = directory
+        .view_member(caller.into(), made.gid, caller)
+        .await
+        .map_err(RpcError::from)?;
     let memberships = convert::members(view).memberships;
-    Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(project)), memberships }))
+    Ok(Response::new(pb::ProjectResponse {
+        project: Some(convert::full_project(project)),
+        memberships,
+    }))
 }
 
 pub(super) async fn update_project(
     directory: &Directory,
     request: pb::UpdateProjectRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    let change = ProjectChange { name: request.name, timezone: request.timezone };
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    let change = ProjectChange {
+        name: request.name,
+        timezone: request.timezone,
+    };
     answer(directory.update_project(caller, project, change).await)
 }
 
@@ -66,17 +111,34 @@ pub(super) async fn set_project_status(
     directory: &Directory,
     request: pb::SetProjectStatusRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    let status = if request.is_deleted { ProjectStatus::Deleted } else { ProjectStatus::Active };
-    answer(directory.set_project_status(Actor::User(caller), project, status).await)
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    let status = if request.is_deleted {
+        ProjectStatus::Deleted
+    } else {
+        ProjectStatus::Active
+    };
+    answer(
+        directory
+            .set_project_status(Actor::User(caller), project, status)
+            .await,
+    )
 }
 
 pub(super) async fn purge_project(
     directory: &Directory,
     request: pb::PurgeProjectRequest,
 ) -> ResultSize<pb::PurgeProjectResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    directory.purge_project(Actor::User(caller), project).await.map_err(RpcError::from)?;
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    directory
+        .purge_project(Actor::User(caller), project)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::PurgeProjectResponse {}))
 }
 
@@ -84,26 +146,51 @@ pub(super) async fn transfer_project(
     directory: &Directory,
     request: pb::TransferProjectRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) =
-        (parse_gid(&request.caller_gid, "caller_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (
+        parse_gid(&request.caller_gid, "caller_gid")?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
     let heir = parse_gid(&request.new_owner_gid, "user_gid")?;
-    let (full, memberships) =
-        directory.transfer_project(Actor::User(caller.into()), project, heir).await.map_err(RpcError::from)?;
-    let user = directory.get_user_by_gid(caller).await.map_err(RpcError::from)?;
+    let (full, memberships) = directory
+        .transfer_project(Actor::User(caller.into()), project, heir)
+        .await
+        .map_err(RpcError::from)?;
+    let user = directory
+        .get_user_by_gid(caller)
+        .await
+        .map_err(RpcError::from)?;
     // Whose user is not the caller only lends their membership: users are not answered.
-    let members = memberships
-        .map(|membership| Member { user: crate::model::User { gid: membership.user, ..user.clone() }, membership });
-    let view = VisibleMembers { caller, members: members.into(), is_owner: false };
+    let members = memberships.map(|membership| Member {
+        user: crate::model::User {
+            gid: membership.user,
+            ..user.clone()
+        },
+        membership,
+    });
+    let view = VisibleMembers {
+        caller,
+        members: members.into(),
+        is_owner: false,
+    };
     let memberships = convert::members(view).memberships;
-    Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships }))
+    Ok(Response::new(pb::ProjectResponse {
+        project: Some(convert::full_project(full)),
+        memberships,
+    }))
 }
 
 pub(super) async fn change_languages(
     directory: &Directory,
     request: pb::ChangeLanguagesRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
-    let change = match request.change.ok_or_else(|| RpcError::invalid_parameter("change"))? {
+    let (caller, project) = (
+        parse_caller(&request.caller_gid)?,
+        parse_gid(&request.project_gid, "project_gid")?,
+    );
+    let change = match request
+        .change
+        .ok_or_else(|| RpcError::invalid_parameter("change"))?
+    {
         Change::Add(language) => LanguageChange::Add(language),
         Change::Remove(language) => LanguageChange::Remove(language),
     };
@@ -115,9 +202,15 @@ pub(super) async fn create_item(
     request: pb::CreateItemRequest,
 ) -> ResultSize<pb::CreateItemResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let (item, full) = directory.create_item(list, request.name).await.map_err(RpcError::from)?;
+    let (item, full) = directory
+        .create_item(list, request.name)
+        .await
+        .map_err(RpcError::from)?;
     let project = Some(convert::full_project(full));
-    Ok(Response::new(pb::CreateItemResponse { item_gid: item.to_string(), project }))
+    Ok(Response::new(pb::CreateItemResponse {
+        item_gid: item.to_string(),
+        project,
+    }))
 }
 
 pub(super) async fn rename_item(
@@ -129,10 +222,17 @@ pub(super) async fn rename_item(
     answer(directory.rename_item(list, item, request.name).await)
 }
 
-pub(super) async fn move_item(directory: &Directory, request: pb::MoveItemRequest) -> ResultSize<pb::ProjectResponse> {
+pub(super) async fn move_item(
+    directory: &Directory,
+    request: pb::MoveItemRequest,
+) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let item = parse_gid(&request.item_gid, "item_gid")?;
-    let before = request.before_gid.as_deref().map(|before| parse_gid(before, "before_gid")).transpose()?;
+    let before = request
+        .before_gid
+        .as_deref()
+        .map(|before| parse_gid(before, "before_gid"))
+        .transpose()?;
     answer(directory.move_item(list, item, before).await)
 }
 
@@ -141,7 +241,11 @@ pub(super) async fn delete_items(
     request: pb::DeleteItemsRequest,
 ) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let items = request.item_gids.iter().map(|item| parse_gid(item, "item_gids")).collect::<Result<_, _>>()?;
+    let items = request
+        .item_gids
+        .iter()
+        .map(|item| parse_gid(item, "item_gids"))
+        .collect::<Result<_, _>>()?;
     answer(directory.delete_items(list, items).await)
 }
 
@@ -152,10 +256,17 @@ fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<ListRef, 
         pb::ItemKind::Fieldlist => ItemKind::Fieldlist,
         pb::ItemKind::Unspecified => return Err(RpcError::invalid_parameter("kind")),
     };
-    Ok(ListRef { caller: parse_caller(caller_gid)?, project: parse_gid(project, "project_gid")?, kind })
+    Ok(ListRef {
+        caller: parse_caller(caller_gid)?,
+        project: parse_gid(project, "project_gid")?,
+        kind,
+    })
 }
 
 fn answer(changed: Result<FullProject, Error>) -> ResultSize<pb::ProjectResponse> {
     let project = Some(convert::full_project(changed.map_err(RpcError::from)?));
-    Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
+    Ok(Response::new(pb::ProjectResponse {
+        project,
+        memberships: Vec::new(),
+    }))
 }

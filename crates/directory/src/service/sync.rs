@@ -11,11 +11,25 @@ use crate::{
     service::convert::{self, parse_gid},
 };
 
-pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> ResultSize<pb::SyncResponse> {
+pub(super) async fn sync(
+    directory: &Directory,
+    request: pb::SyncRequest,
+) -> ResultSize<pb::SyncResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let project = request.project_gid.as_deref().map(|project| parse_gid(project, "project_gid")).transpose()?;
-    let since = SyncCursors { cc_cursor: request.cc_cursor, project, cursor: request.cursor };
-    let news = directory.sync(user.into(), since, request.include_audiences).await.map_err(RpcError::from)?;
+    let project = request
+        .project_gid
+        .as_deref()
+        .map(|project| parse_gid(project, "project_gid"))
+        .transpose()?;
+    let since = SyncCursors {
+        cc_cursor: request.cc_cursor,
+        project,
+        cursor: request.cursor,
+    };
+    let news = directory
+        .sync(user.into(), since, request.include_audiences)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(convert::sync_page(news)))
 }
 
@@ -23,11 +37,17 @@ pub(super) async fn get_cursor(
     directory: &Directory,
     request: pb::GetCursorRequest,
 ) -> ResultSize<pb::GetCursorResponse> {
-    let project = request.project_gid.as_deref().map(|project| parse_gid(project, "project_gid")).transpose()?;
+    let project = request
+        .project_gid
+        .as_deref()
+        .map(|project| parse_gid(project, "project_gid"))
+        .transpose()?;
     let cursor = if request.user_gid.is_empty() && project.is_none() {
         directory.newest_change_cursor().await
     } else {
-        directory.get_cursor(parse_gid(&request.user_gid, "user_gid")?.into(), project).await
+        directory
+            .get_cursor(parse_gid(&request.user_gid, "user_gid")?.into(), project)
+            .await
     };
     let cursor = cursor.map_err(RpcError::from)?;
     Ok(Response::new(pb::GetCursorResponse { cursor }))
@@ -41,10 +61,22 @@ pub(super) async fn publish(
     check_project(&request, project)?;
     let request = request.into_inner();
     let row = |row: pb::PublishedRow| {
-        let action = convert::parse_action(row.action()).ok_or_else(|| RpcError::invalid_parameter("rows"))?;
-        Ok::<_, RpcError>(PublishedRow { action, data_type: row.data_type, data_key: row.data_key })
+        let action = convert::parse_action(row.action())
+            .ok_or_else(|| RpcError::invalid_parameter("rows"))?;
+        Ok::<_, RpcError>(PublishedRow {
+            action,
+            data_type: row.data_type,
+            data_key: row.data_key,
+        })
     };
-    let rows = request.rows.into_iter().map(row).collect::<Result<_, _>>()?;
-    let cursor = directory.publish(project, rows).await.map_err(RpcError::from)?;
+    let rows = request
+        .rows
+        .into_iter()
+        .map(row)
+        .collect::<Result<_, _>>()?;
+    let cursor = directory
+        .publish(project, rows)
+        .await
+        .map_err(RpcError::from)?;
     Ok(Response::new(pb::PublishResponse { cursor }))
 }

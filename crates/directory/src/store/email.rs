@@ -26,17 +26,31 @@ pub(crate) struct AddressHolder {
 }
 
 /// Returns a page in the order of gids, after the last of the previous page.
-pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<StoredEmail>> {
+pub(crate) fn list(
+    connection: &mut AnyConnection,
+    after: Option<Gid>,
+    limit: i64,
+) -> Result<Vec<StoredEmail>> {
     let rows: Vec<(String, String, String)> = users::table
         .filter(users::gid.gt(text(after)))
         .filter(users::email.is_not_null())
         .filter(users::email_canonical.is_not_null())
         .order(users::gid)
         .limit(limit)
-        .select((users::gid, users::email.assume_not_null(), users::email_canonical.assume_not_null()))
+        .select((
+            users::gid,
+            users::email.assume_not_null(),
+            users::email_canonical.assume_not_null(),
+        ))
         .load(connection)?;
     rows.into_iter()
-        .map(|(gid, email, folded)| Ok(StoredEmail { user: gid.parse()?, email, canonical: folded }))
+        .map(|(gid, email, folded)| {
+            Ok(StoredEmail {
+                user: gid.parse()?,
+                email,
+                canonical: folded,
+            })
+        })
         .collect()
 }
 
@@ -54,26 +68,48 @@ pub(crate) fn list_conflicting(
         .limit(limit)
         .select((users::gid, users::email_canonical.assume_not_null()))
         .load(connection)?;
-    rows.into_iter().map(|(gid, folded)| Ok((gid.parse()?, folded))).collect()
+    rows.into_iter()
+        .map(|(gid, folded)| Ok((gid.parse()?, folded)))
+        .collect()
 }
 
 /// Returns all users with an address, the oldest first.
-pub(crate) fn list_holders(connection: &mut AnyConnection, folded: &str) -> Result<Vec<AddressHolder>> {
+pub(crate) fn list_holders(
+    connection: &mut AnyConnection,
+    folded: &str,
+) -> Result<Vec<AddressHolder>> {
     let rows: Vec<(String, String, Option<String>, String, bool)> = users::table
         .filter(users::email_canonical.eq(folded))
         .filter(users::email.is_not_null())
         .order((users::created_at, users::gid))
-        .select((users::gid, users::email.assume_not_null(), users::username, users::status, users::has_email_conflict))
+        .select((
+            users::gid,
+            users::email.assume_not_null(),
+            users::username,
+            users::status,
+            users::has_email_conflict,
+        ))
         .load(connection)?;
-    let holders = rows.into_iter().map(|(gid, email, username, status, is_marked)| {
-        let is_account = username.is_some();
-        Ok(AddressHolder { user: gid.parse()?, email, is_account, status: status.parse()?, has_conflict: is_marked })
-    });
+    let holders = rows
+        .into_iter()
+        .map(|(gid, email, username, status, is_marked)| {
+            let is_account = username.is_some();
+            Ok(AddressHolder {
+                user: gid.parse()?,
+                email,
+                is_account,
+                status: status.parse()?,
+                has_conflict: is_marked,
+            })
+        });
     holders.collect()
 }
 
 /// Finds the account that gets what goes to an address.
-pub(crate) fn find_oldest_holder(connection: &mut AnyConnection, folded: &str) -> Result<Option<Gid>> {
+pub(crate) fn find_oldest_holder(
+    connection: &mut AnyConnection,
+    folded: &str,
+) -> Result<Option<Gid>> {
     let gid: Option<String> = users::table
         .filter(users::email_canonical.eq(folded))
         .filter(users::username.is_not_null())
@@ -87,14 +123,25 @@ pub(crate) fn find_oldest_holder(connection: &mut AnyConnection, folded: &str) -
 }
 
 /// Sets the canonical form of an address, and marks its user until the conflicts of the address are resolved.
-pub(crate) fn set_canonical_with_conflict(connection: &mut AnyConnection, user: Gid, folded: &str) -> Result<()> {
+pub(crate) fn set_canonical_with_conflict(
+    connection: &mut AnyConnection,
+    user: Gid,
+    folded: &str,
+) -> Result<()> {
     diesel::update(users::table.find(user.to_string()))
-        .set((users::email_canonical.eq(folded), users::has_email_conflict.eq(true)))
+        .set((
+            users::email_canonical.eq(folded),
+            users::has_email_conflict.eq(true),
+        ))
         .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn set_conflict(connection: &mut AnyConnection, user: Gid, is_marked: bool) -> Result<()> {
+pub(crate) fn set_conflict(
+    connection: &mut AnyConnection,
+    user: Gid,
+    is_marked: bool,
+) -> Result<()> {
     diesel::update(users::table.find(user.to_string()))
         .set(users::has_email_conflict.eq(is_marked))
         .execute(connection)?;

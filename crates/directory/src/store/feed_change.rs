@@ -55,13 +55,17 @@ impl TryFrom<SyncRow> for Change {
 
 /// Makes other writers wait until the commit, and gives the last cursor that was given out.
 pub(crate) fn lock(connection: &mut AnyConnection) -> Result<i64> {
-    diesel::update(feed_head::table.find(1)).set(feed_head::cursor.eq(feed_head::cursor)).execute(connection)?;
+    diesel::update(feed_head::table.find(1))
+        .set(feed_head::cursor.eq(feed_head::cursor))
+        .execute(connection)?;
     get_head(connection)
 }
 
 /// By who has the lock.
 pub(crate) fn set_head(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::update(feed_head::table.find(1)).set(feed_head::cursor.eq(cursor)).execute(connection)?;
+    diesel::update(feed_head::table.find(1))
+        .set(feed_head::cursor.eq(cursor))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -69,12 +73,12 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, changes: Vec<Change>) 
     let rows: Vec<SyncRow> = changes.into_iter().map(SyncRow::from).collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
-            AnyConnection::Postgres(connection) => {
-                diesel::insert_into(feed_changes::table).values(rows).execute(connection)?
-            }
-            AnyConnection::Sqlite(connection) => {
-                diesel::insert_into(feed_changes::table).values(rows).execute(connection)?
-            }
+            AnyConnection::Postgres(connection) => diesel::insert_into(feed_changes::table)
+                .values(rows)
+                .execute(connection)?,
+            AnyConnection::Sqlite(connection) => diesel::insert_into(feed_changes::table)
+                .values(rows)
+                .execute(connection)?,
         };
     }
     Ok(())
@@ -83,7 +87,9 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, changes: Vec<Change>) 
 /// Wakes up who waits for changes at other processes, once this transaction is committed. SQLite has no such thing.
 pub(crate) fn notify(connection: &mut AnyConnection, channel: &str) -> Result<()> {
     match connection {
-        AnyConnection::Postgres(connection) => connection.batch_execute(&format!("NOTIFY {channel}"))?,
+        AnyConnection::Postgres(connection) => {
+            connection.batch_execute(&format!("NOTIFY {channel}"))?
+        }
         AnyConnection::Sqlite(_) => {}
     }
     Ok(())
@@ -91,13 +97,17 @@ pub(crate) fn notify(connection: &mut AnyConnection, channel: &str) -> Result<()
 
 /// The last cursor that was given out, as of this snapshot.
 pub(crate) fn get_head(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(feed_head::table.find(1).select(feed_head::cursor).get_result(connection)?)
+    Ok(feed_head::table
+        .find(1)
+        .select(feed_head::cursor)
+        .get_result(connection)?)
 }
 
 /// Returns the cursor of the newest change. It can be less than [`head`]: events of users and published rows have cursors too.
 pub(crate) fn newest_change(connection: &mut AnyConnection) -> Result<i64> {
-    let last: Option<i64> =
-        feed_changes::table.select(diesel::dsl::max(feed_changes::cursor)).get_result(connection)?;
+    let last: Option<i64> = feed_changes::table
+        .select(diesel::dsl::max(feed_changes::cursor))
+        .get_result(connection)?;
     match last {
         Some(cursor) => Ok(cursor),
         // Retention has deleted all of them.
@@ -114,7 +124,10 @@ pub(crate) struct FeedTail {
 
 pub(crate) fn tail(connection: &mut AnyConnection) -> Result<FeedTail> {
     let columns = (feed_tail::changes_cursor, feed_tail::events_cursor);
-    Ok(feed_tail::table.find(1).select(columns).get_result(connection)?)
+    Ok(feed_tail::table
+        .find(1)
+        .select(columns)
+        .get_result(connection)?)
 }
 
 /// Never backwards: others may do the same, and notices may have begun later than changes. Waits for who does the same.
@@ -130,18 +143,27 @@ pub(crate) fn advance_tail(connection: &mut AnyConnection, cursor: i64) -> Resul
 }
 
 /// The last of the first so many changes, as far as they are from before a time.
-pub(crate) fn find_last_before(connection: &mut AnyConnection, time: Timestamp, limit: i64) -> Result<Option<i64>> {
+pub(crate) fn find_last_before(
+    connection: &mut AnyConnection,
+    time: Timestamp,
+    limit: i64,
+) -> Result<Option<i64>> {
     let first: Vec<(i64, i64)> = feed_changes::table
         .order(feed_changes::cursor)
         .limit(limit)
         .select((feed_changes::cursor, feed_changes::changed_at))
         .load(connection)?;
     let is_before = |(_, changed_at): &&(i64, i64)| *changed_at < time.as_micros();
-    Ok(first.iter().take_while(is_before).last().map(|(cursor, _)| *cursor))
+    Ok(first
+        .iter()
+        .take_while(is_before)
+        .last()
+        .map(|(cursor, _)| *cursor))
 }
 
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::delete(feed_changes::table.filter(feed_changes::cursor.le(cursor))).execute(connection)?;
+    diesel::delete(feed_changes::table.filter(feed_changes::cursor.le(cursor)))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -156,7 +178,10 @@ pub(crate) fn find_api_version(connection: &mut AnyConnection) -> Result<Option<
 pub(crate) fn set_api_version(connection: &mut AnyConnection, release: &str) -> Result<()> {
     diesel::delete(announced_api_version::table.find(1)).execute(connection)?;
     diesel::insert_into(announced_api_version::table)
-        .values((announced_api_version::id.eq(1), announced_api_version::api_version.eq(release)))
+        .values((
+            announced_api_version::id.eq(1),
+            announced_api_version::api_version.eq(release),
+        ))
         .execute(connection)?;
     Ok(())
 }

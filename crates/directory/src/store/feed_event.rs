@@ -49,12 +49,12 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<FeedEvent
         .collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
-            AnyConnection::Postgres(connection) => {
-                diesel::insert_into(feed_events::table).values(rows).execute(connection)?
-            }
-            AnyConnection::Sqlite(connection) => {
-                diesel::insert_into(feed_events::table).values(rows).execute(connection)?
-            }
+            AnyConnection::Postgres(connection) => diesel::insert_into(feed_events::table)
+                .values(rows)
+                .execute(connection)?,
+            AnyConnection::Sqlite(connection) => diesel::insert_into(feed_events::table)
+                .values(rows)
+                .execute(connection)?,
         };
     }
     Ok(())
@@ -69,7 +69,10 @@ pub(crate) fn list_for_subscriptions(
     let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows: Vec<SyncRow> = match connection {
         AnyConnection::Postgres(connection) => {
-            let scopes: Vec<String> = listening.iter().map(|heard| heard.scope.to_string()).collect();
+            let scopes: Vec<String> = listening
+                .iter()
+                .map(|heard| heard.scope.to_string())
+                .collect();
             let after: Vec<i64> = listening.iter().map(|heard| heard.after_cursor).collect();
             let until: Vec<i64> = listening.iter().map(|heard| heard.until_cursor).collect();
             diesel::sql_query(
@@ -113,7 +116,12 @@ pub(crate) fn list_for_subscriptions(
 }
 
 /// All notices after a cursor and up to another, in order, at most so many.
-pub(crate) fn list(connection: &mut AnyConnection, after: i64, until: i64, limit: i64) -> Result<Vec<FeedEvent>> {
+pub(crate) fn list(
+    connection: &mut AnyConnection,
+    after: i64,
+    until: i64,
+    limit: i64,
+) -> Result<Vec<FeedEvent>> {
     let rows: Vec<SyncRow> = feed_events::table
         .filter(feed_events::cursor.gt(after))
         .filter(feed_events::cursor.le(until))
@@ -126,6 +134,7 @@ pub(crate) fn list(connection: &mut AnyConnection, after: i64, until: i64, limit
 
 /// Forgets what is not kept any more.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::delete(feed_events::table.filter(feed_events::cursor.le(cursor))).execute(connection)?;
+    diesel::delete(feed_events::table.filter(feed_events::cursor.le(cursor)))
+        .execute(connection)?;
     Ok(())
 }

@@ -30,7 +30,12 @@ struct SyncRow {
 }
 
 /// From after a cursor on. Who listens already goes on listening.
-pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, after: i64) -> Result<()> {
+pub(crate) fn open(
+    connection: &mut AnyConnection,
+    users: &[Gid],
+    scope: Scope,
+    after: i64,
+) -> Result<()> {
     let row = |user: &Gid| SyncRow {
         user_gid: user.to_string(),
         until_cursor: OPEN_ENDED,
@@ -45,7 +50,9 @@ pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, 
                 .on_conflict_do_nothing()
                 .execute(connection)?,
             AnyConnection::Sqlite(connection) => {
-                diesel::insert_or_ignore_into(feed_subscriptions::table).values(rows).execute(connection)?
+                diesel::insert_or_ignore_into(feed_subscriptions::table)
+                    .values(rows)
+                    .execute(connection)?
             }
         };
     }
@@ -53,10 +60,19 @@ pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, 
 }
 
 /// One user hears no more of a scope.
-pub(crate) fn close(connection: &mut AnyConnection, user: Gid, scope: Scope, until: i64) -> Result<()> {
-    diesel::update(feed_subscriptions::table.find((user.to_string(), OPEN_ENDED, scope.to_string())))
-        .set(feed_subscriptions::until_cursor.eq(until))
-        .execute(connection)?;
+pub(crate) fn close(
+    connection: &mut AnyConnection,
+    user: Gid,
+    scope: Scope,
+    until: i64,
+) -> Result<()> {
+    diesel::update(feed_subscriptions::table.find((
+        user.to_string(),
+        OPEN_ENDED,
+        scope.to_string(),
+    )))
+    .set(feed_subscriptions::until_cursor.eq(until))
+    .execute(connection)?;
     Ok(())
 }
 
@@ -65,20 +81,34 @@ pub(crate) fn close_all(connection: &mut AnyConnection, scope: Scope, until: i64
     let open = feed_subscriptions::table
         .filter(feed_subscriptions::audience.eq(scope.to_string()))
         .filter(feed_subscriptions::until_cursor.eq(OPEN_ENDED));
-    diesel::update(open).set(feed_subscriptions::until_cursor.eq(until)).execute(connection)?;
+    diesel::update(open)
+        .set(feed_subscriptions::until_cursor.eq(until))
+        .execute(connection)?;
     Ok(())
 }
 
 /// What somebody has heard after a cursor, and hears still.
-pub(crate) fn list_since(connection: &mut AnyConnection, user: Gid, after: i64) -> Result<Vec<Subscription>> {
+pub(crate) fn list_since(
+    connection: &mut AnyConnection,
+    user: Gid,
+    after: i64,
+) -> Result<Vec<Subscription>> {
     let rows: Vec<(String, i64, i64)> = feed_subscriptions::table
         .filter(feed_subscriptions::user_gid.eq(user.to_string()))
         .filter(feed_subscriptions::until_cursor.gt(after))
-        .select((feed_subscriptions::audience, feed_subscriptions::after_cursor, feed_subscriptions::until_cursor))
+        .select((
+            feed_subscriptions::audience,
+            feed_subscriptions::after_cursor,
+            feed_subscriptions::until_cursor,
+        ))
         .load(connection)?;
     rows.into_iter()
         .map(|(scope, after_cursor, until_cursor)| {
-            Ok(Subscription { scope: scope.parse()?, after_cursor, until_cursor })
+            Ok(Subscription {
+                scope: scope.parse()?,
+                after_cursor,
+                until_cursor,
+            })
         })
         .collect()
 }

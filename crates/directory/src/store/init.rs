@@ -18,9 +18,14 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Memb
         .inner_join(projects::table)
         .filter(memberships::user_gid.eq(user.to_string()))
         .order(memberships::project_gid)
-        .select((membership::SyncRow::as_select(), project::SyncRow::as_select()))
+        .select((
+            membership::SyncRow::as_select(),
+            project::SyncRow::as_select(),
+        ))
         .load(connection)?;
-    rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
+    rows.into_iter()
+        .map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?)))
+        .collect()
 }
 
 /// The memberships of a user in some projects, whatever their state.
@@ -34,9 +39,14 @@ pub(crate) fn list_own_in(
         .inner_join(projects::table)
         .filter(memberships::user_gid.eq(user.to_string()))
         .filter(memberships::project_gid.eq_any(gids))
-        .select((membership::SyncRow::as_select(), project::SyncRow::as_select()))
+        .select((
+            membership::SyncRow::as_select(),
+            project::SyncRow::as_select(),
+        ))
         .load(connection)?;
-    rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
+    rows.into_iter()
+        .map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?)))
+        .collect()
 }
 
 /// The active projects in which others see a user.
@@ -44,7 +54,11 @@ pub(crate) fn list_projects_showing(connection: &mut AnyConnection, user: Gid) -
     let gids: Vec<String> = memberships::table
         .inner_join(projects::table)
         .filter(memberships::user_gid.eq(user.to_string()))
-        .filter(memberships::status.eq("active").or(memberships::status.eq("invited")))
+        .filter(
+            memberships::status
+                .eq("active")
+                .or(memberships::status.eq("invited")),
+        )
         .filter(projects::status.eq("active"))
         .select(projects::gid)
         .load(connection)?;
@@ -52,16 +66,27 @@ pub(crate) fn list_projects_showing(connection: &mut AnyConnection, user: Gid) -
 }
 
 /// Which of these people a user sees because they share a project.
-pub(crate) fn list_visible_users(connection: &mut AnyConnection, user: Gid, people: &[Gid]) -> Result<Vec<Gid>> {
+pub(crate) fn list_visible_users(
+    connection: &mut AnyConnection,
+    user: Gid,
+    people: &[Gid],
+) -> Result<Vec<Gid>> {
     let people: Vec<String> = people.iter().map(Gid::to_string).collect();
     let gids: Vec<String> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
-        .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
+        .inner_join(
+            memberships::table
+                .on(memberships::project_gid.eq(mine.field(memberships::project_gid))),
+        )
         .filter(mine.field(memberships::user_gid).eq(user.to_string()))
         .filter(mine.field(memberships::status).eq("active"))
         .filter(projects::status.eq("active"))
         .filter(memberships::user_gid.eq_any(people))
-        .filter(memberships::status.eq("active").or(memberships::status.eq("invited")))
+        .filter(
+            memberships::status
+                .eq("active")
+                .or(memberships::status.eq("invited")),
+        )
         .select(memberships::user_gid)
         .distinct()
         .load(connection)?;
@@ -86,10 +111,16 @@ pub(crate) fn list_others_in(
 
 /// The memberships of others in the active projects of which the user is an active member, with the people. A person in
 /// several of these projects comes several times.
-pub(crate) fn list_others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, UserSummary)>> {
+pub(crate) fn list_others(
+    connection: &mut AnyConnection,
+    user: Gid,
+) -> Result<Vec<(Membership, UserSummary)>> {
     let rows: Vec<(membership::SyncRow, UserSummaryRow)> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
-        .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
+        .inner_join(
+            memberships::table
+                .on(memberships::project_gid.eq(mine.field(memberships::project_gid))),
+        )
         .inner_join(users::table.on(users::gid.eq(memberships::user_gid)))
         .filter(mine.field(memberships::user_gid).eq(user.to_string()))
         .filter(mine.field(memberships::status).eq("active"))
@@ -102,26 +133,55 @@ pub(crate) fn list_others(connection: &mut AnyConnection, user: Gid) -> Result<V
 }
 
 /// Whether both are in an active project: the one as an active member, the other as one or invited.
-pub(crate) fn shares_project(connection: &mut AnyConnection, user: Gid, other: Gid) -> Result<bool> {
+pub(crate) fn shares_project(
+    connection: &mut AnyConnection,
+    user: Gid,
+    other: Gid,
+) -> Result<bool> {
     let shared = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
-        .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
+        .inner_join(
+            memberships::table
+                .on(memberships::project_gid.eq(mine.field(memberships::project_gid))),
+        )
         .filter(mine.field(memberships::user_gid).eq(user.to_string()))
         .filter(mine.field(memberships::status).eq("active"))
         .filter(projects::status.eq("active"))
         .filter(memberships::user_gid.eq(other.to_string()))
-        .filter(memberships::status.eq("active").or(memberships::status.eq("invited")));
+        .filter(
+            memberships::status
+                .eq("active")
+                .or(memberships::status.eq("invited")),
+        );
     Ok(diesel::select(diesel::dsl::exists(shared)).get_result(connection)?)
 }
 
 type UserSummaryRow = (String, Option<String>, String, Option<String>, String);
-type UserSummaryColumns = (users::gid, users::username, users::name, users::avatar, users::status);
-const PERSON: UserSummaryColumns = (users::gid, users::username, users::name, users::avatar, users::status);
+type UserSummaryColumns = (
+    users::gid,
+    users::username,
+    users::name,
+    users::avatar,
+    users::status,
+);
+const PERSON: UserSummaryColumns = (
+    users::gid,
+    users::username,
+    users::name,
+    users::avatar,
+    users::status,
+);
 
 fn to_membership_with_user(
     (membership, person): (membership::SyncRow, UserSummaryRow),
 ) -> Result<(Membership, UserSummary)> {
     let (gid, username, name, avatar, status) = person;
-    let person = UserSummary { gid: gid.parse()?, username, name, avatar, status: status.parse()? };
+    let person = UserSummary {
+        gid: gid.parse()?,
+        username,
+        name,
+        avatar,
+        status: status.parse()?,
+    };
     Ok((membership.try_into()?, person))
 }

@@ -17,7 +17,11 @@ pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> R
 }
 
 /// Finds the user of an invitation to a project.
-pub(crate) fn find_invitee(connection: &mut AnyConnection, project: Gid, invitation: Gid) -> Result<Option<Gid>> {
+pub(crate) fn find_invitee(
+    connection: &mut AnyConnection,
+    project: Gid,
+    invitation: Gid,
+) -> Result<Option<Gid>> {
     let user: Option<String> = memberships::table
         .filter(memberships::invitation_id.eq(invitation.to_string()))
         .filter(memberships::project_gid.eq(project.to_string()))
@@ -27,7 +31,12 @@ pub(crate) fn find_invitee(connection: &mut AnyConnection, project: Gid, invitat
     user.map(|user| Ok(user.parse()?)).transpose()
 }
 
-pub(crate) fn set(connection: &mut AnyConnection, project: Gid, user: Gid, invitation: Gid) -> Result<()> {
+pub(crate) fn set(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+    invitation: Gid,
+) -> Result<()> {
     diesel::update(memberships::table.find((project.to_string(), user.to_string())))
         .set(memberships::invitation_id.eq(invitation.to_string()))
         .execute(connection)?;

@@ -6,15 +6,26 @@ use doorward_storage::{AnyConnection, Result};
 
 use super::schema::discarded_media;
 
-pub(crate) fn discard(connection: &mut AnyConnection, name: &str, delete_at: Timestamp) -> Result<()> {
+pub(crate) fn discard(
+    connection: &mut AnyConnection,
+    name: &str,
+    delete_at: Timestamp,
+) -> Result<()> {
     diesel::insert_into(discarded_media::table)
-        .values((discarded_media::name.eq(name), discarded_media::delete_at.eq(delete_at.as_micros())))
+        .values((
+            discarded_media::name.eq(name),
+            discarded_media::delete_at.eq(delete_at.as_micros()),
+        ))
         .execute(connection)?;
     Ok(())
 }
 
 /// Whether it was there, to be deleted after `after`; it isn't any more then.
-pub(crate) fn take_reserved(connection: &mut AnyConnection, name: &str, after: Timestamp) -> Result<bool> {
+pub(crate) fn take_reserved(
+    connection: &mut AnyConnection,
+    name: &str,
+    after: Timestamp,
+) -> Result<bool> {
     let kept = diesel::delete(discarded_media::table.find(name))
         .filter(discarded_media::delete_at.gt(after.as_micros()))
         .execute(connection)?;
@@ -22,7 +33,11 @@ pub(crate) fn take_reserved(connection: &mut AnyConnection, name: &str, after: T
 }
 
 /// Those that are to be deleted by now.
-pub(crate) fn list_due(connection: &mut AnyConnection, now: Timestamp, limit: i64) -> Result<Vec<String>> {
+pub(crate) fn list_due(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<String>> {
     let names = discarded_media::table
         .filter(discarded_media::delete_at.le(now.as_micros()))
         .order(discarded_media::delete_at)
@@ -32,7 +47,11 @@ pub(crate) fn list_due(connection: &mut AnyConnection, now: Timestamp, limit: i6
     Ok(names)
 }
 
-pub(crate) fn delete_due(connection: &mut AnyConnection, names: &[String], now: Timestamp) -> Result<()> {
+pub(crate) fn delete_due(
+    connection: &mut AnyConnection,
+    names: &[String],
+    now: Timestamp,
+) -> Result<()> {
     diesel::delete(discarded_media::table)
         .filter(discarded_media::name.eq_any(names))
         .filter(discarded_media::delete_at.le(now.as_micros()))

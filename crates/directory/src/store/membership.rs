@@ -29,14 +29,22 @@ impl TryFrom<SyncRow> for Membership {
             user: row.user_gid.parse()?,
             role: row.role.parse()?,
             status: row.status.parse()?,
-            rate_limit_per_second: row.rate_limit_per_second.and_then(|limit| u32::try_from(limit).ok()),
+            rate_limit_per_second: row
+                .rate_limit_per_second
+                .and_then(|limit| u32::try_from(limit).ok()),
             // What a release to come writes there is no reason to fail.
-            notifications: row.notifications.and_then(|json| serde_json::from_str(&json).ok()),
+            notifications: row
+                .notifications
+                .and_then(|json| serde_json::from_str(&json).ok()),
         })
     }
 }
 
-pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, now: Timestamp) -> Result<()> {
+pub(crate) fn insert(
+    connection: &mut AnyConnection,
+    membership: &Membership,
+    now: Timestamp,
+) -> Result<()> {
     let row = SyncRow {
         project_gid: membership.project.to_string(),
         user_gid: membership.user.to_string(),
@@ -47,11 +55,17 @@ pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, no
         updated_at: now.as_micros(),
         notifications: None,
     };
-    diesel::insert_into(memberships::table).values(&row).execute(connection)?;
+    diesel::insert_into(memberships::table)
+        .values(&row)
+        .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Option<Membership>> {
+pub(crate) fn find(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+) -> Result<Option<Membership>> {
     let row = memberships::table
         .find((project.to_string(), user.to_string()))
         .select(SyncRow::as_select())
@@ -73,7 +87,8 @@ pub(crate) fn find_with_project(
         .select((SyncRow::as_select(), projects::status))
         .get_result(connection)
         .optional()?;
-    row.map(|(row, status)| Ok((row.try_into()?, status.parse()?))).transpose()
+    row.map(|(row, status)| Ok((row.try_into()?, status.parse()?)))
+        .transpose()
 }
 
 pub(crate) fn set_status(
@@ -84,7 +99,10 @@ pub(crate) fn set_status(
     now: Timestamp,
 ) -> Result<()> {
     diesel::update(memberships::table.find((project.to_string(), user.to_string())))
-        .set((memberships::status.eq(status.as_str()), memberships::updated_at.eq(now.as_micros())))
+        .set((
+            memberships::status.eq(status.as_str()),
+            memberships::updated_at.eq(now.as_micros()),
+        ))
         .execute(connection)?;
     Ok(())
 }
@@ -97,32 +115,47 @@ pub(crate) fn set_role(
     now: Timestamp,
 ) -> Result<()> {
     diesel::update(memberships::table.find((project.to_string(), user.to_string())))
-        .set((memberships::role.eq(role.as_str()), memberships::updated_at.eq(now.as_micros())))
-        .execute(connection)?;
-    Ok(())
-}
-
-/// What a member may set, or the owner for them.
-pub(crate) fn set_options(connection: &mut AnyConnection, membership: &Membership, now: Timestamp) -> Result<()> {
-    let notifications = membership.notifications.as_ref().map(serde_json::to_string).transpose();
-    let notifications = notifications.map_err(|error| Error::Other(error.to_string()))?;
-    diesel::update(memberships::table.find((membership.project.to_string(), membership.user.to_string())))
         .set((
-            memberships::rate_limit_per_second.eq(membership.rate_limit_per_second.map(i64::from)),
-            memberships::notifications.eq(notifications),
+            memberships::role.eq(role.as_str()),
             memberships::updated_at.eq(now.as_micros()),
         ))
         .execute(connection)?;
     Ok(())
 }
 
+/// What a member may set, or the owner for them.
+pub(crate) fn set_options(
+    connection: &mut AnyConnection,
+    membership: &Membership,
+    now: Timestamp,
+) -> Result<()> {
+    let notifications = membership
+        .notifications
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose();
+    let notifications = notifications.map_err(|error| Error::Other(error.to_string()))?;
+    diesel::update(
+        memberships::table.find((membership.project.to_string(), membership.user.to_string())),
+    )
+    .set((
+        memberships::rate_limit_per_second.eq(membership.rate_limit_per_second.map(i64::from)),
+        memberships::notifications.eq(notifications),
+        memberships::updated_at.eq(now.as_micros()),
+    ))
+    .execute(connection)?;
+    Ok(())
+}
+
 pub(crate) fn delete(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<()> {
-    diesel::delete(memberships::table.find((project.to_string(), user.to_string()))).execute(connection)?;
+    diesel::delete(memberships::table.find((project.to_string(), user.to_string())))
+        .execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn delete_all_of_project(connection: &mut AnyConnection, project: Gid) -> Result<()> {
-    diesel::delete(memberships::table.filter(memberships::project_gid.eq(project.to_string()))).execute(connection)?;
+    diesel::delete(memberships::table.filter(memberships::project_gid.eq(project.to_string())))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -135,7 +168,11 @@ pub(crate) fn list_of_user(connection: &mut AnyConnection, user: Gid) -> Result<
     rows.into_iter().map(Membership::try_from).collect()
 }
 
-pub(crate) fn list_of_users(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Result<Vec<Membership>> {
+pub(crate) fn list_of_users(
+    connection: &mut AnyConnection,
+    project: Gid,
+    users: &[Gid],
+) -> Result<Vec<Membership>> {
     let users: Vec<String> = users.iter().map(Gid::to_string).collect();
     let rows: Vec<SyncRow> = memberships::table
         .filter(memberships::project_gid.eq(project.to_string()))
@@ -164,8 +201,14 @@ pub(crate) fn list_of_project(
 }
 
 /// Whether a project has that many memberships, in any status.
-pub(crate) fn has_at_least(connection: &mut AnyConnection, project: Gid, count: u32) -> Result<bool> {
-    let Some(others) = count.checked_sub(1) else { return Ok(true) };
+pub(crate) fn has_at_least(
+    connection: &mut AnyConnection,
+    project: Gid,
+    count: u32,
+) -> Result<bool> {
+    let Some(others) = count.checked_sub(1) else {
+        return Ok(true);
+    };
     let last: Option<String> = memberships::table
         .filter(memberships::project_gid.eq(project.to_string()))
         .order(memberships::user_gid)
@@ -206,6 +249,7 @@ pub(crate) fn list_placeholders(connection: &mut AnyConnection, project: Gid) ->
 }
 
 pub(crate) fn delete_all_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
-    diesel::delete(memberships::table.filter(memberships::user_gid.eq(user.to_string()))).execute(connection)?;
+    diesel::delete(memberships::table.filter(memberships::user_gid.eq(user.to_string())))
+        .execute(connection)?;
     Ok(())
 }

@@ -28,8 +28,18 @@ impl TryFrom<SyncRow> for MembershipSlot {
     type Error = Error;
 
     fn try_from(row: SyncRow) -> Result<Self> {
-        let SyncRow { slot: number, opened_cursor, closed_cursor: until_cursor, .. } = row;
-        Ok(Self { slot: number, user: row.user_gid.parse()?, opened_cursor, closed_cursor: until_cursor })
+        let SyncRow {
+            slot: number,
+            opened_cursor,
+            closed_cursor: until_cursor,
+            ..
+        } = row;
+        Ok(Self {
+            slot: number,
+            user: row.user_gid.parse()?,
+            opened_cursor,
+            closed_cursor: until_cursor,
+        })
     }
 }
 
@@ -43,7 +53,12 @@ pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64>
 }
 
 /// For a membership that came with a change. One whose membership was deleted past the rules is kept.
-pub(crate) fn open(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
+pub(crate) fn open(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+    cursor: i64,
+) -> Result<()> {
     let row = SyncRow {
         project_gid: project.to_string(),
         slot: count(connection, project)?,
@@ -52,23 +67,31 @@ pub(crate) fn open(connection: &mut AnyConnection, project: Gid, user: Gid, curs
         closed_cursor: OPEN_ENDED,
     };
     match connection {
-        AnyConnection::Postgres(connection) => {
-            diesel::insert_into(membership_slots::table).values(&row).on_conflict_do_nothing().execute(connection)?
-        }
-        AnyConnection::Sqlite(connection) => {
-            diesel::insert_or_ignore_into(membership_slots::table).values(&row).execute(connection)?
-        }
+        AnyConnection::Postgres(connection) => diesel::insert_into(membership_slots::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_or_ignore_into(membership_slots::table)
+            .values(&row)
+            .execute(connection)?,
     };
     Ok(())
 }
 
 /// Of a membership that went with a change.
-pub(crate) fn close(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
+pub(crate) fn close(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+    cursor: i64,
+) -> Result<()> {
     let own = membership_slots::table
         .filter(membership_slots::project_gid.eq(project.to_string()))
         .filter(membership_slots::user_gid.eq(user.to_string()))
         .filter(membership_slots::closed_cursor.eq(OPEN_ENDED));
-    diesel::update(own).set(membership_slots::closed_cursor.eq(cursor)).execute(connection)?;
+    diesel::update(own)
+        .set(membership_slots::closed_cursor.eq(cursor))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -77,7 +100,9 @@ pub(crate) fn close_all(connection: &mut AnyConnection, project: Gid, cursor: i6
     let open = membership_slots::table
         .filter(membership_slots::project_gid.eq(project.to_string()))
         .filter(membership_slots::closed_cursor.eq(OPEN_ENDED));
-    diesel::update(open).set(membership_slots::closed_cursor.eq(cursor)).execute(connection)?;
+    diesel::update(open)
+        .set(membership_slots::closed_cursor.eq(cursor))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -100,6 +125,7 @@ pub(crate) fn list(
 
 /// Forgets the seats that were left before what is kept.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::delete(membership_slots::table.filter(membership_slots::closed_cursor.le(cursor))).execute(connection)?;
+    diesel::delete(membership_slots::table.filter(membership_slots::closed_cursor.le(cursor)))
+        .execute(connection)?;
     Ok(())
 }

@@ -36,7 +36,11 @@ impl TryFrom<SyncRow> for Project {
     }
 }
 
-pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Timestamp) -> Result<()> {
+pub(crate) fn insert(
+    connection: &mut AnyConnection,
+    project: &Project,
+    now: Timestamp,
+) -> Result<()> {
     let row = SyncRow {
         gid: project.gid.to_string(),
         name: project.name.clone(),
@@ -48,17 +52,27 @@ pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Tim
         updated_at: now.as_micros(),
         icon_file: None,
     };
-    diesel::insert_into(projects::table).values(&row).execute(connection)?;
+    diesel::insert_into(projects::table)
+        .values(&row)
+        .execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<Project>> {
-    let row = projects::table.find(gid.to_string()).select(SyncRow::as_select()).get_result(connection).optional()?;
+    let row = projects::table
+        .find(gid.to_string())
+        .select(SyncRow::as_select())
+        .get_result(connection)
+        .optional()?;
     row.map(Project::try_from).transpose()
 }
 
 /// A page in the order of gids, after the last of the page before.
-pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Project>> {
+pub(crate) fn list(
+    connection: &mut AnyConnection,
+    after: Option<Gid>,
+    limit: i64,
+) -> Result<Vec<Project>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let rows: Vec<SyncRow> = projects::table
         .filter(projects::gid.gt(after))
@@ -70,7 +84,11 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
 }
 
 /// Returns projects of one owner, in the order of their gids.
-pub(crate) fn list_of_owner(connection: &mut AnyConnection, owner: Gid, limit: i64) -> Result<Vec<Project>> {
+pub(crate) fn list_of_owner(
+    connection: &mut AnyConnection,
+    owner: Gid,
+    limit: i64,
+) -> Result<Vec<Project>> {
     let rows: Vec<SyncRow> = projects::table
         .filter(projects::owner_gid.eq(owner.to_string()))
         .order(projects::gid)
@@ -81,7 +99,11 @@ pub(crate) fn list_of_owner(connection: &mut AnyConnection, owner: Gid, limit: i
 }
 
 /// All of a project but its icon.
-pub(crate) fn update(connection: &mut AnyConnection, project: &Project, now: Timestamp) -> Result<()> {
+pub(crate) fn update(
+    connection: &mut AnyConnection,
+    project: &Project,
+    now: Timestamp,
+) -> Result<()> {
     diesel::update(projects::table.find(project.gid.to_string()))
         .set((
             projects::name.eq(&project.name),
@@ -96,7 +118,11 @@ pub(crate) fn update(connection: &mut AnyConnection, project: &Project, now: Tim
 
 /// The file of an icon, by the project.
 pub(crate) fn find_icon_file(connection: &mut AnyConnection, gid: Gid) -> Result<Option<String>> {
-    let file = projects::table.find(gid.to_string()).select(projects::icon_file).get_result(connection).optional()?;
+    let file = projects::table
+        .find(gid.to_string())
+        .select(projects::icon_file)
+        .get_result(connection)
+        .optional()?;
     Ok(file.flatten())
 }
 
@@ -109,7 +135,11 @@ pub(crate) fn set_icon(
     now: Timestamp,
 ) -> Result<()> {
     diesel::update(projects::table.find(gid.to_string()))
-        .set((projects::icon.eq(icon), projects::icon_file.eq(file), projects::updated_at.eq(now.as_micros())))
+        .set((
+            projects::icon.eq(icon),
+            projects::icon_file.eq(file),
+            projects::updated_at.eq(now.as_micros()),
+        ))
         .execute(connection)?;
     Ok(())
 }
@@ -126,7 +156,9 @@ pub(crate) fn is_owner_of_any(connection: &mut AnyConnection, user: Gid) -> Resu
 
 /// Whether a user owns that many projects, in any status.
 pub(crate) fn owns_at_least(connection: &mut AnyConnection, user: Gid, count: u32) -> Result<bool> {
-    let Some(others) = count.checked_sub(1) else { return Ok(true) };
+    let Some(others) = count.checked_sub(1) else {
+        return Ok(true);
+    };
     let last: Option<String> = projects::table
         .filter(projects::owner_gid.eq(user.to_string()))
         .order(projects::owner_gid)

@@ -19,11 +19,22 @@ pub(crate) fn get(connection: &mut AnyConnection, project: Gid) -> Result<Projec
         .order((project_languages::position, project_languages::language))
         .select(project_languages::language)
         .load(connection)?;
-    let timezone = projects::table.find(project.to_string()).select(projects::timezone).get_result(connection)?;
-    let mut options =
-        ProjectOptions { channels: Vec::new(), orderings: Vec::new(), fieldlists: Vec::new(), languages, timezone };
+    let timezone = projects::table
+        .find(project.to_string())
+        .select(projects::timezone)
+        .get_result(connection)?;
+    let mut options = ProjectOptions {
+        channels: Vec::new(),
+        orderings: Vec::new(),
+        fieldlists: Vec::new(),
+        languages,
+        timezone,
+    };
     for (kind, gid, name) in items {
-        let item = ProjectItem { gid: gid.parse()?, name };
+        let item = ProjectItem {
+            gid: gid.parse()?,
+            name,
+        };
         match kind.parse::<ItemKind>()? {
             ItemKind::Channel => options.channels.push(item),
             ItemKind::Ordering => options.orderings.push(item),
@@ -34,16 +45,27 @@ pub(crate) fn get(connection: &mut AnyConnection, project: Gid) -> Result<Projec
 }
 
 /// How many languages a project has, and whether this is one of them.
-pub(crate) fn count_languages(connection: &mut AnyConnection, project: Gid, language: &str) -> Result<(i64, bool)> {
+pub(crate) fn count_languages(
+    connection: &mut AnyConnection,
+    project: Gid,
+    language: &str,
+) -> Result<(i64, bool)> {
     let all: Vec<String> = project_languages::table
         .filter(project_languages::project_gid.eq(project.to_string()))
         .select(project_languages::language)
         .load(connection)?;
-    Ok((i64::try_from(all.len()).unwrap_or(i64::MAX), all.iter().any(|other| other == language)))
+    Ok((
+        i64::try_from(all.len()).unwrap_or(i64::MAX),
+        all.iter().any(|other| other == language),
+    ))
 }
 
 /// Behind the others.
-pub(crate) fn add_language(connection: &mut AnyConnection, project: Gid, language: &str) -> Result<()> {
+pub(crate) fn add_language(
+    connection: &mut AnyConnection,
+    project: Gid,
+    language: &str,
+) -> Result<()> {
     let last: Option<i64> = project_languages::table
         .filter(project_languages::project_gid.eq(project.to_string()))
         .select(diesel::dsl::max(project_languages::position))
@@ -51,13 +73,22 @@ pub(crate) fn add_language(connection: &mut AnyConnection, project: Gid, languag
     insert_language(connection, project, language, last.unwrap_or(0) + 1)
 }
 
-pub(crate) fn remove_language(connection: &mut AnyConnection, project: Gid, language: &str) -> Result<()> {
-    diesel::delete(project_languages::table.find((project.to_string(), language))).execute(connection)?;
+pub(crate) fn remove_language(
+    connection: &mut AnyConnection,
+    project: Gid,
+    language: &str,
+) -> Result<()> {
+    diesel::delete(project_languages::table.find((project.to_string(), language)))
+        .execute(connection)?;
     Ok(())
 }
 
 /// The gids of one list, in its order.
-pub(crate) fn list_gids(connection: &mut AnyConnection, project: Gid, kind: ItemKind) -> Result<Vec<Gid>> {
+pub(crate) fn list_gids(
+    connection: &mut AnyConnection,
+    project: Gid,
+    kind: ItemKind,
+) -> Result<Vec<Gid>> {
     let gids: Vec<String> = project_items::table
         .filter(project_items::project_gid.eq(project.to_string()))
         .filter(project_items::kind.eq(kind.as_str()))
@@ -93,18 +124,29 @@ pub(crate) fn rename_item(
     gid: Gid,
     name: &str,
 ) -> Result<()> {
-    diesel::update(project_items::table.find((project.to_string(), kind.as_str(), gid.to_string())))
-        .set(project_items::name.eq(name))
-        .execute(connection)?;
+    diesel::update(project_items::table.find((
+        project.to_string(),
+        kind.as_str(),
+        gid.to_string(),
+    )))
+    .set(project_items::name.eq(name))
+    .execute(connection)?;
     Ok(())
 }
 
 /// How many items a list has, and the position behind the last.
-pub(crate) fn list_end(connection: &mut AnyConnection, project: Gid, kind: ItemKind) -> Result<(i64, i64)> {
+pub(crate) fn list_end(
+    connection: &mut AnyConnection,
+    project: Gid,
+    kind: ItemKind,
+) -> Result<(i64, i64)> {
     let (count, last): (i64, Option<i64>) = project_items::table
         .filter(project_items::project_gid.eq(project.to_string()))
         .filter(project_items::kind.eq(kind.as_str()))
-        .select((diesel::dsl::count_star(), diesel::dsl::max(project_items::position)))
+        .select((
+            diesel::dsl::count_star(),
+            diesel::dsl::max(project_items::position),
+        ))
         .get_result(connection)?;
     Ok((count, last.unwrap_or(0) + 1))
 }
@@ -117,11 +159,14 @@ pub(crate) fn move_item(
     gid: Gid,
     before: Option<Gid>,
 ) -> Result<()> {
-    let row = |gid: Gid| project_items::table.find((project.to_string(), kind.as_str(), gid.to_string()));
+    let row =
+        |gid: Gid| project_items::table.find((project.to_string(), kind.as_str(), gid.to_string()));
     let position = match before {
         None => list_end(connection, project, kind)?.1,
         Some(before) => {
-            let position: i64 = row(before).select(project_items::position).get_result(connection)?;
+            let position: i64 = row(before)
+                .select(project_items::position)
+                .get_result(connection)?;
             diesel::update(
                 project_items::table
                     .filter(project_items::project_gid.eq(project.to_string()))
@@ -133,7 +178,9 @@ pub(crate) fn move_item(
             position
         }
     };
-    diesel::update(row(gid)).set(project_items::position.eq(position)).execute(connection)?;
+    diesel::update(row(gid))
+        .set(project_items::position.eq(position))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -156,8 +203,10 @@ pub(crate) fn delete_items(
 
 pub(crate) fn delete_all(connection: &mut AnyConnection, project: Gid) -> Result<()> {
     let gid = project.to_string();
-    diesel::delete(project_items::table.filter(project_items::project_gid.eq(&gid))).execute(connection)?;
-    diesel::delete(project_languages::table.filter(project_languages::project_gid.eq(&gid))).execute(connection)?;
+    diesel::delete(project_items::table.filter(project_items::project_gid.eq(&gid)))
+        .execute(connection)?;
+    diesel::delete(project_languages::table.filter(project_languages::project_gid.eq(&gid)))
+        .execute(connection)?;
     Ok(())
 }
 
@@ -177,7 +226,12 @@ pub(crate) fn insert(
     Ok(())
 }
 
-fn insert_language(connection: &mut AnyConnection, project: Gid, language: &str, position: i64) -> Result<()> {
+fn insert_language(
+    connection: &mut AnyConnection,
+    project: Gid,
+    language: &str,
+    position: i64,
+) -> Result<()> {
     diesel::insert_into(project_languages::table)
         .values((
             project_languages::project_gid.eq(project.to_string()),

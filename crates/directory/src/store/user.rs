@@ -68,21 +68,36 @@ impl TryFrom<SyncRow> for User {
     }
 }
 
-pub(crate) fn insert_many(connection: &mut AnyConnection, new: &[User], now: Timestamp) -> Result<()> {
+pub(crate) fn insert_many(
+    connection: &mut AnyConnection,
+    new: &[User],
+    now: Timestamp,
+) -> Result<()> {
     let rows: Vec<SyncRow> = new.iter().map(|user| SyncRow::new(user, now)).collect();
     match connection {
-        AnyConnection::Postgres(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
-        AnyConnection::Sqlite(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
+        AnyConnection::Postgres(connection) => diesel::insert_into(users::table)
+            .values(&rows)
+            .execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(users::table)
+            .values(&rows)
+            .execute(connection)?,
     };
     Ok(())
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<User>> {
-    let row = users::table.find(gid.to_string()).select(SyncRow::as_select()).get_result(connection).optional()?;
+    let row = users::table
+        .find(gid.to_string())
+        .select(SyncRow::as_select())
+        .get_result(connection)
+        .optional()?;
     row.map(User::try_from).transpose()
 }
 
-pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -> Result<Option<User>> {
+pub(crate) fn find_by_username(
+    connection: &mut AnyConnection,
+    username: &str,
+) -> Result<Option<User>> {
     let row = users::table
         .filter(users::username.eq(username))
         .select(SyncRow::as_select())
@@ -93,28 +108,45 @@ pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -
 
 pub(crate) fn list_by_gids(connection: &mut AnyConnection, gids: &[Gid]) -> Result<Vec<User>> {
     let gids: Vec<String> = gids.iter().map(Gid::to_string).collect();
-    let rows: Vec<SyncRow> =
-        users::table.filter(users::gid.eq_any(gids)).select(SyncRow::as_select()).load(connection)?;
+    let rows: Vec<SyncRow> = users::table
+        .filter(users::gid.eq_any(gids))
+        .select(SyncRow::as_select())
+        .load(connection)?;
     rows.into_iter().map(User::try_from).collect()
 }
 
 /// Returns the users with this address, in the order of usernames, a placeholder account first. An account with a conflict is
 /// left out while another account has the address.
-pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit: i64) -> Result<Vec<User>> {
+pub(crate) fn list_by_email(
+    connection: &mut AnyConnection,
+    email: &Email,
+    limit: i64,
+) -> Result<Vec<User>> {
     let mut rows: Vec<SyncRow> = users::table
         .filter(users::email_canonical.eq(email.canonical()))
-        .order((users::username.is_not_null(), users::has_email_conflict, users::username, users::gid))
+        .order((
+            users::username.is_not_null(),
+            users::has_email_conflict,
+            users::username,
+            users::gid,
+        ))
         .limit(limit)
         .select(SyncRow::as_select())
         .load(connection)?;
-    if rows.iter().any(|row| row.username.is_some() && !row.has_email_conflict) {
+    if rows
+        .iter()
+        .any(|row| row.username.is_some() && !row.has_email_conflict)
+    {
         rows.retain(|row| !row.has_email_conflict);
     }
     rows.into_iter().map(User::try_from).collect()
 }
 
 /// Which of these addresses, folded, were invited and have no account.
-pub(crate) fn list_placeholder_addresses(connection: &mut AnyConnection, folded: &[String]) -> Result<Vec<String>> {
+pub(crate) fn list_placeholder_addresses(
+    connection: &mut AnyConnection,
+    folded: &[String],
+) -> Result<Vec<String>> {
     let found = users::table
         .filter(users::email_canonical.eq_any(folded))
         .filter(users::username.is_null())
@@ -126,7 +158,10 @@ pub(crate) fn list_placeholder_addresses(connection: &mut AnyConnection, folded:
 
 pub(crate) fn find_by_signup(connection: &mut AnyConnection, signup: Gid) -> Result<Option<User>> {
     let of_signup = users::table.filter(users::signup_gid.eq(signup.to_string()));
-    let row = of_signup.select(SyncRow::as_select()).get_result(connection).optional()?;
+    let row = of_signup
+        .select(SyncRow::as_select())
+        .get_result(connection)
+        .optional()?;
     row.map(User::try_from).transpose()
 }
 
@@ -141,12 +176,19 @@ pub(crate) fn find_taken(
         .filter(users::username.eq_any(usernames))
         .select(users::username.assume_not_null())
         .load(connection)?;
-    let gids = users::table.filter(users::gid.eq_any(gids)).select(users::gid).load(connection)?;
+    let gids = users::table
+        .filter(users::gid.eq_any(gids))
+        .select(users::gid)
+        .load(connection)?;
     Ok((names, gids))
 }
 
 /// A page in the order of gids, after the last of the page before.
-pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<User>> {
+pub(crate) fn list(
+    connection: &mut AnyConnection,
+    after: Option<Gid>,
+    limit: i64,
+) -> Result<Vec<User>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let rows: Vec<SyncRow> = users::table
         .filter(users::gid.gt(after))
@@ -157,14 +199,27 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
     rows.into_iter().map(User::try_from).collect()
 }
 
-pub(crate) fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<()> {
+pub(crate) fn set_status(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    status: UserStatus,
+    now: Timestamp,
+) -> Result<()> {
     diesel::update(users::table.find(gid.to_string()))
-        .set((users::status.eq(status.as_str()), users::updated_at.eq(now.as_micros())))
+        .set((
+            users::status.eq(status.as_str()),
+            users::updated_at.eq(now.as_micros()),
+        ))
         .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn set_name(connection: &mut AnyConnection, gid: Gid, name: &str, now: Timestamp) -> Result<()> {
+pub(crate) fn set_name(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    name: &str,
+    now: Timestamp,
+) -> Result<()> {
     diesel::update(users::table.find(gid.to_string()))
         .set((users::name.eq(name), users::updated_at.eq(now.as_micros())))
         .execute(connection)?;
@@ -173,10 +228,14 @@ pub(crate) fn set_name(connection: &mut AnyConnection, gid: Gid, name: &str, now
 
 /// All of a user but the picture and the status. Another address ends a conflict.
 pub(crate) fn update(connection: &mut AnyConnection, user: &User, now: Timestamp) -> Result<()> {
-    let conflict = users::table.find(user.gid.to_string()).filter(users::has_email_conflict);
+    let conflict = users::table
+        .find(user.gid.to_string())
+        .filter(users::has_email_conflict);
     let resolved = users::has_email_conflict.eq(false);
     match &user.email {
-        Some(email) => diesel::update(conflict.filter(users::email.ne(email))).set(resolved).execute(connection)?,
+        Some(email) => diesel::update(conflict.filter(users::email.ne(email)))
+            .set(resolved)
+            .execute(connection)?,
         None => diesel::update(conflict).set(resolved).execute(connection)?,
     };
     diesel::update(users::table.find(user.gid.to_string()))
@@ -200,9 +259,17 @@ pub(crate) fn set_signup(connection: &mut AnyConnection, gid: Gid, signup: Gid) 
     Ok(())
 }
 
-pub(crate) fn set_avatar(connection: &mut AnyConnection, gid: Gid, avatar: Option<&str>, now: Timestamp) -> Result<()> {
+pub(crate) fn set_avatar(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    avatar: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
     diesel::update(users::table.find(gid.to_string()))
-        .set((users::avatar.eq(avatar), users::updated_at.eq(now.as_micros())))
+        .set((
+            users::avatar.eq(avatar),
+            users::updated_at.eq(now.as_micros()),
+        ))
         .execute(connection)?;
     Ok(())
 }

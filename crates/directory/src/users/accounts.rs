@@ -1,6 +1,8 @@
 //! Accounts, as people make, find, change and end their own.
 
-use doorward_domain::{Clock, DisplayName, Email, Gid, Malformed, Timezone, UserStatus, Username, languages};
+use doorward_domain::{
+    Clock, DisplayName, Email, Gid, Malformed, Timezone, UserStatus, Username, languages,
+};
 use doorward_mail::{MailContent, NewMail};
 use doorward_storage::AnyConnection;
 
@@ -49,7 +51,11 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::UsernameNotOwnEmail`] when an address is given, and those of the database.
-    pub async fn check_username(&self, username: &str, email: Option<&str>) -> Result<(Username, bool), Error> {
+    pub async fn check_username(
+        &self,
+        username: &str,
+        email: Option<&str>,
+    ) -> Result<(Username, bool), Error> {
         let username = parse_username(username)?;
         if let Some(email) = email
             && !username.is_allowed_for_email(Email::parse(email).ok().as_ref())
@@ -57,7 +63,9 @@ impl Directory {
             return Err(Error::UsernameNotOwnEmail);
         }
         let name = username.clone();
-        let find = move |connection: &mut AnyConnection| store::user::find_by_username(connection, name.as_str());
+        let find = move |connection: &mut AnyConnection| {
+            store::user::find_by_username(connection, name.as_str())
+        };
         let found = self.database.query(find).await?;
         Ok((username, found.is_none()))
     }
@@ -66,8 +74,15 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_accounts(&self, by: AccountQuery, statuses: &'static [UserStatus]) -> Result<Vec<User>, Error> {
-        Ok(self.database.query(move |connection| find_accounts(connection, &by, statuses)).await?)
+    pub async fn find_accounts(
+        &self,
+        by: AccountQuery,
+        statuses: &'static [UserStatus],
+    ) -> Result<Vec<User>, Error> {
+        Ok(self
+            .database
+            .query(move |connection| find_accounts(connection, &by, statuses))
+            .await?)
     }
 
     /// The account of a signup. An address that was invited before has a place already, which the account takes.
@@ -76,7 +91,8 @@ impl Directory {
     /// [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], and those of the database.
     pub async fn create_account(&self, new: NewAccount) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.write(move |connection| create_account(connection, new, &*clock)).await
+        self.write(move |connection| create_account(connection, new, &*clock))
+            .await
     }
 
     /// # Errors
@@ -97,8 +113,14 @@ impl Directory {
     ///
     /// # Errors
     /// As [`update_user`](Self::update_user).
-    pub async fn validate_user_update(&self, caller: Caller, wanted: UserChange) -> Result<User, Error> {
-        self.database.read_snapshot(move |connection| Ok(apply_change(connection, caller, &wanted)?.1)).await
+    pub async fn validate_user_update(
+        &self,
+        caller: Caller,
+        wanted: UserChange,
+    ) -> Result<User, Error> {
+        self.database
+            .read_snapshot(move |connection| Ok(apply_change(connection, caller, &wanted)?.1))
+            .await
     }
 
     /// Deletes somebody's own account, with their memberships.
@@ -119,14 +141,22 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::EmailChanged`], [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
-    pub async fn set_email(&self, caller: Caller, old: Option<String>, email: Email) -> Result<User, Error> {
+    pub async fn set_email(
+        &self,
+        caller: Caller,
+        old: Option<String>,
+        email: Email,
+    ) -> Result<User, Error> {
         let (clock, id, outbox) = (self.clock.clone(), self.ids.new_gid(), self.outbox.clone());
         let user = self
             .write(move |connection| {
                 feed::lock(connection)?;
                 let user = caller.active_person(connection)?.into_user();
                 let gid = user.gid;
-                let changed = User { email: Some(email.to_string()), ..user.clone() };
+                let changed = User {
+                    email: Some(email.to_string()),
+                    ..user.clone()
+                };
                 if changed == user {
                     return Ok::<_, Error>(user);
                 }
@@ -137,10 +167,20 @@ impl Directory {
                 if let Some(to) = old.and_then(|old| Email::parse(&old).ok()) {
                     let outbox = outbox.ok_or(Error::MailDisabled)?;
                     let username = user.username.clone().unwrap_or_default();
-                    let letter = MailContent::EmailChanged { username, email: email.to_string() };
+                    let letter = MailContent::EmailChanged {
+                        username,
+                        email: email.to_string(),
+                    };
                     let (language, user) = (user.language.clone(), Some(gid));
-                    let mail =
-                        NewMail { id, recipient: to, language, content: letter, topic: None, expires_at: None, user };
+                    let mail = NewMail {
+                        id,
+                        recipient: to,
+                        language,
+                        content: letter,
+                        topic: None,
+                        expires_at: None,
+                        user,
+                    };
                     outbox.enqueue(connection, mail, clock.now())?;
                 }
                 save(connection, &user, &changed, &*clock)?;
@@ -171,27 +211,43 @@ pub(crate) fn find_accounts(
         AccountQuery::Email(text) => find_by_email(connection, text)?,
         AccountQuery::Either(text) => {
             let found = find_by_email(connection, text)?;
-            if found.iter().any(is_account) { found } else { find_by_username(connection, text)? }
+            if found.iter().any(is_account) {
+                found
+            } else {
+                find_by_username(connection, text)?
+            }
         }
     };
     Ok(found.into_iter().filter(is_account).collect())
 }
 
-fn find_by_email(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
+fn find_by_email(
+    connection: &mut AnyConnection,
+    text: &str,
+) -> doorward_storage::Result<Vec<User>> {
     match Email::parse(text) {
         Ok(email) => store::user::list_by_email(connection, &email, MAX_ACCOUNTS),
         Err(_) => Ok(Vec::new()),
     }
 }
 
-fn find_by_username(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
+fn find_by_username(
+    connection: &mut AnyConnection,
+    text: &str,
+) -> doorward_storage::Result<Vec<User>> {
     match Username::parse_existing(text) {
-        Ok(name) => Ok(store::user::find_by_username(connection, name.as_str())?.into_iter().collect()),
+        Ok(name) => Ok(store::user::find_by_username(connection, name.as_str())?
+            .into_iter()
+            .collect()),
         Err(_) => Ok(Vec::new()),
     }
 }
 
-fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn Clock) -> Result<User, Error> {
+fn create_account(
+    connection: &mut AnyConnection,
+    new: NewAccount,
+    clock: &dyn Clock,
+) -> Result<User, Error> {
     feed::lock(connection)?;
     if let Some(user) = store::user::find_by_signup(connection, new.signup)? {
         return Ok(user);
@@ -201,8 +257,11 @@ fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn C
     }
     let holders = store::user::list_by_email(connection, &new.email, 1)?;
     let invited = holders.first().filter(|user| user.is_placeholder());
-    let (action, gid) = invited.map_or((Action::Insert, new.signup), |invited| (Action::Update, invited.gid));
-    let no_name = DisplayName::parse_or_empty("").map_err(|malformed| Error::Malformed("name", malformed))?;
+    let (action, gid) = invited.map_or((Action::Insert, new.signup), |invited| {
+        (Action::Update, invited.gid)
+    });
+    let no_name =
+        DisplayName::parse_or_empty("").map_err(|malformed| Error::Malformed("name", malformed))?;
     let account = NewUser::new(gid, new.username, Some(new.email), no_name);
     account.check()?;
     let account = account.into_user();
@@ -217,19 +276,30 @@ fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn C
         }
     }
     store::user::set_signup(connection, gid, new.signup)?;
-    feed::append(connection, vec![NewChange::user(action, gid, account.status.as_str())], clock)?;
+    feed::append(
+        connection,
+        vec![NewChange::user(action, gid, account.status.as_str())],
+        clock,
+    )?;
     Ok(account)
 }
 
 /// The user as they are, and as they would be.
-fn apply_change(connection: &mut AnyConnection, caller: Caller, wanted: &UserChange) -> Result<(User, User), Error> {
+fn apply_change(
+    connection: &mut AnyConnection,
+    caller: Caller,
+    wanted: &UserChange,
+) -> Result<(User, User), Error> {
     let user = caller.active_person(connection)?.into_user();
     let mut new = user.clone();
     if let Some(text) = &wanted.username {
         let username = parse_username(text)?;
         // Who has kept a name with an @ through a change of their address may say it again.
         if user.username.as_deref() != Some(username.as_str()) {
-            let email = user.email.as_deref().and_then(|email| Email::parse(email).ok());
+            let email = user
+                .email
+                .as_deref()
+                .and_then(|email| Email::parse(email).ok());
             if !username.is_allowed_for_email(email.as_ref()) {
                 return Err(Error::UsernameNotOwnEmail);
             }
@@ -240,23 +310,34 @@ fn apply_change(connection: &mut AnyConnection, caller: Caller, wanted: &UserCha
         new.username = Some(username.to_string());
     }
     if let Some(text) = &wanted.name {
-        let name = DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))?;
+        let name =
+            DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))?;
         new.name = name.to_string();
     }
     if let Some(language) = &wanted.language {
         if !languages::is_known(language) {
-            return Err(Error::Malformed("language", Malformed("is not in the global list")));
+            return Err(Error::Malformed(
+                "language",
+                Malformed("is not in the global list"),
+            ));
         }
         new.language.clone_from(language);
     }
     if let Some(text) = &wanted.timezone {
-        let timezone: Timezone = text.parse().map_err(|malformed| Error::Malformed("timezone", malformed))?;
+        let timezone: Timezone = text
+            .parse()
+            .map_err(|malformed| Error::Malformed("timezone", malformed))?;
         new.timezone = timezone.to_string();
     }
     Ok((user, new))
 }
 
-pub(crate) fn save(connection: &mut AnyConnection, old: &User, new: &User, clock: &dyn Clock) -> Result<(), Error> {
+pub(crate) fn save(
+    connection: &mut AnyConnection,
+    old: &User,
+    new: &User,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
     if old == new {
         return Ok(());
     }
@@ -265,7 +346,11 @@ pub(crate) fn save(connection: &mut AnyConnection, old: &User, new: &User, clock
         Err(doorward_storage::Error::UniqueViolation(_)) => return Err(Error::UsernameTaken),
         done => done?,
     }
-    let mut changes = vec![NewChange::user(Action::Update, new.gid, new.status.as_str())];
+    let mut changes = vec![NewChange::user(
+        Action::Update,
+        new.gid,
+        new.status.as_str(),
+    )];
     if old.email != new.email {
         changes.push(NewChange::EmailChanged(new.gid));
     }

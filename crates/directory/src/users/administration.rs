@@ -29,7 +29,8 @@ impl Directory {
     /// an address of an API user; [`Error::UsernameTaken`]; [`Error::UsernameNotOwnEmail`]; database errors.
     pub async fn edit_user(&self, gid: Gid, edit: UserEdit) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.write(move |connection| edit_user(connection, gid, edit, &*clock)).await
+        self.write(move |connection| edit_user(connection, gid, edit, &*clock))
+            .await
     }
 
     /// Returns projects that the user owns, deleted ones included, in the order of their gids.
@@ -38,12 +39,19 @@ impl Directory {
     /// Database errors.
     pub async fn list_owned_projects(&self, owner: Gid, limit: i64) -> Result<Vec<Project>, Error> {
         self.database
-            .read_snapshot(move |connection| Ok(store::project::list_of_owner(connection, owner, limit)?))
+            .read_snapshot(move |connection| {
+                Ok(store::project::list_of_owner(connection, owner, limit)?)
+            })
             .await
     }
 }
 
-fn edit_user(connection: &mut AnyConnection, gid: Gid, edit: UserEdit, clock: &dyn Clock) -> Result<User, Error> {
+fn edit_user(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    edit: UserEdit,
+    clock: &dyn Clock,
+) -> Result<User, Error> {
     feed::lock(connection)?;
     let old = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if old.is_placeholder() {
@@ -59,7 +67,10 @@ fn edit_user(connection: &mut AnyConnection, gid: Gid, edit: UserEdit, clock: &d
     if let Some(username) = edit.username
         && old.username.as_deref() != Some(username.as_str())
     {
-        let email = new.email.as_deref().and_then(|email| Email::parse(email).ok());
+        let email = new
+            .email
+            .as_deref()
+            .and_then(|email| Email::parse(email).ok());
         if !username.is_allowed_for_email(email.as_ref()) {
             return Err(Error::UsernameNotOwnEmail);
         }

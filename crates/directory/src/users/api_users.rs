@@ -1,6 +1,8 @@
 //! API users: the programs of a project. Each has a key, which is auth's matter.
 
-use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
+use doorward_domain::{
+    Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus,
+};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -16,7 +18,12 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::LimitReached`], and those of the
     /// database.
-    pub async fn create_api_user(&self, actor: Actor, project: Gid, name: String) -> Result<UserIsApiUser, Error> {
+    pub async fn create_api_user(
+        &self,
+        actor: Actor,
+        project: Gid,
+        name: String,
+    ) -> Result<UserIsApiUser, Error> {
         let (clock, gid, limits) = (self.clock.clone(), self.ids.new_gid(), self.limits);
         let create = move |connection: &mut AnyConnection| {
             feed::lock(connection)?;
@@ -33,7 +40,12 @@ impl Directory {
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
-    pub async fn get_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<UserIsApiUser, Error> {
+    pub async fn get_api_user(
+        &self,
+        actor: Actor,
+        project: Gid,
+        user: Gid,
+    ) -> Result<UserIsApiUser, Error> {
         self.database
             .read_snapshot(move |connection| {
                 authorise(connection, actor, project)?;
@@ -78,13 +90,26 @@ impl Directory {
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
-    pub async fn delete_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
+    pub async fn delete_api_user(
+        &self,
+        actor: Actor,
+        project: Gid,
+        user: Gid,
+    ) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.change_api_user(actor, project, user, move |connection, api_user| delete(connection, &api_user, &*clock))
-            .await
+        self.change_api_user(actor, project, user, move |connection, api_user| {
+            delete(connection, &api_user, &*clock)
+        })
+        .await
     }
 
-    async fn change_api_user<T, F>(&self, actor: Actor, project: Gid, user: Gid, change: F) -> Result<T, Error>
+    async fn change_api_user<T, F>(
+        &self,
+        actor: Actor,
+        project: Gid,
+        user: Gid,
+        change: F,
+    ) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection, UserIsApiUser) -> Result<T, Error> + Send + 'static,
@@ -150,7 +175,10 @@ fn create(
     store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
         NewChange::user(Action::Insert, gid, user.status.as_str()),
-        NewChange::Membership { before: None, after: Some(membership.clone()) },
+        NewChange::Membership {
+            before: None,
+            after: Some(membership.clone()),
+        },
     ];
     feed::append(connection, changes, clock)?;
     Ok(UserIsApiUser { user, membership })
@@ -166,7 +194,15 @@ fn rename(
     if user.name != name.as_str() {
         user.name = name.to_string();
         store::user::set_name(connection, user.gid, &user.name, clock.now())?;
-        feed::append(connection, vec![NewChange::user(Action::Update, user.gid, user.status.as_str())], clock)?;
+        feed::append(
+            connection,
+            vec![NewChange::user(
+                Action::Update,
+                user.gid,
+                user.status.as_str(),
+            )],
+            clock,
+        )?;
     }
     Ok(api_user)
 }
@@ -187,21 +223,37 @@ fn set_status(
         let before = Some(membership.clone());
         (user.status, membership.status) = (status, membership_status);
         store::user::set_status(connection, user.gid, status, clock.now())?;
-        store::membership::set_status(connection, membership.project, user.gid, membership_status, clock.now())?;
+        store::membership::set_status(
+            connection,
+            membership.project,
+            user.gid,
+            membership_status,
+            clock.now(),
+        )?;
         let changes = vec![
             NewChange::user(Action::Update, user.gid, status.as_str()),
-            NewChange::Membership { before, after: Some(membership.clone()) },
+            NewChange::Membership {
+                before,
+                after: Some(membership.clone()),
+            },
         ];
         feed::append(connection, changes, clock)?;
     }
     Ok(api_user)
 }
 
-fn delete(connection: &mut AnyConnection, api_user: &UserIsApiUser, clock: &dyn Clock) -> Result<(), Error> {
+fn delete(
+    connection: &mut AnyConnection,
+    api_user: &UserIsApiUser,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
     let UserIsApiUser { user, membership } = api_user;
     store::membership::delete_all_of_user(connection, user.gid)?;
     store::user::delete(connection, user.gid)?;
-    let left = NewChange::Membership { before: Some(membership.clone()), after: None };
+    let left = NewChange::Membership {
+        before: Some(membership.clone()),
+        after: None,
+    };
     let changes = vec![left, NewChange::user(Action::Delete, user.gid, "")];
     feed::append(connection, changes, clock)?;
     Ok(())

@@ -15,8 +15,10 @@ use crate::{
     store::email::{self, AddressHolder},
 };
 
-pub(crate) const STEP: Step =
-    Step { migration: "0009_canonical_emails", run: |connection| migrate(connection, &SystemClock) };
+pub(crate) const STEP: Step = Step {
+    migration: "0009_canonical_emails",
+    run: |connection| migrate(connection, &SystemClock),
+};
 
 /// Users read at once.
 const PAGE: i64 = 1000;
@@ -36,13 +38,20 @@ impl Directory {
     ///
     /// # Errors
     /// Database errors.
-    pub async fn list_email_conflicts(&self, after: Option<Gid>) -> Result<Vec<EmailConflict>, Error> {
+    pub async fn list_email_conflicts(
+        &self,
+        after: Option<Gid>,
+    ) -> Result<Vec<EmailConflict>, Error> {
         self.database
             .read_snapshot(move |connection| {
                 let mut conflicts = Vec::new();
                 for (user, address) in email::list_conflicting(connection, after, PAGE)? {
                     let holder = email::find_oldest_holder(connection, &address)?;
-                    conflicts.push(EmailConflict { address, user, holder });
+                    conflicts.push(EmailConflict {
+                        address,
+                        user,
+                        holder,
+                    });
                 }
                 Ok(conflicts)
             })
@@ -51,7 +60,10 @@ impl Directory {
 }
 
 /// Gives every address its canonical form, and marks the accounts that then conflict with older ones.
-fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), doorward_storage::Error> {
+fn migrate(
+    connection: &mut AnyConnection,
+    clock: &dyn Clock,
+) -> Result<(), doorward_storage::Error> {
     feed::lock(connection)?;
     let mut after = None;
     loop {
@@ -60,7 +72,9 @@ fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), door
         after = Some(last.user);
         for stored in &page {
             // An address that is no longer accepted stays as it is, and its account can change it.
-            let Ok(email) = Email::parse(&stored.email) else { continue };
+            let Ok(email) = Email::parse(&stored.email) else {
+                continue;
+            };
             if email.canonical() != stored.canonical {
                 email::set_canonical_with_conflict(connection, stored.user, &email.canonical())?;
             }
@@ -69,7 +83,9 @@ fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), door
     let mut after = None;
     loop {
         let page = email::list_conflicting(connection, after, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
         after = Some(*last);
         for (_, address) in &page {
             let changes = resolve_conflicts(connection, address, clock.now())
@@ -81,25 +97,40 @@ fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), door
 
 /// Decides which of the accounts with an address conflict, and leaves at most one placeholder account. Repeating it changes
 /// nothing.
-fn resolve_conflicts(connection: &mut AnyConnection, address: &str, now: Timestamp) -> Result<Vec<NewChange>, Error> {
+fn resolve_conflicts(
+    connection: &mut AnyConnection,
+    address: &str,
+    now: Timestamp,
+) -> Result<Vec<NewChange>, Error> {
     let (accounts, placeholders): (Vec<AddressHolder>, Vec<AddressHolder>) =
-        email::list_holders(connection, address)?.into_iter().partition(|holder| holder.is_account);
+        email::list_holders(connection, address)?
+            .into_iter()
+            .partition(|holder| holder.is_account);
     let oldest = accounts.first().map(|account| account.email.to_lowercase());
-    let conflicts = |holder: &AddressHolder| holder.is_account && oldest.as_ref() != Some(&holder.email.to_lowercase());
+    let conflicts = |holder: &AddressHolder| {
+        holder.is_account && oldest.as_ref() != Some(&holder.email.to_lowercase())
+    };
     for holder in accounts.iter().chain(&placeholders) {
         if conflicts(holder) != holder.has_conflict {
             email::set_conflict(connection, holder.user, conflicts(holder))?;
         }
     }
     let mut changes = Vec::new();
-    let active = accounts.iter().find(|account| account.status == UserStatus::Active && !conflicts(account));
+    let active = accounts
+        .iter()
+        .find(|account| account.status == UserStatus::Active && !conflicts(account));
     let (into, rest) = match (active, placeholders.split_first()) {
         (Some(account), _) => (account.user, placeholders.as_slice()),
         (None, Some((first, rest))) => (first.user, rest),
         (None, None) => return Ok(changes),
     };
     for placeholder in rest {
-        changes.extend(placeholders::merge_placeholder(connection, placeholder.user, into, now)?);
+        changes.extend(placeholders::merge_placeholder(
+            connection,
+            placeholder.user,
+            into,
+            now,
+        )?);
     }
     Ok(changes)
 }
@@ -116,14 +147,27 @@ mod tests {
 
     fn user(username: &str, written: &str) -> User {
         let name = DisplayName::parse_or_empty("").unwrap();
-        let user =
-            NewUser::new(RandomIdGenerator.new_gid(), Username::parse(username).unwrap(), None, name).into_user();
-        User { email: Some(written.to_owned()), ..user }
+        let user = NewUser::new(
+            RandomIdGenerator.new_gid(),
+            Username::parse(username).unwrap(),
+            None,
+            name,
+        )
+        .into_user();
+        User {
+            email: Some(written.to_owned()),
+            ..user
+        }
     }
 
     /// Inserts a user in the form in which an earlier release stored it.
     fn insert(connection: &mut AnyConnection, user: &User, at: i64) {
-        store::user::insert_many(connection, std::slice::from_ref(user), Timestamp::from_seconds(at)).unwrap();
+        store::user::insert_many(
+            connection,
+            std::slice::from_ref(user),
+            Timestamp::from_seconds(at),
+        )
+        .unwrap();
         let email = user.email.as_ref().unwrap().to_lowercase();
         email::set_canonical_with_conflict(connection, user.gid, &email).unwrap();
         email::set_conflict(connection, user.gid, false).unwrap();
@@ -132,7 +176,11 @@ mod tests {
     #[tokio::test]
     async fn oldest_account_keeps_the_address() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator));
+            let directory = Directory::new(
+                test.database.clone(),
+                Arc::new(SystemClock),
+                Arc::new(RandomIdGenerator),
+            );
             // The oldest has the canonical spelling, or not.
             let users = [
                 (user("a2", "a@example.org"), 2),
@@ -156,15 +204,43 @@ mod tests {
             };
             test.database.write(run).await.unwrap();
 
-            let gid = |name: &str| users.iter().find(|(user, _)| user.username.as_deref() == Some(name)).unwrap().0.gid;
+            let gid = |name: &str| {
+                users
+                    .iter()
+                    .find(|(user, _)| user.username.as_deref() == Some(name))
+                    .unwrap()
+                    .0
+                    .gid
+            };
             let mut conflicts = directory.list_email_conflicts(None).await.unwrap();
-            conflicts.sort_by_key(|conflict| (conflict.address.clone(), conflict.user != gid("a2")));
-            let pairs: Vec<_> = conflicts.iter().map(|conflict| (conflict.user, conflict.holder.unwrap())).collect();
-            assert_eq!(pairs, [(gid("a2"), gid("a1")), (gid("a3"), gid("a1")), (gid("b2"), gid("b1"))]);
-            for (address, names) in [("a", &["a1"] as &[_]), ("b", &["b1", "b3"]), ("\"\\C\"", &["c1", "c2"])] {
+            conflicts
+                .sort_by_key(|conflict| (conflict.address.clone(), conflict.user != gid("a2")));
+            let pairs: Vec<_> = conflicts
+                .iter()
+                .map(|conflict| (conflict.user, conflict.holder.unwrap()))
+                .collect();
+            assert_eq!(
+                pairs,
+                [
+                    (gid("a2"), gid("a1")),
+                    (gid("a3"), gid("a1")),
+                    (gid("b2"), gid("b1"))
+                ]
+            );
+            for (address, names) in [
+                ("a", &["a1"] as &[_]),
+                ("b", &["b1", "b3"]),
+                ("\"\\C\"", &["c1", "c2"]),
+            ] {
                 let by = AccountQuery::Email(format!("{address}@example.org"));
-                let found = directory.find_accounts(by, &[UserStatus::Active]).await.unwrap();
-                let found: Vec<_> = found.iter().map(|user| user.username.as_deref().unwrap()).collect();
+                let found = directory
+                    .find_accounts(by, &[UserStatus::Active])
+                    .await
+                    .unwrap();
+                let found: Vec<_> = found
+                    .iter()
+                    .map(|user| user.username.as_deref().unwrap())
+                    .collect();
                 assert_eq!(found, names, "{address}");
             }
         }

@@ -33,9 +33,16 @@ impl Init {
 }
 
 /// The active projects that somebody owns or is an active member of, to their role.
-pub(crate) fn user_projects(projects: &[Project], own: &[Membership]) -> impl Iterator<Item = (Gid, Role)> {
+pub(crate) fn user_projects(
+    projects: &[Project],
+    own: &[Membership],
+) -> impl Iterator<Item = (Gid, Role)> {
     let is_active = |project: &&Project| project.status == ProjectStatus::Active;
-    let active: HashSet<Gid> = projects.iter().filter(is_active).map(|project| project.gid).collect();
+    let active: HashSet<Gid> = projects
+        .iter()
+        .filter(is_active)
+        .map(|project| project.gid)
+        .collect();
     own.iter()
         .filter(move |own| own.status == MembershipStatus::Active && active.contains(&own.project))
         .map(|own| (own.project, own.role))
@@ -45,7 +52,9 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], and database errors.
     pub async fn get_init(&self, caller: Caller) -> Result<Init, Error> {
-        self.database.read_snapshot(move |connection| get(connection, caller)).await
+        self.database
+            .read_snapshot(move |connection| get(connection, caller))
+            .await
     }
 }
 
@@ -63,14 +72,32 @@ pub(crate) fn get(connection: &mut AnyConnection, caller: Caller) -> Result<Init
         }
         other_memberships.push(membership);
     }
-    let owned = own_memberships.iter().filter(|own| own.role == Role::Owner).map(|own| own.project).collect();
-    Ok(Init { caller, users: people, projects, own_memberships, other_memberships, owned_projects: owned, cursor })
+    let owned = own_memberships
+        .iter()
+        .filter(|own| own.role == Role::Owner)
+        .map(|own| own.project)
+        .collect();
+    Ok(Init {
+        caller,
+        users: people,
+        projects,
+        own_memberships,
+        other_memberships,
+        owned_projects: owned,
+        cursor,
+    })
 }
 
 /// The memberships that their holder sees, and the projects.
-pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<(Vec<Membership>, Vec<Project>), Error> {
+pub(crate) fn own(
+    connection: &mut AnyConnection,
+    user: Gid,
+) -> Result<(Vec<Membership>, Vec<Project>), Error> {
     let own = store::init::own(connection, user)?;
-    Ok(own.into_iter().filter(|(membership, project)| is_visible_to_holder(membership, project)).unzip())
+    Ok(own
+        .into_iter()
+        .filter(|(membership, project)| is_visible_to_holder(membership, project))
+        .unzip())
 }
 
 pub(crate) fn is_visible_to_holder(membership: &Membership, project: &Project) -> bool {

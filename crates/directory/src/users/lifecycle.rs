@@ -48,7 +48,10 @@ impl NewUser {
             return Err(Error::UsernameNotOwnEmail);
         }
         if !languages::is_known(&self.language) {
-            return Err(Error::Malformed("language", doorward_domain::Malformed("is not in the global list")));
+            return Err(Error::Malformed(
+                "language",
+                doorward_domain::Malformed("is not in the global list"),
+            ));
         }
         Ok(())
     }
@@ -81,7 +84,8 @@ impl Directory {
     /// Those of the database, and then none is made.
     pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
         let clock = self.clock.clone();
-        self.write(move |connection| create_many(connection, new, &*clock)).await
+        self.write(move |connection| create_many(connection, new, &*clock))
+            .await
     }
 
     /// What stands against making each of these, in order; nothing is made.
@@ -89,7 +93,10 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn check_users(&self, new: Vec<NewUser>) -> Result<Vec<Option<Error>>, Error> {
-        let answers = self.database.read_snapshot(move |connection| check_creatable(connection, new)).await?;
+        let answers = self
+            .database
+            .read_snapshot(move |connection| check_creatable(connection, new))
+            .await?;
         Ok(answers.into_iter().map(Result::err).collect())
     }
 
@@ -101,7 +108,8 @@ impl Directory {
         let username = Username::parse_existing(username).map_err(|_| Error::UserNotFound)?;
         self.database
             .read_snapshot(move |connection| {
-                store::user::find_by_username(connection, username.as_str())?.ok_or(Error::UserNotFound)
+                store::user::find_by_username(connection, username.as_str())?
+                    .ok_or(Error::UserNotFound)
             })
             .await
     }
@@ -110,7 +118,9 @@ impl Directory {
     /// [`Error::UserNotFound`], and those of the database.
     pub async fn get_user_by_gid(&self, gid: Gid) -> Result<User, Error> {
         self.database
-            .read_snapshot(move |connection| store::user::find(connection, gid)?.ok_or(Error::UserNotFound))
+            .read_snapshot(move |connection| {
+                store::user::find(connection, gid)?.ok_or(Error::UserNotFound)
+            })
             .await
     }
 
@@ -119,7 +129,9 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn list_users(&self, after: Option<Gid>, limit: i64) -> Result<Vec<User>, Error> {
-        self.database.read_snapshot(move |connection| Ok(store::user::list(connection, after, limit)?)).await
+        self.database
+            .read_snapshot(move |connection| Ok(store::user::list(connection, after, limit)?))
+            .await
     }
 
     /// Activates or deactivates. A user who has the status already is left as they are.
@@ -128,7 +140,8 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::UserNotActive`] for who has no account yet, and those of the database.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.write(move |connection| set_status(connection, gid, status, &*clock)).await
+        self.write(move |connection| set_status(connection, gid, status, &*clock))
+            .await
     }
 
     /// Deletes a user and their memberships.
@@ -137,12 +150,16 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
     pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.write(move |connection| delete(connection, gid, &*clock)).await
+        self.write(move |connection| delete(connection, gid, &*clock))
+            .await
     }
 }
 
 /// Each as a user, or what stands against it.
-fn check_creatable(connection: &mut AnyConnection, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
+fn check_creatable(
+    connection: &mut AnyConnection,
+    new: Vec<NewUser>,
+) -> Result<Vec<Result<User, Error>>, Error> {
     let usernames: Vec<&str> = new.iter().map(|user| user.username.as_str()).collect();
     let gids: Vec<String> = new.iter().map(|user| user.gid.to_string()).collect();
     let (usernames, gids) = store::user::find_taken(connection, &usernames, &gids)?;
@@ -170,7 +187,10 @@ fn create_many(
     // First of all, as everywhere: who waits for a name while others wait for the feed would wait for ever.
     feed::lock(connection)?;
     let answers = check_creatable(connection, new)?;
-    let made: Vec<User> = answers.iter().filter_map(|answer| answer.as_ref().ok().cloned()).collect();
+    let made: Vec<User> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().ok().cloned())
+        .collect();
     if made.is_empty() {
         return Ok(answers);
     }
@@ -181,26 +201,48 @@ fn create_many(
         }
         done => done?,
     }
-    let mut changes: Vec<NewChange> =
-        made.iter().map(|user| NewChange::user(Action::Insert, user.gid, user.status.as_str())).collect();
+    let mut changes: Vec<NewChange> = made
+        .iter()
+        .map(|user| NewChange::user(Action::Insert, user.gid, user.status.as_str()))
+        .collect();
     let verified = list_verified_addresses(connection, &made)?;
     for (user, email) in verified {
-        changes.extend(placeholders::claim_invitations(connection, user, &email, clock.now())?);
+        changes.extend(placeholders::claim_invitations(
+            connection,
+            user,
+            &email,
+            clock.now(),
+        )?);
     }
     feed::append(connection, changes, clock)?;
     Ok(answers)
 }
 
 /// Those whose address was invited before.
-fn list_verified_addresses(connection: &mut AnyConnection, made: &[User]) -> Result<Vec<(Gid, Email)>, Error> {
-    let emails = made.iter().filter_map(|user| Some((user.gid, Email::parse(user.email.as_deref()?).ok()?)));
+fn list_verified_addresses(
+    connection: &mut AnyConnection,
+    made: &[User],
+) -> Result<Vec<(Gid, Email)>, Error> {
+    let emails = made
+        .iter()
+        .filter_map(|user| Some((user.gid, Email::parse(user.email.as_deref()?).ok()?)));
     let emails: Vec<(Gid, Email)> = emails.collect();
     let folded: Vec<String> = emails.iter().map(|(_, email)| email.canonical()).collect();
-    let invited: HashSet<String> = store::user::list_placeholder_addresses(connection, &folded)?.into_iter().collect();
-    Ok(emails.into_iter().filter(|(_, email)| invited.contains(&email.canonical())).collect())
+    let invited: HashSet<String> = store::user::list_placeholder_addresses(connection, &folded)?
+        .into_iter()
+        .collect();
+    Ok(emails
+        .into_iter()
+        .filter(|(_, email)| invited.contains(&email.canonical()))
+        .collect())
 }
 
-fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, clock: &dyn Clock) -> Result<User, Error> {
+fn set_status(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    status: UserStatus,
+    clock: &dyn Clock,
+) -> Result<User, Error> {
     feed::lock(connection)?;
     let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     // Active and without a username, it would be taken for an API user.
@@ -211,8 +253,15 @@ fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, cloc
         store::user::set_status(connection, gid, status, clock.now())?;
         let mut changes = vec![NewChange::user(Action::Update, gid, status.as_str())];
         // Its address may have been invited while nobody had an account with it.
-        if let (UserStatus::Active, Some(Ok(email))) = (status, user.email.as_deref().map(Email::parse)) {
-            changes.extend(placeholders::claim_invitations(connection, gid, &email, clock.now())?);
+        if let (UserStatus::Active, Some(Ok(email))) =
+            (status, user.email.as_deref().map(Email::parse))
+        {
+            changes.extend(placeholders::claim_invitations(
+                connection,
+                gid,
+                &email,
+                clock.now(),
+            )?);
         }
         feed::append(connection, changes, clock)?;
         user.status = status;
@@ -220,7 +269,11 @@ fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, cloc
     Ok(user)
 }
 
-pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock) -> Result<(), Error> {
+pub(crate) fn delete(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
     feed::lock(connection)?;
     let user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if store::project::is_owner_of_any(connection, gid)? {
@@ -228,7 +281,10 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock
     }
     let mut changes = Vec::new();
     for membership in store::membership::list_of_user(connection, gid)? {
-        changes.push(NewChange::Membership { before: Some(membership), after: None });
+        changes.push(NewChange::Membership {
+            before: Some(membership),
+            after: None,
+        });
     }
     changes.push(NewChange::user(Action::Delete, gid, ""));
     store::membership::delete_all_of_user(connection, gid)?;

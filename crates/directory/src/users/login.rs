@@ -30,7 +30,11 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_login(&self, who: LoginIdentifier, project: Option<Gid>) -> Result<Option<(Gid, bool)>, Error> {
+    pub async fn find_login(
+        &self,
+        who: LoginIdentifier,
+        project: Option<Gid>,
+    ) -> Result<Option<(Gid, bool)>, Error> {
         let work = move |connection: &mut AnyConnection| {
             let user = match &who {
                 LoginIdentifier::Username(text) => match Username::parse_existing(text) {
@@ -44,7 +48,10 @@ impl Directory {
                     // Nobody's standing is asked for too: the time tells nothing.
                     let user = user.as_ref().map_or(Gid::NIL, |user| user.gid);
                     let standing = access::find_active_membership(connection, project, user)?;
-                    policy::is_allowed(standing.map(|own| own.role), policy::Permission::ViewProject)
+                    policy::is_allowed(
+                        standing.map(|own| own.role),
+                        policy::Permission::ViewProject,
+                    )
                 }
                 None => true,
             };

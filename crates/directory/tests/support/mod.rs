@@ -20,7 +20,11 @@ pub(crate) fn both() -> Vec<Fixture> {
     TestDatabase::both(&MIGRATIONS)
         .into_iter()
         .map(|test| Fixture {
-            directory: Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator)),
+            directory: Directory::new(
+                test.database.clone(),
+                Arc::new(SystemClock),
+                Arc::new(RandomIdGenerator),
+            ),
             _database: test,
         })
         .collect()
@@ -38,12 +42,19 @@ pub(crate) fn new_user(username: &str) -> NewUser {
 
 impl Fixture {
     pub(crate) async fn user(&self, username: &str) -> User {
-        self.directory.create_user(new_user(username)).await.unwrap()
+        self.directory
+            .create_user(new_user(username))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn project(&self, owner: &User, name: &str) -> Project {
         self.directory
-            .create_project_for(owner.gid, DisplayName::parse(name).unwrap(), doorward_domain::Timezone::default())
+            .create_project_for(
+                owner.gid,
+                DisplayName::parse(name).unwrap(),
+                doorward_domain::Timezone::default(),
+            )
             .await
             .unwrap()
     }

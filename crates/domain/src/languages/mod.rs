@@ -10,7 +10,9 @@ use table::TABLE;
 /// The English name of the language with this exact, lower-case code.
 #[must_use]
 pub fn find_name(code: &str) -> Option<&'static str> {
-    let index = TABLE.binary_search_by(|(known, _)| (*known).cmp(code)).ok()?;
+    let index = TABLE
+        .binary_search_by(|(known, _)| (*known).cmp(code))
+        .ok()?;
     TABLE.get(index).map(|(_, name)| *name)
 }
 
@@ -36,7 +38,8 @@ mod tests {
 
     #[test]
     fn codes_are_a_lower_case_language_with_optional_territory() {
-        let two_letters = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
+        let two_letters =
+            |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
         for (code, _) in iter() {
             let (language, territory) = code.split_once('-').unwrap_or((code, "xx"));
             assert!(two_letters(language) && two_letters(territory), "{code}");
@@ -64,7 +67,10 @@ mod tests {
         for (code, english) in iter() {
             if let Some((language, _)) = code.split_once('-') {
                 let expected = find_name(language).map(|language| format!("{language} ("));
-                assert!(expected.is_some_and(|start| english.starts_with(&start)), "{code}");
+                assert!(
+                    expected.is_some_and(|start| english.starts_with(&start)),
+                    "{code}"
+                );
                 assert!(english.ends_with(')'), "{code}");
             }
         }

@@ -5,7 +5,9 @@ use actix_web::{HttpResponse, web::Data};
 use doorward_domain::Gid;
 use doorward_rpc::{
     RpcError,
-    auth::v1::{Actor, ApiUserChange, GetApiKeyRequest, ReportApiUserChangeRequest, RotateApiKeyRequest},
+    auth::v1::{
+        Actor, ApiUserChange, GetApiKeyRequest, ReportApiUserChangeRequest, RotateApiKeyRequest,
+    },
     directory::v1::{
         ApiUserResponse, CreateApiUserRequest, DeleteApiUserRequest, GetApiUserRequest, Membership,
         SetApiUserStatusRequest, UpdateApiUserRequest, User,
@@ -36,7 +38,11 @@ pub(crate) async fn create(
         caller_gid: caller.claims.sub.to_string(),
         name: body.required_string("name")?.to_owned(),
     };
-    let made = peers.directory().create_api_user(create).await?.into_inner();
+    let made = peers
+        .directory()
+        .create_api_user(create)
+        .await?
+        .into_inner();
     // There is a key when it is first asked for, if not now: so nothing is half done.
     if let Some(user) = &made.user
         && let Err(failure) = get_api_key(&peers, &user.gid, project, to_actor(&caller)).await
@@ -70,7 +76,14 @@ pub(crate) async fn update(
         user_gid: body.required_gid("user")?.to_string(),
         name: body.required_string("name")?.to_owned(),
     };
-    api_user_response(&peers.directory().update_api_user(update).await?.into_inner(), None)
+    api_user_response(
+        &peers
+            .directory()
+            .update_api_user(update)
+            .await?
+            .into_inner(),
+        None,
+    )
 }
 
 pub(crate) async fn deactivate(
@@ -104,7 +117,12 @@ pub(crate) async fn rotate(
         project_gid: project.to_string(),
         actor: Some(to_actor(&caller)),
     };
-    let api_key = peers.auth().rotate_api_key(rotate).await?.into_inner().api_key;
+    let api_key = peers
+        .auth()
+        .rotate_api_key(rotate)
+        .await?
+        .into_inner()
+        .api_key;
     api_user_response(&found, Some(&api_key))
 }
 
@@ -139,14 +157,28 @@ async fn set_status(
         is_active,
     };
     let user = set.user_gid.clone();
-    let changed = peers.directory().set_api_user_status(set).await?.into_inner();
-    let event = if is_active { ApiUserChange::Activated } else { ApiUserChange::Deactivated };
+    let changed = peers
+        .directory()
+        .set_api_user_status(set)
+        .await?
+        .into_inner();
+    let event = if is_active {
+        ApiUserChange::Activated
+    } else {
+        ApiUserChange::Deactivated
+    };
     report_change(peers, caller, project, user, event).await;
     api_user_response(&changed, None)
 }
 
 /// It is done already: without auth, the tokens end a little later.
-async fn report_change(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, event: ApiUserChange) {
+async fn report_change(
+    peers: &Peers,
+    caller: &Caller,
+    project: Gid,
+    user_gid: String,
+    event: ApiUserChange,
+) {
     let note = ReportApiUserChangeRequest {
         user_gid,
         project_gid: project.to_string(),
@@ -159,7 +191,12 @@ async fn report_change(peers: &Peers, caller: &Caller, project: Gid, user_gid: S
 }
 
 /// The API user, if the caller may manage them.
-async fn get_api_user(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result<ApiUserResponse, ApiError> {
+async fn get_api_user(
+    peers: &Peers,
+    caller: &Caller,
+    project: Gid,
+    user: Gid,
+) -> Result<ApiUserResponse, ApiError> {
     let get = GetApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
@@ -168,13 +205,25 @@ async fn get_api_user(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -
     Ok(peers.directory().get_api_user(get).await?.into_inner())
 }
 
-async fn get_api_key(peers: &Peers, user: &str, project: Gid, actor: Actor) -> Result<String, RpcError> {
-    let get = GetApiKeyRequest { user_gid: user.to_owned(), project_gid: project.to_string(), actor: Some(actor) };
+async fn get_api_key(
+    peers: &Peers,
+    user: &str,
+    project: Gid,
+    actor: Actor,
+) -> Result<String, RpcError> {
+    let get = GetApiKeyRequest {
+        user_gid: user.to_owned(),
+        project_gid: project.to_string(),
+        actor: Some(actor),
+    };
     Ok(peers.auth().get_api_key(get).await?.into_inner().api_key)
 }
 
 fn to_actor(caller: &Caller) -> Actor {
-    Actor { user_gid: Some(caller.claims.sub.to_string()), client_address: caller.address.to_string() }
+    Actor {
+        user_gid: Some(caller.claims.sub.to_string()),
+        client_address: caller.address.to_string(),
+    }
 }
 
 #[derive(Serialize)]
@@ -192,10 +241,19 @@ struct ApiUserData<'a> {
     memberships: Memberships<'a>,
 }
 
-fn api_user_response(api_user: &ApiUserResponse, apikey: Option<&str>) -> Result<HttpResponse, ApiError> {
+fn api_user_response(
+    api_user: &ApiUserResponse,
+    apikey: Option<&str>,
+) -> Result<HttpResponse, ApiError> {
     let others: &[User] = api_user.user.as_slice();
     let memberships: &[Membership] = api_user.membership.as_slice();
     let user = api_user.user.as_ref().map_or("", |user| &user.gid);
-    let data = ApiUserData { users: Users { caller: None, others }, memberships: Memberships(memberships) };
+    let data = ApiUserData {
+        users: Users {
+            caller: None,
+            others,
+        },
+        memberships: Memberships(memberships),
+    };
     envelope::success_response(&ApiUserResult { user, apikey }, &data)
 }

@@ -29,15 +29,25 @@ pub(crate) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     // The directory says the same; but not before a large body has come.
     current_user::require_account(&caller)?;
-    let upload = upload::read_form(&request, payload, &gateway.upload_memory).await?.into_file()?;
+    let upload = upload::read_form(&request, payload, &gateway.upload_memory)
+        .await?
+        .into_file()?;
     let (file, _memory) = upload.into_parts();
     let picture = gateway.decoder.decode(caller.claims.sub, file).await?;
     let prepare = PrepareAvatarRequest {
         user_gid: caller.claims.sub.to_string(),
         extension: picture.format.extension().to_owned(),
     };
-    let name = peers.directory().prepare_avatar(prepare).await?.into_inner().file_name;
-    let put = gateway.object_store.put(&media::avatar_file(&name), picture.bytes).await;
+    let name = peers
+        .directory()
+        .prepare_avatar(prepare)
+        .await?
+        .into_inner()
+        .file_name;
+    let put = gateway
+        .object_store
+        .put(&media::avatar_file(&name), picture.bytes)
+        .await;
     put.map_err(|error| media::object_store_error(&error))?;
     set(&caller, &peers, &gateway, Some(name)).await
 }
@@ -58,15 +68,28 @@ async fn set(
     gateway: &Gateway,
     name: Option<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let set = SetAvatarRequest { user_gid: caller.claims.sub.to_string(), file_name: name };
-    let user = peers.directory().set_avatar(set).await?.into_inner().user.ok_or_else(ApiError::internal)?;
+    let set = SetAvatarRequest {
+        user_gid: caller.claims.sub.to_string(),
+        file_name: name,
+    };
+    let user = peers
+        .directory()
+        .set_avatar(set)
+        .await?
+        .into_inner()
+        .user
+        .ok_or_else(ApiError::internal)?;
     gateway.media_discarded.notify_one();
     current_user::user_response(&user, None)
 }
 
 impl From<PictureError> for ApiError {
     fn from(error: PictureError) -> Self {
-        let unprocessable = |reason| RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason).into();
+        let unprocessable = |reason| {
+            RpcError::new(ErrorCode::Unprocessable)
+                .with_info("reason", reason)
+                .into()
+        };
         match error {
             PictureError::NotAPicture => unprocessable("not_an_image"),
             PictureError::TooManyPixels => unprocessable("image_too_large"),

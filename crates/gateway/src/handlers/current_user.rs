@@ -44,14 +44,27 @@ pub(crate) fn require_account(caller: &Caller) -> Result<(), ApiError> {
 
 /// The caller, as the directory has them now.
 pub(crate) async fn get(peers: &Peers, caller: &Caller) -> Result<User, ApiError> {
-    let get = GetUserRequest { user_gid: caller.claims.sub.to_string() };
-    match peers.directory().get_user(get).await.map_err(RpcError::from) {
+    let get = GetUserRequest {
+        user_gid: caller.claims.sub.to_string(),
+    };
+    match peers
+        .directory()
+        .get_user(get)
+        .await
+        .map_err(RpcError::from)
+    {
         Ok(found) => {
-            let active = found.into_inner().user.filter(|user| user.status() == UserStatus::Active);
+            let active = found
+                .into_inner()
+                .user
+                .filter(|user| user.status() == UserStatus::Active);
             active.ok_or_else(ApiError::unauthenticated)
         }
         // Deleted a moment ago.
-        Err(RpcError { code: ErrorCode::Unprocessable, .. }) => Err(ApiError::unauthenticated()),
+        Err(RpcError {
+            code: ErrorCode::Unprocessable,
+            ..
+        }) => Err(ApiError::unauthenticated()),
         Err(failure) => Err(failure.into()),
     }
 }
@@ -63,7 +76,10 @@ pub(crate) async fn count_anonymous_call(
     gateway: &Gateway,
 ) -> Result<(), ApiError> {
     let client_address = client_address::from_request(request, gateway).to_string();
-    peers.auth().count_anonymous_call(CountAnonymousCallRequest { client_address }).await?;
+    peers
+        .auth()
+        .count_anonymous_call(CountAnonymousCallRequest { client_address })
+        .await?;
     Ok(())
 }
 
@@ -74,7 +90,12 @@ pub(crate) fn user_response(user: &User, token: Option<&str>) -> Result<HttpResp
         #[serde(rename = "cc.users")]
         users: Users<'a>,
     }
-    let data = Data { users: Users { caller: Some(user), others: &[] } };
+    let data = Data {
+        users: Users {
+            caller: Some(user),
+            others: &[],
+        },
+    };
     let response = envelope::success_response(&json!({"user": user.gid}), &data)?;
     match token {
         Some(token) => with_token(response, token),

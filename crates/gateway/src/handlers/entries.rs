@@ -46,8 +46,10 @@ impl<'a> User<'a> {
             name: &user.name,
             avatar: user.avatar.as_deref(),
             status: user_status_name(user.status()),
-            options: complete
-                .map(|complete| UserOptions { language: &complete.language, timezone: &complete.timezone }),
+            options: complete.map(|complete| UserOptions {
+                language: &complete.language,
+                timezone: &complete.timezone,
+            }),
         }
     }
 }
@@ -108,8 +110,13 @@ impl<'a> ProjectDetails<'a> {
         let names = |items: &'a [pb::ProjectItem]| Names { first: None, items };
         let gids = |items: &'a [pb::ProjectItem]| items.iter().map(|item| item.gid.as_str());
         let options = ProjectOptions {
-            channels: Names { first: Some(ALL), items: &options.channels },
-            orderedchannels: std::iter::once(ALL.0).chain(gids(&options.channels)).collect(),
+            channels: Names {
+                first: Some(ALL),
+                items: &options.channels,
+            },
+            orderedchannels: std::iter::once(ALL.0)
+                .chain(gids(&options.channels))
+                .collect(),
             orderings: names(&options.orderings),
             orderedorderings: gids(&options.orderings).collect(),
             fieldlists: names(&options.fieldlists),
@@ -118,13 +125,20 @@ impl<'a> ProjectDetails<'a> {
             timezone: &options.timezone,
             imageserver: json!({"type": "ccdam", "options": {}}),
         };
-        Self { options, build: 1, backups: json!({"versions": [], "next_version": 1}) }
+        Self {
+            options,
+            build: 1,
+            backups: json!({"versions": [], "next_version": 1}),
+        }
     }
 }
 
 impl Serialize for Names<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let items = self.items.iter().map(|item| (item.gid.as_str(), item.name.as_str()));
+        let items = self
+            .items
+            .iter()
+            .map(|item| (item.gid.as_str(), item.name.as_str()));
         serializer.collect_map(self.first.into_iter().chain(items))
     }
 }
@@ -179,14 +193,19 @@ impl<'a> Membership<'a> {
             user_gid: &membership.user_gid,
             status: membership_status_name(membership.status()),
             roles: membership.roles().filter_map(role_name).collect(),
-            options: membership.options.as_ref().map(|options| MembershipOptions {
-                notifications: options.notifications.as_ref().map(|notifications| Notifications {
-                    email: notifications.email.as_deref(),
-                    events: &notifications.events,
-                    frequency: &notifications.frequency,
+            options: membership
+                .options
+                .as_ref()
+                .map(|options| MembershipOptions {
+                    notifications: options.notifications.as_ref().map(|notifications| {
+                        Notifications {
+                            email: notifications.email.as_deref(),
+                            events: &notifications.events,
+                            frequency: &notifications.frequency,
+                        }
+                    }),
+                    rate_limit_per_second: options.rate_limit_per_second,
                 }),
-                rate_limit_per_second: options.rate_limit_per_second,
-            }),
         }
     }
 }
@@ -199,11 +218,12 @@ impl Serialize for Memberships<'_> {
 
 impl Serialize for UserProjects<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(
-            self.0
-                .iter()
-                .map(|project| (&project.project_gid, project.roles().filter_map(role_name).collect::<Vec<_>>())),
-        )
+        serializer.collect_map(self.0.iter().map(|project| {
+            (
+                &project.project_gid,
+                project.roles().filter_map(role_name).collect::<Vec<_>>(),
+            )
+        }))
     }
 }
 

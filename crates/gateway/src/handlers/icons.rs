@@ -34,9 +34,17 @@ pub(crate) async fn upload(
     let file = form.into_file()?;
     let prepare = async |format: Format| -> Result<String, ApiError> {
         let extension = format.extension().to_owned();
-        let prepare =
-            PrepareIconRequest { caller_gid: caller_gid.clone(), project_gid: project_gid.clone(), extension };
-        Ok(peers.directory().prepare_icon(prepare).await?.into_inner().file_name)
+        let prepare = PrepareIconRequest {
+            caller_gid: caller_gid.clone(),
+            project_gid: project_gid.clone(),
+            extension,
+        };
+        Ok(peers
+            .directory()
+            .prepare_icon(prepare)
+            .await?
+            .into_inner()
+            .file_name)
     };
     // A caller who is not the owner is refused before the image is decoded, so its format is a guess. A name that is not
     // used is deleted with those of uploads that broke off.
@@ -47,9 +55,21 @@ pub(crate) async fn upload(
     if picture.format != guess {
         name = prepare(picture.format).await?;
     }
-    let put = gateway.object_store.put(&media::icon_file(&name), picture.bytes).await;
+    let put = gateway
+        .object_store
+        .put(&media::icon_file(&name), picture.bytes)
+        .await;
     put.map_err(|error| media::object_store_error(&error))?;
-    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: Some(name) }).await
+    set(
+        &peers,
+        &gateway,
+        SetIconRequest {
+            caller_gid,
+            project_gid,
+            file_name: Some(name),
+        },
+    )
+    .await
 }
 
 pub(crate) async fn delete(
@@ -58,11 +78,27 @@ pub(crate) async fn delete(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
-    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: None }).await
+    let (caller_gid, project_gid) = (
+        caller.claims.sub.to_string(),
+        body.required_gid("project")?.to_string(),
+    );
+    set(
+        &peers,
+        &gateway,
+        SetIconRequest {
+            caller_gid,
+            project_gid,
+            file_name: None,
+        },
+    )
+    .await
 }
 
-async fn set(peers: &Peers, gateway: &Gateway, set: SetIconRequest) -> Result<HttpResponse, ApiError> {
+async fn set(
+    peers: &Peers,
+    gateway: &Gateway,
+    set: SetIconRequest,
+) -> Result<HttpResponse, ApiError> {
     let changed = peers.directory().set_icon(set).await?.into_inner();
     gateway.media_discarded.notify_one();
     projects::project_response(&changed)

@@ -35,21 +35,37 @@ pub(crate) async fn init(
 ) -> Result<HttpResponse, ApiError> {
     let (init, token) = tokio::join!(
         fetch_init(&gateway, &peers, caller.claims.sub),
-        gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
+        gateway
+            .renewals
+            .renew(&peers, caller.token, gateway.trust.keys_generation())
     );
     token_response(init?, &token?)
 }
 
 /// All that an app of this user needs to start, as the body of the answer.
-pub(crate) async fn fetch_init(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, RpcError> {
+pub(crate) async fn fetch_init(
+    gateway: &Gateway,
+    peers: &Peers,
+    user: Gid,
+) -> Result<Bytes, RpcError> {
     let known = gateway.init_cache.find(user, None);
-    let request = GetInitRequest { user_gid: user.to_string(), known_cursor: known.as_ref().map(|known| known.cursor) };
+    let request = GetInitRequest {
+        user_gid: user.to_string(),
+        known_cursor: known.as_ref().map(|known| known.cursor),
+    };
     let init = peers.directory().get_init(request).await?.into_inner();
     if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
         return Ok(known.body);
     }
     let body = serialize_init(gateway, &init)?;
-    gateway.init_cache.insert(user, None, CachedInit { cursor: init.cursor, body: body.clone() });
+    gateway.init_cache.insert(
+        user,
+        None,
+        CachedInit {
+            cursor: init.cursor,
+            body: body.clone(),
+        },
+    );
     Ok(body)
 }
 
@@ -59,7 +75,10 @@ pub(crate) fn token_response(body: Bytes, token: &str) -> Result<HttpResponse, A
 }
 
 /// An answer with the token that is to be used from then on.
-pub(crate) fn with_token(mut response: HttpResponse, token: &str) -> Result<HttpResponse, ApiError> {
+pub(crate) fn with_token(
+    mut response: HttpResponse,
+    token: &str,
+) -> Result<HttpResponse, ApiError> {
     let token = HeaderValue::from_str(token).map_err(|_| ApiError::internal())?;
     response.headers_mut().insert(AUTHORIZATION, token);
     Ok(response)
@@ -95,7 +114,10 @@ fn serialize_init(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, Rp
         cursor: init.cursor,
     };
     let data = InitData {
-        users: Users { caller: init.user.as_ref(), others: &init.users },
+        users: Users {
+            caller: init.user.as_ref(),
+            others: &init.users,
+        },
         projects: Projects(&init.projects),
         memberships: Memberships(&init.memberships),
         languages: &gateway.languages.names,

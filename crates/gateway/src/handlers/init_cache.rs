@@ -24,7 +24,12 @@ pub(crate) struct CachedInit {
 impl InitCache {
     pub(crate) fn new() -> Self {
         let weigh = |_: &Key, init: &CachedInit| u32::try_from(init.body.len()).unwrap_or(u32::MAX);
-        Self { by_caller: Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).build() }
+        Self {
+            by_caller: Cache::builder()
+                .max_capacity(MAX_BYTES)
+                .weigher(weigh)
+                .build(),
+        }
     }
 
     pub(crate) fn find(&self, user: Gid, project: Option<Gid>) -> Option<CachedInit> {

@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_rpc::{
     auth::v1::{Actor, ReportInvitationDeclinedRequest},
     directory::v1::{
-        AcceptInvitationRequest, DeclineInvitationRequest, LeaveProjectRequest, ViewInvitationRequest,
-        ViewInvitationResponse, decline_invitation_request::Invitee,
+        AcceptInvitationRequest, DeclineInvitationRequest, LeaveProjectRequest,
+        ViewInvitationRequest, ViewInvitationResponse, decline_invitation_request::Invitee,
     },
 };
 use serde::Serialize;
@@ -38,18 +38,47 @@ pub(crate) async fn accept(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     require_account(&caller)?;
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
-    let accept = AcceptInvitationRequest { caller_gid, project_gid: project_gid.clone() };
-    let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
-    let accepted = peers.directory().accept_invitation(accept).await?.into_inner();
-    let data = ProjectData::new(accepted.project.as_slice(), Some(accepted.membership.as_slice()));
-    with_token(envelope::success_response(&json!({"project": project_gid}), &data)?, &token)
+    let (caller_gid, project_gid) = (
+        caller.claims.sub.to_string(),
+        body.required_gid("project")?.to_string(),
+    );
+    let accept = AcceptInvitationRequest {
+        caller_gid,
+        project_gid: project_gid.clone(),
+    };
+    let token = gateway
+        .renewals
+        .renew(&peers, caller.token, gateway.trust.keys_generation())
+        .await?;
+    let accepted = peers
+        .directory()
+        .accept_invitation(accept)
+        .await?
+        .into_inner();
+    let data = ProjectData::new(
+        accepted.project.as_slice(),
+        Some(accepted.membership.as_slice()),
+    );
+    with_token(
+        envelope::success_response(&json!({"project": project_gid}), &data)?,
+        &token,
+    )
 }
 
-pub(crate) async fn decline(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn decline(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, ApiError> {
     require_account(&caller)?;
     let project_gid = body.required_gid("project")?.to_string();
-    decline_and_report(&peers, Invitee::UserGid(caller.claims.sub.to_string()), project_gid, caller.address).await
+    decline_and_report(
+        &peers,
+        Invitee::UserGid(caller.claims.sub.to_string()),
+        project_gid,
+        caller.address,
+    )
+    .await
 }
 
 /// Declines with the emailed link alone.
@@ -59,10 +88,18 @@ pub(crate) async fn decline_by_link(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (invitation_id, project_gid) =
-        (body.required_gid("invitee")?.to_string(), body.required_gid("project")?.to_string());
+    let (invitation_id, project_gid) = (
+        body.required_gid("invitee")?.to_string(),
+        body.required_gid("project")?.to_string(),
+    );
     let address = client_address::from_request(&request, &gateway);
-    decline_and_report(&peers, Invitee::InvitationId(invitation_id), project_gid, address).await
+    decline_and_report(
+        &peers,
+        Invitee::InvitationId(invitation_id),
+        project_gid,
+        address,
+    )
+    .await
 }
 
 pub(crate) async fn leave(
@@ -72,22 +109,48 @@ pub(crate) async fn leave(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     require_account(&caller)?;
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
-    let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
-    peers.directory().leave_project(LeaveProjectRequest { caller_gid, project_gid }).await?;
+    let (caller_gid, project_gid) = (
+        caller.claims.sub.to_string(),
+        body.required_gid("project")?.to_string(),
+    );
+    let token = gateway
+        .renewals
+        .renew(&peers, caller.token, gateway.trust.keys_generation())
+        .await?;
+    peers
+        .directory()
+        .leave_project(LeaveProjectRequest {
+            caller_gid,
+            project_gid,
+        })
+        .await?;
     with_token(envelope::success_response(&Empty {}, &Empty {})?, &token)
 }
 
 /// What the link leads to.
 pub(crate) async fn view(body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    let (invitation_id, project_gid) =
-        (body.required_gid("invitee")?.to_string(), body.required_gid("project")?.to_string());
-    let view = ViewInvitationRequest { project_gid: project_gid.clone(), invitation_id };
-    let invite: ViewInvitationResponse = peers.directory().view_invitation(view).await?.into_inner();
-    let user_gid = invite.user.as_ref().map(|user| user.gid.as_str()).ok_or_else(ApiError::internal)?;
-    let result = json!({"user": user_gid, "project": project_gid, "has_account": invite.has_account});
+    let (invitation_id, project_gid) = (
+        body.required_gid("invitee")?.to_string(),
+        body.required_gid("project")?.to_string(),
+    );
+    let view = ViewInvitationRequest {
+        project_gid: project_gid.clone(),
+        invitation_id,
+    };
+    let invite: ViewInvitationResponse =
+        peers.directory().view_invitation(view).await?.into_inner();
+    let user_gid = invite
+        .user
+        .as_ref()
+        .map(|user| user.gid.as_str())
+        .ok_or_else(ApiError::internal)?;
+    let result =
+        json!({"user": user_gid, "project": project_gid, "has_account": invite.has_account});
     let data = InviteData {
-        users: Users { caller: None, others: invite.user.as_slice() },
+        users: Users {
+            caller: None,
+            others: invite.user.as_slice(),
+        },
         projects: Projects(invite.project.as_slice()),
         memberships: Memberships(invite.membership.as_slice()),
     };
@@ -122,15 +185,35 @@ async fn decline_and_report(
         Invitee::UserGid(user_gid) => Some(user_gid.clone()),
         Invitee::InvitationId(_) => None,
     };
-    let decline = DeclineInvitationRequest { project_gid: project_gid.clone(), invitee: Some(invitee) };
-    let declined = peers.directory().decline_invitation(decline).await?.into_inner();
-    let user_gid = declined.memberships.first().map(|declined| declined.user_gid.clone()).unwrap_or_default();
-    let actor = Some(Actor { user_gid: caller_gid, client_address: address.to_string() });
-    let note = ReportInvitationDeclinedRequest { user_gid: user_gid.clone(), project_gid: project_gid.clone(), actor };
+    let decline = DeclineInvitationRequest {
+        project_gid: project_gid.clone(),
+        invitee: Some(invitee),
+    };
+    let declined = peers
+        .directory()
+        .decline_invitation(decline)
+        .await?
+        .into_inner();
+    let user_gid = declined
+        .memberships
+        .first()
+        .map(|declined| declined.user_gid.clone())
+        .unwrap_or_default();
+    let actor = Some(Actor {
+        user_gid: caller_gid,
+        client_address: address.to_string(),
+    });
+    let note = ReportInvitationDeclinedRequest {
+        user_gid: user_gid.clone(),
+        project_gid: project_gid.clone(),
+        actor,
+    };
     if let Err(status) = peers.auth().report_invitation_declined(note).await {
         let code = status.code();
         tracing::error!(?code, user_gid, project_gid, %address, "a declined invitation is missing in the audit trail");
     }
-    let data = MembershipData { memberships: Memberships(&declined.memberships) };
+    let data = MembershipData {
+        memberships: Memberships(&declined.memberships),
+    };
     envelope::success_response(&json!({"project": project_gid}), &data)
 }

@@ -16,7 +16,12 @@ pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, ApiErro
     if !gateway.trust.is_fresh() {
         return Err(RpcError::unavailable().into());
     }
-    let keys: Vec<_> = gateway.trust.public_keys().iter().map(doorward_token::PublicKey::to_jwk).collect();
+    let keys: Vec<_> = gateway
+        .trust
+        .public_keys()
+        .iter()
+        .map(doorward_token::PublicKey::to_jwk)
+        .collect();
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .insert_header((CONTENT_TYPE, "application/jwk-set+json"))

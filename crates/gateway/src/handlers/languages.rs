@@ -20,10 +20,13 @@ pub(crate) struct Languages {
 
 impl Languages {
     pub(crate) fn load() -> serde_json::Result<Self> {
-        let names: serde_json::Map<String, serde_json::Value> =
-            doorward_domain::languages::iter().map(|(code, name)| (code.to_owned(), name.into())).collect();
+        let names: serde_json::Map<String, serde_json::Value> = doorward_domain::languages::iter()
+            .map(|(code, name)| (code.to_owned(), name.into()))
+            .collect();
         Ok(Self {
-            codes: doorward_domain::languages::iter().map(|(code, _)| code).collect(),
+            codes: doorward_domain::languages::iter()
+                .map(|(code, _)| code)
+                .collect(),
             names: serde_json::value::to_raw_value(&names)?,
         })
     }
@@ -38,6 +41,8 @@ struct LanguagesData<'a> {
 pub(crate) async fn get(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     envelope::success_response(
         &json!({"languages": gateway.languages.codes}),
-        &LanguagesData { languages: &gateway.languages.names },
+        &LanguagesData {
+            languages: &gateway.languages.names,
+        },
     )
 }

@@ -27,11 +27,18 @@ pub(crate) async fn login(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (username, password) = (body.required_string("username")?, body.required_string("password")?);
+    let (username, password) = (
+        body.required_string("username")?,
+        body.required_string("password")?,
+    );
     let found = find_login_user(&peers, Identifier::Username(username.to_owned()), None).await?;
     let init = fetch_init(&gateway, &peers, found.allowed_user_or_dummy());
     let client_address = client_address::from_request(&request, &gateway).to_string();
-    issue_with_init(init, verify_password(&peers, found, password, client_address)).await
+    issue_with_init(
+        init,
+        verify_password(&peers, found, password, client_address),
+    )
+    .await
 }
 
 /// What the directory says of whoever wants to log in.
@@ -62,11 +69,25 @@ pub(crate) async fn find_login_user(
     who: Identifier,
     project: Option<Gid>,
 ) -> Result<LoginUser, ApiError> {
-    let request = FindLoginRequest { identifier: Some(who), project_gid: project.map(|gid| gid.to_string()) };
+    let request = FindLoginRequest {
+        identifier: Some(who),
+        project_gid: project.map(|gid| gid.to_string()),
+    };
     let found = peers.directory().find_login(request).await?.into_inner();
-    let user = found.user_gid.as_deref().map(str::parse).transpose().map_err(|_| ApiError::internal())?;
+    let user = found
+        .user_gid
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| ApiError::internal())?;
     let (is_login_allowed, checked_at) = (found.is_login_allowed, found.checked_at);
-    Ok(LoginUser { user, is_login_allowed, checked_at, username: found.username, project })
+    Ok(LoginUser {
+        user,
+        is_login_allowed,
+        checked_at,
+        username: found.username,
+        project,
+    })
 }
 
 /// The token of a new login.
@@ -85,7 +106,12 @@ pub(crate) async fn verify_password(
         project_gid: found.project.map(|project| project.to_string()),
         is_login_allowed: found.is_login_allowed,
     };
-    Ok(peers.auth().verify_password(request).await?.into_inner().token)
+    Ok(peers
+        .auth()
+        .verify_password(request)
+        .await?
+        .into_inner()
+        .token)
 }
 
 /// Reads the data while the credentials are checked, and doesn't wait for it when these are wrong.
@@ -108,9 +134,10 @@ pub(crate) async fn issue_with_init(
     match init {
         Ok(body) => token_response(body, &token),
         // Deactivated, deleted or removed since we looked.
-        Err(RpcError { code: ErrorCode::Unauthenticated | ErrorCode::Forbidden, .. }) => {
-            Err(RpcError::new(ErrorCode::UnknownUser).into())
-        }
+        Err(RpcError {
+            code: ErrorCode::Unauthenticated | ErrorCode::Forbidden,
+            ..
+        }) => Err(RpcError::new(ErrorCode::UnknownUser).into()),
         Err(failure) => Err(failure.into()),
     }
 }

@@ -9,8 +9,9 @@ use actix_web::{
     http::{
         Method,
         header::{
-            ACCEPT_RANGES, ByteRangeSpec, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-            EntityTag, Header, HeaderName, IF_RANGE, IfNoneMatch, IfRange, Range as RangeHeader,
+            ACCEPT_RANGES, ByteRangeSpec, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+            CONTENT_TYPE, ETAG, EntityTag, Header, HeaderName, IF_RANGE, IfNoneMatch, IfRange,
+            Range as RangeHeader,
         },
     },
     web::{Bytes, Data},
@@ -44,10 +45,17 @@ pub(crate) fn object_store_error(error: &StoreError) -> ApiError {
     RpcError::unavailable().into()
 }
 
-pub(crate) async fn avatar(request: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn avatar(
+    request: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     let name = request.match_info().query("name");
     let format = format_of(name).ok_or_else(ApiError::not_found)?;
-    let file = File { name: &avatar_file(name), format, caching: CACHE_IMMUTABLE };
+    let file = File {
+        name: &avatar_file(name),
+        format,
+        caching: CACHE_IMMUTABLE,
+    };
     answer(&request, &gateway, &file).await
 }
 
@@ -61,12 +69,31 @@ pub(crate) async fn icon(
     let format = format_of(&icon).ok_or_else(ApiError::not_found)?;
     let mut last = None;
     loop {
-        let found = peers.directory().find_icon(FindIconRequest { icon: icon.clone() }).await?.into_inner().file_name;
+        let found = peers
+            .directory()
+            .find_icon(FindIconRequest { icon: icon.clone() })
+            .await?
+            .into_inner()
+            .file_name;
         // Gone since it was asked for, and no other has come: it is missing.
-        let name = found.filter(|found| last.as_ref() != Some(found)).ok_or_else(ApiError::not_found)?;
+        let name = found
+            .filter(|found| last.as_ref() != Some(found))
+            .ok_or_else(ApiError::not_found)?;
         let path = icon_file(&name);
-        match answer(&request, &gateway, &File { name: &path, format, caching: CACHE_REVALIDATE }).await {
-            Err(ApiError::RpcError(failure)) if failure.code == ErrorCode::NotFound => last = Some(name),
+        match answer(
+            &request,
+            &gateway,
+            &File {
+                name: &path,
+                format,
+                caching: CACHE_REVALIDATE,
+            },
+        )
+        .await
+        {
+            Err(ApiError::RpcError(failure)) if failure.code == ErrorCode::NotFound => {
+                last = Some(name)
+            }
             answered => return answered,
         }
     }
@@ -76,7 +103,11 @@ pub(crate) async fn icon(
 fn format_of(name: &str) -> Option<Format> {
     let (stem, extension) = name.split_once('.')?;
     let gid: Gid = stem.parse().ok()?;
-    if gid.to_string() == stem { Format::from_extension(extension) } else { None }
+    if gid.to_string() == stem {
+        Format::from_extension(extension)
+    } else {
+        None
+    }
 }
 
 struct File<'a> {
@@ -85,16 +116,26 @@ struct File<'a> {
     caching: &'static str,
 }
 
-async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Result<HttpResponse, ApiError> {
+async fn answer(
+    request: &HttpRequest,
+    gateway: &Gateway,
+    file: &File<'_>,
+) -> Result<HttpResponse, ApiError> {
     let store = &gateway.object_store;
     let mut wanted = None;
     if needs_head(request) {
-        let head =
-            store.head(file.name).await.map_err(|error| object_store_error(&error))?.ok_or_else(ApiError::not_found)?;
+        let head = store
+            .head(file.name)
+            .await
+            .map_err(|error| object_store_error(&error))?
+            .ok_or_else(ApiError::not_found)?;
         match plan_response(request, &head) {
-            ResponsePlan::NotModified => return Ok(with_headers(HttpResponse::NotModified(), file, &head).finish()),
+            ResponsePlan::NotModified => {
+                return Ok(with_headers(HttpResponse::NotModified(), file, &head).finish());
+            }
             ResponsePlan::Head => {
-                let nothing = SizedStream::new(head.size, stream::empty::<Result<Bytes, Infallible>>());
+                let nothing =
+                    SizedStream::new(head.size, stream::empty::<Result<Bytes, Infallible>>());
                 return Ok(with_headers(HttpResponse::Ok(), file, &head).body(nothing));
             }
             ResponsePlan::NotSatisfiable => return Err(ApiError::RangeNotSatisfiable(head.size)),
@@ -103,19 +144,35 @@ async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Re
         }
     }
     let is_part = wanted.is_some();
-    let found = store.find(file.name, wanted).await.map_err(|error| object_store_error(&error))?;
+    let found = store
+        .find(file.name, wanted)
+        .await
+        .map_err(|error| object_store_error(&error))?;
     let found = found.ok_or_else(ApiError::not_found)?;
-    let status = if is_part { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
+    let status = if is_part {
+        HttpResponse::PartialContent()
+    } else {
+        HttpResponse::Ok()
+    };
     let mut response = with_headers(status, file, &found);
     let Range { start, end } = found.range;
     if is_part {
-        response.insert_header((CONTENT_RANGE, format!("bytes {start}-{}/{}", end.saturating_sub(1), found.size)));
+        response.insert_header((
+            CONTENT_RANGE,
+            format!("bytes {start}-{}/{}", end.saturating_sub(1), found.size),
+        ));
     }
-    let body = found.body.inspect_err(|error| tracing::warn!(%error, "a picture breaks off"));
+    let body = found
+        .body
+        .inspect_err(|error| tracing::warn!(%error, "a picture breaks off"));
     Ok(response.body(SizedStream::new(end - start, body)))
 }
 
-fn with_headers(mut response: HttpResponseBuilder, file: &File<'_>, object: &Object) -> HttpResponseBuilder {
+fn with_headers(
+    mut response: HttpResponseBuilder,
+    file: &File<'_>,
+    object: &Object,
+) -> HttpResponseBuilder {
     response
         .insert_header((CONTENT_TYPE, file.format.media_type()))
         .insert_header((CACHE_CONTROL, file.caching))
@@ -158,7 +215,8 @@ fn plan_response(request: &HttpRequest, object: &Object) -> ResponsePlan {
     if request.method() == Method::HEAD {
         return ResponsePlan::Head;
     }
-    let Some(range) = requested_range(request).filter(|_| matches_if_range(request, etag.as_ref())) else {
+    let Some(range) = requested_range(request).filter(|_| matches_if_range(request, etag.as_ref()))
+    else {
         return ResponsePlan::Whole;
     };
     match range.to_satisfiable_range(object.size) {

@@ -4,8 +4,16 @@ use super::*;
 
 fn planned(method: Method, headers: &[(&str, &str)]) -> ResponsePlan {
     let request = TestRequest::default().method(method);
-    let request = headers.iter().fold(request, |request, header| request.append_header(*header)).to_http_request();
-    let object = Object { size: 10, etag: Some("\"a\"".to_owned()), range: 0..0, body: Box::pin(stream::empty()) };
+    let request = headers
+        .iter()
+        .fold(request, |request, header| request.append_header(*header))
+        .to_http_request();
+    let object = Object {
+        size: 10,
+        etag: Some("\"a\"".to_owned()),
+        range: 0..0,
+        body: Box::pin(stream::empty()),
+    };
     plan_response(&request, &object)
 }
 
@@ -21,23 +29,57 @@ fn names_are_gids_in_small_letters_with_an_extension() {
     }
     let upper_case = gid.to_uppercase();
     for stem in [gid, &upper_case, &gid[1..], "", "..", "x"] {
-        for extension in ["", ".", ".jpeg", ".PNG", ".png ", ".png#1", ".svg", ".html", ".png.png", "/../x.png"] {
-            assert!(format_of(&format!("{stem}{extension}")).is_none(), "{stem}{extension}");
+        for extension in [
+            "",
+            ".",
+            ".jpeg",
+            ".PNG",
+            ".png ",
+            ".png#1",
+            ".svg",
+            ".html",
+            ".png.png",
+            "/../x.png",
+        ] {
+            assert!(
+                format_of(&format!("{stem}{extension}")).is_none(),
+                "{stem}{extension}"
+            );
         }
-        assert!(stem == gid || format_of(&format!("{stem}.png")).is_none(), "{stem}");
+        assert!(
+            stem == gid || format_of(&format!("{stem}.png")).is_none(),
+            "{stem}"
+        );
     }
 }
 
 #[test]
 fn matching_etag_gives_not_modified() {
     for tags in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
-        assert_eq!(get(&[("if-none-match", tags)]), ResponsePlan::NotModified, "{tags}");
-        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), ResponsePlan::NotModified);
-        assert_eq!(get(&[("if-none-match", tags), ("range", "bytes=0-1")]), ResponsePlan::NotModified);
+        assert_eq!(
+            get(&[("if-none-match", tags)]),
+            ResponsePlan::NotModified,
+            "{tags}"
+        );
+        assert_eq!(
+            planned(Method::HEAD, &[("if-none-match", tags)]),
+            ResponsePlan::NotModified
+        );
+        assert_eq!(
+            get(&[("if-none-match", tags), ("range", "bytes=0-1")]),
+            ResponsePlan::NotModified
+        );
     }
     for tags in ["\"b\"", "a", ""] {
-        assert_eq!(get(&[("if-none-match", tags)]), ResponsePlan::Whole, "{tags}");
-        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), ResponsePlan::Head);
+        assert_eq!(
+            get(&[("if-none-match", tags)]),
+            ResponsePlan::Whole,
+            "{tags}"
+        );
+        assert_eq!(
+            planned(Method::HEAD, &[("if-none-match", tags)]),
+            ResponsePlan::Head
+        );
     }
 }
 
@@ -63,7 +105,11 @@ fn single_range_is_partial_content() {
         ("x", ResponsePlan::Whole),
     ] {
         assert_eq!(get(&[("range", range)]), expected, "{range}");
-        assert_eq!(planned(Method::HEAD, &[("range", range)]), ResponsePlan::Head, "{range}");
+        assert_eq!(
+            planned(Method::HEAD, &[("range", range)]),
+            ResponsePlan::Head,
+            "{range}"
+        );
     }
 }
 
@@ -76,6 +122,10 @@ fn range_of_another_version_is_not_sent() {
         ("Sat, 29 Oct 1994 19:43:31 GMT", ResponsePlan::Whole),
         ("x", ResponsePlan::Whole),
     ] {
-        assert_eq!(get(&[("range", "bytes=2-5"), ("if-range", has)]), expected, "{has}");
+        assert_eq!(
+            get(&[("range", "bytes=2-5"), ("if-range", has)]),
+            expected,
+            "{has}"
+        );
     }
 }

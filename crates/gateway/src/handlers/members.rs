@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web::Data};
 use doorward_domain::{Email, Gid};
 use doorward_rpc::auth::v1::CountInvitationRequest;
 use doorward_rpc::directory::v1::{
-    EventList, InviteMemberRequest, NotificationsChange, RateLimitChange, RemoveMemberRequest, ResendInvitationRequest,
-    SetMemberStatusRequest, UpdateMemberRequest, ViewMembersRequest,
+    EventList, InviteMemberRequest, NotificationsChange, RateLimitChange, RemoveMemberRequest,
+    ResendInvitationRequest, SetMemberStatusRequest, UpdateMemberRequest, ViewMembersRequest,
 };
 use serde_json::{Map, Value, json};
 
@@ -34,7 +34,9 @@ pub(crate) async fn get(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let one = body.optional_gid("member")?.map(|member| member.to_string());
+    let one = body
+        .optional_gid("member")?
+        .map(|member| member.to_string());
     let user_gids = match &one {
         Some(one) => vec![one.clone()],
         None => match body.optional_gids("members")? {
@@ -44,7 +46,11 @@ pub(crate) async fn get(
         },
     };
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), project.to_string());
-    let view = ViewMembersRequest { caller_gid, project_gid, user_gids: user_gids.clone() };
+    let view = ViewMembersRequest {
+        caller_gid,
+        project_gid,
+        user_gids: user_gids.clone(),
+    };
     let members = peers.directory().view_members(view).await?.into_inner();
     match one {
         Some(_) => member_response(&members),
@@ -79,12 +85,20 @@ pub(crate) async fn resend_invitation(
         user_gid: body.required_gid("user")?.to_string(),
     };
     count_invitation(&peers, &resend.caller_gid).await?;
-    member_response(&peers.directory().resend_invitation(resend).await?.into_inner())
+    member_response(
+        &peers
+            .directory()
+            .resend_invitation(resend)
+            .await?
+            .into_inner(),
+    )
 }
 
 /// Whom one invites, one writes to: that is limited.
 async fn count_invitation(peers: &Peers, inviter: &str) -> Result<(), ApiError> {
-    let count = CountInvitationRequest { inviter_gid: inviter.to_owned() };
+    let count = CountInvitationRequest {
+        inviter_gid: inviter.to_owned(),
+    };
     peers.auth().count_invitation(count).await?;
     Ok(())
 }
@@ -134,8 +148,14 @@ pub(crate) async fn update(
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         user_gid,
-        rate_limit: options.get("rate_limit_per_second").map(parse_rate_limit).transpose()?,
-        notifications: options.get("notifications").map(parse_notifications).transpose()?,
+        rate_limit: options
+            .get("rate_limit_per_second")
+            .map(parse_rate_limit)
+            .transpose()?,
+        notifications: options
+            .get("notifications")
+            .map(parse_notifications)
+            .transpose()?,
     };
     membership_response(&peers.directory().update_member(update).await?.into_inner())
 }
@@ -143,7 +163,10 @@ pub(crate) async fn update(
 /// In their order: an answer has each only once.
 fn deduplicate(gids: &[Gid]) -> Vec<String> {
     let mut seen = HashSet::new();
-    gids.iter().filter(|gid| seen.insert(**gid)).map(ToString::to_string).collect()
+    gids.iter()
+        .filter(|gid| seen.insert(**gid))
+        .map(ToString::to_string)
+        .collect()
 }
 
 async fn set_status(
@@ -164,9 +187,14 @@ async fn set_status(
 
 /// Null, or a whole number from 1.
 fn parse_rate_limit(value: &Value) -> Result<RateLimitChange, ApiError> {
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
+    let number = value
+        .as_u64()
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| *number > 0);
     if value.is_null() || number.is_some() {
-        return Ok(RateLimitChange { rate_limit_per_second: number });
+        return Ok(RateLimitChange {
+            rate_limit_per_second: number,
+        });
     }
     Err(ApiError::invalid_parameter("options"))
 }
@@ -175,16 +203,28 @@ fn parse_notifications(value: &Value) -> Result<NotificationsChange, ApiError> {
     let invalid = || ApiError::invalid_parameter("options");
     let wanted: &Map<String, Value> = value.as_object().ok_or_else(invalid)?;
     let word = |value: &Value| {
-        let text = value.as_str().map(str::trim).filter(|text| !text.is_empty() && !text.contains(char::is_control));
-        text.filter(|text| text.chars().count() <= MAX_WORD_CHARS).map(str::to_owned).ok_or_else(invalid)
+        let text = value
+            .as_str()
+            .map(str::trim)
+            .filter(|text| !text.is_empty() && !text.contains(char::is_control));
+        text.filter(|text| text.chars().count() <= MAX_WORD_CHARS)
+            .map(str::to_owned)
+            .ok_or_else(invalid)
     };
     let email = |value: &Value| {
         let email = value.as_str().ok_or_else(invalid)?;
-        Email::parse(email).map(|email| email.to_string()).map_err(|_| ApiError::validation("email", "invalid"))
+        Email::parse(email)
+            .map(|email| email.to_string())
+            .map_err(|_| ApiError::validation("email", "invalid"))
     };
     let events = |value: &Value| {
-        let events = value.as_array().filter(|events| events.len() <= MAX_EVENTS).ok_or_else(invalid)?;
-        Ok::<_, ApiError>(EventList { events: events.iter().map(word).collect::<Result<_, _>>()? })
+        let events = value
+            .as_array()
+            .filter(|events| events.len() <= MAX_EVENTS)
+            .ok_or_else(invalid)?;
+        Ok::<_, ApiError>(EventList {
+            events: events.iter().map(word).collect::<Result<_, _>>()?,
+        })
     };
     Ok(NotificationsChange {
         email: wanted.get("email").map(email).transpose()?,

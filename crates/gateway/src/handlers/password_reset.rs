@@ -34,9 +34,20 @@ pub(crate) async fn request(
         users: users.iter().map(to_user_info).collect(),
         client_address: client_address::from_request(&request, &gateway).to_string(),
     };
-    let validation_code = peers.auth().request_password_reset(ask).await?.into_inner().validation_code;
-    let usernames: Vec<&str> = users.iter().filter_map(|user| user.username.as_deref()).collect();
-    envelope::success_response(&json!({"validation_code": validation_code, "usernames": usernames}), &Empty {})
+    let validation_code = peers
+        .auth()
+        .request_password_reset(ask)
+        .await?
+        .into_inner()
+        .validation_code;
+    let usernames: Vec<&str> = users
+        .iter()
+        .filter_map(|user| user.username.as_deref())
+        .collect();
+    envelope::success_response(
+        &json!({"validation_code": validation_code, "usernames": usernames}),
+        &Empty {},
+    )
 }
 
 pub(crate) async fn reset(
@@ -70,7 +81,10 @@ pub(crate) async fn reset(
 async fn find(peers: &Peers, by: Lookup) -> Result<Vec<User>, ApiError> {
     Ok(peers
         .directory()
-        .find_accounts(FindAccountsRequest { lookup: Some(by), include_inactive: false })
+        .find_accounts(FindAccountsRequest {
+            lookup: Some(by),
+            include_inactive: false,
+        })
         .await?
         .into_inner()
         .users)

@@ -12,6 +12,12 @@ use crate::{
 };
 
 /// Says that the gateway is up, and asks no peer.
-pub(crate) async fn ping(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    envelope::success_response(&json!({"cc.version": gateway.config.api_version.as_str()}), &Empty {})
+pub(crate) async fn ping(
+    _: OptionalBody,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    envelope::success_response(
+        &json!({"cc.version": gateway.config.api_version.as_str()}),
+        &Empty {},
+    )
 }

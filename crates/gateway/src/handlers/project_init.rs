@@ -37,25 +37,43 @@ pub(crate) async fn init(
 ) -> Result<HttpResponse, ApiError> {
     let (init, token) = tokio::join!(
         fetch(&gateway, &peers, project, caller.claims.sub),
-        gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
+        gateway
+            .renewals
+            .renew(&peers, caller.token, gateway.trust.keys_generation())
     );
     token_response(init?, &token?)
 }
 
 /// All that an app needs to start work in the project, as the body of the answer.
-pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: Gid) -> Result<Bytes, RpcError> {
+pub(crate) async fn fetch(
+    gateway: &Gateway,
+    peers: &Peers,
+    project: Gid,
+    user: Gid,
+) -> Result<Bytes, RpcError> {
     let known = gateway.init_cache.find(user, Some(project));
     let request = GetProjectInitRequest {
         project_gid: project.to_string(),
         user_gid: user.to_string(),
         known_cursor: known.as_ref().map(|known| known.cursor),
     };
-    let init = peers.directory().get_project_init(request).await?.into_inner();
+    let init = peers
+        .directory()
+        .get_project_init(request)
+        .await?
+        .into_inner();
     if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
         return Ok(known.body);
     }
     let body = write(gateway, &project.to_string(), &init)?;
-    gateway.init_cache.insert(user, Some(project), CachedInit { cursor: init.cursor, body: body.clone() });
+    gateway.init_cache.insert(
+        user,
+        Some(project),
+        CachedInit {
+            cursor: init.cursor,
+            body: body.clone(),
+        },
+    );
     Ok(body)
 }
 
@@ -92,7 +110,11 @@ struct ProjectData<'a> {
     queries: Empty,
 }
 
-fn write(gateway: &Gateway, project: &str, init: &GetProjectInitResponse) -> Result<Bytes, RpcError> {
+fn write(
+    gateway: &Gateway,
+    project: &str,
+    init: &GetProjectInitResponse,
+) -> Result<Bytes, RpcError> {
     let result = ProjectResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
@@ -104,7 +126,10 @@ fn write(gateway: &Gateway, project: &str, init: &GetProjectInitResponse) -> Res
         cursor: init.cursor,
     };
     let data = ProjectData {
-        users: Users { caller: init.user.as_ref(), others: &init.users },
+        users: Users {
+            caller: init.user.as_ref(),
+            others: &init.users,
+        },
         projects: Projects(&init.projects),
         memberships: Memberships(&init.memberships),
         languages: &gateway.languages.names,

@@ -26,11 +26,23 @@ pub(crate) async fn login(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (username, password) = (body.required_string("username")?, body.required_string("password")?);
-    let found = find_login_user(&peers, Identifier::Username(username.to_owned()), Some(project)).await?;
+    let (username, password) = (
+        body.required_string("username")?,
+        body.required_string("password")?,
+    );
+    let found = find_login_user(
+        &peers,
+        Identifier::Username(username.to_owned()),
+        Some(project),
+    )
+    .await?;
     let init = fetch(&gateway, &peers, project, found.allowed_user_or_dummy());
     let client_address = client_address::from_request(&request, &gateway).to_string();
-    issue_with_init(init, verify_password(&peers, found, password, client_address)).await
+    issue_with_init(
+        init,
+        verify_password(&peers, found, password, client_address),
+    )
+    .await
 }
 
 /// With an API key.
@@ -43,13 +55,25 @@ pub(crate) async fn auth(
 ) -> Result<HttpResponse, ApiError> {
     let api_key = body.required_string("api_key")?.to_owned();
     let client_address = client_address::from_request(&request, &gateway).to_string();
-    let holder = FindApiKeyRequest { api_key: api_key.clone(), client_address: client_address.clone() };
-    let holder = peers.auth().find_api_key(holder).await?.into_inner().user_gid;
+    let holder = FindApiKeyRequest {
+        api_key: api_key.clone(),
+        client_address: client_address.clone(),
+    };
+    let holder = peers
+        .auth()
+        .find_api_key(holder)
+        .await?
+        .into_inner()
+        .user_gid;
     // Nobody is asked for too: the time tells nothing.
     let holder = holder.unwrap_or_else(|| Gid::NIL.to_string());
     let found = find_login_user(&peers, Identifier::UserGid(holder), Some(project)).await?;
     let init = fetch(&gateway, &peers, project, found.allowed_user_or_dummy());
-    issue_with_init(init, verify_api_key(&peers, found, project, api_key, client_address)).await
+    issue_with_init(
+        init,
+        verify_api_key(&peers, found, project, api_key, client_address),
+    )
+    .await
 }
 
 async fn verify_api_key(
@@ -66,5 +90,10 @@ async fn verify_api_key(
         user_checked_at: found.checked_at,
         client_address,
     };
-    Ok(peers.auth().verify_api_key(request).await?.into_inner().token)
+    Ok(peers
+        .auth()
+        .verify_api_key(request)
+        .await?
+        .into_inner()
+        .token)
 }

@@ -4,8 +4,8 @@
 use actix_web::{HttpResponse, web::Data};
 use doorward_domain::Gid;
 use doorward_rpc::directory::v1::{
-    ChangeLanguagesRequest, CreateItemRequest, DeleteItemsRequest, ItemKind, MoveItemRequest, Project, ProjectResponse,
-    RenameItemRequest, change_languages_request::Change,
+    ChangeLanguagesRequest, CreateItemRequest, DeleteItemsRequest, ItemKind, MoveItemRequest,
+    Project, ProjectResponse, RenameItemRequest, change_languages_request::Change,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -74,7 +74,10 @@ pub(crate) async fn create<L: ProjectList>(
     let mut result = Map::new();
     result.insert(L::NAME.to_owned(), made.item_gid.into());
     result.insert("project".to_owned(), project.to_string().into());
-    envelope::success_response(&Value::Object(result), &ProjectData::new(made.project.as_slice(), None))
+    envelope::success_response(
+        &Value::Object(result),
+        &ProjectData::new(made.project.as_slice(), None),
+    )
 }
 
 pub(crate) async fn update<L: ProjectList>(
@@ -90,7 +93,10 @@ pub(crate) async fn update<L: ProjectList>(
         project_gid: project.to_string(),
         kind: L::KIND.into(),
     };
-    project_response(&project, &peers.directory().rename_item(rename).await?.into_inner())
+    project_response(
+        &project,
+        &peers.directory().rename_item(rename).await?.into_inner(),
+    )
 }
 
 pub(crate) async fn reorder<L: ProjectList>(
@@ -101,12 +107,18 @@ pub(crate) async fn reorder<L: ProjectList>(
 ) -> Result<HttpResponse, ApiError> {
     let moved = MoveItemRequest {
         item_gid: parse_item::<L>(L::NAME, body.required_string(L::NAME)?)?,
-        before_gid: body.optional_string(L::BEFORE)?.map(|before| parse_item::<L>(L::BEFORE, before)).transpose()?,
+        before_gid: body
+            .optional_string(L::BEFORE)?
+            .map(|before| parse_item::<L>(L::BEFORE, before))
+            .transpose()?,
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         kind: L::KIND.into(),
     };
-    project_response(&project, &peers.directory().move_item(moved).await?.into_inner())
+    project_response(
+        &project,
+        &peers.directory().move_item(moved).await?.into_inner(),
+    )
 }
 
 pub(crate) async fn delete<L: ProjectList>(
@@ -118,9 +130,10 @@ pub(crate) async fn delete<L: ProjectList>(
     let item_gids = match body.optional_string(L::NAME)? {
         Some(one) => vec![parse_item::<L>(L::NAME, one)?],
         None => match body.optional_strings(L::PLURAL)? {
-            Some(several) => {
-                several.into_iter().map(|one| parse_item::<L>(L::PLURAL, one)).collect::<Result<_, _>>()?
-            }
+            Some(several) => several
+                .into_iter()
+                .map(|one| parse_item::<L>(L::PLURAL, one))
+                .collect::<Result<_, _>>()?,
             None => return Err(ApiError::missing_parameter(L::NAME)),
         },
     };
@@ -130,14 +143,19 @@ pub(crate) async fn delete<L: ProjectList>(
         kind: L::KIND.into(),
         item_gids,
     };
-    project_response(&project, &peers.directory().delete_items(delete).await?.into_inner())
+    project_response(
+        &project,
+        &peers.directory().delete_items(delete).await?.into_inner(),
+    )
 }
 
 fn parse_item<L: ProjectList>(parameter: &str, text: &str) -> Result<String, ApiError> {
     if L::FIXED == Some(text) {
         return Ok(Gid::NIL.to_string());
     }
-    let gid: Gid = text.parse().map_err(|_| ApiError::invalid_parameter(parameter))?;
+    let gid: Gid = text
+        .parse()
+        .map_err(|_| ApiError::invalid_parameter(parameter))?;
     Ok(gid.to_string())
 }
 
@@ -179,8 +197,17 @@ async fn change_languages(
     peers: &Peers,
 ) -> Result<HttpResponse, ApiError> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), project.to_string());
-    let change = ChangeLanguagesRequest { caller_gid, project_gid, change: Some(change) };
-    let changed: Option<Project> = peers.directory().change_languages(change).await?.into_inner().project;
+    let change = ChangeLanguagesRequest {
+        caller_gid,
+        project_gid,
+        change: Some(change),
+    };
+    let changed: Option<Project> = peers
+        .directory()
+        .change_languages(change)
+        .await?
+        .into_inner()
+        .project;
     let data = LanguagesData {
         projects: Projects(changed.as_slice()),
         definitions: Empty {},

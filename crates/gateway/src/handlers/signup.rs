@@ -5,7 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::{Gid, Username};
 use doorward_rpc::{
     auth::v1::{CompleteSignupRequest, RequestSignupRequest, VerifySignupRequest},
-    directory::v1::{CheckUsernameRequest, CreateAccountRequest, FindAccountsRequest, find_accounts_request::Lookup},
+    directory::v1::{
+        CheckUsernameRequest, CreateAccountRequest, FindAccountsRequest,
+        find_accounts_request::Lookup,
+    },
 };
 use serde_json::json;
 
@@ -33,9 +36,15 @@ pub(crate) async fn username(
 ) -> Result<HttpResponse, ApiError> {
     let username = body.required_string("username")?.to_owned();
     current_user::count_anonymous_call(&request, &peers, &gateway).await?;
-    let check = CheckUsernameRequest { username, email: None };
+    let check = CheckUsernameRequest {
+        username,
+        email: None,
+    };
     let checked = peers.directory().check_username(check).await?.into_inner();
-    envelope::success_response(&json!({"username": checked.username, "available": checked.is_available}), &Empty {})
+    envelope::success_response(
+        &json!({"username": checked.username, "available": checked.is_available}),
+        &Empty {},
+    )
 }
 
 pub(crate) async fn request(
@@ -45,16 +54,30 @@ pub(crate) async fn request(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let username = body.required_string("username")?.to_owned();
-    let (password, email) = (body.required_string("password")?.to_owned(), body.required_string("email")?.to_owned());
-    let check = CheckUsernameRequest { username, email: Some(email.clone()) };
+    let (password, email) = (
+        body.required_string("password")?.to_owned(),
+        body.required_string("email")?.to_owned(),
+    );
+    let check = CheckUsernameRequest {
+        username,
+        email: Some(email.clone()),
+    };
     let checked = peers.directory().check_username(check).await?.into_inner();
     if !checked.is_available {
         // As much of an answer as that of `/api/username`.
         current_user::count_anonymous_call(&request, &peers, &gateway).await?;
         return Err(ApiError::validation("username", "unavailable"));
     }
-    let find = FindAccountsRequest { lookup: Some(Lookup::Email(email.clone())), include_inactive: true };
-    let owners = peers.directory().find_accounts(find).await?.into_inner().users;
+    let find = FindAccountsRequest {
+        lookup: Some(Lookup::Email(email.clone())),
+        include_inactive: true,
+    };
+    let owners = peers
+        .directory()
+        .find_accounts(find)
+        .await?
+        .into_inner()
+        .users;
     let request = RequestSignupRequest {
         username: checked.username,
         password,
@@ -63,7 +86,12 @@ pub(crate) async fn request(
         language: accept_language::preferred_language(&request),
         client_address: client_address::from_request(&request, &gateway).to_string(),
     };
-    let validation_code = peers.auth().request_signup(request).await?.into_inner().validation_code;
+    let validation_code = peers
+        .auth()
+        .request_signup(request)
+        .await?
+        .into_inner()
+        .validation_code;
     envelope::success_response(&json!({"validation_code": validation_code}), &Empty {})
 }
 
@@ -75,7 +103,10 @@ pub(crate) async fn signup(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let username = body.required_string("username")?.to_owned();
-    let (password, email) = (body.required_string("password")?.to_owned(), body.required_string("email")?.to_owned());
+    let (password, email) = (
+        body.required_string("password")?.to_owned(),
+        body.required_string("email")?.to_owned(),
+    );
     let validation_code = body.required_string("validation_code")?.to_owned();
     let verification_code = body.required_string("verification_code")?.to_owned();
     let client_address = client_address::from_request(&request, &gateway).to_string();
@@ -89,11 +120,35 @@ pub(crate) async fn signup(
         verification_code,
         client_address: client_address.clone(),
     };
-    let signup_gid = peers.auth().verify_signup(check).await?.into_inner().signup_gid;
-    let create = CreateAccountRequest { signup_gid, username, email };
-    let user = peers.directory().create_account(create).await?.into_inner().user.unwrap_or_default();
+    let signup_gid = peers
+        .auth()
+        .verify_signup(check)
+        .await?
+        .into_inner()
+        .signup_gid;
+    let create = CreateAccountRequest {
+        signup_gid,
+        username,
+        email,
+    };
+    let user = peers
+        .directory()
+        .create_account(create)
+        .await?
+        .into_inner()
+        .user
+        .unwrap_or_default();
     let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
-    let finish = CompleteSignupRequest { validation_code, user_gid: user.gid, client_address };
-    let token = peers.auth().complete_signup(finish).await?.into_inner().token;
+    let finish = CompleteSignupRequest {
+        validation_code,
+        user_gid: user.gid,
+        client_address,
+    };
+    let token = peers
+        .auth()
+        .complete_signup(finish)
+        .await?
+        .into_inner()
+        .token;
     init::token_response(init::fetch_init(&gateway, &peers, gid).await?, &token)
 }

@@ -32,9 +32,17 @@ const MAX_BYTES: usize = 100_000;
 /// For the whole of it.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
-pub(crate) fn start(gateway: Arc<Gateway>, peers: Peers, shutdown: &CancellationToken) -> Arc<Sockets> {
+pub(crate) fn start(
+    gateway: Arc<Gateway>,
+    peers: Peers,
+    shutdown: &CancellationToken,
+) -> Arc<Sockets> {
     let directory = peers.directory.clone();
-    Sockets::start(Arc::new(SocketGateway { gateway, peers }), directory, shutdown.clone())
+    Sockets::start(
+        Arc::new(SocketGateway { gateway, peers }),
+        directory,
+        shutdown.clone(),
+    )
 }
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -46,7 +54,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 /// Whether a request that asks for a WebSocket asks for one of ours. Clients put a slash behind the path.
 pub(crate) fn is_socket_path(uri: &Uri) -> bool {
     let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
-    path == PATH && uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
+    path == PATH
+        && uri
+            .query()
+            .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
 }
 
 /// The head of a request that asks for a WebSocket. Both sides have their own edition of the same types.
@@ -67,15 +78,29 @@ async fn poll(
 ) -> Result<HttpResponse, ApiError> {
     body::check_encoding(request.headers())?;
     let body = tokio::time::timeout(MAX_TIME, payload.to_bytes_limited(MAX_BYTES)).await;
-    let body = body.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::PayloadTooLarge)?;
+    let body = body
+        .map_err(|_| ApiError::BodyTimeout)?
+        .map_err(|_| ApiError::PayloadTooLarge)?;
     let body = body.map_err(|_| ApiError::invalid_body("it ended early"))?;
-    let method = if request.method() == actix_web::http::Method::POST { Method::POST } else { Method::GET };
-    let asked = Request::builder().method(method).uri(request.uri().to_string());
-    let asked = asked.header("content-type", request.content_type()).body(body).map_err(|_| ApiError::not_found())?;
+    let method = if request.method() == actix_web::http::Method::POST {
+        Method::POST
+    } else {
+        Method::GET
+    };
+    let asked = Request::builder()
+        .method(method)
+        .uri(request.uri().to_string());
+    let asked = asked
+        .header("content-type", request.content_type())
+        .body(body)
+        .map_err(|_| ApiError::not_found())?;
     let client = client_address::from_request(&request, &gateway);
     let (head, body) = sockets.handle_polling(asked, client).await.into_parts();
     let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| ApiError::internal())?;
-    let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
+    let content_type = head
+        .headers
+        .get("content-type")
+        .and_then(|value| value.to_str().ok());
     let mut response = HttpResponse::build(status);
     if let Some(content_type) = content_type {
         response.insert_header((CONTENT_TYPE, content_type));
@@ -90,7 +115,11 @@ async fn poll_head(
     sockets: Data<Sockets>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    if request.query_string().split('&').any(|pair| pair.starts_with("sid=")) {
+    if request
+        .query_string()
+        .split('&')
+        .any(|pair| pair.starts_with("sid="))
+    {
         return Err(ApiError::invalid_parameter("sid"));
     }
     poll(request, payload, sockets, gateway).await
@@ -104,10 +133,13 @@ struct SocketGateway {
 
 impl Host for SocketGateway {
     fn verify_token(&self, token: &str) -> Result<Claims, doorward_sync::TokenError> {
-        self.gateway.trust.verify(token, self.gateway.clock.now()).map_err(|distrust| match distrust {
-            TokenError::Invalid => doorward_sync::TokenError::Invalid,
-            TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
-        })
+        self.gateway
+            .trust
+            .verify(token, self.gateway.clock.now())
+            .map_err(|distrust| match distrust {
+                TokenError::Invalid => doorward_sync::TokenError::Invalid,
+                TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
+            })
     }
 
     fn token_status(&self, claims: &Claims) -> TokenStatus {
@@ -126,11 +158,20 @@ impl Host for SocketGateway {
     fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>> {
         Box::pin(async {
             let keys = self.gateway.trust.keys_generation();
-            Ok(self.gateway.renewals.renew(&self.peers, token, keys).await?.to_string())
+            Ok(self
+                .gateway
+                .renewals
+                .renew(&self.peers, token, keys)
+                .await?
+                .to_string())
         })
     }
 
-    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, InitResponse> {
+    fn sync<'a>(
+        &'a self,
+        claims: &'a Claims,
+        parameters: Option<Map<String, Value>>,
+    ) -> BoxFuture<'a, InitResponse> {
         Box::pin(async {
             match init_socket(&self.peers, claims, parameters).await {
                 Ok(answer) => answer,
@@ -138,7 +179,10 @@ impl Host for SocketGateway {
                     if problem.code_and_message().0 == 403 {
                         denials::record(Some(claims.sub));
                     }
-                    InitResponse { envelope: problem.envelope(), subscription: None }
+                    InitResponse {
+                        envelope: problem.envelope(),
+                        subscription: None,
+                    }
                 }
             }
         })
@@ -155,16 +199,31 @@ async fn init_socket(
     claims: &Claims,
     parameters: Option<Map<String, Value>>,
 ) -> Result<InitResponse, ApiError> {
-    let body = Body::from_object(parameters.ok_or_else(|| ApiError::invalid_body("it is not a JSON object"))?);
+    let body = Body::from_object(
+        parameters.ok_or_else(|| ApiError::invalid_body("it is not a JSON object"))?,
+    );
     let since = SyncCursors::parse(&body)?;
     let news = sync::fetch_sync_page(peers, claims.sub, since, true).await?;
-    let envelope =
-        serde_json::from_slice(&sync::serialize_sync_page(since, &news)?).map_err(|_| ApiError::internal())?;
+    let envelope = serde_json::from_slice(&sync::serialize_sync_page(since, &news)?)
+        .map_err(|_| ApiError::internal())?;
     let feeds = Feeds {
         cc_cursor: since.cc_cursor,
         project: since.project,
         cursor: since.cursor.filter(|_| since.project.is_some()),
     };
-    let SyncResponse { position, has_more, audiences: scopes, .. } = news;
-    Ok(InitResponse { envelope, subscription: Some(Subscription { feeds, position, has_more, audiences: scopes }) })
+    let SyncResponse {
+        position,
+        has_more,
+        audiences: scopes,
+        ..
+    } = news;
+    Ok(InitResponse {
+        envelope,
+        subscription: Some(Subscription {
+            feeds,
+            position,
+            has_more,
+            audiences: scopes,
+        }),
+    })
 }

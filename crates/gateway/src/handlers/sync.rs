@@ -23,18 +23,39 @@ use crate::{
 /// Clients show it, and ask again.
 const MORE_DATA_WARNING: &str = "more data";
 
-pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn get(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, ApiError> {
     let since = SyncCursors::parse(&body)?;
     let news = fetch_sync_page(&peers, caller.claims.sub, since, false).await?;
     Ok(envelope::json_response(serialize_sync_page(since, &news)?))
 }
 
-pub(crate) async fn cursors(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn cursors(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, ApiError> {
     let project = body.optional_gid("project")?;
-    let request =
-        GetCursorRequest { user_gid: caller.claims.sub.to_string(), project_gid: project.map(|gid| gid.to_string()) };
-    let position = peers.directory().get_cursor(request).await?.into_inner().cursor;
-    envelope::success_response(&Cursors { cc_cursor: position, cursor: project.map(|_| position) }, &Empty {})
+    let request = GetCursorRequest {
+        user_gid: caller.claims.sub.to_string(),
+        project_gid: project.map(|gid| gid.to_string()),
+    };
+    let position = peers
+        .directory()
+        .get_cursor(request)
+        .await?
+        .into_inner()
+        .cursor;
+    envelope::success_response(
+        &Cursors {
+            cc_cursor: position,
+            cursor: project.map(|_| position),
+        },
+        &Empty {},
+    )
 }
 
 /// From where on the feeds are asked for; without a cursor, one isn't.
@@ -50,7 +71,11 @@ impl SyncCursors {
         let cc_cursor = body.optional_position("cc_cursor")?;
         let project = body.optional_gid("project")?;
         let cursor = body.optional_position("cursor")?;
-        Ok(Self { cc_cursor, project, cursor })
+        Ok(Self {
+            cc_cursor,
+            project,
+            cursor,
+        })
     }
 }
 
@@ -72,12 +97,18 @@ pub(crate) async fn fetch_sync_page(
 }
 
 /// As the body of the answer. Rows say themselves how far they go: clients would jump to a cursor beside them.
-pub(crate) fn serialize_sync_page(since: SyncCursors, news: &SyncResponse) -> Result<Bytes, RpcError> {
+pub(crate) fn serialize_sync_page(
+    since: SyncCursors,
+    news: &SyncResponse,
+) -> Result<Bytes, RpcError> {
     let is_idle = news.rows.is_empty();
     let result = SyncResult {
         sync: news.rows.iter().map(Row::from_pb).collect(),
         warning: news.has_more.then_some(MORE_DATA_WARNING),
-        cursors: is_idle.then_some(Cursors { cc_cursor: news.position, cursor: since.project.map(|_| news.position) }),
+        cursors: is_idle.then_some(Cursors {
+            cc_cursor: news.position,
+            cursor: since.project.map(|_| news.position),
+        }),
     };
     envelope::serialize_success(&result, &Empty {})
 }
@@ -121,6 +152,12 @@ impl<'a> Row<'a> {
             Action::Update | Action::Unspecified => "UPDATE",
             Action::Delete => "DELETE",
         };
-        Self { feed, cursor: row.cursor, action, data_type: &row.data_type, data_key: &row.data_key }
+        Self {
+            feed,
+            cursor: row.cursor,
+            action,
+            data_type: &row.data_type,
+            data_key: &row.data_key,
+        }
     }
 }

@@ -15,16 +15,40 @@ use crate::{
     session::caller::Caller,
 };
 
-pub(crate) async fn user(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn user(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, ApiError> {
     let user_gid = body.required_gid("user")?.to_string();
-    let view = ViewUserRequest { caller_gid: caller.claims.sub.to_string(), user_gid };
-    let user = peers.directory().view_user(view).await?.into_inner().user.unwrap_or_default();
+    let view = ViewUserRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        user_gid,
+    };
+    let user = peers
+        .directory()
+        .view_user(view)
+        .await?
+        .into_inner()
+        .user
+        .unwrap_or_default();
     users_response(std::slice::from_ref(&user), &user.gid)
 }
 
-pub(crate) async fn member(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    let (project_gid, user_gid) = (body.required_gid("project")?.to_string(), body.required_gid("member")?.to_string());
-    let view = ViewMemberRequest { caller_gid: caller.claims.sub.to_string(), project_gid, user_gid };
+pub(crate) async fn member(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, ApiError> {
+    let (project_gid, user_gid) = (
+        body.required_gid("project")?.to_string(),
+        body.required_gid("member")?.to_string(),
+    );
+    let view = ViewMemberRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid,
+        user_gid,
+    };
     member_response(&peers.directory().view_member(view).await?.into_inner())
 }
 
@@ -34,7 +58,15 @@ fn users_response(users: &[User], gid: &str) -> Result<HttpResponse, ApiError> {
         #[serde(rename = "cc.users")]
         users: Users<'a>,
     }
-    envelope::success_response(&json!({"user": gid}), &Data { users: Users { caller: None, others: users } })
+    envelope::success_response(
+        &json!({"user": gid}),
+        &Data {
+            users: Users {
+                caller: None,
+                others: users,
+            },
+        },
+    )
 }
 
 #[derive(Serialize)]
@@ -59,10 +91,27 @@ pub(crate) fn membership_response(members: &MembersResponse) -> Result<HttpRespo
         memberships: Memberships<'a>,
     }
     let user = members.users.first().map_or("", |user| &user.gid);
-    envelope::success_response(&json!({"user": user}), &Data { memberships: Memberships(&members.memberships) })
+    envelope::success_response(
+        &json!({"user": user}),
+        &Data {
+            memberships: Memberships(&members.memberships),
+        },
+    )
 }
 
-pub(crate) fn members_response<R: Serialize>(result: &R, members: &MembersResponse) -> Result<HttpResponse, ApiError> {
-    let users = Users { caller: None, others: &members.users };
-    envelope::success_response(result, &MembersData { users, memberships: Memberships(&members.memberships) })
+pub(crate) fn members_response<R: Serialize>(
+    result: &R,
+    members: &MembersResponse,
+) -> Result<HttpResponse, ApiError> {
+    let users = Users {
+        caller: None,
+        others: &members.users,
+    };
+    envelope::success_response(
+        result,
+        &MembersData {
+            users,
+            memberships: Memberships(&members.memberships),
+        },
+    )
 }

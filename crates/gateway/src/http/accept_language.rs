@@ -7,17 +7,29 @@ const MAX_BYTES: usize = 1000;
 
 /// The first that the browser asks for (RFC 9110, section 12.5.4), in small letters; English when it asks for none.
 pub(crate) fn preferred_language(request: &HttpRequest) -> String {
-    let header = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
-    header.filter(|header| header.len() <= MAX_BYTES).and_then(parse).unwrap_or_else(|| "en".to_owned())
+    let header = request
+        .headers()
+        .get(ACCEPT_LANGUAGE)
+        .and_then(|header| header.to_str().ok());
+    header
+        .filter(|header| header.len() <= MAX_BYTES)
+        .and_then(parse)
+        .unwrap_or_else(|| "en".to_owned())
 }
 
 fn parse(header: &str) -> Option<String> {
     let mut best: Option<(f32, &str)> = None;
     for range in header.split(',') {
         let (tag, rest) = range.split_once(';').unwrap_or((range, ""));
-        let weight = rest.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.parse().ok())?;
+        let weight = rest
+            .trim()
+            .strip_prefix("q=")
+            .map_or(Some(1.0), |weight| weight.parse().ok())?;
         let tag = tag.trim();
-        let is_tag = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_tag = !tag.is_empty()
+            && tag
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if is_tag && weight > best.map_or(0.0, |(weight, _)| weight) {
             best = Some((weight, tag));
         }

@@ -44,22 +44,35 @@ impl Body {
 
     /// A required gid.
     pub(crate) fn required_gid(&self, name: &str) -> Result<Gid, ApiError> {
-        self.required_string(name)?.parse().map_err(|_| ApiError::invalid_parameter(name))
+        self.required_string(name)?
+            .parse()
+            .map_err(|_| ApiError::invalid_parameter(name))
     }
 
     /// An optional string.
     pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        if self.0.contains_key(name) { self.required_string(name).map(Some) } else { Ok(None) }
+        if self.0.contains_key(name) {
+            self.required_string(name).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     pub(crate) fn optional_gid(&self, name: &str) -> Result<Option<Gid>, ApiError> {
-        if self.0.contains_key(name) { self.required_gid(name).map(Some) } else { Ok(None) }
+        if self.0.contains_key(name) {
+            self.required_gid(name).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// An optional position in a feed.
     pub(crate) fn optional_position(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let position = |value: &Value| value.as_i64().filter(|position| *position >= 0);
-        self.0.get(name).map(|value| position(value).ok_or_else(|| ApiError::invalid_parameter(name))).transpose()
+        self.0
+            .get(name)
+            .map(|value| position(value).ok_or_else(|| ApiError::invalid_parameter(name)))
+            .transpose()
     }
 
     /// An optional list of strings.
@@ -67,9 +80,11 @@ impl Body {
         let invalid = || ApiError::invalid_parameter(name);
         match self.0.get(name) {
             None => Ok(None),
-            Some(Value::Array(values)) => {
-                values.iter().map(|value| value.as_str().ok_or_else(invalid)).collect::<Result<_, _>>().map(Some)
-            }
+            Some(Value::Array(values)) => values
+                .iter()
+                .map(|value| value.as_str().ok_or_else(invalid))
+                .collect::<Result<_, _>>()
+                .map(Some),
             Some(_) => Err(invalid()),
         }
     }
@@ -77,7 +92,9 @@ impl Body {
     /// An optional list of gids.
     pub(crate) fn optional_gids(&self, name: &str) -> Result<Option<Vec<Gid>>, ApiError> {
         let gid = |text: &str| text.parse().map_err(|_| ApiError::invalid_parameter(name));
-        self.optional_strings(name)?.map(|texts| texts.into_iter().map(gid).collect()).transpose()
+        self.optional_strings(name)?
+            .map(|texts| texts.into_iter().map(gid).collect())
+            .transpose()
     }
 
     /// A required object.
@@ -152,30 +169,51 @@ impl FromRequest for OptionalBody {
 
 /// RFC 9110, section 8.3; parameters such as `charset` don't matter, for JSON is UTF-8.
 fn check_type(request: &HttpRequest) -> Result<(), ApiError> {
-    let is_json = request.content_type().eq_ignore_ascii_case("application/json");
-    if is_json { Ok(()) } else { Err(ApiError::UnsupportedMediaType) }
+    let is_json = request
+        .content_type()
+        .eq_ignore_ascii_case("application/json");
+    if is_json {
+        Ok(())
+    } else {
+        Err(ApiError::UnsupportedMediaType)
+    }
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
     let is_empty = |length: &HeaderValue| length.as_bytes() == b"0";
-    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| !is_empty(length))
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| !is_empty(length))
 }
 
 /// Checks that a body is not compressed or otherwise encoded (RFC 9110, section 8.4).
 pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
     let is_identity = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
-    let is_plain =
-        |value: &HeaderValue| value.to_str().is_ok_and(|list| list.split(',').map(str::trim).all(is_identity));
-    if headers.get_all(CONTENT_ENCODING).all(is_plain) { Ok(()) } else { Err(ApiError::UnsupportedMediaType) }
+    let is_plain = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|list| list.split(',').map(str::trim).all(is_identity))
+    };
+    if headers.get_all(CONTENT_ENCODING).all(is_plain) {
+        Ok(())
+    } else {
+        Err(ApiError::UnsupportedMediaType)
+    }
 }
 
 async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, ApiError> {
     check_encoding(request.headers())?;
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(ApiError::PayloadTooLarge);
     }
-    let bytes = tokio::time::timeout(MAX_TIME, collect(payload)).await.map_err(|_| ApiError::BodyTimeout)??;
+    let bytes = tokio::time::timeout(MAX_TIME, collect(payload))
+        .await
+        .map_err(|_| ApiError::BodyTimeout)??;
     Ok(bytes)
 }
 
@@ -200,7 +238,9 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(ApiError::invalid_body("it is not a JSON object")),
-        Err(_) => Err(ApiError::invalid_body("it is not JSON, or nested too deeply")),
+        Err(_) => Err(ApiError::invalid_body(
+            "it is not JSON, or nested too deeply",
+        )),
     }
 }
 
@@ -217,8 +257,14 @@ mod tests {
                 && body.optional_bool("a", true).is_err()
                 && body.optional_bool("d", true).unwrap()
         );
-        for (name, text) in [("b", "Invalid parameter"), ("c", "Invalid parameter"), ("d", "Missing parameter")] {
-            let Err(ApiError::RpcError(failure)) = body.required_string(name) else { panic!("{name}") };
+        for (name, text) in [
+            ("b", "Invalid parameter"),
+            ("c", "Invalid parameter"),
+            ("d", "Missing parameter"),
+        ] {
+            let Err(ApiError::RpcError(failure)) = body.required_string(name) else {
+                panic!("{name}")
+            };
             assert_eq!(failure.info.get(text).map(String::as_str), Some(name));
         }
     }
@@ -226,7 +272,17 @@ mod tests {
     #[test]
     fn only_json_objects_are_bodies() {
         let deep = "{\"a\":".repeat(50_000);
-        for bad in [&b""[..], b"[]", b"\"x\"", b"1", b"null", b"{", b"{\"a\":\"\xff\"}", b"{} {}", deep.as_bytes()] {
+        for bad in [
+            &b""[..],
+            b"[]",
+            b"\"x\"",
+            b"1",
+            b"null",
+            b"{",
+            b"{\"a\":\"\xff\"}",
+            b"{} {}",
+            deep.as_bytes(),
+        ] {
             assert!(parse(bad).is_err());
         }
     }

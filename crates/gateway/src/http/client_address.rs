@@ -17,11 +17,22 @@ pub(crate) fn from_request(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
 }
 
 /// Returns the same for a request that did not come through actix-web.
-pub(crate) fn from_head(peer: Option<SocketAddr>, headers: &HeaderMap, gateway: &Gateway) -> IpAddr {
+pub(crate) fn from_head(
+    peer: Option<SocketAddr>,
+    headers: &HeaderMap,
+    gateway: &Gateway,
+) -> IpAddr {
     let trusted = &gateway.config.trusted_proxies;
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
-    let headers = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let forwarded: Vec<&str> = headers.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let peer = peer
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+        .to_canonical();
+    let headers = headers
+        .get_all("x-forwarded-for")
+        .filter_map(|value| value.to_str().ok());
+    let forwarded: Vec<&str> = headers
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
     if !forwarded.is_empty()
         && !is_trusted(peer, trusted)
         && !gateway.has_warned_about_proxy.swap(true, Ordering::Relaxed)
@@ -51,9 +62,17 @@ fn find(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
 
 /// With or without a port.
 fn parse(hop: &str) -> Option<IpAddr> {
-    let with_port = || hop.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    let with_port = || {
+        hop.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    };
     let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    hop.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+    hop.parse()
+        .ok()
+        .or_else(with_port)
+        .or_else(bracketed)
+        .map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -61,7 +80,10 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, forwarded: &[&str]) -> String {
-        let trusted: Vec<IpNet> = ["10.0.0.0/8", "::1/128"].iter().map(|net| net.parse().unwrap()).collect();
+        let trusted: Vec<IpNet> = ["10.0.0.0/8", "::1/128"]
+            .iter()
+            .map(|net| net.parse().unwrap())
+            .collect();
         find(peer.parse().unwrap(), forwarded, &trusted).to_string()
     }
 
@@ -69,7 +91,10 @@ mod tests {
     fn forwarded_addresses_are_read_from_trusted_proxies_only() {
         assert_eq!(client("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
-        assert_eq!(client("10.0.0.1", &["198.51.100.7", "203.0.113.9", "10.2.3.4"]), "203.0.113.9");
+        assert_eq!(
+            client("10.0.0.1", &["198.51.100.7", "203.0.113.9", "10.2.3.4"]),
+            "203.0.113.9"
+        );
         assert_eq!(client("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
         assert_eq!(client("::1", &["[2001:db8::1]"]), "2001:db8::1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9", "garbage"]), "10.0.0.1");

@@ -81,7 +81,12 @@ impl State {
             Self::Trailer => match find_first_line(bytes)? {
                 Some(b"\r\n") => Advance::Pass(2, NEXT_HEAD),
                 Some(line) if line.ends_with(b"\r\n") => Advance::Pass(line.len(), self),
-                Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a bare LF in a trailer")),
+                Some(_) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "a bare LF in a trailer",
+                    ));
+                }
                 None => Advance::Wait(self),
             },
             Self::Raw => Advance::Pass(bytes.len(), self),
@@ -90,7 +95,10 @@ impl State {
 }
 
 fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
-    while let Some(offset) = bytes.get(seen..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+    while let Some(offset) = bytes
+        .get(seen..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+    {
         let end = seen + offset;
         let before = end.checked_sub(1).and_then(|index| bytes.get(index));
         if before != Some(&b'\r') {
@@ -101,7 +109,11 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
         }
         if end == line + 1 {
             // Empty lines before a request are ignored (RFC 9112, section 2.2).
-            let next = if line == 0 { NEXT_HEAD } else { bytes.get_mut(..=end).map_or(State::Raw, head::check_head) };
+            let next = if line == 0 {
+                NEXT_HEAD
+            } else {
+                bytes.get_mut(..=end).map_or(State::Raw, head::check_head)
+            };
             return Advance::Pass(end + 1, next);
         }
         (seen, line) = (end + 1, end + 1);
@@ -109,34 +121,58 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
     if bytes.len() >= MAX_HEAD_BYTES {
         return Advance::Pass(bytes.len(), State::Raw);
     }
-    Advance::Wait(State::Head { seen: bytes.len(), line })
+    Advance::Wait(State::Head {
+        seen: bytes.len(),
+        line,
+    })
 }
 
 /// Returns the first line with its LF, if all of it is there.
 fn find_first_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
-    let line = bytes.iter().position(|byte| *byte == b'\n').and_then(|end| bytes.get(..=end));
+    let line = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .and_then(|end| bytes.get(..=end));
     if line.map_or(bytes.len(), <[u8]>::len) > MAX_LINE_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of a chunked body is too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a line of a chunked body is too long",
+        ));
     }
     Ok(line)
 }
 
 /// RFC 9112, section 7.1. The server refuses a size of another form.
 fn state_after_chunk_size(line: &[u8]) -> State {
-    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let size = line.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok());
+    let digits = line
+        .iter()
+        .take_while(|byte| byte.is_ascii_hexdigit())
+        .count();
+    let size = line
+        .get(..digits)
+        .and_then(|digits| std::str::from_utf8(digits).ok());
     let size = size.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    let is_well_formed = line.ends_with(b"\r\n") && matches!(line.get(digits), Some(b'\r' | b';' | b' ' | b'\t'));
+    let is_well_formed =
+        line.ends_with(b"\r\n") && matches!(line.get(digits), Some(b'\r' | b';' | b' ' | b'\t'));
     match size.filter(|_| is_well_formed) {
         Some(0) => State::Trailer,
-        Some(size) => size.checked_add(2).map_or(State::Raw, |left| State::Data { left, is_chunk: true }),
+        Some(size) => size.checked_add(2).map_or(State::Raw, |left| State::Data {
+            left,
+            is_chunk: true,
+        }),
         None => State::Raw,
     }
 }
 
 impl<IO> Connection<IO> {
     pub(crate) fn new(io: IO) -> Self {
-        Self { io, buffer: BytesMut::new(), checked: 0, state: NEXT_HEAD, has_ended: false }
+        Self {
+            io,
+            buffer: BytesMut::new(),
+            checked: 0,
+            state: NEXT_HEAD,
+            has_ended: false,
+        }
     }
 
     /// Returns the stream, and what was read from it and not yet passed on.
@@ -145,7 +181,11 @@ impl<IO> Connection<IO> {
     }
 
     fn check_buffer(&mut self) -> io::Result<()> {
-        while let Some(bytes) = self.buffer.get_mut(self.checked..).filter(|bytes| !bytes.is_empty()) {
+        while let Some(bytes) = self
+            .buffer
+            .get_mut(self.checked..)
+            .filter(|bytes| !bytes.is_empty())
+        {
             match self.state.advance(bytes)? {
                 Advance::Wait(state) => {
                     self.state = state;
@@ -172,7 +212,11 @@ impl<IO> Connection<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while this.checked == 0 && !this.has_ended {
             let mut bytes = [0; READ_BYTES];
@@ -193,7 +237,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
     }
 

@@ -20,11 +20,17 @@ pub(crate) fn policy(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST"])
         .allowed_headers(REQUEST_HEADERS)
-        .expose_headers([header::AUTHORIZATION, header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .expose_headers([
+            header::AUTHORIZATION,
+            header::RETRY_AFTER,
+            HeaderName::from_static("x-request-id"),
+        ])
         .block_on_origin_mismatch(false)
         .max_age(3600);
     if origins.iter().any(|origin| origin == "*") {
         return cors.allow_any_origin().send_wildcard();
     }
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    origins
+        .iter()
+        .fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

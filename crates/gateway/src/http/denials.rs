@@ -12,5 +12,8 @@ pub(crate) fn register() {
 /// Counts and logs a denial; `user` is the caller, if the token says who that is.
 pub(crate) fn record(user: Option<Gid>) {
     metrics::counter!(COUNTER).increment(1);
-    tracing::info!(user = user.map(tracing::field::display), "authorization denied");
+    tracing::info!(
+        user = user.map(tracing::field::display),
+        "authorization denied"
+    );
 }

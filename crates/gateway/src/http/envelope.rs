@@ -43,7 +43,9 @@ const FEEDBACK: &str = "feedback";
 
 fn write_info<S: Serializer>(info: &&Info, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(info.iter().map(|(key, text)| {
-        let feedback = (key == FEEDBACK).then(|| serde_json::from_str(text).ok()).flatten();
+        let feedback = (key == FEEDBACK)
+            .then(|| serde_json::from_str(text).ok())
+            .flatten();
         (key, feedback.unwrap_or_else(|| Value::String(text.clone())))
     }))
 }
@@ -53,13 +55,24 @@ fn write_info<S: Serializer>(info: &&Info, serializer: S) -> Result<S::Ok, S::Er
 pub(crate) struct Empty {}
 
 /// An answer of what was asked for.
-pub(crate) fn success_response<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, ApiError> {
+pub(crate) fn success_response<R: Serialize, D: Serialize>(
+    result: &R,
+    data: &D,
+) -> Result<HttpResponse, ApiError> {
     Ok(json_response(serialize_success(result, data)?))
 }
 
 /// The body of such an answer.
-pub(crate) fn serialize_success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<Bytes, RpcError> {
-    let body = serde_json::to_vec(&Success { success: true, result, data }).map_err(|error| {
+pub(crate) fn serialize_success<R: Serialize, D: Serialize>(
+    result: &R,
+    data: &D,
+) -> Result<Bytes, RpcError> {
+    let body = serde_json::to_vec(&Success {
+        success: true,
+        result,
+        data,
+    })
+    .map_err(|error| {
         tracing::error!(%error, "an answer can't be written as JSON");
         RpcError::new(ErrorCode::Internal)
     })?;
@@ -68,7 +81,9 @@ pub(crate) fn serialize_success<R: Serialize, D: Serialize>(result: &R, data: &D
 
 /// The answer with a body that was written.
 pub(crate) fn json_response(body: Bytes) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .body(body)
 }
 
 /// What a caller gets instead.
@@ -89,23 +104,33 @@ pub(crate) enum ApiError {
 
 impl ApiError {
     pub(crate) fn invalid_body(reason: &str) -> Self {
-        RpcError::new(ErrorCode::InvalidRequest).with_info("Invalid body", reason).into()
+        RpcError::new(ErrorCode::InvalidRequest)
+            .with_info("Invalid body", reason)
+            .into()
     }
 
     pub(crate) fn missing_parameter(name: &str) -> Self {
-        RpcError::new(ErrorCode::InvalidRequest).with_info("Missing parameter", name).into()
+        RpcError::new(ErrorCode::InvalidRequest)
+            .with_info("Missing parameter", name)
+            .into()
     }
 
     pub(crate) fn invalid_parameter(name: &str) -> Self {
-        RpcError::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", name).into()
+        RpcError::new(ErrorCode::InvalidRequest)
+            .with_info("Invalid parameter", name)
+            .into()
     }
 
     pub(crate) fn validation(field: &str, reason: &str) -> Self {
-        RpcError::new(ErrorCode::Validation).with_info(field, reason).into()
+        RpcError::new(ErrorCode::Validation)
+            .with_info(field, reason)
+            .into()
     }
 
     pub(crate) fn unprocessable(reason: &str) -> Self {
-        RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason).into()
+        RpcError::new(ErrorCode::Unprocessable)
+            .with_info("reason", reason)
+            .into()
     }
 
     pub(crate) fn unauthenticated() -> Self {
@@ -132,8 +157,17 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::RangeNotSatisfiable(_) => Info::new(),
         };
-        let result = ErrorResult { code, message, info: &info };
-        serde_json::to_value(Refusal { success: false, result, data: Empty {} }).unwrap_or_default()
+        let result = ErrorResult {
+            code,
+            message,
+            info: &info,
+        };
+        serde_json::to_value(Refusal {
+            success: false,
+            result,
+            data: Empty {},
+        })
+        .unwrap_or_default()
     }
 
     /// The code and message of the contract.
@@ -208,7 +242,10 @@ impl ResponseError for ApiError {
             }
             Self::MethodNotAllowed(methods) => drop(response.insert_header((ALLOW, *methods))),
             Self::BodyTimeout => {
-                info = BTreeMap::from([("Invalid body".to_owned(), "it didn't come in time".to_owned())]);
+                info = BTreeMap::from([(
+                    "Invalid body".to_owned(),
+                    "it didn't come in time".to_owned(),
+                )]);
                 response.insert_header((CONNECTION, "close"));
             }
             // What is left of the body is not read.
@@ -218,14 +255,24 @@ impl ResponseError for ApiError {
             }
             Self::UnsupportedMediaType | Self::NotImplemented => {}
         }
-        response.json(Refusal { success: false, result: ErrorResult { code, message, info: &info }, data: Empty {} })
+        response.json(Refusal {
+            success: false,
+            result: ErrorResult {
+                code,
+                message,
+                info: &info,
+            },
+            data: Empty {},
+        })
     }
 }
 
 /// In whole seconds (RFC 9110, section 10.2.3), at least one.
 fn retry_after(failure: &RpcError) -> Option<String> {
     let wait = match failure.code {
-        ErrorCode::Throttled | ErrorCode::Unavailable => failure.retry_after.unwrap_or(Duration::from_secs(1)),
+        ErrorCode::Throttled | ErrorCode::Unavailable => {
+            failure.retry_after.unwrap_or(Duration::from_secs(1))
+        }
         ErrorCode::InvalidRequest
         | ErrorCode::Unauthenticated
         | ErrorCode::UnknownUser
@@ -249,7 +296,11 @@ mod tests {
             let problem = ApiError::from(RpcError::new(code));
             let (number, message) = problem.code_and_message();
             let status = problem.error_response().status().as_u16();
-            assert_eq!(status, if number < 1000 { number } else { 422 }, "{message}");
+            assert_eq!(
+                status,
+                if number < 1000 { number } else { 422 },
+                "{message}"
+            );
         }
     }
 
@@ -262,8 +313,12 @@ mod tests {
                 .get(RETRY_AFTER)
                 .map(|wait| wait.to_str().unwrap().to_owned())
         };
-        assert_eq!(wait(RpcError::new(ErrorCode::Unavailable)).as_deref(), Some("1"));
-        let throttled = RpcError::new(ErrorCode::Throttled).with_retry_after(Duration::from_millis(2100));
+        assert_eq!(
+            wait(RpcError::new(ErrorCode::Unavailable)).as_deref(),
+            Some("1")
+        );
+        let throttled =
+            RpcError::new(ErrorCode::Throttled).with_retry_after(Duration::from_millis(2100));
         assert_eq!(wait(throttled).as_deref(), Some("3"));
         assert_eq!(wait(RpcError::new(ErrorCode::UnknownUser)), None);
     }

@@ -13,8 +13,8 @@ use actix_web::{
     http::{
         StatusCode,
         header::{
-            AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
-            X_CONTENT_TYPE_OPTIONS,
+            AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+            WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
         },
     },
     middleware::Next,
@@ -47,22 +47,51 @@ pub(crate) async fn handle_request(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
+    let gateway = request
+        .app_data::<Data<Gateway>>()
+        .cloned()
+        .ok_or_else(ApiError::internal)?;
     let method = request.method().clone();
     let own = gateway.ids.new_gid().to_string();
     let client = client_request_id(request.headers());
     let span = request_span(&request, &own, client.as_deref());
     // The response repeats the client's id; records that the server must be able to trust have its own.
     let id = client.clone().unwrap_or_else(|| own.clone());
-    let work = async { Ok::<_, Error>(renew_if_due(next.call(request).await?.map_into_boxed_body(), &gateway).await) };
-    let answer = AssertUnwindSafe(work).catch_unwind().instrument(span.clone());
-    let Ok(answer) =
-        CURRENT_REQUEST_IDS.scope(RequestIds { request_id: Some(own), client_request_id: client }, answer).await
+    let work = async {
+        Ok::<_, Error>(
+            renew_if_due(next.call(request).await?.map_into_boxed_body(), &gateway).await,
+        )
+    };
+    let answer = AssertUnwindSafe(work)
+        .catch_unwind()
+        .instrument(span.clone());
+    let Ok(answer) = CURRENT_REQUEST_IDS
+        .scope(
+            RequestIds {
+                request_id: Some(own),
+                client_request_id: client,
+            },
+            answer,
+        )
+        .await
     else {
         span.in_scope(|| tracing::error!("a request panicked"));
-        record_metrics(&RequestOutcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
+        record_metrics(
+            &RequestOutcome {
+                method: method.as_str(),
+                path: "panicked",
+                status: 500,
+            },
+            started,
+            &span,
+        );
         let mut response = ApiError::internal().error_response();
-        add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
+        add_headers(
+            response.headers_mut(),
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &id,
+            &gateway,
+        );
         return Err(InternalError::from_response("panic", response).into());
     };
     let mut response = wrap_cors_error(answer?);
@@ -72,8 +101,19 @@ pub(crate) async fn handle_request(
         let user = caller::find_user(response.request(), &gateway);
         span.in_scope(|| denials::record(user));
     }
-    let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    record_metrics(&RequestOutcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
+    let path = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "unmatched".to_owned());
+    record_metrics(
+        &RequestOutcome {
+            method: method.as_str(),
+            path: &path,
+            status: status.as_u16(),
+        },
+        started,
+        &span,
+    );
     Ok(response)
 }
 
@@ -92,17 +132,29 @@ fn wrap_cors_error(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBod
 }
 
 /// Adds a new token to the answer of whoever came with one that is due. Without, the old one does for a while longer.
-async fn renew_if_due(mut response: ServiceResponse<BoxBody>, gateway: &Gateway) -> ServiceResponse<BoxBody> {
+async fn renew_if_due(
+    mut response: ServiceResponse<BoxBody>,
+    gateway: &Gateway,
+) -> ServiceResponse<BoxBody> {
     let status = response.status();
-    if status == StatusCode::UNAUTHORIZED || status.is_server_error() || response.headers().contains_key(AUTHORIZATION)
+    if status == StatusCode::UNAUTHORIZED
+        || status.is_server_error()
+        || response.headers().contains_key(AUTHORIZATION)
     {
         return response;
     }
-    let due = response.request().extensions_mut().remove::<RenewalDueToken>();
-    let (Some(RenewalDueToken(token)), Some(peers)) = (due, response.request().app_data::<Data<Peers>>()) else {
+    let due = response
+        .request()
+        .extensions_mut()
+        .remove::<RenewalDueToken>();
+    let (Some(RenewalDueToken(token)), Some(peers)) =
+        (due, response.request().app_data::<Data<Peers>>())
+    else {
         return response;
     };
-    let renewal = gateway.renewals.renew(peers, token, gateway.trust.keys_generation());
+    let renewal = gateway
+        .renewals
+        .renew(peers, token, gateway.trust.keys_generation());
     let Ok(renewed) = tokio::time::timeout(RENEWAL_TIMEOUT, renewal).await else {
         return response;
     };
@@ -112,7 +164,9 @@ async fn renew_if_due(mut response: ServiceResponse<BoxBody>, gateway: &Gateway)
                 response.headers_mut().insert(AUTHORIZATION, token);
             }
         }
-        Err(failure) => tracing::debug!(code = %failure.code, "a token that is due was not renewed"),
+        Err(failure) => {
+            tracing::debug!(code = %failure.code, "a token that is due was not renewed")
+        }
     }
     response
 }
@@ -127,10 +181,16 @@ struct RequestOutcome<'a> {
 fn record_metrics(outcome: &RequestOutcome<'_>, started: Instant, span: &Span) {
     let elapsed = started.elapsed();
     let method = match outcome.method {
-        known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => known.to_owned(),
+        known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => {
+            known.to_owned()
+        }
         _ => "other".to_owned(),
     };
-    let labels = [("method", method), ("path", outcome.path.to_owned()), ("status", outcome.status.to_string())];
+    let labels = [
+        ("method", method),
+        ("path", outcome.path.to_owned()),
+        ("status", outcome.status.to_string()),
+    ];
     metrics::counter!("doorward_http_requests_total", &labels).increment(1);
     metrics::histogram!("doorward_http_request_duration_seconds", "path" => outcome.path.to_owned()).record(elapsed);
     // Not by `record`, for which the log writes all fields of the span anew.
@@ -162,9 +222,15 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &
 fn client_request_id(headers: &HeaderMap) -> Option<String> {
     let is_sane = |id: &&str| {
         (1..=MAX_ID_BYTES).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
     };
-    headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_sane).map(str::to_owned)
+    headers
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .filter(is_sane)
+        .map(str::to_owned)
 }
 
 fn request_span(request: &ServiceRequest, id: &str, client_id: Option<&str>) -> Span {

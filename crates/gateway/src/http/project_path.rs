@@ -16,6 +16,9 @@ impl FromRequest for ProjectGid {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let gid = request.match_info().query("project").parse();
-        ready(gid.map(Self).map_err(|_| ApiError::invalid_parameter("project")))
+        ready(
+            gid.map(Self)
+                .map_err(|_| ApiError::invalid_parameter("project")),
+        )
     }
 }

@@ -38,14 +38,23 @@ pub(crate) struct RateLimits {
 impl RateLimits {
     pub(crate) fn new() -> Self {
         Self {
-            limits: FutureCache::builder().max_capacity(MAX_MEMBERS).time_to_live(LIMIT_CACHE_TTL).build(),
-            windows: Cache::builder().max_capacity(MAX_MEMBERS).time_to_idle(2 * WINDOW).build(),
+            limits: FutureCache::builder()
+                .max_capacity(MAX_MEMBERS)
+                .time_to_live(LIMIT_CACHE_TTL)
+                .build(),
+            windows: Cache::builder()
+                .max_capacity(MAX_MEMBERS)
+                .time_to_idle(2 * WINDOW)
+                .build(),
         }
     }
 
     /// How long the member has to wait; None: the request is counted and may go on.
     async fn count(&self, peers: &Peers, member: MemberKey) -> Option<Duration> {
-        let limit = self.limits.try_get_with(member, find_rate_limit(peers, member)).await;
+        let limit = self
+            .limits
+            .try_get_with(member, find_rate_limit(peers, member))
+            .await;
         // Without the directory the call itself fails.
         let limit = limit.ok().flatten()?;
         let window = self.windows.get_with(member, Arc::default);
@@ -54,9 +63,20 @@ impl RateLimits {
     }
 }
 
-async fn find_rate_limit(peers: &Peers, (user, project): MemberKey) -> Result<Option<u32>, RpcError> {
-    let check = CheckMembershipRequest { project_gid: project.to_string(), user_gid: user.to_string() };
-    Ok(peers.directory().check_membership(check).await?.into_inner().rate_limit_per_second)
+async fn find_rate_limit(
+    peers: &Peers,
+    (user, project): MemberKey,
+) -> Result<Option<u32>, RpcError> {
+    let check = CheckMembershipRequest {
+        project_gid: project.to_string(),
+        user_gid: user.to_string(),
+    };
+    Ok(peers
+        .directory()
+        .check_membership(check)
+        .await?
+        .into_inner()
+        .rate_limit_per_second)
 }
 
 /// Around all calls under `/api/p/{project}`. What comes without a good token is the call's own to refuse.
@@ -64,9 +84,18 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
-    let peers = request.app_data::<Data<Peers>>().cloned().ok_or_else(ApiError::internal)?;
-    let project = request.match_info().get("project").and_then(|project| project.parse().ok());
+    let gateway = request
+        .app_data::<Data<Gateway>>()
+        .cloned()
+        .ok_or_else(ApiError::internal)?;
+    let peers = request
+        .app_data::<Data<Peers>>()
+        .cloned()
+        .ok_or_else(ApiError::internal)?;
+    let project = request
+        .match_info()
+        .get("project")
+        .and_then(|project| project.parse().ok());
     let user = caller::find_user(request.request(), &gateway);
     if let Some(member) = user.zip(project)
         && let Some(wait) = gateway.rate_limits.count(&peers, member).await
@@ -74,7 +103,9 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
         let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));
     }
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    next.call(request)
+        .await
+        .map(ServiceResponse::map_into_boxed_body)
 }
 
 /// The requests of the last second, so exactly as it must be: never more than the limit in any second, and the limit in each
@@ -126,9 +157,17 @@ mod tests {
 
     #[test]
     fn rate_limit_admits_exactly_the_limit() {
-        for (limit, offered, seconds) in [(1, 1000, 10), (5, 1000, 10), (50, 10_000, 10), (1000, 50_000, 10)] {
+        for (limit, offered, seconds) in [
+            (1, 1000, 10),
+            (5, 1000, 10),
+            (50, 10_000, 10),
+            (1000, 50_000, 10),
+        ] {
             let (admitted, right) = (admitted(limit, offered, seconds), limit * seconds);
-            assert!(admitted <= right && admitted * 100 >= right * 98, "{limit}: {admitted} of {right}");
+            assert!(
+                admitted <= right && admitted * 100 >= right * 98,
+                "{limit}: {admitted} of {right}"
+            );
         }
         assert_eq!(admitted(5, 5, 1), 5);
         assert_eq!(admitted(5, 4000, 1), 5, "never more in a second");
@@ -141,8 +180,14 @@ mod tests {
         assert_eq!(window.count(1, begin), None);
         assert_eq!(window.count(1, begin), Some(WINDOW));
         let wait = window.count(1, begin + Duration::from_millis(300)).unwrap();
-        assert!(wait >= Duration::from_millis(700) && wait <= Duration::from_millis(710), "{wait:?}");
-        assert_eq!(window.count(1, begin + Duration::from_millis(300) + wait), None);
+        assert!(
+            wait >= Duration::from_millis(700) && wait <= Duration::from_millis(710),
+            "{wait:?}"
+        );
+        assert_eq!(
+            window.count(1, begin + Duration::from_millis(300) + wait),
+            None
+        );
         assert!(window.slices.len() <= 201);
     }
 }

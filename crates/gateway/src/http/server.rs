@@ -11,7 +11,8 @@ use actix_http::{
 };
 use actix_server::Server;
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service,
+    map_config,
 };
 use actix_web::{Error, body::BoxBody, dev::AppConfig, http::Method, rt::net::TcpStream};
 use doorward_sync::Sockets;
@@ -73,10 +74,17 @@ where
             .local_addr(address)
             .upgrade(fn_factory(move || {
                 let app = map_config(app().into_factory(), |()| AppConfig::default());
-                let (app, sockets, gateway) = (app.new_service(()), sockets.clone(), gateway.clone());
+                let (app, sockets, gateway) =
+                    (app.new_service(()), sockets.clone(), gateway.clone());
                 async move {
-                    let takeover = Rc::new(UpgradeContext { app: app.await?, sockets, gateway });
-                    let upgrade = move |(request, connection)| handle_upgrade(takeover.clone(), request, connection);
+                    let takeover = Rc::new(UpgradeContext {
+                        app: app.await?,
+                        sockets,
+                        gateway,
+                    });
+                    let upgrade = move |(request, connection)| {
+                        handle_upgrade(takeover.clone(), request, connection)
+                    };
                     Ok::<_, S::InitError>(fn_service(upgrade))
                 }
             }))
@@ -114,7 +122,8 @@ where
 {
     if request.method() == Method::GET && sockets::is_socket_path(request.uri()) {
         let head = request.head();
-        let client = client_address::from_head(request.peer_addr(), &head.headers, &takeover.gateway);
+        let client =
+            client_address::from_head(request.peer_addr(), &head.headers, &takeover.gateway);
         if let Some(parts) = sockets::to_http_parts(&request)
             && takeover.sockets.accept_handshake(&parts.uri, client)
         {
@@ -127,9 +136,13 @@ where
         Err(error) => error.into().error_response().into(),
     };
     let (mut response, body) = response.into_parts();
-    response.head_mut().set_connection_type(ConnectionType::Close);
+    response
+        .head_mut()
+        .set_connection_type(ConnectionType::Close);
     let body = to_bytes(body).await.unwrap_or_default();
-    h1::SendResponse::new(connection, response.set_body(body)).await.map(drop)
+    h1::SendResponse::new(connection, response.set_body(body))
+        .await
+        .map(drop)
 }
 
 async fn accept_socket(sockets: &Arc<Sockets>, head: &Parts, connection: UpgradedConnection) {

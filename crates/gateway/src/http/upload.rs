@@ -3,7 +3,9 @@
 use std::{fs::File, io::Write, sync::Arc, time::Duration};
 
 use actix_multipart::{Field, Multipart};
-use actix_web::{HttpMessage, HttpRequest, error::PayloadError, http::header::CONTENT_LENGTH, web::Payload};
+use actix_web::{
+    HttpMessage, HttpRequest, error::PayloadError, http::header::CONTENT_LENGTH, web::Payload,
+};
 use doorward_domain::Gid;
 use doorward_media::MAX_FILE_BYTES;
 use doorward_rpc::RpcError;
@@ -40,7 +42,11 @@ pub(crate) struct Upload {
 impl Upload {
     fn new() -> Result<Self, ApiError> {
         let file = unnamed_file().map_err(|error| memory_error(&error))?;
-        Ok(Self { file, length: 0, share: None })
+        Ok(Self {
+            file,
+            length: 0,
+            share: None,
+        })
     }
 
     fn add(&mut self, chunk: &[u8], memory: &UploadMemory) -> Result<(), ApiError> {
@@ -49,12 +55,18 @@ impl Upload {
             return Err(ApiError::PayloadTooLarge);
         }
         let count = u32::try_from(chunk.len()).map_err(|_| ApiError::PayloadTooLarge)?;
-        let share = memory.0.clone().try_acquire_many_owned(count).map_err(|_| RpcError::unavailable())?;
+        let share = memory
+            .0
+            .clone()
+            .try_acquire_many_owned(count)
+            .map_err(|_| RpcError::unavailable())?;
         match &mut self.share {
             Some(all) => all.merge(share),
             None => self.share = Some(share),
         }
-        self.file.write_all(chunk).map_err(|error| memory_error(&error))
+        self.file
+            .write_all(chunk)
+            .map_err(|error| memory_error(&error))
     }
 
     #[cfg(feature = "fuzzing")]
@@ -103,8 +115,12 @@ const MAX_TEXT_BYTES: usize = 100;
 
 impl UploadForm {
     pub(crate) fn project(&self) -> Result<Gid, ApiError> {
-        let text = self.project.as_deref().ok_or_else(|| ApiError::missing_parameter(PROJECT))?;
-        text.parse().map_err(|_| ApiError::invalid_parameter(PROJECT))
+        let text = self
+            .project
+            .as_deref()
+            .ok_or_else(|| ApiError::missing_parameter(PROJECT))?;
+        text.parse()
+            .map_err(|_| ApiError::invalid_parameter(PROJECT))
     }
 
     pub(crate) fn into_file(self) -> Result<Upload, ApiError> {
@@ -117,22 +133,33 @@ pub(crate) async fn read_form(
     payload: Payload,
     memory: &UploadMemory,
 ) -> Result<UploadForm, ApiError> {
-    if !request.content_type().trim().eq_ignore_ascii_case("multipart/form-data") {
+    if !request
+        .content_type()
+        .trim()
+        .eq_ignore_ascii_case("multipart/form-data")
+    {
         return Err(ApiError::UnsupportedMediaType);
     }
     body::check_encoding(request.headers())?;
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > MAX_BYTES as u64) {
         return Err(ApiError::PayloadTooLarge);
     }
     let mut left = MAX_BYTES;
     let bounded = payload.map(move |chunk| {
         let chunk = chunk?;
-        left = left.checked_sub(chunk.len()).ok_or(PayloadError::Overflow)?;
+        left = left
+            .checked_sub(chunk.len())
+            .ok_or(PayloadError::Overflow)?;
         Ok(chunk)
     });
     let form = Multipart::new(request.headers(), bounded);
-    tokio::time::timeout(MAX_TIME, read_parts(form, memory)).await.map_err(|_| ApiError::BodyTimeout)?
+    tokio::time::timeout(MAX_TIME, read_parts(form, memory))
+        .await
+        .map_err(|_| ApiError::BodyTimeout)?
 }
 
 /// Reads to the end: a form that is cut off is none.
@@ -146,8 +173,12 @@ async fn read_parts(mut parts: Multipart, memory: &UploadMemory) -> Result<Uploa
             return Err(ApiError::invalid_body("it has too many parts"));
         }
         match part.name() {
-            Some(FILE) if form.file.is_none() => form.file = Some(collect_file(part, memory).await?),
-            Some(PROJECT) if form.project.is_none() => form.project = Some(collect_text(part).await?),
+            Some(FILE) if form.file.is_none() => {
+                form.file = Some(collect_file(part, memory).await?)
+            }
+            Some(PROJECT) if form.project.is_none() => {
+                form.project = Some(collect_text(part).await?)
+            }
             Some(_) | None => {}
         }
     }
@@ -197,7 +228,10 @@ mod tests {
         one.add(b"123", &memory).unwrap();
         one.add(b"456", &memory).unwrap();
         other.add(b"1234", &memory).unwrap();
-        assert!(matches!(other.add(b"5", &memory), Err(ApiError::RpcError(_))));
+        assert!(matches!(
+            other.add(b"5", &memory),
+            Err(ApiError::RpcError(_))
+        ));
         drop(one);
         other.add(b"6", &memory).unwrap();
         let (mut file, share) = other.into_parts();
@@ -215,6 +249,9 @@ mod tests {
         let (mut upload, memory) = (Upload::new().unwrap(), UploadMemory::default());
         upload.add(&vec![0; 9_999_999], &memory).unwrap();
         upload.add(b"1", &memory).unwrap();
-        assert!(matches!(upload.add(b"2", &memory), Err(ApiError::PayloadTooLarge)));
+        assert!(matches!(
+            upload.add(b"2", &memory),
+            Err(ApiError::PayloadTooLarge)
+        ));
     }
 }

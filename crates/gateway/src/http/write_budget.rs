@@ -48,8 +48,15 @@ impl WriteBudgets {
         let interval = Duration::from_secs(1) / budget.per_second.max(1);
         let burst = interval * budget.burst.max(1);
         // A bucket that is full again need not be remembered.
-        let buckets = Cache::builder().max_capacity(MAX_USERS).time_to_idle(burst + Duration::from_secs(1)).build();
-        Self { interval, burst, buckets }
+        let buckets = Cache::builder()
+            .max_capacity(MAX_USERS)
+            .time_to_idle(burst + Duration::from_secs(1))
+            .build();
+        Self {
+            interval,
+            burst,
+            buckets,
+        }
     }
 
     /// Counts a call.
@@ -74,16 +81,25 @@ pub(crate) async fn enforce_write_budget<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
+    let gateway = request
+        .app_data::<Data<Gateway>>()
+        .cloned()
+        .ok_or_else(ApiError::internal)?;
     // Other methods are answered 405.
-    let user = if request.method() == Method::POST { caller::find_user(request.request(), &gateway) } else { None };
+    let user = if request.method() == Method::POST {
+        caller::find_user(request.request(), &gateway)
+    } else {
+        None
+    };
     if let Some(user) = user
         && let Err(wait) = gateway.write_budgets.count(user, Instant::now())
     {
         let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));
     }
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    next.call(request)
+        .await
+        .map(ServiceResponse::map_into_boxed_body)
 }
 
 #[cfg(test)]
@@ -93,29 +109,58 @@ mod tests {
     use super::*;
 
     /// How many of the calls at these times, in milliseconds, are let through.
-    fn admitted(writes: &WriteBudgets, user: Gid, begin: Instant, times: impl IntoIterator<Item = u64>) -> usize {
-        let call = |time: &u64| writes.count(user, begin + Duration::from_millis(*time)).is_ok();
+    fn admitted(
+        writes: &WriteBudgets,
+        user: Gid,
+        begin: Instant,
+        times: impl IntoIterator<Item = u64>,
+    ) -> usize {
+        let call = |time: &u64| {
+            writes
+                .count(user, begin + Duration::from_millis(*time))
+                .is_ok()
+        };
         times.into_iter().filter(call).count()
     }
 
     #[test]
     fn burst_passes_then_rate_applies() {
         for (per_second, burst) in [(20, 100), (1, 1), (5, 1), (1000, 3), (3, 1000)] {
-            let (writes, user, begin) =
-                (WriteBudgets::new(WriteBudget { per_second, burst }), RandomIdGenerator.new_gid(), Instant::now());
-            assert_eq!(admitted(&writes, user, begin, vec![0; 5000]), burst as usize, "{per_second}, {burst}");
+            let (writes, user, begin) = (
+                WriteBudgets::new(WriteBudget { per_second, burst }),
+                RandomIdGenerator.new_gid(),
+                Instant::now(),
+            );
+            assert_eq!(
+                admitted(&writes, user, begin, vec![0; 5000]),
+                burst as usize,
+                "{per_second}, {burst}"
+            );
             // Ten seconds of far more calls than the rate.
             let passed = admitted(&writes, user, begin, (1..=20_000).map(|half| half / 2));
             let (rate, expected) = (per_second as usize, per_second as usize * 10);
-            assert!(passed <= expected && passed + rate.max(10) >= expected, "{per_second}, {burst}: {passed}");
+            assert!(
+                passed <= expected && passed + rate.max(10) >= expected,
+                "{per_second}, {burst}: {passed}"
+            );
             // An hour later the bucket is full, and no fuller.
-            assert_eq!(admitted(&writes, user, begin, vec![3_610_000; 5000]), burst as usize, "{per_second}, {burst}");
+            assert_eq!(
+                admitted(&writes, user, begin, vec![3_610_000; 5000]),
+                burst as usize,
+                "{per_second}, {burst}"
+            );
         }
     }
 
     #[test]
     fn budgets_are_per_user() {
-        let (writes, begin) = (WriteBudgets::new(WriteBudget { per_second: 1, burst: 2 }), Instant::now());
+        let (writes, begin) = (
+            WriteBudgets::new(WriteBudget {
+                per_second: 1,
+                burst: 2,
+            }),
+            Instant::now(),
+        );
         for user in [RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid()] {
             assert_eq!(admitted(&writes, user, begin, [0, 0, 0, 0]), 2);
         }
@@ -123,8 +168,14 @@ mod tests {
 
     #[test]
     fn call_after_retry_after_passes() {
-        let (writes, user, begin) =
-            (WriteBudgets::new(WriteBudget { per_second: 4, burst: 2 }), RandomIdGenerator.new_gid(), Instant::now());
+        let (writes, user, begin) = (
+            WriteBudgets::new(WriteBudget {
+                per_second: 4,
+                burst: 2,
+            }),
+            RandomIdGenerator.new_gid(),
+            Instant::now(),
+        );
         assert_eq!(admitted(&writes, user, begin, [0, 0]), 2);
         let wait = writes.count(user, begin).unwrap_err();
         assert_eq!(wait, Duration::from_millis(250));

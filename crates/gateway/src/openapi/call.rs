@@ -37,9 +37,14 @@ pub(super) enum Input {
 }
 
 pub(super) enum ResponseKind {
-    Envelope { result: Vec<Field>, data: Vec<Entries> },
+    Envelope {
+        result: Vec<Field>,
+        data: Vec<Entries>,
+    },
     Keys,
-    Picture { caching: &'static str },
+    Picture {
+        caching: &'static str,
+    },
     Document,
     Page,
 }
@@ -52,7 +57,12 @@ pub(super) enum Renewal {
 }
 
 impl Call {
-    fn new(methods: Methods, path: &'static str, summary: &'static str, description: &'static str) -> Self {
+    fn new(
+        methods: Methods,
+        path: &'static str,
+        summary: &'static str,
+        description: &'static str,
+    ) -> Self {
         Self {
             methods,
             path,
@@ -62,19 +72,36 @@ impl Call {
             requires_token: false,
             is_write: false,
             input: Input::Nothing,
-            response: ResponseKind::Envelope { result: Vec::new(), data: Vec::new() },
+            response: ResponseKind::Envelope {
+                result: Vec::new(),
+                data: Vec::new(),
+            },
             renewal: Renewal::Never,
             errors: Vec::new(),
             unprocessable: Unprocessable::default(),
         }
     }
 
-    pub(super) fn post(path: &'static str, summary: &'static str, description: &'static str) -> Self {
-        Self { input: Input::Json(Vec::new()), ..Self::new(Methods::Post, path, summary, description) }
+    pub(super) fn post(
+        path: &'static str,
+        summary: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            input: Input::Json(Vec::new()),
+            ..Self::new(Methods::Post, path, summary, description)
+        }
     }
 
-    pub(super) fn get_or_post(path: &'static str, summary: &'static str, description: &'static str) -> Self {
-        Self { input: Input::OptionalBody, ..Self::new(Methods::GetOrPost, path, summary, description) }
+    pub(super) fn get_or_post(
+        path: &'static str,
+        summary: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            input: Input::OptionalBody,
+            ..Self::new(Methods::GetOrPost, path, summary, description)
+        }
     }
 
     /// What is no call in the envelope.
@@ -84,16 +111,26 @@ impl Call {
         description: &'static str,
         answer: ResponseKind,
     ) -> Self {
-        Self { response: answer, ..Self::new(Methods::Get, path, summary, description) }
+        Self {
+            response: answer,
+            ..Self::new(Methods::Get, path, summary, description)
+        }
     }
 
     pub(super) fn with_token(self) -> Self {
-        Self { requires_token: true, renewal: Renewal::WhenDue, ..self }
+        Self {
+            requires_token: true,
+            renewal: Renewal::WhenDue,
+            ..self
+        }
     }
 
     /// With a token, and counted against the write budget.
     pub(super) fn changes_data(self) -> Self {
-        Self { is_write: true, ..self.with_token() }
+        Self {
+            is_write: true,
+            ..self.with_token()
+        }
     }
 
     pub(super) fn renewal(self, renewal: Renewal) -> Self {
@@ -101,15 +138,27 @@ impl Call {
     }
 
     pub(super) fn with_parameters(self, fields: &[Field]) -> Self {
-        Self { input: Input::Json(fields.to_vec()), ..self }
+        Self {
+            input: Input::Json(fields.to_vec()),
+            ..self
+        }
     }
 
     pub(super) fn with_form(self, fields: &[Field]) -> Self {
-        Self { input: Input::UploadForm(fields.to_vec()), ..self }
+        Self {
+            input: Input::UploadForm(fields.to_vec()),
+            ..self
+        }
     }
 
     pub(super) fn with_result(self, result: &[Field], data: &[Entries]) -> Self {
-        Self { response: ResponseKind::Envelope { result: result.to_vec(), data: data.to_vec() }, ..self }
+        Self {
+            response: ResponseKind::Envelope {
+                result: result.to_vec(),
+                data: data.to_vec(),
+            },
+            ..self
+        }
     }
 
     pub(super) fn with_errors(mut self, refusals: &[Refusal]) -> Self {
@@ -144,7 +193,11 @@ impl Call {
         let mut all = self.errors.clone();
         all.extend([Refusal::MethodNotAllowed, Refusal::Internal]);
         if method == Method::Post {
-            all.extend([Refusal::BadRequest, Refusal::PayloadTooLarge, Refusal::UnsupportedMediaType]);
+            all.extend([
+                Refusal::BadRequest,
+                Refusal::PayloadTooLarge,
+                Refusal::UnsupportedMediaType,
+            ]);
         }
         if self.requires_token {
             all.extend([Refusal::Unauthenticated, Refusal::Unavailable]);
@@ -153,7 +206,12 @@ impl Call {
             all.push(Refusal::Throttled);
         }
         if self.is_in_project() {
-            all.extend([Refusal::BadRequest, Refusal::NotFound, Refusal::Throttled, Refusal::Unavailable]);
+            all.extend([
+                Refusal::BadRequest,
+                Refusal::NotFound,
+                Refusal::Throttled,
+                Refusal::Unavailable,
+            ]);
         }
         all.sort_unstable();
         all.dedup();

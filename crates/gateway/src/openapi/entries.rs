@@ -61,7 +61,9 @@ impl Entries {
                 json!({examples::USER: examples::user_details(), examples::OTHER_USER: examples::user_summary()})
             }
             Self::ShortProjects => json!({examples::PROJECT: examples::project_summary()}),
-            Self::FullProject | Self::Projects => json!({examples::PROJECT: examples::full_project()}),
+            Self::FullProject | Self::Projects => {
+                json!({examples::PROJECT: examples::full_project()})
+            }
             Self::Memberships => json!([examples::membership_details()]),
             Self::ShortMemberships => json!([examples::membership_summary()]),
             Self::Languages => json!({"en": "English", "nl": "Dutch"}),

@@ -3,7 +3,9 @@
 use doorward_domain::ErrorCode;
 use doorward_rpc::RpcError;
 use serde_json::{Value, json};
-use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type};
+use utoipa::openapi::{
+    ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
+};
 
 use crate::http::envelope::ApiError;
 use crate::openapi::{
@@ -97,17 +99,25 @@ impl Refusal {
                 "The body is neither `application/json` nor, for files, `multipart/form-data`; or it has a content coding other \
                 than `identity`."
             }
-            Self::RangeNotSatisfiable => "A part that the picture doesn't have; `Content-Range` has its size.",
+            Self::RangeNotSatisfiable => {
+                "A part that the picture doesn't have; `Content-Range` has its size."
+            }
             Self::Throttled => {
                 "Too many failed logins, more requests a second than the member may make, or the user's write budget is used up."
             }
             Self::Internal => "A fault of the server; its log has more, found by `x-request-id`.",
-            Self::Unavailable => "A part of the server is away or overloaded, or mails can't be sent.",
+            Self::Unavailable => {
+                "A part of the server is away or overloaded, or mails can't be sent."
+            }
         }
     }
 
     fn info(self) -> Value {
-        if self == Self::BadRequest { json!({"Missing parameter": "username"}) } else { json!({}) }
+        if self == Self::BadRequest {
+            json!({"Missing parameter": "username"})
+        } else {
+            json!({})
+        }
     }
 
     pub(crate) fn example(self) -> Value {
@@ -120,8 +130,11 @@ impl Refusal {
 
     /// The component.
     pub(crate) fn response(self) -> Response {
-        let names: &[&str] =
-            if self == Self::BadRequest { &["Missing parameter", "Invalid parameter", "Invalid body"] } else { &[] };
+        let names: &[&str] = if self == Self::BadRequest {
+            &["Missing parameter", "Invalid parameter", "Invalid body"]
+        } else {
+            &[]
+        };
         let info = names.iter().map(|name| (*name, false, text().into()));
         let schema = schema(&[self.code()], &[self.message()], object(info, true).into());
         let mut response = described(self.description(), schema, self.example());
@@ -147,14 +160,25 @@ impl Refusal {
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+    letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(letters)
+        .collect()
 }
 
 pub(crate) fn described(description: &str, schema: Object, example: Value) -> ResponseBuilder {
     ResponseBuilder::new()
         .description(description)
         .header_ref("x-request-id", header_reference("x-request-id"))
-        .content("application/json", ContentBuilder::new().schema(Some(schema)).example(Some(example)).build())
+        .content(
+            "application/json",
+            ContentBuilder::new()
+                .schema(Some(schema))
+                .example(Some(example))
+                .build(),
+        )
 }
 
 pub(crate) fn example(code: u16, message: &str, info: &Value) -> Value {
@@ -164,14 +188,28 @@ pub(crate) fn example(code: u16, message: &str, info: &Value) -> Value {
 pub(crate) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> Object {
     let result = object(
         [
-            ("code", true, of(Type::Integer).enum_values(Some(codes.iter().copied())).into()),
-            ("message", true, text().enum_values(Some(messages.iter().copied())).into()),
+            (
+                "code",
+                true,
+                of(Type::Integer)
+                    .enum_values(Some(codes.iter().copied()))
+                    .into(),
+            ),
+            (
+                "message",
+                true,
+                text().enum_values(Some(messages.iter().copied())).into(),
+            ),
             ("info", true, info),
         ],
         true,
     );
     object(
-        [("success", true, success(false)), ("result", true, result.into()), ("data", true, object([], true).into())],
+        [
+            ("success", true, success(false)),
+            ("result", true, result.into()),
+            ("data", true, object([], true).into()),
+        ],
         true,
     )
 }
@@ -182,12 +220,20 @@ pub(crate) fn any_error() -> Object {
         [
             ("code", true, of(Type::Integer).into()),
             ("message", true, text().into()),
-            ("info", true, map(RefOr::T(utoipa::openapi::schema::empty())).into()),
+            (
+                "info",
+                true,
+                map(RefOr::T(utoipa::openapi::schema::empty())).into(),
+            ),
         ],
         true,
     );
     object(
-        [("success", true, success(false)), ("result", true, result.into()), ("data", true, object([], true).into())],
+        [
+            ("success", true, success(false)),
+            ("result", true, result.into()),
+            ("data", true, object([], true).into()),
+        ],
         true,
     )
 }

@@ -63,17 +63,41 @@ pub(super) fn membership_summary() -> Value {
 /// Those that the page shows.
 pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
     vec![
-        ("User, complete", "The caller, in `cc.users`.", user_details()),
-        ("User, short", "Anybody else, in `cc.users`: never with an email.", user_summary()),
-        ("Project, short", "In `cc.projects` of logins and inits.", project_summary()),
-        ("Project, full", "In `cc.projects` of all other calls.", full_project()),
-        ("Membership, complete", "The caller's own, in `cc.projects_members`.", membership_details()),
+        (
+            "User, complete",
+            "The caller, in `cc.users`.",
+            user_details(),
+        ),
+        (
+            "User, short",
+            "Anybody else, in `cc.users`: never with an email.",
+            user_summary(),
+        ),
+        (
+            "Project, short",
+            "In `cc.projects` of logins and inits.",
+            project_summary(),
+        ),
+        (
+            "Project, full",
+            "In `cc.projects` of all other calls.",
+            full_project(),
+        ),
+        (
+            "Membership, complete",
+            "The caller's own, in `cc.projects_members`.",
+            membership_details(),
+        ),
         (
             "Membership with its limit",
             "An API user's own, and what the owner of the project sees of other members.",
             membership_with_limit(),
         ),
-        ("Membership, short", "Of anybody else.", membership_summary()),
+        (
+            "Membership, short",
+            "Of anybody else.",
+            membership_summary(),
+        ),
     ]
 }
 

@@ -17,11 +17,21 @@ pub(super) struct Field {
 }
 
 pub(super) const fn required(name: &'static str, shape: Shape, description: &'static str) -> Field {
-    Field { name, shape, is_required: true, description }
+    Field {
+        name,
+        shape,
+        is_required: true,
+        description,
+    }
 }
 
 pub(super) const fn optional(name: &'static str, shape: Shape, description: &'static str) -> Field {
-    Field { name, shape, is_required: false, description }
+    Field {
+        name,
+        shape,
+        is_required: false,
+        description,
+    }
 }
 
 /// Each with its example.
@@ -54,16 +64,22 @@ impl Shape {
             Self::Gid(_) => reference("Gid"),
             Self::Gids(_) => list(reference("Gid")),
             Self::Text(_) => text().into(),
-            Self::Password(_) => of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))).into(),
+            Self::Password(_) => of(Type::String)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+                .into(),
             Self::Texts(_) => list(text().into()),
             Self::Item(_) => reference("Item"),
             Self::Items(_) => list(reference("Item")),
             Self::Switch(_) => of(Type::Boolean).into(),
             Self::Confirmation => of(Type::Boolean).enum_values(Some([true])).into(),
-            Self::File => of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into(),
+            Self::File => of(Type::String)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+                .into(),
             Self::MemberOptions => reference("MemberOptions"),
             Self::Cursor(_) => of(Type::Integer).minimum(Some(0)).into(),
-            Self::Release => of(Type::String).pattern(Some("^[0-9]{4}\\.[0-9]{2}\\.[0-9]{3}$")).into(),
+            Self::Release => of(Type::String)
+                .pattern(Some("^[0-9]{4}\\.[0-9]{2}\\.[0-9]{3}$"))
+                .into(),
             Self::UserProjects => map(list(reference("Role"))).into(),
             Self::Rows => list(reference("FeedRow")),
             Self::Null => of(Type::Null).into(),
@@ -91,7 +107,9 @@ impl Shape {
 
     pub(super) fn example(self) -> Value {
         match self {
-            Self::Gid(text) | Self::Text(text) | Self::Password(text) | Self::Item(text) => json!(text),
+            Self::Gid(text) | Self::Text(text) | Self::Password(text) | Self::Item(text) => {
+                json!(text)
+            }
             Self::Gids(text) | Self::Items(text) => json!([text]),
             Self::Texts(texts) => json!(texts),
             Self::Switch(on) => json!(on),
@@ -131,7 +149,10 @@ pub(super) fn map(values: RefOr<Schema>) -> ObjectBuilder {
 }
 
 /// An object with these members and, when it is closed, no others.
-pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, bool, RefOr<Schema>)>, is_closed: bool) -> Object {
+pub(super) fn object<'a>(
+    members: impl IntoIterator<Item = (&'a str, bool, RefOr<Schema>)>,
+    is_closed: bool,
+) -> Object {
     let mut object = of(Type::Object);
     for (name, is_required, schema) in members {
         object = object.property(name, schema);
@@ -140,22 +161,36 @@ pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, bool, RefOr
         }
     }
     if is_closed {
-        object = object.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+        object =
+            object.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     }
     object.build()
 }
 
 /// The object of these fields.
 pub(super) fn fields(fields: &[Field], is_closed: bool) -> Object {
-    object(fields.iter().map(|field| (field.name, field.is_required, field.shape.schema())), is_closed)
+    object(
+        fields
+            .iter()
+            .map(|field| (field.name, field.is_required, field.shape.schema())),
+        is_closed,
+    )
 }
 
 /// An example of it. What may be left out is shown only when nothing else is.
 pub(super) fn example(fields: &[Field]) -> Value {
     let has_required = fields.iter().any(|field| field.is_required);
-    let mut shown: Vec<&Field> = fields.iter().filter(|field| field.is_required || !has_required).collect();
+    let mut shown: Vec<&Field> = fields
+        .iter()
+        .filter(|field| field.is_required || !has_required)
+        .collect();
     if !has_required {
         shown.truncate(1);
     }
-    Value::Object(shown.into_iter().map(|field| (field.name.to_owned(), field.shape.example())).collect())
+    Value::Object(
+        shown
+            .into_iter()
+            .map(|field| (field.name.to_owned(), field.shape.example()))
+            .collect(),
+    )
 }

@@ -35,7 +35,10 @@ pub(crate) struct Documents {
 
 impl Documents {
     pub(crate) fn load() -> serde_json::Result<Self> {
-        Ok(Self { json: openapi_json()?.into(), page: page::render(&calls::all()).into() })
+        Ok(Self {
+            json: openapi_json()?.into(),
+            page: page::render(&calls::all()).into(),
+        })
     }
 }
 
@@ -82,9 +85,18 @@ fn typed() -> OpenApi {
             "Logins, accounts, projects and their members. Calls are POST with a JSON object, whose unknown members are \
             ignored. Every answer is `success`, `result` (references by gid) and `data` (the entries that they refer to).",
         ));
-    let tags =
-        calls::SECTIONS.map(|(name, description)| TagBuilder::new().name(name).description(Some(description)).build());
-    OpenApiBuilder::new().info(info.build()).tags(Some(tags)).paths(paths).components(Some(components())).build()
+    let tags = calls::SECTIONS.map(|(name, description)| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(description))
+            .build()
+    });
+    OpenApiBuilder::new()
+        .info(info.build())
+        .tags(Some(tags))
+        .paths(paths)
+        .components(Some(components()))
+        .build()
 }
 
 fn components() -> Components {
@@ -101,7 +113,9 @@ fn components() -> Components {
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
         "From a login, and from then on the latest that an answer has in its `Authorization` header.",
     ));
-    components.security_scheme(operations::TOKEN, SecurityScheme::Http(token.build())).build()
+    components
+        .security_scheme(operations::TOKEN, SecurityScheme::Http(token.build()))
+        .build()
 }
 
 #[cfg(test)]

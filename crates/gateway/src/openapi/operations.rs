@@ -47,14 +47,28 @@ fn operation(call: &Call, method: Method) -> Operation {
             operation = operation.parameter(path_parameter(name));
         }
     }
-    if method == Method::Post { operation.request_body(request_body(&call.input)).build() } else { operation.build() }
+    if method == Method::Post {
+        operation.request_body(request_body(&call.input)).build()
+    } else {
+        operation.build()
+    }
 }
 
 /// `/api/p/{project}/members/get` is `project_members_get`.
 pub(super) fn operation_id(call: &Call, method: Method) -> String {
-    let path = call.path.replace("/api/p/{project}", "/project").replace("/api/", "").replace("/{name}", "");
-    let words: Vec<&str> = path.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
-    let name = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
+    let path = call
+        .path
+        .replace("/api/p/{project}", "/project")
+        .replace("/api/", "")
+        .replace("/{name}", "");
+    let words: Vec<&str> = path
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .collect();
+    let name = words
+        .into_iter()
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("_");
     match method {
         Method::Head => format!("{name}_by_head"),
         Method::Get if call.main_method() == Method::Post => format!("{name}_by_get"),
@@ -64,8 +78,16 @@ pub(super) fn operation_id(call: &Call, method: Method) -> String {
 
 fn path_parameter(name: &str) -> ParameterBuilder {
     let (schema, example, description): (RefOr<Schema>, _, _) = match name {
-        "project" => (reference("Gid"), examples::PROJECT.to_owned(), "The project."),
-        _ => (text().into(), format!("{}.png", examples::USER), "The file, as the entry names it."),
+        "project" => (
+            reference("Gid"),
+            examples::PROJECT.to_owned(),
+            "The project.",
+        ),
+        _ => (
+            text().into(),
+            format!("{}.png", examples::USER),
+            "The file, as the entry names it.",
+        ),
     };
     ParameterBuilder::new()
         .name(name)
@@ -94,7 +116,12 @@ fn request_body(input: &Input) -> Option<RequestBody> {
     if media_type == json {
         content = content.example(Some(field::example(fields)));
     }
-    Some(RequestBodyBuilder::new().required(Some(is_required)).content(media_type, content.build()).build())
+    Some(
+        RequestBodyBuilder::new()
+            .required(Some(is_required))
+            .content(media_type, content.build())
+            .build(),
+    )
 }
 
 fn describe(property: &mut RefOr<Schema>, description: &str) {
@@ -109,42 +136,63 @@ fn describe(property: &mut RefOr<Schema>, description: &str) {
 
 fn responses(call: &Call, method: Method) -> Responses {
     let mut responses = Responses::new();
-    responses.responses.insert("200".to_owned(), success_response(call, method));
+    responses
+        .responses
+        .insert("200".to_owned(), success_response(call, method));
     if matches!(call.response, ResponseKind::Picture { .. }) {
-        let not_modified = ResponseBuilder::new().description("`If-None-Match` names what is there.").build();
-        responses.responses.insert("304".to_owned(), RefOr::T(not_modified));
+        let not_modified = ResponseBuilder::new()
+            .description("`If-None-Match` names what is there.")
+            .build();
+        responses
+            .responses
+            .insert("304".to_owned(), RefOr::T(not_modified));
         if method == Method::Get {
             let part = picture("The part that `Range` asks for.")
                 .header_ref("Content-Range", header_reference("Content-Range"));
-            responses.responses.insert("206".to_owned(), RefOr::T(part.build()));
+            responses
+                .responses
+                .insert("206".to_owned(), RefOr::T(part.build()));
         }
     }
     for refusal in call.all_errors(method) {
         // HEAD has no body to describe.
         let response = if method == Method::Head {
-            RefOr::T(ResponseBuilder::new().description(refusal.description()).build())
+            RefOr::T(
+                ResponseBuilder::new()
+                    .description(refusal.description())
+                    .build(),
+            )
         } else {
             refusal.reference().into()
         };
-        responses.responses.insert(refusal.code().to_string(), response);
+        responses
+            .responses
+            .insert(refusal.code().to_string(), response);
     }
     if let Some(response) = call.unprocessable.response() {
-        responses.responses.insert("422".to_owned(), RefOr::T(response));
+        responses
+            .responses
+            .insert("422".to_owned(), RefOr::T(response));
     }
     responses
 }
 
 fn success_response(call: &Call, method: Method) -> RefOr<Response> {
     let mut response = if method == Method::Head {
-        ResponseBuilder::new().description("The headers of the response to `GET`, without its body.")
+        ResponseBuilder::new()
+            .description("The headers of the response to `GET`, without its body.")
     } else {
         content(&call.response)
     };
     response = response.header_ref("x-request-id", header_reference("x-request-id"));
     match call.renewal {
         Renewal::Never => {}
-        Renewal::WhenDue => response = response.header_ref("Authorization", header_reference("RenewedToken")),
-        Renewal::Always => response = response.header_ref("Authorization", header_reference("FreshToken")),
+        Renewal::WhenDue => {
+            response = response.header_ref("Authorization", header_reference("RenewedToken"))
+        }
+        Renewal::Always => {
+            response = response.header_ref("Authorization", header_reference("FreshToken"))
+        }
     }
     RefOr::T(response.build())
 }
@@ -152,42 +200,68 @@ fn success_response(call: &Call, method: Method) -> RefOr<Response> {
 fn content(answer: &ResponseKind) -> ResponseBuilder {
     match answer {
         ResponseKind::Picture { .. } => picture("The picture."),
-        ResponseKind::Keys => response_of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
-            .header_ref("Cache-Control", header_reference("Cache-Control")),
-        ResponseKind::Document => response_of_type("application/json", of(Type::Object).into(), "The document.")
-            .header_ref("Cache-Control", header_reference("Cache-Control")),
+        ResponseKind::Keys => {
+            response_of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
+                .header_ref("Cache-Control", header_reference("Cache-Control"))
+        }
+        ResponseKind::Document => {
+            response_of_type("application/json", of(Type::Object).into(), "The document.")
+                .header_ref("Cache-Control", header_reference("Cache-Control"))
+        }
         ResponseKind::Page => response_of_type("text/html", text().into(), "The page."),
         ResponseKind::Envelope { result, data } => {
-            let content =
-                ContentBuilder::new().schema(Some(envelope(result, data))).example(Some(example(result, data))).build();
-            ResponseBuilder::new().description("Done.").content("application/json", content)
+            let content = ContentBuilder::new()
+                .schema(Some(envelope(result, data)))
+                .example(Some(example(result, data)))
+                .build();
+            ResponseBuilder::new()
+                .description("Done.")
+                .content("application/json", content)
         }
     }
 }
 
 fn response_of_type(media_type: &str, schema: RefOr<Schema>, description: &str) -> ResponseBuilder {
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new().description(description).content(media_type, content)
+    ResponseBuilder::new()
+        .description(description)
+        .content(media_type, content)
 }
 
 fn picture(description: &str) -> ResponseBuilder {
     let content = || ContentBuilder::new().schema(Some(bytes())).build();
     ["image/png", "image/jpeg", "image/gif", "image/webp"]
         .into_iter()
-        .fold(ResponseBuilder::new().description(description), |response, kind| response.content(kind, content()))
+        .fold(
+            ResponseBuilder::new().description(description),
+            |response, kind| response.content(kind, content()),
+        )
         .header_ref("Cache-Control", header_reference("Cache-Control"))
         .header_ref("ETag", header_reference("ETag"))
 }
 
 fn envelope(result: &[Field], data: &[Entries]) -> RefOr<Schema> {
     let result = field::fields(result, true);
-    let data = object(data.iter().map(|entries| (entries.key(), true, entries.schema())), true);
-    object([("success", true, success(true)), ("result", true, result.into()), ("data", true, data.into())], true)
-        .into()
+    let data = object(
+        data.iter()
+            .map(|entries| (entries.key(), true, entries.schema())),
+        true,
+    );
+    object(
+        [
+            ("success", true, success(true)),
+            ("result", true, result.into()),
+            ("data", true, data.into()),
+        ],
+        true,
+    )
+    .into()
 }
 
 pub(super) fn example(result: &[Field], data: &[Entries]) -> Value {
-    let data: serde_json::Map<String, Value> =
-        data.iter().map(|entries| (entries.key().to_owned(), entries.example())).collect();
+    let data: serde_json::Map<String, Value> = data
+        .iter()
+        .map(|entries| (entries.key().to_owned(), entries.example()))
+        .collect();
     json!({"success": true, "result": field::example(result), "data": data})
 }

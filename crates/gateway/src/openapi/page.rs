@@ -13,8 +13,7 @@ use super::{
 };
 
 /// Nothing but its own style.
-pub(super) const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = include_str!("page.css");
 
@@ -22,8 +21,16 @@ pub(super) fn render(calls: &[Call]) -> String {
     let mut page = Page(String::new());
     page.begin();
     for (section, description) in SECTIONS {
-        page.add(format_args!("<h2 id=\"{}\">{}</h2><p>{}</p>", anchor(section), escape(section), prose(description)));
-        calls.iter().filter(|call| call.section == section).for_each(|call| page.call(call));
+        page.add(format_args!(
+            "<h2 id=\"{}\">{}</h2><p>{}</p>",
+            anchor(section),
+            escape(section),
+            prose(description)
+        ));
+        calls
+            .iter()
+            .filter(|call| call.section == section)
+            .for_each(|call| page.call(call));
     }
     page.entries();
     page.0.push_str("</main></body></html>\n");
@@ -46,7 +53,11 @@ impl Page {
             <body><nav><strong>Doorward {release}</strong>"
         ));
         for (section, _) in SECTIONS {
-            self.add(format_args!("<a href=\"#{}\">{}</a>", anchor(section), escape(section)));
+            self.add(format_args!(
+                "<a href=\"#{}\">{}</a>",
+                anchor(section),
+                escape(section)
+            ));
         }
         self.add(format_args!(
             "<a href=\"#entries\">Entries</a></nav><main><h1>Doorward API</h1><p>{}</p><p>For programs: \
@@ -117,19 +128,24 @@ impl Page {
                 }
                 self.example("Answer", &operations::example(result, data));
             }
-            ResponseKind::Picture { caching } => self.add(format_args!("<p>{}</p>", prose(caching))),
+            ResponseKind::Picture { caching } => {
+                self.add(format_args!("<p>{}</p>", prose(caching)))
+            }
             ResponseKind::Keys | ResponseKind::Document | ResponseKind::Page => {}
         }
         match call.renewal {
             Renewal::Never => {}
             Renewal::WhenDue => self.0.push_str("<p>Renews a token that is due.</p>"),
-            Renewal::Always => self.0.push_str("<p>The <code>Authorization</code> header has a token.</p>"),
+            Renewal::Always => self
+                .0
+                .push_str("<p>The <code>Authorization</code> header has a token.</p>"),
         }
     }
 
     fn errors(&mut self, call: &Call) {
         self.0.push_str("<details><summary>Errors</summary><table>");
-        let mut unprocessable = Some(&call.unprocessable).filter(|unprocessable| !unprocessable.examples().is_empty());
+        let mut unprocessable =
+            Some(&call.unprocessable).filter(|unprocessable| !unprocessable.examples().is_empty());
         for refusal in call.all_errors(call.main_method()) {
             if refusal.code() > 422
                 && let Some(unprocessable) = unprocessable.take()
@@ -148,7 +164,10 @@ impl Page {
     }
 
     fn unprocessable(&mut self, description: &str, examples: &[Value]) {
-        self.add(format_args!("<tr><td>422</td><td></td><td>{}", prose(description)));
+        self.add(format_args!(
+            "<tr><td>422</td><td></td><td>{}",
+            prose(description)
+        ));
         for example in examples {
             self.add(format_args!("<pre>{}</pre>", escape(&example.to_string())));
         }
@@ -157,13 +176,19 @@ impl Page {
 
     fn example(&mut self, title: &str, example: &Value) {
         let text = serde_json::to_string_pretty(example).unwrap_or_default();
-        self.add(format_args!("<details><summary>{title}</summary><pre>{}</pre></details>", escape(&text)));
+        self.add(format_args!(
+            "<details><summary>{title}</summary><pre>{}</pre></details>",
+            escape(&text)
+        ));
     }
 
     fn entries(&mut self) {
         self.0.push_str("<h2 id=\"entries\">Entries</h2>");
         for (name, description, example) in examples::entries() {
-            self.add(format_args!("<article><h3>{name}</h3><p>{}</p>", prose(description)));
+            self.add(format_args!(
+                "<article><h3>{name}</h3><p>{}</p>",
+                prose(description)
+            ));
             self.example("Example", &example);
             self.0.push_str("</article>");
         }
@@ -171,17 +196,28 @@ impl Page {
 }
 
 fn anchor(section: &str) -> String {
-    section.to_lowercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-")
+    section
+        .to_lowercase()
+        .replace(|letter: char| !letter.is_ascii_alphanumeric(), "-")
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// With what stands in backticks as code.
 fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts
-        .map(|(index, part)| if index % 2 == 0 { escape(part) } else { format!("<code>{}</code>", escape(part)) })
+        .map(|(index, part)| {
+            if index % 2 == 0 {
+                escape(part)
+            } else {
+                format!("<code>{}</code>", escape(part))
+            }
+        })
         .collect()
 }

@@ -18,11 +18,22 @@ pub(super) fn reference(name: &str) -> RefOr<Schema> {
 
 /// By their names.
 pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
-    let mut all = vec![("Gid", gid().into()), ("Item", item().into()), ("Role", role().into())];
+    let mut all = vec![
+        ("Gid", gid().into()),
+        ("Item", item().into()),
+        ("Role", role().into()),
+    ];
     all.extend(users());
     all.extend(projects());
     all.extend(memberships());
-    all.push(("FeedRow", with_description(feed_row(), "A change of an entry.", Some(examples::feed_row()))));
+    all.push((
+        "FeedRow",
+        with_description(
+            feed_row(),
+            "A change of an entry.",
+            Some(examples::feed_row()),
+        ),
+    ));
     all.push(("Feedback", feedback().into()));
     all.push(("Refusal", error_response::any_error().into()));
     all.push(("KeySet", key_set().into()));
@@ -39,7 +50,9 @@ fn gid() -> ObjectBuilder {
 /// Of a list of a project.
 fn item() -> OneOfBuilder {
     OneOfBuilder::new()
-        .description(Some("A gid, or the channel of all records, which nobody can change."))
+        .description(Some(
+            "A gid, or the channel of all records, which nobody can change.",
+        ))
         .item(reference("Gid"))
         .item(text().enum_values(Some(["__all__"])))
 }
@@ -52,7 +65,11 @@ fn file_name() -> ObjectBuilder {
     text_or_null().description(Some("`<gid>.<extension>`, under `/media`; or null."))
 }
 
-fn with_description(mut object: Object, description: &str, example: Option<Value>) -> RefOr<Schema> {
+fn with_description(
+    mut object: Object,
+    description: &str,
+    example: Option<Value>,
+) -> RefOr<Schema> {
     object.description = Some(description.to_owned());
     object.examples.extend(example);
     object.into()
@@ -61,17 +78,34 @@ fn with_description(mut object: Object, description: &str, example: Option<Value
 fn one_of<const N: usize>(description: &str, names: [&str; N]) -> RefOr<Schema> {
     let one_of: OneOf = names
         .into_iter()
-        .fold(OneOfBuilder::new().description(Some(description)), |one_of, name| one_of.item(reference(name)))
+        .fold(
+            OneOfBuilder::new().description(Some(description)),
+            |one_of, name| one_of.item(reference(name)),
+        )
         .build();
     RefOr::T(one_of.into())
 }
 
 fn users() -> Vec<(&'static str, RefOr<Schema>)> {
-    let username = || text_or_null().description(Some("Null for API users, and for invitees without an account."));
+    let username = || {
+        text_or_null().description(Some(
+            "Null for API users, and for invitees without an account.",
+        ))
+    };
     let status = || text().enum_values(Some(["active", "invited", "inactive", "deleted"]));
-    let options = object([("language", true, text().into()), ("timezone", true, text().into())], true);
-    let user = |email: Vec<(&'static str, bool, RefOr<Schema>)>, options: Vec<(&'static str, bool, RefOr<Schema>)>| {
-        let mut members = vec![("gid", true, reference("Gid")), ("username", true, username().into())];
+    let options = object(
+        [
+            ("language", true, text().into()),
+            ("timezone", true, text().into()),
+        ],
+        true,
+    );
+    let user = |email: Vec<(&'static str, bool, RefOr<Schema>)>,
+                options: Vec<(&'static str, bool, RefOr<Schema>)>| {
+        let mut members = vec![
+            ("gid", true, reference("Gid")),
+            ("username", true, username().into()),
+        ];
         members.extend(email);
         members.push(("name", true, text().into()));
         members.push(("avatar", true, file_name().into()));
@@ -79,12 +113,28 @@ fn users() -> Vec<(&'static str, RefOr<Schema>)> {
         members.extend(options);
         object(members, true)
     };
-    let complete = user(vec![("email", true, text_or_null().into())], vec![("options", true, options.into())]);
+    let complete = user(
+        vec![("email", true, text_or_null().into())],
+        vec![("options", true, options.into())],
+    );
     let short = user(Vec::new(), Vec::new());
     vec![
-        ("CompleteUser", with_description(complete, "The caller.", Some(examples::user_details()))),
-        ("ShortUser", with_description(short, "Anybody else: never with an email.", Some(examples::user_summary()))),
-        ("User", one_of("As the caller may see them.", ["CompleteUser", "ShortUser"])),
+        (
+            "CompleteUser",
+            with_description(complete, "The caller.", Some(examples::user_details())),
+        ),
+        (
+            "ShortUser",
+            with_description(
+                short,
+                "Anybody else: never with an email.",
+                Some(examples::user_summary()),
+            ),
+        ),
+        (
+            "User",
+            one_of("As the caller may see them.", ["CompleteUser", "ShortUser"]),
+        ),
     ]
 }
 
@@ -94,7 +144,11 @@ fn project(more: Vec<(&'static str, bool, RefOr<Schema>)>) -> Object {
         ("name", true, text().into()),
         ("icon", true, file_name().into()),
         ("owner", true, reference("Gid")),
-        ("status", true, text().enum_values(Some(["active", "deleted"])).into()),
+        (
+            "status",
+            true,
+            text().enum_values(Some(["active", "deleted"])).into(),
+        ),
     ];
     members.extend(more);
     object(members, true)
@@ -103,7 +157,10 @@ fn project(more: Vec<(&'static str, bool, RefOr<Schema>)>) -> Object {
 fn projects() -> Vec<(&'static str, RefOr<Schema>)> {
     let names = || RefOr::from(map(text().into()));
     let closed = || RefOr::from(object([], true));
-    let image_server = object([("type", true, text().into()), ("options", true, closed())], true);
+    let image_server = object(
+        [("type", true, text().into()), ("options", true, closed())],
+        true,
+    );
     let options = object(
         [
             ("channels", true, names()),
@@ -119,7 +176,13 @@ fn projects() -> Vec<(&'static str, RefOr<Schema>)> {
         true,
     );
     let versions = list(RefOr::T(utoipa::openapi::schema::empty()));
-    let backups = object([("versions", true, versions), ("next_version", true, of(Type::Integer).into())], true);
+    let backups = object(
+        [
+            ("versions", true, versions),
+            ("next_version", true, of(Type::Integer).into()),
+        ],
+        true,
+    );
     let full = project(vec![
         ("options", true, options.into()),
         ("build", true, of(Type::Integer).into()),
@@ -128,10 +191,24 @@ fn projects() -> Vec<(&'static str, RefOr<Schema>)> {
     vec![
         (
             "ShortProject",
-            with_description(project(Vec::new()), "In logins and inits.", Some(examples::project_summary())),
+            with_description(
+                project(Vec::new()),
+                "In logins and inits.",
+                Some(examples::project_summary()),
+            ),
         ),
-        ("FullProject", with_description(full, "With all that it is set up with.", Some(examples::full_project()))),
-        ("Project", one_of("In either form.", ["FullProject", "ShortProject"])),
+        (
+            "FullProject",
+            with_description(
+                full,
+                "With all that it is set up with.",
+                Some(examples::full_project()),
+            ),
+        ),
+        (
+            "Project",
+            one_of("In either form.", ["FullProject", "ShortProject"]),
+        ),
     ]
 }
 
@@ -139,7 +216,13 @@ fn membership(options: Option<RefOr<Schema>>) -> Object {
     let mut members = vec![
         ("project_gid", true, reference("Gid")),
         ("user_gid", true, reference("Gid")),
-        ("status", true, text().enum_values(Some(["active", "invited", "declined", "inactive"])).into()),
+        (
+            "status",
+            true,
+            text()
+                .enum_values(Some(["active", "invited", "declined", "inactive"]))
+                .into(),
+        ),
         ("roles", true, list(reference("Role"))),
     ];
     members.extend(options.map(|options| ("options", true, options)));
@@ -155,7 +238,11 @@ fn limit() -> ObjectBuilder {
 
 fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
     let notifications = |is_required| {
-        let email: RefOr<Schema> = if is_required { text_or_null().into() } else { text().into() };
+        let email: RefOr<Schema> = if is_required {
+            text_or_null().into()
+        } else {
+            text().into()
+        };
         let word = || text().min_length(Some(1));
         object(
             [
@@ -166,10 +253,28 @@ fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
             is_required,
         )
     };
-    let limit = |is_required| ("rate_limit_per_second", is_required, limit().maximum(Some(u32::MAX as usize)).into());
-    let complete = object([("notifications", true, notifications(true).into()), limit(true)], true);
+    let limit = |is_required| {
+        (
+            "rate_limit_per_second",
+            is_required,
+            limit().maximum(Some(u32::MAX as usize)).into(),
+        )
+    };
+    let complete = object(
+        [
+            ("notifications", true, notifications(true).into()),
+            limit(true),
+        ],
+        true,
+    );
     let limited = object([limit(true)], true);
-    let change = object([limit(false), ("notifications", false, notifications(false).into())], false);
+    let change = object(
+        [
+            limit(false),
+            ("notifications", false, notifications(false).into()),
+        ],
+        false,
+    );
     vec![
         (
             "CompleteMembership",
@@ -189,22 +294,42 @@ fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
         ),
         (
             "ShortMembership",
-            with_description(membership(None), "Of anybody else.", Some(examples::membership_summary())),
+            with_description(
+                membership(None),
+                "Of anybody else.",
+                Some(examples::membership_summary()),
+            ),
         ),
         (
             "Membership",
-            one_of("As the caller may see it.", ["CompleteMembership", "LimitedMembership", "ShortMembership"]),
+            one_of(
+                "As the caller may see it.",
+                ["CompleteMembership", "LimitedMembership", "ShortMembership"],
+            ),
         ),
-        ("MemberOptions", with_description(change, "What is given replaces what is there.", None)),
+        (
+            "MemberOptions",
+            with_description(change, "What is given replaces what is there.", None),
+        ),
     ]
 }
 
 fn feed_row() -> Object {
     object(
         [
-            ("type", true, text().enum_values(Some(["cc", "project"])).into()),
+            (
+                "type",
+                true,
+                text().enum_values(Some(["cc", "project"])).into(),
+            ),
             ("cursor", true, of(Type::Integer).minimum(Some(1)).into()),
-            ("action", true, text().enum_values(Some(["INSERT", "UPDATE", "DELETE"])).into()),
+            (
+                "action",
+                true,
+                text()
+                    .enum_values(Some(["INSERT", "UPDATE", "DELETE"]))
+                    .into(),
+            ),
             ("data_type", true, text().into()),
             ("data_key", true, text().into()),
         ],
@@ -213,7 +338,13 @@ fn feed_row() -> Object {
 }
 
 fn feedback() -> Object {
-    object([("warning", false, text_or_null().into()), ("suggestions", false, list(text().into()))], true)
+    object(
+        [
+            ("warning", false, text_or_null().into()),
+            ("suggestions", false, list(text().into())),
+        ],
+        true,
+    )
 }
 
 /// RFC 7517, RFC 8037.
@@ -236,5 +367,7 @@ fn key_set() -> Object {
 
 /// Only for its bytes.
 pub(super) fn bytes() -> RefOr<Schema> {
-    text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into()
+    text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+        .into()
 }

@@ -22,7 +22,10 @@ fn routes() -> BTreeMap<String, Route> {
             "// With a token." => needs_token = true,
             _ => {}
         }
-        let Some((function, rest)) = line.strip_prefix(".service(").and_then(|line| line.split_once("(\"")) else {
+        let Some((function, rest)) = line
+            .strip_prefix(".service(")
+            .and_then(|line| line.split_once("(\""))
+        else {
             continue;
         };
         let methods: &[&str] = match function {
@@ -51,35 +54,57 @@ fn document() -> Value {
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     paths
-        .flat_map(|(path, item)| item.as_object().unwrap().iter().map(move |(method, one)| (&**path, &**method, one)))
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .iter()
+                .map(move |(method, one)| (&**path, &**method, one))
+        })
         .collect()
 }
 
 #[test]
 fn document_matches_the_route_list() {
     let (document, routes) = (document(), routes());
-    let lines = ROUTES.lines().filter(|line| line.trim().starts_with(".service(")).count();
+    let lines = ROUTES
+        .lines()
+        .filter(|line| line.trim().starts_with(".service("))
+        .count();
     assert_eq!(routes.len(), lines - 1, "all but the scope are understood");
     let mut described: BTreeMap<String, (Vec<&str>, bool)> = BTreeMap::new();
     for (path, method, operation) in operations(&document) {
         let entry = described.entry(path.to_owned()).or_default();
         entry.0.push(method);
         entry.1 = operation.get("security").is_some();
-        assert_eq!(entry.1, operation["responses"].get("401").is_some(), "{method} {path}");
+        assert_eq!(
+            entry.1,
+            operation["responses"].get("401").is_some(),
+            "{method} {path}"
+        );
     }
-    let listed: BTreeMap<_, _> =
-        routes.into_iter().map(|(path, (methods, token))| (path, (methods.to_vec(), token))).collect();
+    let listed: BTreeMap<_, _> = routes
+        .into_iter()
+        .map(|(path, (methods, token))| (path, (methods.to_vec(), token)))
+        .collect();
     assert_eq!(described, listed);
 }
 
 #[test]
 fn every_write_call_documents_429() {
     let document = document();
-    let changes = ROUTES.lines().filter_map(|line| line.trim().strip_prefix(".service(change(\""));
-    let changes: Vec<&str> = changes.filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+    let changes = ROUTES
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(".service(change(\""));
+    let changes: Vec<&str> = changes
+        .filter_map(|rest| Some(rest.split_once('"')?.0))
+        .collect();
     assert!(changes.len() > 30, "{changes:?}");
     for path in changes {
-        let path = if path.starts_with("/api/") { path.to_owned() } else { format!("/api/p/{{project}}{path}") };
+        let path = if path.starts_with("/api/") {
+            path.to_owned()
+        } else {
+            format!("/api/p/{{project}}{path}")
+        };
         let responses = &document["paths"][&path]["post"]["responses"];
         assert!(responses.get("429").is_some(), "{path}: {responses}");
     }
@@ -88,15 +113,20 @@ fn every_write_call_documents_429() {
 #[test]
 fn operation_ids_are_unique_and_tags_exist() {
     let document = document();
-    let mut names: Vec<&str> =
-        operations(&document).iter().map(|(.., one)| one["operationId"].as_str().unwrap()).collect();
+    let mut names: Vec<&str> = operations(&document)
+        .iter()
+        .map(|(.., one)| one["operationId"].as_str().unwrap())
+        .collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
     for (path, _, operation) in operations(&document) {
         let section = operation["tags"][0].as_str().unwrap();
-        assert!(calls::SECTIONS.iter().any(|(name, _)| *name == section), "{path}: {section}");
+        assert!(
+            calls::SECTIONS.iter().any(|(name, _)| *name == section),
+            "{path}: {section}"
+        );
     }
 }
 
@@ -121,13 +151,26 @@ fn every_reference_resolves() {
 fn request_schemas_are_open_and_response_schemas_closed() {
     let document = document();
     for (path, _, operation) in operations(&document) {
-        for content in operation.pointer("/requestBody/content").and_then(Value::as_object).into_iter().flatten() {
-            assert_eq!(content.1["schema"].get("additionalProperties"), None, "{path}");
+        for content in operation
+            .pointer("/requestBody/content")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            assert_eq!(
+                content.1["schema"].get("additionalProperties"),
+                None,
+                "{path}"
+            );
         }
         let schema = operation.pointer("/responses/200/content/application~1json/schema");
         if let Some(envelope) = schema.filter(|schema| schema.get("properties").is_some()) {
             for closed in ["", "/properties/result", "/properties/data"] {
-                assert_eq!(envelope.pointer(closed).unwrap()["additionalProperties"], Value::Bool(false), "{path}");
+                assert_eq!(
+                    envelope.pointer(closed).unwrap()["additionalProperties"],
+                    Value::Bool(false),
+                    "{path}"
+                );
             }
         }
     }
@@ -137,8 +180,14 @@ fn request_schemas_are_open_and_response_schemas_closed() {
 fn document_names_its_version_and_the_release() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(document["info"]["version"], doorward_domain::version::current_release());
-    assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    assert_eq!(
+        document["info"]["version"],
+        doorward_domain::version::current_release()
+    );
+    assert_eq!(
+        document["components"]["securitySchemes"]["token"]["scheme"],
+        "bearer"
+    );
 }
 
 #[test]

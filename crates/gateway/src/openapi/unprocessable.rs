@@ -51,13 +51,23 @@ impl Unprocessable {
     pub(super) fn description(&self) -> String {
         let mut parts = Vec::new();
         if !self.reasons.is_empty() {
-            let reasons: Vec<String> = self.reasons.iter().map(|reason| format!("`{reason}`")).collect();
+            let reasons: Vec<String> = self
+                .reasons
+                .iter()
+                .map(|reason| format!("`{reason}`"))
+                .collect();
             parts.push(format!("422, `reason` {}", reasons.join(", ")));
         }
         if !self.validations.is_empty() {
-            let fields: Vec<String> =
-                self.validations.iter().map(|(field, reason)| format!("`{field}`: `{reason}`")).collect();
-            parts.push(format!("1001, what is wrong with which field: {}", fields.join(", ")));
+            let fields: Vec<String> = self
+                .validations
+                .iter()
+                .map(|(field, reason)| format!("`{field}`: `{reason}`"))
+                .collect();
+            parts.push(format!(
+                "1001, what is wrong with which field: {}",
+                fields.join(", ")
+            ));
         }
         if self.invite_invalid {
             parts.push("1004: the invitation is not open any more".to_owned());
@@ -69,16 +79,36 @@ impl Unprocessable {
     pub(super) fn response(&self) -> Option<Response> {
         let examples = self.examples();
         let first = examples.first()?.clone();
-        let codes: Vec<u16> =
-            examples.iter().filter_map(|one| one.pointer("/result/code")?.as_u64()?.try_into().ok()).collect();
-        let messages: Vec<&str> = examples.iter().filter_map(|one| one.pointer("/result/message")?.as_str()).collect();
+        let codes: Vec<u16> = examples
+            .iter()
+            .filter_map(|one| one.pointer("/result/code")?.as_u64()?.try_into().ok())
+            .collect();
+        let messages: Vec<&str> = examples
+            .iter()
+            .filter_map(|one| one.pointer("/result/message")?.as_str())
+            .collect();
         let mut info = Vec::new();
         if !self.reasons.is_empty() {
-            info.push(("reason", false, text().enum_values(Some(self.reasons.iter().copied())).into()));
+            info.push((
+                "reason",
+                false,
+                text()
+                    .enum_values(Some(self.reasons.iter().copied()))
+                    .into(),
+            ));
         }
         for (index, (field, _)) in self.validations.iter().enumerate() {
-            if self.validations.iter().take(index).all(|(earlier, _)| earlier != field) {
-                let reasons = self.validations.iter().filter(|(other, _)| other == field).map(|(_, reason)| *reason);
+            if self
+                .validations
+                .iter()
+                .take(index)
+                .all(|(earlier, _)| earlier != field)
+            {
+                let reasons = self
+                    .validations
+                    .iter()
+                    .filter(|(other, _)| other == field)
+                    .map(|(_, reason)| *reason);
                 info.push((*field, false, text().enum_values(Some(reasons)).into()));
             }
         }

@@ -5,7 +5,9 @@ use std::{
     net::IpAddr,
 };
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data,
+};
 use doorward_domain::Gid;
 use doorward_rpc::RpcError;
 use doorward_token::Claims;
@@ -37,15 +39,23 @@ impl FromRequest for Caller {
 }
 
 fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
-    let gateway = request.app_data::<Data<Gateway>>().ok_or_else(ApiError::internal)?;
+    let gateway = request
+        .app_data::<Data<Gateway>>()
+        .ok_or_else(ApiError::internal)?;
     let token = bearer_token(request).ok_or_else(ApiError::unauthenticated)?;
     match gateway.trust.verify(token, gateway.clock.now()) {
         Ok(claims) => {
             if gateway.is_renewal_due(&claims) {
-                request.extensions_mut().insert(RenewalDueToken(token.to_owned()));
+                request
+                    .extensions_mut()
+                    .insert(RenewalDueToken(token.to_owned()));
             }
             let address = client_address::from_request(request, gateway);
-            Ok(Caller { claims, token: token.to_owned(), address })
+            Ok(Caller {
+                claims,
+                token: token.to_owned(),
+                address,
+            })
         }
         Err(TokenError::Invalid) => Err(ApiError::unauthenticated()),
         Err(TokenError::Unavailable) => Err(RpcError::unavailable().into()),
@@ -54,7 +64,10 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
 
 /// Who seems to call, for counting: the call itself decides whether they may.
 pub(crate) fn find_user(request: &HttpRequest, gateway: &Gateway) -> Option<Gid> {
-    let claims = gateway.trust.verify(bearer_token(request)?, gateway.clock.now()).ok()?;
+    let claims = gateway
+        .trust
+        .verify(bearer_token(request)?, gateway.clock.now())
+        .ok()?;
     Some(claims.sub)
 }
 
@@ -65,7 +78,9 @@ fn bearer_token(request: &HttpRequest) -> Option<&str> {
         return None;
     };
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 #[cfg(test)]
@@ -77,7 +92,9 @@ mod tests {
     fn token(headers: &[&str]) -> Option<String> {
         let request = headers
             .iter()
-            .fold(TestRequest::default(), |request, header| request.append_header((AUTHORIZATION, *header)));
+            .fold(TestRequest::default(), |request, header| {
+                request.append_header((AUTHORIZATION, *header))
+            });
         bearer_token(&request.to_http_request()).map(str::to_owned)
     }
 

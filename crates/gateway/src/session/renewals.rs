@@ -18,12 +18,27 @@ pub(crate) struct Renewals {
 
 impl Renewals {
     pub(crate) fn new() -> Self {
-        Self { by_old: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(SHARE_WINDOW).build() }
+        Self {
+            by_old: Cache::builder()
+                .max_capacity(MAX_TOKENS)
+                .time_to_live(SHARE_WINDOW)
+                .build(),
+        }
     }
 
-    pub(crate) async fn renew(&self, peers: &Peers, token: String, keys: u64) -> Result<Arc<str>, RpcError> {
+    pub(crate) async fn renew(
+        &self,
+        peers: &Peers,
+        token: String,
+        keys: u64,
+    ) -> Result<Arc<str>, RpcError> {
         let call = async {
-            let renewed = peers.auth().renew_token(RenewTokenRequest { token: token.clone() }).await?;
+            let renewed = peers
+                .auth()
+                .renew_token(RenewTokenRequest {
+                    token: token.clone(),
+                })
+                .await?;
             Ok::<_, RpcError>(renewed.into_inner().token.into())
         };
         self.by_old

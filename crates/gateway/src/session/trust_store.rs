@@ -15,8 +15,8 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_rpc::{
     Channel,
     auth::v1::{
-        Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient, revocation::Target,
-        watch_trust_response::Event,
+        Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient,
+        revocation::Target, watch_trust_response::Event,
     },
     channel::MAX_MESSAGE_BYTES,
 };
@@ -80,11 +80,18 @@ impl Trust {
         if !self.is_fresh() {
             return Err(TokenError::Unavailable);
         }
-        let claims = self.verifier.verify(token, &self.keys.load(), now).map_err(|refused| {
-            tracing::debug!(%refused, "a token was refused");
-            TokenError::Invalid
-        })?;
-        if self.is_revoked(&claims) { Err(TokenError::Invalid) } else { Ok(claims) }
+        let claims = self
+            .verifier
+            .verify(token, &self.keys.load(), now)
+            .map_err(|refused| {
+                tracing::debug!(%refused, "a token was refused");
+                TokenError::Invalid
+            })?;
+        if self.is_revoked(&claims) {
+            Err(TokenError::Invalid)
+        } else {
+            Ok(claims)
+        }
     }
 
     /// Of claims that were believed before; the signature isn't looked at again.
@@ -92,15 +99,23 @@ impl Trust {
         if !self.is_fresh() {
             return Err(TokenError::Unavailable);
         }
-        if claims.exp <= now.as_seconds() || self.is_revoked(claims) { Err(TokenError::Invalid) } else { Ok(()) }
+        if claims.exp <= now.as_seconds() || self.is_revoked(claims) {
+            Err(TokenError::Invalid)
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        self.revocations_known_until().is_some_and(|until| until.elapsed() < self.max_age)
+        self.revocations_known_until()
+            .is_some_and(|until| until.elapsed() < self.max_age)
     }
 
     fn revocations_known_until(&self) -> Option<Instant> {
-        *self.complete_until.read().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .complete_until
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn keys_generation(&self) -> u64 {
@@ -112,13 +127,26 @@ impl Trust {
     }
 
     fn is_revoked(&self, claims: &Claims) -> bool {
-        let revocations = self.revocations.read().unwrap_or_else(PoisonError::into_inner);
-        let cuts = [revocations.by_subject.get(&claims.sub), revocations.by_sid.get(&claims.sid)];
-        cuts.into_iter().flatten().any(|cut| claims.auth_time < cut.not_before)
+        let revocations = self
+            .revocations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let cuts = [
+            revocations.by_subject.get(&claims.sub),
+            revocations.by_sid.get(&claims.sid),
+        ];
+        cuts.into_iter()
+            .flatten()
+            .any(|cut| claims.auth_time < cut.not_before)
     }
 
     /// Follows auth's stream until `shutdown`.
-    pub(crate) async fn run(self: Arc<Self>, auth: Channel, now: impl Fn() -> Timestamp, shutdown: CancellationToken) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        auth: Channel,
+        now: impl Fn() -> Timestamp,
+        shutdown: CancellationToken,
+    ) {
         let mut logged_at = None;
         while !shutdown.is_cancelled() {
             tokio::select! {
@@ -146,21 +174,28 @@ impl Trust {
             .map_err(|status| format!("{:?}", status.code()))?
             .into_inner();
         loop {
-            let next =
-                tokio::time::timeout(STREAM_TIMEOUT, stream.message()).await.map_err(|_| "silence".to_owned())?;
+            let next = tokio::time::timeout(STREAM_TIMEOUT, stream.message())
+                .await
+                .map_err(|_| "silence".to_owned())?;
             let Some(message) = next.map_err(|status| format!("{:?}", status.code()))? else {
                 return Ok(());
             };
             // Auth's own knowledge has an age.
             let until = Instant::now().checked_sub(Duration::from_millis(message.age_milliseconds));
             self.apply_message(message, now());
-            let mut complete_until = self.complete_until.write().unwrap_or_else(PoisonError::into_inner);
+            let mut complete_until = self
+                .complete_until
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             *complete_until = until.max(*complete_until);
         }
     }
 
     fn apply_message(&self, message: WatchTrustResponse, now: Timestamp) {
-        let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+        let mut revocations = self
+            .revocations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         match message.event {
             Some(Event::Snapshot(snapshot)) => {
                 self.set_keys(snapshot.keys.unwrap_or_default());
@@ -176,7 +211,14 @@ impl Trust {
     }
 
     fn set_keys(&self, keys: doorward_rpc::auth::v1::KeySet) {
-        let keys = keys.keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect();
+        let keys = keys
+            .keys
+            .into_iter()
+            .map(|key| PublicKey {
+                kid: key.kid,
+                x: key.x,
+            })
+            .collect();
         self.keys.store(Arc::new(KeySet::new(keys)));
         self.keys_generation.fetch_add(1, Ordering::Release);
     }
@@ -184,7 +226,10 @@ impl Trust {
 
 impl Revocations {
     fn add(&mut self, revocation: Revocation, now: Timestamp) {
-        let cut = RevocationCutoff { not_before: revocation.not_before, expires_at: revocation.expires_at };
+        let cut = RevocationCutoff {
+            not_before: revocation.not_before,
+            expires_at: revocation.expires_at,
+        };
         match revocation.target {
             Some(Target::Subject(gid)) => {
                 if let Ok(gid) = gid.parse() {
@@ -195,8 +240,10 @@ impl Revocations {
             None => {}
         }
         if self.len() > self.swept_size + CLEANUP_THRESHOLD {
-            self.by_subject.retain(|_, cut| cut.expires_at > now.as_seconds());
-            self.by_sid.retain(|_, cut| cut.expires_at > now.as_seconds());
+            self.by_subject
+                .retain(|_, cut| cut.expires_at > now.as_seconds());
+            self.by_sid
+                .retain(|_, cut| cut.expires_at > now.as_seconds());
             self.swept_size = self.len();
         }
     }

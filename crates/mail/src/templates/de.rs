@@ -9,7 +9,9 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
         MailContent::SignupCode { code } => (
             format!("Ihr Code für ein neues Konto bei {APP_NAME}"),
             vec![
-                paragraph(format!("Dieser Code bestätigt Ihre E-Mail-Adresse für ein neues Konto bei {APP_NAME}:")),
+                paragraph(format!(
+                    "Dieser Code bestätigt Ihre E-Mail-Adresse für ein neues Konto bei {APP_NAME}:"
+                )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
@@ -37,7 +39,9 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
         MailContent::ResetCode { code, usernames } => (
             format!("Ihr Code für ein neues Passwort bei {APP_NAME}"),
             vec![
-                paragraph(format!("Mit diesem Code können Sie ein neues Passwort bei {APP_NAME} setzen:")),
+                paragraph(format!(
+                    "Mit diesem Code können Sie ein neues Passwort bei {APP_NAME} setzen:"
+                )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph("Ihr Benutzername zu dieser E-Mail-Adresse:"),
@@ -65,7 +69,9 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
         MailContent::PasswordChanged { username } => (
             format!("Ihr Passwort bei {APP_NAME} wurde geändert"),
             vec![
-                paragraph(format!("Das Konto „{username}“ bei {APP_NAME} hat ein neues Passwort.")),
+                paragraph(format!(
+                    "Das Konto „{username}“ bei {APP_NAME} hat ein neues Passwort."
+                )),
                 paragraph("Wenn Sie das waren, brauchen Sie nichts zu tun."),
                 paragraph(
                     "Wenn nicht, setzen Sie sofort ein neues Passwort: Wählen Sie beim Anmelden „Passwort vergessen“.",
@@ -84,10 +90,17 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => (
+        MailContent::Invitation {
+            inviter,
+            project,
+            invitee_gid,
+            project_gid,
+        } => (
             format!("Sie sind zu einem Projekt bei {APP_NAME} eingeladen"),
             vec![
-                paragraph(format!("{inviter} lädt Sie zum Projekt „{project}“ bei {APP_NAME} ein.")),
+                paragraph(format!(
+                    "{inviter} lädt Sie zum Projekt „{project}“ bei {APP_NAME} ein."
+                )),
                 paragraph("Hier können Sie die Einladung annehmen oder ablehnen:"),
                 invitation_link(invitee_gid, project_gid),
                 paragraph(

@@ -9,7 +9,9 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
         MailContent::SignupCode { code } => (
             format!("Your code for a new {APP_NAME} account"),
             vec![
-                paragraph(format!("This code confirms your email address for a new {APP_NAME} account:")),
+                paragraph(format!(
+                    "This code confirms your email address for a new {APP_NAME} account:"
+                )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
@@ -28,19 +30,25 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 paragraph(
                     "Log in with that username. If you have forgotten the password, you can set a new one there.",
                 ),
-                paragraph("You didn't ask for an account? Then you need to do nothing: nothing has changed."),
+                paragraph(
+                    "You didn't ask for an account? Then you need to do nothing: nothing has changed.",
+                ),
                 Block::App,
             ],
         ),
         MailContent::ResetCode { code, usernames } => (
             format!("Your code for a new {APP_NAME} password"),
             vec![
-                paragraph(format!("With this code you can set a new {APP_NAME} password:")),
+                paragraph(format!(
+                    "With this code you can set a new {APP_NAME} password:"
+                )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph("Your username with this email address:"),
                 Block::List(usernames.clone()),
-                paragraph("You didn't ask for a new password? Then you need to do nothing: the old one still works."),
+                paragraph(
+                    "You didn't ask for a new password? Then you need to do nothing: the old one still works.",
+                ),
                 Block::App,
             ],
         ),
@@ -52,16 +60,22 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 )),
                 Block::Code(code.clone()),
                 once(),
-                paragraph("You didn't ask for this? Then you need to do nothing: without the code nothing changes."),
+                paragraph(
+                    "You didn't ask for this? Then you need to do nothing: without the code nothing changes.",
+                ),
                 Block::App,
             ],
         ),
         MailContent::PasswordChanged { username } => (
             format!("Your {APP_NAME} password was changed"),
             vec![
-                paragraph(format!("The {APP_NAME} account “{username}” has a new password.")),
+                paragraph(format!(
+                    "The {APP_NAME} account “{username}” has a new password."
+                )),
                 paragraph("If that was you, you need to do nothing."),
-                paragraph("If it wasn't, set a new password at once: choose “forgotten password” where you log in."),
+                paragraph(
+                    "If it wasn't, set a new password at once: choose “forgotten password” where you log in.",
+                ),
                 Block::App,
             ],
         ),
@@ -76,10 +90,17 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => (
+        MailContent::Invitation {
+            inviter,
+            project,
+            invitee_gid,
+            project_gid,
+        } => (
             format!("You are invited to a project at {APP_NAME}"),
             vec![
-                paragraph(format!("{inviter} invites you to the project “{project}” at {APP_NAME}.")),
+                paragraph(format!(
+                    "{inviter} invites you to the project “{project}” at {APP_NAME}."
+                )),
                 paragraph("Here you can accept or decline:"),
                 invitation_link(invitee_gid, project_gid),
                 paragraph(

@@ -30,18 +30,28 @@ pub(crate) enum Block {
 /// In the language of this code, or of the part before its hyphen; else in English.
 pub(crate) fn write(letter: &MailContent, language: &str) -> MailText {
     let letter = &sanitize(letter);
-    let base = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+    let base = language
+        .split(['-', '_'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let (language, (subject, blocks)) = match base.as_str() {
         "nl" => ("nl", nl::write(letter)),
         "de" => ("de", de::write(letter)),
         _ => ("en", en::write(letter)),
     };
-    MailText { language, subject, blocks }
+    MailText {
+        language,
+        subject,
+        blocks,
+    }
 }
 
 /// Where an invitation is answered.
 fn invitation_link(invitee_gid: &str, project_gid: &str) -> Block {
-    Block::Link(format!("/invite?invitee={invitee_gid}&project={project_gid}"))
+    Block::Link(format!(
+        "/invite?invitee={invitee_gid}&project={project_gid}"
+    ))
 }
 
 fn paragraph(text: impl Into<String>) -> Block {
@@ -52,19 +62,33 @@ fn paragraph(text: impl Into<String>) -> Block {
 fn sanitize(letter: &MailContent) -> MailContent {
     let all = |texts: &[String]| texts.iter().map(|text| sanitize_text(text)).collect();
     match letter {
-        MailContent::SignupCode { code } => MailContent::SignupCode { code: sanitize_text(code) },
-        MailContent::AccountExists { usernames } => MailContent::AccountExists { usernames: all(usernames) },
-        MailContent::ResetCode { code, usernames } => {
-            MailContent::ResetCode { code: sanitize_text(code), usernames: all(usernames) }
-        }
-        MailContent::EmailCode { code, username } => {
-            MailContent::EmailCode { code: sanitize_text(code), username: sanitize_text(username) }
-        }
-        MailContent::PasswordChanged { username } => MailContent::PasswordChanged { username: sanitize_text(username) },
-        MailContent::EmailChanged { username, email } => {
-            MailContent::EmailChanged { username: sanitize_text(username), email: mask_address(&sanitize_text(email)) }
-        }
-        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => MailContent::Invitation {
+        MailContent::SignupCode { code } => MailContent::SignupCode {
+            code: sanitize_text(code),
+        },
+        MailContent::AccountExists { usernames } => MailContent::AccountExists {
+            usernames: all(usernames),
+        },
+        MailContent::ResetCode { code, usernames } => MailContent::ResetCode {
+            code: sanitize_text(code),
+            usernames: all(usernames),
+        },
+        MailContent::EmailCode { code, username } => MailContent::EmailCode {
+            code: sanitize_text(code),
+            username: sanitize_text(username),
+        },
+        MailContent::PasswordChanged { username } => MailContent::PasswordChanged {
+            username: sanitize_text(username),
+        },
+        MailContent::EmailChanged { username, email } => MailContent::EmailChanged {
+            username: sanitize_text(username),
+            email: mask_address(&sanitize_text(email)),
+        },
+        MailContent::Invitation {
+            inviter,
+            project,
+            invitee_gid,
+            project_gid,
+        } => MailContent::Invitation {
             inviter: break_links(&sanitize_text(inviter)),
             project: break_links(&sanitize_text(project)),
             invitee_gid: sanitize_text(invitee_gid),
@@ -80,7 +104,15 @@ fn sanitize_text(text: &str) -> String {
             || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
-    text.chars().map(|c| if is_trick(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if is_trick(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// Returns a text in which mail programs find nothing to turn into a link, because other people chose it: `http://evil.example`
@@ -106,7 +138,11 @@ fn break_links(text: &str) -> String {
 /// `a***@example.org`: who changed it knows it again, and others learn little.
 fn mask_address(email: &str) -> String {
     let (local, domain) = email.rsplit_once('@').unwrap_or_default();
-    let first: String = local.chars().find(|c| c.is_alphanumeric()).into_iter().collect();
+    let first: String = local
+        .chars()
+        .find(|c| c.is_alphanumeric())
+        .into_iter()
+        .collect();
     format!("{first}***@{domain}")
 }
 
@@ -119,11 +155,24 @@ mod tests {
 
     #[test]
     fn language_falls_back_to_english() {
-        let cases =
-            [("en", "en"), ("nl", "nl"), ("nl-be", "nl"), ("NL_BE", "nl"), ("de-at", "de"), ("fr", "en"), ("", "en")];
+        let cases = [
+            ("en", "en"),
+            ("nl", "nl"),
+            ("nl-be", "nl"),
+            ("NL_BE", "nl"),
+            ("de-at", "de"),
+            ("fr", "en"),
+            ("", "en"),
+        ];
         for (code, language) in cases {
             assert_eq!(
-                write(&MailContent::SignupCode { code: "K7MWQ4".to_owned() }, code).language,
+                write(
+                    &MailContent::SignupCode {
+                        code: "K7MWQ4".to_owned()
+                    },
+                    code
+                )
+                .language,
                 language,
                 "{code}"
             );
@@ -135,7 +184,9 @@ mod tests {
         let shape = |words: &MailText| {
             let shape = words.blocks.iter().map(|block| match block {
                 Block::Paragraph(_) => "paragraph".to_owned(),
-                Block::Code(_) | Block::List(_) | Block::App | Block::Link(_) => format!("{block:?}"),
+                Block::Code(_) | Block::List(_) | Block::App | Block::Link(_) => {
+                    format!("{block:?}")
+                }
             });
             shape.collect::<Vec<_>>()
         };
@@ -156,7 +207,9 @@ mod tests {
                 let words = write(letter, language);
                 assert_eq!(words.subject, write(&harmless, language).subject);
                 let texts = words.blocks.iter().flat_map(|block| match block {
-                    Block::Paragraph(text) | Block::Code(text) | Block::Link(text) => vec![text.clone()],
+                    Block::Paragraph(text) | Block::Code(text) | Block::Link(text) => {
+                        vec![text.clone()]
+                    }
                     Block::List(texts) => texts.clone(),
                     Block::App => Vec::new(),
                 });
@@ -194,10 +247,17 @@ mod tests {
                 project_gid: "7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned(),
             };
             for language in ["en", "nl", "de"] {
-                let MailText { blocks, subject, .. } = write(&letter, language);
-                let Some(Block::Paragraph(text)) = blocks.first() else { panic!("{blocks:?}") };
+                let MailText {
+                    blocks, subject, ..
+                } = write(&letter, language);
+                let Some(Block::Paragraph(text)) = blocks.first() else {
+                    panic!("{blocks:?}")
+                };
                 assert_eq!(text.matches(shown).count(), 2, "{text}");
-                assert!(!subject.contains(shown) && shown == chosen || !text.contains(chosen), "{text}");
+                assert!(
+                    !subject.contains(shown) && shown == chosen || !text.contains(chosen),
+                    "{text}"
+                );
             }
         }
     }

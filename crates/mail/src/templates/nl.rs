@@ -4,15 +4,20 @@ use crate::templates::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
 pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
-    let once = || paragraph("De code is 15 minuten geldig, en maar één keer. Geef hem aan niemand.");
+    let once =
+        || paragraph("De code is 15 minuten geldig, en maar één keer. Geef hem aan niemand.");
     match letter {
         MailContent::SignupCode { code } => (
             format!("Je code voor een nieuw account bij {APP_NAME}"),
             vec![
-                paragraph(format!("Deze code bevestigt je e-mailadres voor een nieuw account bij {APP_NAME}:")),
+                paragraph(format!(
+                    "Deze code bevestigt je e-mailadres voor een nieuw account bij {APP_NAME}:"
+                )),
                 Block::Code(code.clone()),
                 once(),
-                paragraph("Heb je geen account aangevraagd? Dan hoef je niets te doen: zonder de code komt er geen."),
+                paragraph(
+                    "Heb je geen account aangevraagd? Dan hoef je niets te doen: zonder de code komt er geen.",
+                ),
                 Block::App,
             ],
         ),
@@ -23,20 +28,28 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                     "Iemand vroeg om een nieuw account bij {APP_NAME} met jouw e-mailadres. Dat heeft er al een:"
                 )),
                 Block::List(usernames.clone()),
-                paragraph("Log in met die gebruikersnaam. Wachtwoord vergeten? Daar kun je een nieuw instellen."),
-                paragraph("Heb je geen account aangevraagd? Dan hoef je niets te doen: er is niets veranderd."),
+                paragraph(
+                    "Log in met die gebruikersnaam. Wachtwoord vergeten? Daar kun je een nieuw instellen.",
+                ),
+                paragraph(
+                    "Heb je geen account aangevraagd? Dan hoef je niets te doen: er is niets veranderd.",
+                ),
                 Block::App,
             ],
         ),
         MailContent::ResetCode { code, usernames } => (
             format!("Je code voor een nieuw wachtwoord bij {APP_NAME}"),
             vec![
-                paragraph(format!("Met deze code kun je een nieuw wachtwoord instellen bij {APP_NAME}:")),
+                paragraph(format!(
+                    "Met deze code kun je een nieuw wachtwoord instellen bij {APP_NAME}:"
+                )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph("Je gebruikersnaam bij dit e-mailadres:"),
                 Block::List(usernames.clone()),
-                paragraph("Heb je geen nieuw wachtwoord aangevraagd? Dan hoef je niets te doen: het oude werkt nog."),
+                paragraph(
+                    "Heb je geen nieuw wachtwoord aangevraagd? Dan hoef je niets te doen: het oude werkt nog.",
+                ),
                 Block::App,
             ],
         ),
@@ -57,7 +70,9 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
         MailContent::PasswordChanged { username } => (
             format!("Je wachtwoord bij {APP_NAME} is veranderd"),
             vec![
-                paragraph(format!("Het account “{username}” bij {APP_NAME} heeft een nieuw wachtwoord.")),
+                paragraph(format!(
+                    "Het account “{username}” bij {APP_NAME} heeft een nieuw wachtwoord."
+                )),
                 paragraph("Was jij dat, dan hoef je niets te doen."),
                 paragraph(
                     "Zo niet, stel dan meteen een nieuw wachtwoord in: kies bij het inloggen “wachtwoord vergeten”.",
@@ -76,10 +91,17 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => (
+        MailContent::Invitation {
+            inviter,
+            project,
+            invitee_gid,
+            project_gid,
+        } => (
             format!("Je bent uitgenodigd voor een project bij {APP_NAME}"),
             vec![
-                paragraph(format!("{inviter} nodigt je uit voor het project “{project}” bij {APP_NAME}.")),
+                paragraph(format!(
+                    "{inviter} nodigt je uit voor het project “{project}” bij {APP_NAME}."
+                )),
                 paragraph("Hier kun je de uitnodiging aannemen of afwijzen:"),
                 invitation_link(invitee_gid, project_gid),
                 paragraph(

@@ -29,11 +29,16 @@ pub(crate) struct Audit {
 }
 
 fn parse_action(word: &str) -> Result<String, String> {
-    let mut known = doorward_auth::audit::Action::ALL.iter().map(|action| action.as_str());
+    let mut known = doorward_auth::audit::Action::ALL
+        .iter()
+        .map(|action| action.as_str());
     if known.any(|known| known == word) {
         return Ok(word.to_owned());
     }
-    let known: Vec<&str> = doorward_auth::audit::Action::ALL.iter().map(|action| action.as_str()).collect();
+    let known: Vec<&str> = doorward_auth::audit::Action::ALL
+        .iter()
+        .map(|action| action.as_str())
+        .collect();
     Err(format!("expected one of {}", known.join(", ")))
 }
 
@@ -42,8 +47,11 @@ fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
         return Ok(SystemClock.now().saturating_sub(ago));
     }
     let day = format!("{text}T00:00:00Z");
-    let moment = humantime::parse_rfc3339_weak(text).or_else(|_| humantime::parse_rfc3339_weak(&day));
-    moment.map(to_timestamp).map_err(|_| "expected a time such as 2026-01-31T12:00:00Z, or a duration such as 24h")
+    let moment =
+        humantime::parse_rfc3339_weak(text).or_else(|_| humantime::parse_rfc3339_weak(&day));
+    moment
+        .map(to_timestamp)
+        .map_err(|_| "expected a time such as 2026-01-31T12:00:00Z, or a duration such as 24h")
 }
 
 fn to_timestamp(moment: SystemTime) -> Timestamp {
@@ -57,8 +65,14 @@ mod tests {
 
     #[test]
     fn since_is_a_time_or_an_age() {
-        assert_eq!(parse_since("2026-01-31T12:00:00Z"), Ok(Timestamp::from_seconds(1_769_860_800)));
-        assert_eq!(parse_since("2026-01-31"), Ok(Timestamp::from_seconds(1_769_817_600)));
+        assert_eq!(
+            parse_since("2026-01-31T12:00:00Z"),
+            Ok(Timestamp::from_seconds(1_769_860_800))
+        );
+        assert_eq!(
+            parse_since("2026-01-31"),
+            Ok(Timestamp::from_seconds(1_769_817_600))
+        );
         let ago = SystemClock.now().as_seconds() - parse_since("1h").unwrap().as_seconds();
         assert!((3600..3602).contains(&ago), "{ago}");
         for bad in ["", "yesterday", "2026-13-01", "12:00"] {
@@ -69,6 +83,10 @@ mod tests {
     #[test]
     fn action_must_exist() {
         assert!(parse_action("login").is_ok());
-        assert!(parse_action("logins").unwrap_err().contains("login_throttled"));
+        assert!(
+            parse_action("logins")
+                .unwrap_err()
+                .contains("login_throttled")
+        );
     }
 }

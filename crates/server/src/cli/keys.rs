@@ -20,7 +20,9 @@ pub(crate) enum KeysCommand {
     #[command(after_help = "Example:\n  doorward keys reseal --new-master-key-file new.key")]
     Reseal,
     /// Verify nothing with a key any more
-    #[command(after_help = "Example:\n  doorward keys retire 3yMApqCuCjXDWPrbjfR5mjCPTHqFG8Pux1TxQrEM35jj")]
+    #[command(
+        after_help = "Example:\n  doorward keys retire 3yMApqCuCjXDWPrbjfR5mjCPTHqFG8Pux1TxQrEM35jj"
+    )]
     Retire {
         /// As `doorward keys list` shows it
         // It is base64url, which may begin with a hyphen.

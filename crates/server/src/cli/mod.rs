@@ -22,9 +22,15 @@ pub(crate) use users::{CreateUser, NewPassword, PasswordOptions, UserCommand, Us
 
 /// The front door of a multi-user, multi-project application: logins, projects, members.
 #[derive(Debug, Parser)]
-#[command(name = "doorward", arg_required_else_help = true, subcommand_required = true)]
-#[command(after_help = "Examples:\n  doorward demo\n  doorward serve --config doorward.toml\n\n\
-    Settings: defaults, then --config, then DOORWARD_* variables, then flags; `--help` lists them all.")]
+#[command(
+    name = "doorward",
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+#[command(
+    after_help = "Examples:\n  doorward demo\n  doorward serve --config doorward.toml\n\n\
+    Settings: defaults, then --config, then DOORWARD_* variables, then flags; `--help` lists them all."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,7 +54,10 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = "Example:\n  doorward project list")]
     Project(ProjectCommand),
     /// Administer the members of projects
-    #[command(subcommand, after_help = "Example:\n  doorward member add --project P --user ann")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  doorward member add --project P --user ann"
+    )]
     Member(MemberCommand),
     /// Administer the API keys of projects
     #[command(
@@ -61,14 +70,20 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = "Example:\n  doorward keys rotate")]
     Keys(KeysCommand),
     /// Administer the tokens of clients of the gRPC services
-    #[command(name = "service-token", subcommand, after_help = "Example:\n  doorward service-token list")]
+    #[command(
+        name = "service-token",
+        subcommand,
+        after_help = "Example:\n  doorward service-token list"
+    )]
     ServiceToken(ServiceTokenCommand),
     Audit(Audit),
     /// Write the whole state as one stream of JSON lines
     ///
     /// Both databases and all pictures, as of one moment, also while a server runs. Secrets stay sealed with the master key,
     /// and passwords hashed; keep the file as private as the databases.
-    #[command(after_help = "Examples:\n  doorward export state.jsonl\n  doorward export | gzip >state.jsonl.gz")]
+    #[command(
+        after_help = "Examples:\n  doorward export state.jsonl\n  doorward export | gzip >state.jsonl.gz"
+    )]
     Export {
         /// [default: stdout]
         file: Option<PathBuf>,
@@ -121,7 +136,9 @@ pub(crate) enum Service {
 
 /// Exit 0 when a server is ready, else 1
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  doorward healthcheck\n  doorward healthcheck http://10.0.0.5:9090/health/ready")]
+#[command(
+    after_help = "Examples:\n  doorward healthcheck\n  doorward healthcheck http://10.0.0.5:9090/health/ready"
+)]
 pub(crate) struct Healthcheck {
     /// [default: /health/ready of this machine's operations listener]
     pub url: Option<String>,
@@ -135,7 +152,9 @@ impl Command {
     fn check(&self) -> Result<(), String> {
         match self {
             Self::ServiceToken(ServiceTokenCommand::Create(create)) => create.check(),
-            Self::ServiceToken(ServiceTokenCommand::List(_) | ServiceTokenCommand::Revoke { .. })
+            Self::ServiceToken(
+                ServiceTokenCommand::List(_) | ServiceTokenCommand::Revoke { .. },
+            )
             | Self::Demo
             | Self::Serve(_)
             | Self::Migrate
@@ -155,10 +174,22 @@ impl Command {
     pub(crate) const fn role(&self) -> Role {
         match self {
             Self::Demo => Role::Demo,
-            Self::Serve(Serve { service: Service::All, .. }) => Role::All,
-            Self::Serve(Serve { service: Service::Gateway, .. }) => Role::Gateway,
-            Self::Serve(Serve { service: Service::Auth, .. }) => Role::Auth,
-            Self::Serve(Serve { service: Service::Directory, .. }) => Role::Directory,
+            Self::Serve(Serve {
+                service: Service::All,
+                ..
+            }) => Role::All,
+            Self::Serve(Serve {
+                service: Service::Gateway,
+                ..
+            }) => Role::Gateway,
+            Self::Serve(Serve {
+                service: Service::Auth,
+                ..
+            }) => Role::Auth,
+            Self::Serve(Serve {
+                service: Service::Directory,
+                ..
+            }) => Role::Directory,
             Self::Migrate => Role::Migrate,
             Self::User(_)
             | Self::Project(_)
@@ -183,8 +214,10 @@ pub(crate) fn parse(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<(Command, ArgMatches), clap::Error> {
     let matches = build_command().try_get_matches_from(arguments)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut build_command()))?;
-    let wrong_usage = |message| build_command().error(clap::error::ErrorKind::ValueValidation, message);
+    let cli =
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut build_command()))?;
+    let wrong_usage =
+        |message| build_command().error(clap::error::ErrorKind::ValueValidation, message);
     cli.command.check().map_err(wrong_usage)?;
     Ok((cli.command, matches))
 }

@@ -15,25 +15,33 @@ pub(crate) enum ProjectCommand {
     #[command(after_help = "Examples:\n  doorward project list\n  doorward project list --json")]
     List(ListFormat),
     /// Show a project
-    #[command(after_help = "Example:\n  doorward project show 0f8fad5b-d9cb-469f-a165-70867728950e")]
+    #[command(
+        after_help = "Example:\n  doorward project show 0f8fad5b-d9cb-469f-a165-70867728950e"
+    )]
     Show {
         /// Its gid
         project: Gid,
     },
     /// Delete a project so that it can be brought back: until then nobody can work in it
-    #[command(after_help = "Example:\n  doorward project delete 0f8fad5b-d9cb-469f-a165-70867728950e")]
+    #[command(
+        after_help = "Example:\n  doorward project delete 0f8fad5b-d9cb-469f-a165-70867728950e"
+    )]
     Delete {
         /// Its gid
         project: Gid,
     },
     /// Bring a deleted project back
-    #[command(after_help = "Example:\n  doorward project undelete 0f8fad5b-d9cb-469f-a165-70867728950e")]
+    #[command(
+        after_help = "Example:\n  doorward project undelete 0f8fad5b-d9cb-469f-a165-70867728950e"
+    )]
     Undelete {
         /// Its gid
         project: Gid,
     },
     /// Make an active member the owner; the old owner stays a member
-    #[command(after_help = "Example:\n  doorward project transfer 0f8fad5b-d9cb-469f-a165-70867728950e --to ben")]
+    #[command(
+        after_help = "Example:\n  doorward project transfer 0f8fad5b-d9cb-469f-a165-70867728950e --to ben"
+    )]
     Transfer {
         /// Its gid
         project: Gid,
@@ -55,7 +63,9 @@ pub(crate) struct CreateProject {
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberCommand {
     /// Make a user an active member at once
-    #[command(after_help = "Example:\n  doorward member add --project 0f8fad5b-d9cb-469f-a165-70867728950e --user ann")]
+    #[command(
+        after_help = "Example:\n  doorward member add --project 0f8fad5b-d9cb-469f-a165-70867728950e --user ann"
+    )]
     Add {
         /// Gid of the project
         #[arg(long)]
@@ -66,7 +76,9 @@ pub(crate) enum MemberCommand {
         role: Role,
     },
     /// List the members of a project: a table on a terminal, else a JSON array
-    #[command(after_help = "Example:\n  doorward member list --project 0f8fad5b-d9cb-469f-a165-70867728950e")]
+    #[command(
+        after_help = "Example:\n  doorward member list --project 0f8fad5b-d9cb-469f-a165-70867728950e"
+    )]
     List {
         /// Gid of the project
         #[arg(long)]

@@ -11,7 +11,9 @@ use super::ListFormat;
 pub(crate) enum ServiceTokenCommand {
     Create(CreateServiceToken),
     /// List the tokens, without their secrets: a table on a terminal, else a JSON array
-    #[command(after_help = "Examples:\n  doorward service-token list\n  doorward service-token list --json")]
+    #[command(
+        after_help = "Examples:\n  doorward service-token list\n  doorward service-token list --json"
+    )]
     List(ListFormat),
     /// Revoke a token: within a second it is refused, and the streams opened with it end
     #[command(after_help = "Example:\n  doorward service-token revoke records")]
@@ -23,11 +25,13 @@ pub(crate) enum ServiceTokenCommand {
 
 /// Create the token of a client of the gRPC services, and print it: the only time that it is shown
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  doorward service-token create --name search --scope verify --scope read\n  \
+#[command(
+    after_help = "Examples:\n  doorward service-token create --name search --scope verify --scope read\n  \
         doorward service-token create --name records --scope publish --project 0f8fad5b-d9cb-469f-a165-70867728950e\n\n\
         Scopes:\n  verify   verify users' tokens (VerifyToken, WatchTrust, GetPublicKeys)\n  \
         read     read users, projects and members\n  follow   follow the change feed (WatchChanges, WatchEvents)\n  \
-        publish  publish in the feeds of the projects given by --project (Publish)")]
+        publish  publish in the feeds of the projects given by --project (Publish)"
+)]
 pub(crate) struct CreateServiceToken {
     /// Name of the client: a-z, 0-9, '-', '_' and '.'; with TLS between the services, also a name in its certificate
     #[arg(long)]
@@ -48,11 +52,15 @@ impl CreateServiceToken {
     pub(super) fn check(&self) -> Result<(), String> {
         let publishes = self.scopes.contains(&Scope::Publish);
         match self.projects.len() {
-            0 if publishes => Err("--scope publish needs the projects to publish in: --project <PROJECT>".to_owned()),
+            0 if publishes => Err(
+                "--scope publish needs the projects to publish in: --project <PROJECT>".to_owned(),
+            ),
             0 => Ok(()),
             _ if !publishes => Err("--project is only for --scope publish".to_owned()),
             1..=MAX_PROJECTS => Ok(()),
-            _ => Err(format!("--project can be given at most {MAX_PROJECTS} times")),
+            _ => Err(format!(
+                "--project can be given at most {MAX_PROJECTS} times"
+            )),
         }
     }
 }

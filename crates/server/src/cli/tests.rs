@@ -18,8 +18,14 @@ fn command_line_is_consistent() {
 fn every_command_shows_an_example() {
     let mut command = build_command();
     command.build();
-    for command in leaves(&command).into_iter().filter(|command| command.get_name() != "help") {
-        if command.get_bin_name().is_some_and(|name| name.contains(" help")) {
+    for command in leaves(&command)
+        .into_iter()
+        .filter(|command| command.get_name() != "help")
+    {
+        if command
+            .get_bin_name()
+            .is_some_and(|name| name.contains(" help"))
+        {
             continue;
         }
         let help = command.clone().render_long_help().to_string();
@@ -30,9 +36,17 @@ fn every_command_shows_an_example() {
 #[test]
 fn short_help_leaves_settings_out_and_long_help_has_them() {
     let mut command = build_command();
-    assert!(!command.render_help().to_string().contains("--token-lifetime"));
+    assert!(
+        !command
+            .render_help()
+            .to_string()
+            .contains("--token-lifetime")
+    );
     let long = command.render_long_help().to_string();
-    assert!(long.contains("--token-lifetime") && long.contains("DOORWARD_TOKEN_LIFETIME"), "{long}");
+    assert!(
+        long.contains("--token-lifetime") && long.contains("DOORWARD_TOKEN_LIFETIME"),
+        "{long}"
+    );
     assert!(!long.contains("--master-key <"), "{long}");
 }
 
@@ -43,18 +57,27 @@ fn role_follows_the_command() {
         ("doorward serve", Role::All),
         ("doorward serve all --migrate", Role::All),
         ("doorward serve --migrate gateway", Role::Gateway),
-        ("doorward --listen 127.0.0.1:1 serve auth --print-config", Role::Auth),
+        (
+            "doorward --listen 127.0.0.1:1 serve auth --print-config",
+            Role::Auth,
+        ),
         ("doorward serve directory --log-mails", Role::Directory),
         ("doorward migrate", Role::Migrate),
         ("doorward user list", Role::Admin),
         ("doorward user import users.jsonl", Role::Admin),
         ("doorward keys retire 1", Role::Admin),
-        ("doorward service-token create --name search --scope read --scope verify", Role::Admin),
+        (
+            "doorward service-token create --name search --scope read --scope verify",
+            Role::Admin,
+        ),
         ("doorward service-token revoke search", Role::Admin),
         ("doorward export", Role::Admin),
         ("doorward export state.jsonl", Role::Admin),
         ("doorward import", Role::Admin),
-        ("doorward import state.jsonl --master-key-old-file old.key", Role::Admin),
+        (
+            "doorward import state.jsonl --master-key-old-file old.key",
+            Role::Admin,
+        ),
         ("doorward healthcheck", Role::Admin),
         ("doorward openapi", Role::Admin),
     ] {
@@ -69,7 +92,12 @@ fn exactly_one_password_source_is_accepted() {
         assert!(line(" --password-stdin").is_ok());
         assert!(line(" --password-hash $2b$x").is_ok());
         assert_eq!(line("").unwrap_err().exit_code(), 2);
-        assert_eq!(line(" --password-stdin --password-hash $2b$x").unwrap_err().exit_code(), 2);
+        assert_eq!(
+            line(" --password-stdin --password-hash $2b$x")
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
     }
     let Ok(Command::User(UserCommand::SetPassword { password, .. })) =
         parse_words("doorward user set-password ann --password-hash $2b$x")
@@ -113,11 +141,19 @@ fn malformed_arguments_are_usage_errors() {
 
 #[test]
 fn help_and_version_succeed() {
-    for line in ["doorward --help", "doorward -h", "doorward user create --help", "doorward --version"] {
+    for line in [
+        "doorward --help",
+        "doorward -h",
+        "doorward user create --help",
+        "doorward --version",
+    ] {
         assert_eq!(parse_words(line).unwrap_err().exit_code(), 0, "{line}");
     }
     let version = parse_words("doorward --version").unwrap_err().to_string();
-    assert_eq!(version, format!("doorward {}\n", doorward_domain::version::current_release()));
+    assert_eq!(
+        version,
+        format!("doorward {}\n", doorward_domain::version::current_release())
+    );
 }
 
 #[test]

@@ -22,7 +22,9 @@ pub(crate) enum UserCommand {
         user: UserArgument,
     },
     /// Change a user's username, email address or name
-    #[command(after_help = "Example:\n  doorward user update ann --email ann@example.com --name 'Ann Smit'")]
+    #[command(
+        after_help = "Example:\n  doorward user update ann --email ann@example.com --name 'Ann Smit'"
+    )]
     Update {
         #[command(flatten)]
         user: UserArgument,
@@ -197,8 +199,18 @@ pub(crate) struct UserEdit {
 }
 
 impl From<UserEdit> for doorward_directory::UserEdit {
-    fn from(UserEdit { username, email, name }: UserEdit) -> Self {
-        Self { username, email, name }
+    fn from(
+        UserEdit {
+            username,
+            email,
+            name,
+        }: UserEdit,
+    ) -> Self {
+        Self {
+            username,
+            email,
+            name,
+        }
     }
 }
 
@@ -226,5 +238,9 @@ impl From<PasswordOptions> for NewPassword {
 }
 
 fn parse_language(code: &str) -> Result<String, &'static str> {
-    if doorward_domain::languages::is_known(code) { Ok(code.to_owned()) } else { Err("not a language") }
+    if doorward_domain::languages::is_known(code) {
+        Ok(code.to_owned())
+    } else {
+        Err("not a language")
+    }
 }

@@ -17,11 +17,19 @@ pub(super) async fn run(command: ApiKeyCommand, settings: &Settings) -> anyhow::
             // First, for it fails without the master key.
             let api_keys = wiring::start_api_keys(settings).await?;
             let made = wiring::new_directory(settings)
-                .create_api_user(doorward_directory::Actor::Administrator, project, name.to_string())
+                .create_api_user(
+                    doorward_directory::Actor::Administrator,
+                    project,
+                    name.to_string(),
+                )
                 .await?;
             let user = made.user.gid;
-            let apikey = api_keys.get_or_create(user, project, Origin::command_line()).await?;
-            Ok(stdout::print_json(&json!({"user": user.to_string(), "apikey": apikey}))?)
+            let apikey = api_keys
+                .get_or_create(user, project, Origin::command_line())
+                .await?;
+            Ok(stdout::print_json(
+                &json!({"user": user.to_string(), "apikey": apikey}),
+            )?)
         }
     }
 }

@@ -22,13 +22,21 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
     wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
     // A gid is not looked up: the user may be deleted.
     let user = match (command.user, command.user_gid) {
-        (Some(username), _) => {
-            Some(super::find_user(&wiring::new_directory(settings), UserName::Username(username)).await?.gid)
-        }
+        (Some(username), _) => Some(
+            super::find_user(
+                &wiring::new_directory(settings),
+                UserName::Username(username),
+            )
+            .await?
+            .gid,
+        ),
         (None, gid) => gid,
     };
     let database = wiring::new_auth_database(settings);
-    let filter = Filter { user, action: command.action };
+    let filter = Filter {
+        user,
+        action: command.action,
+    };
     let mut after = (command.since.unwrap_or_default(), 0);
     let mut shown: HashMap<i64, Timestamp> = HashMap::new();
     loop {
@@ -50,7 +58,10 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         }
         tokio::time::sleep(POLL).await;
         // What was not visible yet is looked for again.
-        let from = after.0.saturating_sub(SETTLED).max(command.since.unwrap_or_default());
+        let from = after
+            .0
+            .saturating_sub(SETTLED)
+            .max(command.since.unwrap_or_default());
         after = (from, 0);
     }
 }

@@ -18,20 +18,37 @@ use crate::{demo_page, settings::Settings, wiring};
 
 /// The password of all demo users, made on first start: even a demo has no password that the world knows.
 const PASSWORD_FILE: &str = "demo-password";
-const PEOPLE: [(&str, &str); 4] =
-    [("ann", "Ann Smit"), ("ben", "Ben de Vries"), ("carla", "Carla Jansen"), ("dmitri", "Дмитрий Орлов")];
+const PEOPLE: [(&str, &str); 4] = [
+    ("ann", "Ann Smit"),
+    ("ben", "Ben de Vries"),
+    ("carla", "Carla Jansen"),
+    ("dmitri", "Дмитрий Орлов"),
+];
 /// Name, owner, other members.
-const PROJECTS: [(&str, &str, &[&str]); 3] =
-    [("Spring catalogue", "ann", &["ben", "carla"]), ("Webshop", "ben", &["ann", "dmitri"]), ("Archive", "carla", &[])];
+const PROJECTS: [(&str, &str, &[&str]); 3] = [
+    ("Spring catalogue", "ann", &["ben", "carla"]),
+    ("Webshop", "ben", &["ann", "dmitri"]),
+    ("Archive", "carla", &[]),
+];
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let Some(running) = serve::start(&settings).await? else { return Ok(()) };
+    let Some(running) = serve::start(&settings).await? else {
+        return Ok(());
+    };
     let path = settings.data_dir.join(PASSWORD_FILE);
-    let kept = fs::read_to_string(&path).map(|text| text.trim_end().to_owned()).unwrap_or_default();
+    let kept = fs::read_to_string(&path)
+        .map(|text| text.trim_end().to_owned())
+        .unwrap_or_default();
     let password = if kept.is_empty() {
         let password = generate_password()?;
-        create_demo_data(&wiring::new_directory(&settings), &wiring::new_credentials(&settings)?, &password).await?;
-        save_password(&path, &password).with_context(|| format!("can't write {}", path.display()))?;
+        create_demo_data(
+            &wiring::new_directory(&settings),
+            &wiring::new_credentials(&settings)?,
+            &password,
+        )
+        .await?;
+        save_password(&path, &password)
+            .with_context(|| format!("can't write {}", path.display()))?;
         password
     } else {
         kept
@@ -44,26 +61,39 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
 
 fn generate_password() -> anyhow::Result<String> {
     let mut random = [0; 12];
-    aws_lc_rs::rand::fill(&mut random).ok().context("this machine has no randomness")?;
+    aws_lc_rs::rand::fill(&mut random)
+        .ok()
+        .context("this machine has no randomness")?;
     Ok(format!("demo-{}", URL_SAFE_NO_PAD.encode(random)))
 }
 
 /// Written last, and whole or not at all: a first start that was interrupted starts over, with what is there already.
 fn save_password(path: &Path, password: &str) -> std::io::Result<()> {
     let draft = path.with_extension("draft");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     writeln!(file, "{password}")?;
     file.sync_all()?;
     fs::rename(draft, path)
 }
 
-async fn create_demo_data(directory: &Directory, credentials: &Credentials, password: &str) -> anyhow::Result<()> {
+async fn create_demo_data(
+    directory: &Directory,
+    credentials: &Credentials,
+    password: &str,
+) -> anyhow::Result<()> {
     for (username, name) in PEOPLE {
         let user = match directory.get_user_by_username(username).await {
             Err(Error::UserNotFound) => create_user(directory, username, name).await?,
             found => found?,
         };
-        credentials.set_password(user.gid, Password::parse(password)?, Origin::command_line()).await?;
+        credentials
+            .set_password(user.gid, Password::parse(password)?, Origin::command_line())
+            .await?;
     }
     let known = directory.list_projects(None, 100).await?;
     for (name, owner, members) in PROJECTS {
@@ -72,12 +102,22 @@ async fn create_demo_data(directory: &Directory, credentials: &Credentials, pass
             None => {
                 let owner = directory.get_user_by_username(owner).await?;
                 directory
-                    .create_project_for(owner.gid, DisplayName::parse(name)?, doorward_domain::Timezone::default())
+                    .create_project_for(
+                        owner.gid,
+                        DisplayName::parse(name)?,
+                        doorward_domain::Timezone::default(),
+                    )
                     .await?
             }
         };
         for member in members {
-            match directory.add_member(project.gid, directory.get_user_by_username(member).await?.gid).await {
+            match directory
+                .add_member(
+                    project.gid,
+                    directory.get_user_by_username(member).await?.gid,
+                )
+                .await
+            {
                 Ok(_) | Err(Error::AlreadyMember) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -88,8 +128,12 @@ async fn create_demo_data(directory: &Directory, credentials: &Credentials, pass
 
 async fn create_user(directory: &Directory, username: &str, name: &str) -> anyhow::Result<User> {
     let email = Email::parse(&format!("{username}@example.org"))?;
-    let new =
-        NewUser::new(RandomIdGenerator.new_gid(), Username::parse(username)?, Some(email), DisplayName::parse(name)?);
+    let new = NewUser::new(
+        RandomIdGenerator.new_gid(),
+        Username::parse(username)?,
+        Some(email),
+        DisplayName::parse(name)?,
+    );
     Ok(directory.create_user(new).await?)
 }
 
@@ -113,9 +157,15 @@ mod tests {
 
     #[test]
     fn demo_page_lists_the_demo_users() {
-        let page = demo_page::PAGES.iter().find(|page| page.path == demo_page::PATH).unwrap();
+        let page = demo_page::PAGES
+            .iter()
+            .find(|page| page.path == demo_page::PATH)
+            .unwrap();
         for (username, _) in PEOPLE {
-            assert!(page.body.contains(&format!("data-person=\"{username}\"")), "{username}");
+            assert!(
+                page.body.contains(&format!("data-person=\"{username}\"")),
+                "{username}"
+            );
         }
     }
 }

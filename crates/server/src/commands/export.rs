@@ -30,8 +30,9 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
     let location = &settings.gateway.object_store;
-    let store = Store::open(location)
-        .with_context(|| format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)"))?;
+    let store = Store::open(location).with_context(|| {
+        format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)")
+    })?;
     let source = ValueSource {
         auth: settings.auth.database.clone(),
         directory: settings.directory.database.clone(),
@@ -63,19 +64,36 @@ impl ValueSource {
         let failed = || format!("can't write {}", path.display());
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            return self.write(OpenOptions::new().write(true).open(&path).with_context(failed)?);
+            return self.write(
+                OpenOptions::new()
+                    .write(true)
+                    .open(&path)
+                    .with_context(failed)?,
+            );
         }
         let mut draft = path.clone().into_os_string();
         draft.push(format!(".{}", std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).with_context(failed)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)
+            .with_context(failed)?;
         let written = self.write(&file).and_then(|report| {
-            file.sync_all().and_then(|()| fs::rename(&draft, &path)).with_context(failed)?;
+            file.sync_all()
+                .and_then(|()| fs::rename(&draft, &path))
+                .with_context(failed)?;
             Ok(report)
         });
         if written.is_err() {
             let _ = fs::remove_file(&draft);
-        } else if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent).and_then(|directory| directory.sync_all()).with_context(failed)?;
+        } else if let Some(parent) = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            File::open(parent)
+                .and_then(|directory| directory.sync_all())
+                .with_context(failed)?;
         }
         written
     }
@@ -92,7 +110,12 @@ impl ValueSource {
             let tables = snapshot.tables();
             for table in tables.tables {
                 let name = tables.full_name(table);
-                snapshot.for_each_row(table, |row| writer.line(&RowLine { table: &name, row: &row }))?;
+                snapshot.for_each_row(table, |row| {
+                    writer.line(&RowLine {
+                        table: &name,
+                        row: &row,
+                    })
+                })?;
             }
         }
         let [_, directory] = &mut snapshots;
@@ -102,7 +125,10 @@ impl ValueSource {
             if bytes.is_none() && !picture.is_discarded {
                 missing += 1;
             }
-            writer.line(&PictureLine { picture: &picture.name, bytes: bytes.map(|bytes| STANDARD.encode(bytes)) })
+            writer.line(&PictureLine {
+                picture: &picture.name,
+                bytes: bytes.map(|bytes| STANDARD.encode(bytes)),
+            })
         })?;
         if missing > 0 {
             tracing::warn!(
@@ -110,7 +136,10 @@ impl ValueSource {
                 "pictures of users or projects are not in the object store; check DOORWARD_OBJECT_STORE"
             );
         }
-        Ok(ImportReport { counts, sha256: writer.end()? })
+        Ok(ImportReport {
+            counts,
+            sha256: writer.end()?,
+        })
     }
 }
 
@@ -125,18 +154,26 @@ fn count(snapshots: &mut [Snapshot; 2]) -> anyhow::Result<(BTreeMap<String, Vec<
     }
     let [_, directory] = snapshots;
     let mut pictures = 0;
-    doorward_directory::transfer::for_each_picture(directory, |_: Picture| -> anyhow::Result<()> {
-        pictures += 1;
-        Ok(())
-    })?;
+    doorward_directory::transfer::for_each_picture(
+        directory,
+        |_: Picture| -> anyhow::Result<()> {
+            pictures += 1;
+            Ok(())
+        },
+    )?;
     counts.insert(PICTURES.to_owned(), pictures);
     Ok((migrations, counts))
 }
 
 async fn find(store: &Store, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
     let failed = || format!("can't read the picture {name}");
-    let Some(object) = store.find(name, None).await.with_context(failed)? else { return Ok(None) };
-    ensure!(object.size <= MAX_PICTURE_BYTES, "the picture {name} has more than {MAX_PICTURE_BYTES} bytes");
+    let Some(object) = store.find(name, None).await.with_context(failed)? else {
+        return Ok(None);
+    };
+    ensure!(
+        object.size <= MAX_PICTURE_BYTES,
+        "the picture {name} has more than {MAX_PICTURE_BYTES} bytes"
+    );
     let pieces: Vec<_> = object.body.try_collect().await.with_context(failed)?;
     Ok(Some(pieces.concat()))
 }

@@ -40,7 +40,13 @@ pub(crate) struct Header {
 impl Header {
     pub(crate) fn new(migrations: BTreeMap<String, Vec<String>>, counts: Counts) -> Self {
         let release = doorward_domain::version::current_release();
-        Self { format: FORMAT.to_owned(), version: VERSION, release, migrations, counts }
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            release,
+            migrations,
+            counts,
+        }
     }
 }
 
@@ -75,7 +81,10 @@ pub(crate) struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     pub(crate) fn new(out: W) -> Self {
-        Self { out, digest: digest::Context::new(&digest::SHA256) }
+        Self {
+            out,
+            digest: digest::Context::new(&digest::SHA256),
+        }
     }
 
     pub(crate) fn line(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
@@ -110,19 +119,30 @@ pub(crate) struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, digest: digest::Context::new(&digest::SHA256), line: Vec::new(), number: 0 }
+        Self {
+            input,
+            digest: digest::Context::new(&digest::SHA256),
+            line: Vec::new(),
+            number: 0,
+        }
     }
 
     pub(crate) fn header(&mut self) -> anyhow::Result<Header> {
         self.read_line()?;
-        let header: Value = serde_json::from_slice(&self.line).ok().context("this is not an export of Doorward")?;
-        ensure!(header.get("format").and_then(Value::as_str) == Some(FORMAT), "this is not an export of Doorward");
+        let header: Value = serde_json::from_slice(&self.line)
+            .ok()
+            .context("this is not an export of Doorward")?;
+        ensure!(
+            header.get("format").and_then(Value::as_str) == Some(FORMAT),
+            "this is not an export of Doorward"
+        );
         let version = header.get("version").unwrap_or(&Value::Null);
         ensure!(
             version.as_u64() == Some(VERSION),
             "the export has the format version {version}; this release reads version {VERSION}"
         );
-        let header = serde_json::from_value(header).context("the header of the export is not valid")?;
+        let header =
+            serde_json::from_value(header).context("the header of the export is not valid")?;
         self.digest.update(&self.line);
         Ok(header)
     }
@@ -130,7 +150,8 @@ impl<R: BufRead> Reader<R> {
     /// Reads the next line. At the last one, checks that the hash is right and nothing follows.
     pub(crate) fn next(&mut self) -> anyhow::Result<ExportLine> {
         self.read_line()?;
-        let line = parse(&self.line).with_context(|| format!("line {} of the export is not valid", self.number))?;
+        let line = parse(&self.line)
+            .with_context(|| format!("line {} of the export is not valid", self.number))?;
         match &line {
             ExportLine::Row { .. } | ExportLine::Picture { .. } => self.digest.update(&self.line),
             ExportLine::End { sha256 } => {
@@ -139,7 +160,10 @@ impl<R: BufRead> Reader<R> {
                     "the checksum of the export is wrong: the stream was altered, or a part of it is missing"
                 );
                 let rest = self.input.fill_buf().context("can't read the export")?;
-                ensure!(rest.is_empty(), "something follows the last line of the export");
+                ensure!(
+                    rest.is_empty(),
+                    "something follows the last line of the export"
+                );
             }
         }
         Ok(line)
@@ -149,12 +173,21 @@ impl<R: BufRead> Reader<R> {
         self.line.clear();
         self.number += 1;
         let mut input = (&mut self.input).take(MAX_LINE_BYTES);
-        let read = input.read_until(b'\n', &mut self.line).context("can't read the export")?;
+        let read = input
+            .read_until(b'\n', &mut self.line)
+            .context("can't read the export")?;
         if self.line.ends_with(b"\n") {
             return Ok(());
         }
-        ensure!(u64::try_from(read)? < MAX_LINE_BYTES, "line {} of the export is too long", self.number);
-        bail!("the export is truncated: it ends in line {}, before the checksum", self.number)
+        ensure!(
+            u64::try_from(read)? < MAX_LINE_BYTES,
+            "line {} of the export is too long",
+            self.number
+        );
+        bail!(
+            "the export is truncated: it ends in line {}, before the checksum",
+            self.number
+        )
     }
 }
 
@@ -171,7 +204,13 @@ fn parse(line: &[u8]) -> Option<ExportLine> {
         bytes: Option<Option<String>>,
         sha256: Option<String>,
     }
-    let AnyLine { table, row, picture, bytes, sha256 } = serde_json::from_slice(line).ok()?;
+    let AnyLine {
+        table,
+        row,
+        picture,
+        bytes,
+        sha256,
+    } = serde_json::from_slice(line).ok()?;
     match (table, row, picture, bytes, sha256) {
         (Some(table), Some(row), None, None, None) => Some(ExportLine::Row { table, row }),
         (None, None, Some(name), Some(bytes), None) => Some(ExportLine::Picture { name, bytes }),
@@ -180,12 +219,19 @@ fn parse(line: &[u8]) -> Option<ExportLine> {
     }
 }
 
-fn deserialize_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn deserialize_present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
 fn encode_hex(digest: digest::Context) -> String {
-    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .finish()
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -196,10 +242,28 @@ mod tests {
 
     fn export() -> String {
         let mut writer = Writer::new(Vec::new());
-        writer.line(&Header::new(BTreeMap::new(), Counts::from([("auth.a".to_owned(), 1)]))).unwrap();
-        let row = json!({"id": i64::MAX, "name": "É\n\"", "none": null}).as_object().unwrap().clone();
-        writer.line(&RowLine { table: "auth.a", row: &row }).unwrap();
-        writer.line(&PictureLine { picture: "icons/a.png", bytes: None }).unwrap();
+        writer
+            .line(&Header::new(
+                BTreeMap::new(),
+                Counts::from([("auth.a".to_owned(), 1)]),
+            ))
+            .unwrap();
+        let row = json!({"id": i64::MAX, "name": "É\n\"", "none": null})
+            .as_object()
+            .unwrap()
+            .clone();
+        writer
+            .line(&RowLine {
+                table: "auth.a",
+                row: &row,
+            })
+            .unwrap();
+        writer
+            .line(&PictureLine {
+                picture: "icons/a.png",
+                bytes: None,
+            })
+            .unwrap();
         writer.end().unwrap();
         String::from_utf8(writer.out).unwrap()
     }
@@ -221,10 +285,17 @@ mod tests {
         let text = export();
         assert_eq!(read(&text).unwrap(), 4);
         let mut reader = Reader::new(text.as_bytes());
-        assert_eq!(reader.header().unwrap(), Header::new(BTreeMap::new(), Counts::from([("auth.a".to_owned(), 1)])));
-        let ExportLine::Row { table, row } = reader.next().unwrap() else { panic!("a row") };
+        assert_eq!(
+            reader.header().unwrap(),
+            Header::new(BTreeMap::new(), Counts::from([("auth.a".to_owned(), 1)]))
+        );
+        let ExportLine::Row { table, row } = reader.next().unwrap() else {
+            panic!("a row")
+        };
         assert_eq!((table.as_str(), &row["id"]), ("auth.a", &json!(i64::MAX)));
-        assert!(matches!(reader.next().unwrap(), ExportLine::Picture { name, bytes: None } if name == "icons/a.png"));
+        assert!(
+            matches!(reader.next().unwrap(), ExportLine::Picture { name, bytes: None } if name == "icons/a.png")
+        );
     }
 
     #[test]
@@ -242,7 +313,10 @@ mod tests {
         for at in (0..text.len()).filter(|at| text.as_bytes()[*at].is_ascii_alphanumeric()) {
             let mut altered = text.clone().into_bytes();
             altered[at] = if altered[at] == b'x' { b'y' } else { b'x' };
-            assert!(read(&String::from_utf8(altered).unwrap()).is_err(), "byte {at}");
+            assert!(
+                read(&String::from_utf8(altered).unwrap()).is_err(),
+                "byte {at}"
+            );
         }
     }
 

@@ -22,7 +22,8 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 pub(crate) async fn run(command: Healthcheck, ops_listen: SocketAddr) -> anyhow::Result<()> {
     let url = command.url.unwrap_or_else(|| ready_url(ops_listen));
     let answer = tokio::time::timeout(LIMIT, get(&url)).await;
-    let (status, body) = answer.with_context(|| format!("{url}: no answer within {} s", LIMIT.as_secs()))??;
+    let (status, body) =
+        answer.with_context(|| format!("{url}: no answer within {} s", LIMIT.as_secs()))??;
     if status == StatusCode::OK {
         return Ok(());
     }
@@ -31,9 +32,16 @@ pub(crate) async fn run(command: Healthcheck, ops_listen: SocketAddr) -> anyhow:
 
 pub(crate) async fn get(url: &str) -> anyhow::Result<(StatusCode, String)> {
     let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
-    ensure!(uri.scheme_str() == Some("http"), "{url} doesn't start with http://");
-    let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let response = client.get(uri).await.with_context(|| format!("{url}: no answer"))?;
+    ensure!(
+        uri.scheme_str() == Some("http"),
+        "{url} doesn't start with http://"
+    );
+    let client: Client<HttpConnector, Empty<Bytes>> =
+        Client::builder(TokioExecutor::new()).build_http();
+    let response = client
+        .get(uri)
+        .await
+        .with_context(|| format!("{url}: no answer"))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_BODY_BYTES)
         .collect()
@@ -70,9 +78,17 @@ mod tests {
 
     #[tokio::test]
     async fn non_http_url_or_closed_port_fails() {
-        for (url, why) in [("https://x", "http://"), ("x y", "no URL"), ("http://127.0.0.1:1/", "no answer")] {
-            let command = Healthcheck { url: Some(url.to_owned()) };
-            let error = run(command, "127.0.0.1:1".parse().unwrap()).await.unwrap_err();
+        for (url, why) in [
+            ("https://x", "http://"),
+            ("x y", "no URL"),
+            ("http://127.0.0.1:1/", "no answer"),
+        ] {
+            let command = Healthcheck {
+                url: Some(url.to_owned()),
+            };
+            let error = run(command, "127.0.0.1:1".parse().unwrap())
+                .await
+                .unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
     }

@@ -25,8 +25,9 @@ use crate::{
 const BUFFER_BYTES: usize = 64 * 1024;
 
 pub(crate) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::Result<()> {
-    let file =
-        path.map(|path| File::open(&path).with_context(|| format!("can't read {}", path.display()))).transpose()?;
+    let file = path
+        .map(|path| File::open(&path).with_context(|| format!("can't read {}", path.display())))
+        .transpose()?;
     // Held until the end: `serve` holds it too.
     let _lock = if settings.uses_sqlite() {
         data_directory::create_private(&settings.data_dir)?;
@@ -54,7 +55,11 @@ fn reseal(settings: &Settings) -> anyhow::Result<Reseal> {
     let new = secret_files::load_master_key_for_import(settings)?;
     let old = settings.auth.master_key_old.as_ref().unwrap_or(&new);
     let is_same = old.expose() == new.expose();
-    let new_sealer = if is_same { None } else { Some(wiring::new_sealer_for(&new)?) };
+    let new_sealer = if is_same {
+        None
+    } else {
+        Some(wiring::new_sealer_for(&new)?)
+    };
     Ok(Reseal::new(wiring::new_sealer_for(old)?, new_sealer))
 }
 
@@ -77,7 +82,11 @@ impl Target {
         read.context("the import is not complete, and the installation does not start until one is")
     }
 
-    fn import_lines(&self, mut import: Import<'_>, input: impl BufRead) -> anyhow::Result<ImportReport> {
+    fn import_lines(
+        &self,
+        mut import: Import<'_>,
+        input: impl BufRead,
+    ) -> anyhow::Result<ImportReport> {
         let mut reader = Reader::new(input);
         let header = reader.header()?;
         check_migrations(&header, &mut import)?;
@@ -100,13 +109,22 @@ impl Target {
         };
         check_counts(&header.counts, &counts)?;
         import.finish()?;
-        Ok(ImportReport { counts: header.counts, sha256 })
+        Ok(ImportReport {
+            counts: header.counts,
+            sha256,
+        })
     }
 
     fn store_picture(&self, name: &str, bytes: Option<String>) -> anyhow::Result<()> {
-        ensure!(doorward_directory::transfer::is_picture(name), "a picture has a name that is not allowed");
+        ensure!(
+            doorward_directory::transfer::is_picture(name),
+            "a picture has a name that is not allowed"
+        );
         let Some(bytes) = bytes else { return Ok(()) };
-        let bytes = STANDARD.decode(bytes).ok().with_context(|| format!("the picture {name} is not base64"))?;
+        let bytes = STANDARD
+            .decode(bytes)
+            .ok()
+            .with_context(|| format!("the picture {name} is not base64"))?;
         let put = self.runtime.block_on(self.store.put(name, bytes));
         put.with_context(|| format!("can't write the picture {name}"))
     }
@@ -126,8 +144,12 @@ fn check_migrations(header: &Header, import: &mut Import<'_>) -> anyhow::Result<
 
 fn check_counts(expected: &Counts, counted: &Counts) -> anyhow::Result<()> {
     for name in expected.keys().chain(counted.keys()) {
-        let [expected, counted] = [expected, counted].map(|counts| counts.get(name).copied().unwrap_or_default());
-        ensure!(expected == counted, "the export has {counted} of {name}, but its header says {expected}");
+        let [expected, counted] =
+            [expected, counted].map(|counts| counts.get(name).copied().unwrap_or_default());
+        ensure!(
+            expected == counted,
+            "the export has {counted} of {name}, but its header says {expected}"
+        );
     }
     Ok(())
 }

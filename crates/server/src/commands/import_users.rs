@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, bail};
 use doorward_auth::{Credentials, StoredHash};
 use doorward_directory::{Directory, NewUser};
-use doorward_domain::{DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, UserStatus, Username, languages};
+use doorward_domain::{
+    DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, UserStatus, Username, languages,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -59,7 +61,11 @@ impl ImportReport {
 
 /// A line is imported as a whole or not at all. The report goes to stdout, whatever happens; an import with failed lines
 /// fails.
-pub(crate) async fn run(directory: &Directory, credentials: &Credentials, path: &Path) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    directory: &Directory,
+    credentials: &Credentials,
+    path: &Path,
+) -> anyhow::Result<()> {
     let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
     let mut report = ImportReport::default();
     let done = import_lines(directory, credentials, BufReader::new(file), &mut report).await;
@@ -86,7 +92,11 @@ async fn import_lines(
             continue;
         }
         match parse(&line) {
-            Ok((user, hash)) => batch.push(ImportCandidate { number: report.lines, user, hash }),
+            Ok((user, hash)) => batch.push(ImportCandidate {
+                number: report.lines,
+                user,
+                hash,
+            }),
             Err(error) => report.fail(report.lines, format!("{error:#}")),
         }
         if batch.len() == BATCH {
@@ -100,11 +110,17 @@ async fn import_lines(
 /// With its end. Of a line that is too long only the beginning, which no parser takes.
 fn next_line(reader: &mut BufReader<File>) -> anyhow::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+    let read = reader
+        .by_ref()
+        .take(MAX_LINE_BYTES)
+        .read_until(b'\n', &mut line)?;
     let mut is_whole = (read as u64) < MAX_LINE_BYTES || line.last() == Some(&b'\n');
     while !is_whole {
         let mut rest = Vec::new();
-        let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)?;
+        let read = reader
+            .by_ref()
+            .take(MAX_LINE_BYTES)
+            .read_until(b'\n', &mut rest)?;
         is_whole = read == 0 || rest.last() == Some(&b'\n');
     }
     Ok((read > 0).then_some(line))
@@ -119,15 +135,32 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
         bail!("has more than {MAX_LINE_BYTES} bytes");
     }
     let line: ExportLine = serde_json::from_slice(line).context("not the expected JSON object")?;
-    let gid: Gid = line.gid.map_or_else(|| Ok(RandomIdGenerator.new_gid()), |gid| gid.parse()).context("gid")?;
+    let gid: Gid = line
+        .gid
+        .map_or_else(|| Ok(RandomIdGenerator.new_gid()), |gid| gid.parse())
+        .context("gid")?;
     let username = Username::parse(&line.username).context("username")?;
-    let email = line.email.as_deref().map(Email::parse).transpose().context("email")?;
-    let name = DisplayName::parse_or_empty(line.name.as_deref().unwrap_or_default()).context("name")?;
+    let email = line
+        .email
+        .as_deref()
+        .map(Email::parse)
+        .transpose()
+        .context("email")?;
+    let name =
+        DisplayName::parse_or_empty(line.name.as_deref().unwrap_or_default()).context("name")?;
     let mut user = NewUser::new(gid, username, email, name);
-    match line.status.as_deref().map(str::parse).transpose().context("status")? {
+    match line
+        .status
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .context("status")?
+    {
         None | Some(UserStatus::Active) => {}
         Some(UserStatus::Inactive) => user.status = UserStatus::Inactive,
-        Some(UserStatus::Invited | UserStatus::Deleted) => bail!("status: only active and inactive users are imported"),
+        Some(UserStatus::Invited | UserStatus::Deleted) => {
+            bail!("status: only active and inactive users are imported")
+        }
     }
     if let Some(language) = line.language {
         if !languages::is_known(&language) {
@@ -138,7 +171,11 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
     if let Some(timezone) = line.timezone {
         user.timezone = timezone.parse().context("timezone")?;
     }
-    line.password_hash.as_deref().map(StoredHash::parse).transpose().context("password_hash")?;
+    line.password_hash
+        .as_deref()
+        .map(StoredHash::parse)
+        .transpose()
+        .context("password_hash")?;
     Ok((user, line.password_hash))
 }
 
@@ -149,7 +186,10 @@ async fn import(
     batch: Vec<ImportCandidate>,
     report: &mut ImportReport,
 ) -> anyhow::Result<()> {
-    let users: Vec<NewUser> = batch.iter().map(|candidate| candidate.user.clone()).collect();
+    let users: Vec<NewUser> = batch
+        .iter()
+        .map(|candidate| candidate.user.clone())
+        .collect();
     let refusals = directory.check_users(users).await?;
     let (mut users, mut hashes) = (Vec::new(), Vec::new());
     for (candidate, refusal) in batch.into_iter().zip(refusals) {
@@ -168,7 +208,11 @@ async fn import(
     let (numbers, users): (Vec<usize>, Vec<NewUser>) = users.into_iter().unzip();
     let gids: Vec<Gid> = users.iter().map(|user| user.gid).collect();
     let mut orphans = Vec::new();
-    for ((number, gid), made) in numbers.into_iter().zip(gids).zip(directory.create_users(users).await?) {
+    for ((number, gid), made) in numbers
+        .into_iter()
+        .zip(gids)
+        .zip(directory.create_users(users).await?)
+    {
         match made {
             Ok(_) => report.imported += 1,
             Err(error) => {
@@ -177,13 +221,21 @@ async fn import(
             }
         }
     }
-    if orphans.is_empty() { Ok(()) } else { Ok(credentials.delete_all(orphans).await?) }
+    if orphans.is_empty() {
+        Ok(())
+    } else {
+        Ok(credentials.delete_all(orphans).await?)
+    }
 }
 
 fn show_progress(report: &ImportReport) {
     let mut stderr = std::io::stderr();
     if stderr.is_terminal() {
         // Where stderr is gone, nobody looks.
-        let _ = write!(stderr, "\r{} lines, {} imported", report.lines, report.imported);
+        let _ = write!(
+            stderr,
+            "\r{} lines, {} imported",
+            report.lines, report.imported
+        );
     }
 }

@@ -11,8 +11,12 @@ use crate::{
     wiring::{self, Preparation},
 };
 
-const COLUMNS: &[Column] =
-    &[("KID", "/kid"), ("STATE", "/state"), ("CREATED", "/created_at"), ("VERIFIES UNTIL", "/verify_until")];
+const COLUMNS: &[Column] = &[
+    ("KID", "/kid"),
+    ("STATE", "/state"),
+    ("CREATED", "/created_at"),
+    ("VERIFIES UNTIL", "/verify_until"),
+];
 
 pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_auth(settings, Preparation::MigrateIfEmpty).await?;
@@ -22,13 +26,21 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
             listing = ListOutput::new(format, COLUMNS);
             Keys::list(&wiring::new_auth_database(settings)).await?
         }
-        KeysCommand::Rotate => wiring::new_keys(settings)?.rotate(Origin::command_line()).await?,
+        KeysCommand::Rotate => {
+            wiring::new_keys(settings)?
+                .rotate(Origin::command_line())
+                .await?
+        }
         KeysCommand::Reseal => {
             reseal(settings).await?;
             tracing::warn!("start the services again, with the new master key");
             Keys::list(&wiring::new_auth_database(settings)).await?
         }
-        KeysCommand::Retire { kid } => wiring::new_keys(settings)?.retire(&kid, Origin::command_line()).await?,
+        KeysCommand::Retire { kid } => {
+            wiring::new_keys(settings)?
+                .retire(&kid, Origin::command_line())
+                .await?
+        }
     };
     // An empty page has ended the list already.
     if listing.push_page(keys.iter().map(json::signing_key_to_json))? {
@@ -45,20 +57,26 @@ async fn reseal(settings: &Settings) -> anyhow::Result<()> {
         (Some(key), _) => key.clone(),
         (None, Some(_)) => secret_files::MasterKey::generate()?,
         (None, None) => {
-            bail!("there is no new master key: set DOORWARD_NEW_MASTER_KEY or DOORWARD_NEW_MASTER_KEY_FILE")
+            bail!(
+                "there is no new master key: set DOORWARD_NEW_MASTER_KEY or DOORWARD_NEW_MASTER_KEY_FILE"
+            )
         }
     };
     let draft = file.map(|file| file.write_draft(&new)).transpose()?;
     let sealer = Sealer::new(&new.expose().to_vec().into())?;
     let resealed = keys.reseal(sealer, Origin::command_line()).await;
     match (resealed, draft) {
-        (Ok(()), Some(draft)) => draft.replace().context("everything is sealed with the new master key"),
+        (Ok(()), Some(draft)) => draft
+            .replace()
+            .context("everything is sealed with the new master key"),
         (Err(error @ Error::Seal(_)), Some(draft)) => {
             draft.discard();
             Err(error.into())
         }
         // Of a database that went away nobody knows what it did last.
-        (Err(error), Some(_)) => Err(error).context("the new master key is kept beside the old one"),
+        (Err(error), Some(_)) => {
+            Err(error).context("the new master key is kept beside the old one")
+        }
         (resealed, None) => Ok(resealed?),
     }
 }

@@ -33,7 +33,10 @@ impl ListOutput {
         if format.json || !io::stdout().is_terminal() {
             Self::json()
         } else {
-            Self::Table { columns, rows: Vec::new() }
+            Self::Table {
+                columns,
+                rows: Vec::new(),
+            }
         }
     }
 
@@ -42,18 +45,30 @@ impl ListOutput {
     }
 
     /// Whether there may be more; an empty page ends the list.
-    pub(crate) fn push_page(&mut self, entries: impl ExactSizeIterator<Item = Value>) -> io::Result<bool> {
+    pub(crate) fn push_page(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = Value>,
+    ) -> io::Result<bool> {
         if entries.len() == 0 {
             return self.finish().map(|()| false);
         }
         for entry in entries {
             match self {
                 Self::Json { has_entries } => {
-                    let before = if std::mem::replace(has_entries, true) { ",\n" } else { "[\n" };
+                    let before = if std::mem::replace(has_entries, true) {
+                        ",\n"
+                    } else {
+                        "[\n"
+                    };
                     stdout::print_text(&format!("{before}{entry}"))?;
                 }
                 Self::Table { columns, rows } => {
-                    rows.push(columns.iter().map(|(_, at)| format_cell(entry.pointer(at))).collect());
+                    rows.push(
+                        columns
+                            .iter()
+                            .map(|(_, at)| format_cell(entry.pointer(at)))
+                            .collect(),
+                    );
                 }
             }
         }
@@ -62,7 +77,9 @@ impl ListOutput {
 
     pub(crate) fn finish(&self) -> io::Result<()> {
         match self {
-            Self::Json { has_entries } => stdout::print_text(if *has_entries { "\n]\n" } else { "[]\n" }),
+            Self::Json { has_entries } => {
+                stdout::print_text(if *has_entries { "\n]\n" } else { "[]\n" })
+            }
             Self::Table { columns, rows } => stdout::print_text(&format_table(columns, rows)),
         }
     }
@@ -73,18 +90,29 @@ fn format_cell(value: Option<&Value>) -> String {
         None | Some(Value::Null) => EMPTY_CELL.to_owned(),
         Some(Value::String(text)) if text.is_empty() => EMPTY_CELL.to_owned(),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(values)) => {
-            values.iter().map(|value| format_cell(Some(value))).collect::<Vec<_>>().join(", ")
-        }
+        Some(Value::Array(values)) => values
+            .iter()
+            .map(|value| format_cell(Some(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
         Some(value @ (Value::Bool(_) | Value::Number(_) | Value::Object(_))) => value.to_string(),
     }
 }
 
 fn format_table(columns: &[Column], rows: &[Vec<String>]) -> String {
-    let title: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let title: Vec<String> = columns
+        .iter()
+        .map(|(title, _)| (*title).to_owned())
+        .collect();
     let lines = || std::iter::once(&title).chain(rows);
     let widths: Vec<usize> = (0..columns.len())
-        .map(|column| lines().filter_map(|line| line.get(column)).map(|cell| cell.width()).max().unwrap_or(0))
+        .map(|column| {
+            lines()
+                .filter_map(|line| line.get(column))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for line in lines() {
@@ -107,7 +135,11 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_by_display_width() {
-        let columns: [Column; 3] = [("NAME", "/name"), ("ROLES", "/roles"), ("LIMIT", "/options/limit")];
+        let columns: [Column; 3] = [
+            ("NAME", "/name"),
+            ("ROLES", "/roles"),
+            ("LIMIT", "/options/limit"),
+        ];
         let entries = [
             json!({"name": "Ann", "roles": ["owner", "api"], "options": {"limit": 5}}),
             json!({"name": "\u{6f22}\u{5b57}", "roles": [], "options": {"limit": null}}),
@@ -115,7 +147,12 @@ mod tests {
         ];
         let rows: Vec<Vec<String>> = entries
             .iter()
-            .map(|entry| columns.iter().map(|(_, at)| format_cell(entry.pointer(at))).collect())
+            .map(|entry| {
+                columns
+                    .iter()
+                    .map(|(_, at)| format_cell(entry.pointer(at)))
+                    .collect()
+            })
             .collect();
         let expected = [
             "NAME  ROLES       LIMIT",

@@ -15,25 +15,43 @@ use crate::{
     wiring::{self, Preparation},
 };
 
-const COLUMNS: &[Column] =
-    &[("USER", "/user_gid"), ("ROLES", "/roles"), ("STATUS", "/status"), ("LIMIT", "/options/rate_limit_per_second")];
+const COLUMNS: &[Column] = &[
+    ("USER", "/user_gid"),
+    ("ROLES", "/roles"),
+    ("STATUS", "/status"),
+    ("LIMIT", "/options/rate_limit_per_second"),
+];
 
 pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_directory(settings, Preparation::MigrateIfEmpty).await?;
     let directory = wiring::new_directory(settings);
     match command {
-        MemberCommand::Add { project, user, role } => {
+        MemberCommand::Add {
+            project,
+            user,
+            role,
+        } => {
             if role != Role::Member {
-                bail!("only the role `member` can be given: owners come by a transfer, API users with their key");
+                bail!(
+                    "only the role `member` can be given: owners come by a transfer, API users with their key"
+                );
             }
             let user = find_user(&directory, user).await?;
-            Ok(stdout::print_json(&json::membership_to_json(&directory.add_member(project, user.gid).await?))?)
+            Ok(stdout::print_json(&json::membership_to_json(
+                &directory.add_member(project, user.gid).await?,
+            ))?)
         }
-        MemberCommand::List { project, format } => list(&directory, project, ListOutput::new(format, COLUMNS)).await,
+        MemberCommand::List { project, format } => {
+            list(&directory, project, ListOutput::new(format, COLUMNS)).await
+        }
         MemberCommand::Remove { project, user } => {
             let user = find_user(&directory, user).await?;
-            directory.remove_member(Actor::Administrator, project, user.gid).await?;
-            Ok(stdout::print_json(&json!({"project_gid": project.to_string(), "user_gid": user.gid.to_string()}))?)
+            directory
+                .remove_member(Actor::Administrator, project, user.gid)
+                .await?;
+            Ok(stdout::print_json(
+                &json!({"project_gid": project.to_string(), "user_gid": user.gid.to_string()}),
+            )?)
         }
     }
 }
@@ -41,7 +59,9 @@ pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::
 async fn list(directory: &Directory, project: Gid, mut listing: ListOutput) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let page = directory.list_members(project, after, ListOutput::PAGE).await?;
+        let page = directory
+            .list_members(project, after, ListOutput::PAGE)
+            .await?;
         after = page.last().map(|membership| membership.user);
         if !listing.push_page(page.iter().map(json::membership_to_json))? {
             return Ok(());

@@ -33,8 +33,13 @@ use crate::{
 pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     match command {
         Command::Demo => demo::run(settings).await,
-        Command::Serve(Serve { print_config: true, .. }) => Ok(stdout::print_text(&settings.to_toml())?),
-        Command::Serve(Serve { print_config: false, .. }) => serve::run(&settings).await,
+        Command::Serve(Serve {
+            print_config: true, ..
+        }) => Ok(stdout::print_text(&settings.to_toml())?),
+        Command::Serve(Serve {
+            print_config: false,
+            ..
+        }) => serve::run(&settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::User(command) => user::run(command, &settings).await,
         Command::Project(command) => project::run(command, &settings).await,
@@ -56,7 +61,9 @@ async fn find_user(directory: &Directory, name: impl Into<UserName>) -> anyhow::
         UserName::Gid(gid) => Ok(directory.get_user_by_gid(gid).await?),
         UserName::Username(username) => match directory.get_user_by_username(&username).await {
             Err(Error::UserNotFound) if username.parse::<Gid>().is_ok() => {
-                bail!("no user has this username; a gid is given by `--gid`, `--user-gid`, `--owner-gid` or `--to-gid`")
+                bail!(
+                    "no user has this username; a gid is given by `--gid`, `--user-gid`, `--owner-gid` or `--to-gid`"
+                )
             }
             found => Ok(found?),
         },

@@ -69,8 +69,12 @@ impl RunningServer {
         self.signal.cancel();
         self.services_shutdown.cancel();
         let ended = tokio::time::timeout(SHUTDOWN_TIMEOUT, wait_for_all(&mut self.services)).await;
-        let ended =
-            ended.unwrap_or_else(|_| Err(anyhow!("not everything ended within {} s", SHUTDOWN_TIMEOUT.as_secs())));
+        let ended = ended.unwrap_or_else(|_| {
+            Err(anyhow!(
+                "not everything ended within {} s",
+                SHUTDOWN_TIMEOUT.as_secs()
+            ))
+        });
         served.and(ended)
     }
 }
@@ -104,7 +108,10 @@ pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<RunningS
 }
 
 /// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
-async fn start_unless_cancelled(settings: &Settings, signal: CancellationToken) -> anyhow::Result<RunningServer> {
+async fn start_unless_cancelled(
+    settings: &Settings,
+    signal: CancellationToken,
+) -> anyhow::Result<RunningServer> {
     let lock = if settings.role.runs_all_services() && settings.uses_sqlite() {
         data_directory::create_private(&settings.data_dir)?;
         Some(data_directory::lock(&settings.data_dir)?)
@@ -114,10 +121,19 @@ async fn start_unless_cancelled(settings: &Settings, signal: CancellationToken) 
     let metrics = operations::install_metrics()?;
     let mut process = ServerBuilder::new(settings, signal.clone())?;
     let ops_listener = bind_listener(settings.ops_listen, "DOORWARD_OPS_LISTEN").await?;
-    let http = serves_gateway(settings.role).then(|| std::net::TcpListener::bind(settings.gateway.listen));
     let http =
-        http.transpose().with_context(|| format!("can't listen on {} (DOORWARD_LISTEN)", settings.gateway.listen))?;
-    let preparation = if settings.migrate { Preparation::Migrate } else { Preparation::Check };
+        serves_gateway(settings.role).then(|| std::net::TcpListener::bind(settings.gateway.listen));
+    let http = http.transpose().with_context(|| {
+        format!(
+            "can't listen on {} (DOORWARD_LISTEN)",
+            settings.gateway.listen
+        )
+    })?;
+    let preparation = if settings.migrate {
+        Preparation::Migrate
+    } else {
+        Preparation::Check
+    };
     // Both are checked before either starts: a half-imported installation must not be written to.
     if settings.role.serves_directory() {
         wiring::prepare_directory(settings, preparation).await?;
@@ -166,7 +182,9 @@ fn serves_gateway(role: Role) -> bool {
 }
 
 async fn bind_listener(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("can't listen on {address} ({setting})"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("can't listen on {address} ({setting})"))
 }
 
 /// The services of a process, as they are put together.
@@ -187,9 +205,19 @@ struct ServerBuilder<'a> {
 impl<'a> ServerBuilder<'a> {
     fn new(settings: &'a Settings, signal: CancellationToken) -> anyhow::Result<Self> {
         let token = ServiceToken::new(secret_files::load_service_token(settings)?);
-        let tls = settings.grpc_tls.as_ref().map(tls::client_config).transpose()?;
+        let tls = settings
+            .grpc_tls
+            .as_ref()
+            .map(tls::client_config)
+            .transpose()?;
         let peer = |url: &Option<String>| match url {
-            Some(url) => (Peer::Url { url: url.clone(), tls: tls.clone() }, None),
+            Some(url) => (
+                Peer::Url {
+                    url: url.clone(),
+                    tls: tls.clone(),
+                },
+                None,
+            ),
             None => {
                 let (peer, incoming) = Peer::in_memory_pair();
                 (peer, Some(incoming))
@@ -199,12 +227,26 @@ impl<'a> ServerBuilder<'a> {
         let (directory, directory_incoming) = peer(&settings.peers.directory_url);
         Ok(Self {
             settings,
-            peers: PeerSettings { auth, directory, token: token.clone() },
+            peers: PeerSettings {
+                auth,
+                directory,
+                token: token.clone(),
+            },
             token,
-            auth_listeners: Listeners { in_memory: auth_incoming, tcp: None },
-            directory_listeners: Listeners { in_memory: directory_incoming, tcp: None },
+            auth_listeners: Listeners {
+                in_memory: auth_incoming,
+                tcp: None,
+            },
+            directory_listeners: Listeners {
+                in_memory: directory_incoming,
+                tcp: None,
+            },
             // A process without a gateway has no front: its services end at the signal.
-            services_shutdown: if serves_gateway(settings.role) { CancellationToken::new() } else { signal.clone() },
+            services_shutdown: if serves_gateway(settings.role) {
+                CancellationToken::new()
+            } else {
+                signal.clone()
+            },
             signal,
             tasks: JoinSet::new(),
             checks: Vec::new(),
@@ -216,11 +258,22 @@ impl<'a> ServerBuilder<'a> {
         let mut listeners = std::mem::take(&mut self.directory_listeners);
         if let Some(address) = self.settings.directory.listen {
             let listener = bind_listener(address, "DOORWARD_DIRECTORY_LISTEN").await?;
-            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server_config).transpose()?));
+            listeners.tcp = Some((
+                listener,
+                self.settings
+                    .grpc_tls
+                    .as_ref()
+                    .map(tls::server_config)
+                    .transpose()?,
+            ));
         }
         let directory: Directory = wiring::new_directory(self.settings);
         let log = |conflict: &wiring::EmailConflictReport| {
-            let wiring::EmailConflictReport { address, older, younger } = conflict;
+            let wiring::EmailConflictReport {
+                address,
+                older,
+                younger,
+            } = conflict;
             tracing::warn!(
                 address, %older, %younger,
                 "two users have the same email address; what goes to it goes to the older until the other's is changed"
@@ -239,7 +292,9 @@ impl<'a> ServerBuilder<'a> {
         }
         let (token, end) = (self.token.clone(), self.services_shutdown.clone());
         let retention = self.settings.directory.feed_retention;
-        let serve = async move { Ok(doorward_directory::serve(directory, retention, listeners, token, end).await?) };
+        let serve = async move {
+            Ok(doorward_directory::serve(directory, retention, listeners, token, end).await?)
+        };
         self.tasks.spawn(serve);
         Ok(())
     }
@@ -248,7 +303,14 @@ impl<'a> ServerBuilder<'a> {
         let mut listeners = std::mem::take(&mut self.auth_listeners);
         if let Some(address) = self.settings.auth.listen {
             let listener = bind_listener(address, "DOORWARD_AUTH_LISTEN").await?;
-            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server_config).transpose()?));
+            listeners.tcp = Some((
+                listener,
+                self.settings
+                    .grpc_tls
+                    .as_ref()
+                    .map(tls::server_config)
+                    .transpose()?,
+            ));
         }
         let database = wiring::new_auth_database(self.settings);
         self.register_database("auth_database", database.clone());
@@ -260,42 +322,73 @@ impl<'a> ServerBuilder<'a> {
             sealer: Arc::new(wiring::new_sealer(self.settings)?),
             directory: self.peers.directory.connect(&self.token)?,
         };
-        let auth = Auth::start(deps, wiring::auth_config(self.settings), self.services_shutdown.clone()).await?;
+        let auth = Auth::start(
+            deps,
+            wiring::auth_config(self.settings),
+            self.services_shutdown.clone(),
+        )
+        .await?;
         let check = auth.readiness_check();
-        self.checks.push(("feed", Check::new(move || std::future::ready(check()))));
+        self.checks
+            .push(("feed", Check::new(move || std::future::ready(check()))));
         let hasher = auth.hasher().clone();
         #[expect(clippy::cast_precision_loss, reason = "a queue is shorter than 2^52")]
-        let set = move || metrics::gauge!("doorward_hash_queue_length").set(hasher.queue_length() as f64);
+        let set =
+            move || metrics::gauge!("doorward_hash_queue_length").set(hasher.queue_length() as f64);
         self.gauges.push(Box::new(set));
         let token = self.token.clone();
-        self.tasks.spawn(async move { Ok(auth.serve(listeners, token).await?) });
+        self.tasks
+            .spawn(async move { Ok(auth.serve(listeners, token).await?) });
         Ok(())
     }
 
     async fn gateway(&mut self, listener: std::net::TcpListener) -> anyhow::Result<ServerFuture> {
         let config = wiring::gateway_config(self.settings);
         let store = wiring::open_object_store(self.settings).await?;
-        let gateway = Arc::new(Gateway::new(config, store, Arc::new(SystemClock), Arc::new(RandomIdGenerator))?);
+        let gateway = Arc::new(Gateway::new(
+            config,
+            store,
+            Arc::new(SystemClock),
+            Arc::new(RandomIdGenerator),
+        )?);
         let trusting = gateway.clone();
-        self.checks.push(("trust", Check::new(move || std::future::ready(trusting.check_trust()))));
+        self.checks.push((
+            "trust",
+            Check::new(move || std::future::ready(trusting.check_trust())),
+        ));
         for (name, peer, service) in [
             ("auth", &self.peers.auth, "doorward.auth.v1.Auth"),
-            ("directory", &self.peers.directory, "doorward.directory.v1.Directory"),
+            (
+                "directory",
+                &self.peers.directory,
+                "doorward.directory.v1.Directory",
+            ),
         ] {
             let channel = peer.connect(&self.token)?;
-            self.checks.push((name, Check::new(move || check_health(channel.clone(), service))));
+            self.checks.push((
+                name,
+                Check::new(move || check_health(channel.clone(), service)),
+            ));
         }
         let (peers, signal) = (self.peers.clone(), self.signal.clone());
-        Ok(Box::pin(async move { Ok(doorward_gateway::serve(listener, gateway, peers, signal).await?) }))
+        Ok(Box::pin(async move {
+            Ok(doorward_gateway::serve(listener, gateway, peers, signal).await?)
+        }))
     }
 
     fn register_database(&mut self, name: &'static str, database: Database) {
         let asked = database.clone();
         let check = move || {
             let database = asked.clone();
-            async move { database.check_writable().await.map_err(|error| error.to_string()) }
+            async move {
+                database
+                    .check_writable()
+                    .await
+                    .map_err(|error| error.to_string())
+            }
         };
         self.checks.push((name, Check::new(check)));
-        self.gauges.push(Box::new(move || database.record_metrics()));
+        self.gauges
+            .push(Box::new(move || database.record_metrics()));
     }
 }

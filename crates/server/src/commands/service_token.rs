@@ -20,12 +20,19 @@ use crate::{
     wiring::{self, Preparation},
 };
 
-const COLUMNS: &[Column] =
-    &[("NAME", "/name"), ("SCOPES", "/scopes"), ("PROJECTS", "/projects"), ("CREATED", "/created_at")];
+const COLUMNS: &[Column] = &[
+    ("NAME", "/name"),
+    ("SCOPES", "/scopes"),
+    ("PROJECTS", "/projects"),
+    ("CREATED", "/created_at"),
+];
 
 pub(super) async fn run(command: ServiceTokenCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
-    let (auth, directory) = (wiring::new_auth_database(settings), wiring::new_directory(settings));
+    let (auth, directory) = (
+        wiring::new_auth_database(settings),
+        wiring::new_directory(settings),
+    );
     match command {
         ServiceTokenCommand::Create(create) => print_created(&auth, &directory, create).await,
         ServiceTokenCommand::List(format) => {
@@ -41,21 +48,50 @@ pub(super) async fn run(command: ServiceTokenCommand, settings: &Settings) -> an
     }
 }
 
-async fn print_created(auth: &Database, directory: &Directory, create: CreateServiceToken) -> anyhow::Result<()> {
-    let CreateServiceToken { name, scopes, projects } = create;
+async fn print_created(
+    auth: &Database,
+    directory: &Directory,
+    create: CreateServiceToken,
+) -> anyhow::Result<()> {
+    let CreateServiceToken {
+        name,
+        scopes,
+        projects,
+    } = create;
     for project in &projects {
-        directory.get_project(*project).await.with_context(|| format!("project {project}"))?;
+        directory
+            .get_project(*project)
+            .await
+            .with_context(|| format!("project {project}"))?;
     }
     let secret = Secret::generate().context("no random numbers")?;
     let token = NamedToken::new(name, &secret, &scopes, &projects, SystemClock.now());
     let name = &token.name;
-    check(name, service_tokens::create(auth, token.clone(), Origin::command_line()).await?)?;
-    let left = || format!("{name} was not created completely: run `doorward service-token revoke {name}`");
-    check(name, directory.insert_service_token(token.clone()).await.with_context(left)?).with_context(left)?;
+    check(
+        name,
+        service_tokens::create(auth, token.clone(), Origin::command_line()).await?,
+    )?;
+    let left =
+        || format!("{name} was not created completely: run `doorward service-token revoke {name}`");
+    check(
+        name,
+        directory
+            .insert_service_token(token.clone())
+            .await
+            .with_context(left)?,
+    )
+    .with_context(left)?;
     // It may have been revoked before the directory had it.
-    let is_kept = service_tokens::list(auth).await.with_context(left)?.iter().any(|kept| kept.hash == token.hash);
+    let is_kept = service_tokens::list(auth)
+        .await
+        .with_context(left)?
+        .iter()
+        .any(|kept| kept.hash == token.hash);
     if !is_kept {
-        directory.delete_exact_service_token(token.clone()).await.with_context(left)?;
+        directory
+            .delete_exact_service_token(token.clone())
+            .await
+            .with_context(left)?;
         bail!("{name} was revoked meanwhile");
     }
     let mut shown = json::service_token_to_json(&token);
@@ -72,14 +108,26 @@ fn check(name: &ClientName, insertion: InsertOutcome) -> anyhow::Result<()> {
         InsertOutcome::NameTaken => {
             bail!("there is a service token with the name {name}: revoke it, or take another name")
         }
-        InsertOutcome::TooMany => bail!("there are as many service tokens as there may be: revoke one"),
+        InsertOutcome::TooMany => {
+            bail!("there are as many service tokens as there may be: revoke one")
+        }
     }
 }
 
 /// Returns the tokens of both databases by name. An interrupted command leaves a token in one of them only.
-async fn list(auth: &Database, directory: &Directory) -> anyhow::Result<BTreeMap<String, NamedToken>> {
-    let tokens = [directory.list_service_tokens().await?, service_tokens::list(auth).await?];
-    Ok(tokens.into_iter().flatten().map(|token| (token.name.to_string(), token)).collect())
+async fn list(
+    auth: &Database,
+    directory: &Directory,
+) -> anyhow::Result<BTreeMap<String, NamedToken>> {
+    let tokens = [
+        directory.list_service_tokens().await?,
+        service_tokens::list(auth).await?,
+    ];
+    Ok(tokens
+        .into_iter()
+        .flatten()
+        .map(|token| (token.name.to_string(), token))
+        .collect())
 }
 
 /// In the order in which they are created, so that a creation at the same time notices.
@@ -89,7 +137,12 @@ async fn revoke(auth: &Database, directory: &Directory, name: ClientName) -> any
     };
     let again = || format!("{name} is not revoked completely: run the command again");
     let now = SystemClock.now();
-    service_tokens::revoke(auth, name.clone(), Origin::command_line(), now).await.with_context(again)?;
-    directory.delete_service_token(name.clone()).await.with_context(again)?;
+    service_tokens::revoke(auth, name.clone(), Origin::command_line(), now)
+        .await
+        .with_context(again)?;
+    directory
+        .delete_service_token(name.clone())
+        .await
+        .with_context(again)?;
     Ok(stdout::print_json(&json::service_token_to_json(&token))?)
 }

@@ -34,8 +34,13 @@ const MAX_PASSWORD_BYTES: u64 = 4096;
 /// Maximum number of projects that a refused deletion names.
 const MAX_NAMED_PROJECTS: i64 = 20;
 
-const COLUMNS: &[Column] =
-    &[("GID", "/gid"), ("USERNAME", "/username"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATUS", "/status")];
+const COLUMNS: &[Column] = &[
+    ("GID", "/gid"),
+    ("USERNAME", "/username"),
+    ("NAME", "/name"),
+    ("EMAIL", "/email"),
+    ("STATUS", "/status"),
+];
 
 pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
@@ -80,11 +85,18 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
         UserCommand::Delete { user } => {
             let user = find_user(&directory, user).await?;
             delete(&directory, &user).await?;
-            wiring::new_credentials(settings)?.delete_all(vec![user.gid]).await?;
+            wiring::new_credentials(settings)?
+                .delete_all(vec![user.gid])
+                .await?;
             record_action(settings, Action::UserDeleted, &user).await?;
-            print(&User { status: UserStatus::Deleted, ..user })
+            print(&User {
+                status: UserStatus::Deleted,
+                ..user
+            })
         }
-        UserCommand::Import { file } => import_users::run(&directory, &wiring::new_credentials(settings)?, &file).await,
+        UserCommand::Import { file } => {
+            import_users::run(&directory, &wiring::new_credentials(settings)?, &file).await
+        }
     }
 }
 
@@ -93,9 +105,20 @@ fn print(user: &User) -> anyhow::Result<()> {
 }
 
 /// The credential first: a crash in between leaves one that belongs to nobody, and no user who can't log in.
-async fn create_user(directory: &Directory, credentials: &Credentials, create: CreateUser) -> anyhow::Result<User> {
-    let name = create.name.map_or_else(|| DisplayName::parse_or_empty(""), Ok)?;
-    let mut new = NewUser::new(RandomIdGenerator.new_gid(), create.username, create.email, name);
+async fn create_user(
+    directory: &Directory,
+    credentials: &Credentials,
+    create: CreateUser,
+) -> anyhow::Result<User> {
+    let name = create
+        .name
+        .map_or_else(|| DisplayName::parse_or_empty(""), Ok)?;
+    let mut new = NewUser::new(
+        RandomIdGenerator.new_gid(),
+        create.username,
+        create.email,
+        name,
+    );
     if let Some(language) = create.language {
         new.language = language;
     }
@@ -107,7 +130,12 @@ async fn create_user(directory: &Directory, credentials: &Credentials, create: C
         NewPassword::Hash(hash) => hash.expose_secret().to_owned(),
     };
     StoredHash::parse(&hash)?;
-    if let Some(Some(refusal)) = directory.check_users(vec![new.clone()]).await?.into_iter().next() {
+    if let Some(Some(refusal)) = directory
+        .check_users(vec![new.clone()])
+        .await?
+        .into_iter()
+        .next()
+    {
         return Err(refusal.into());
     }
     credentials.insert_hashes(vec![(new.gid, hash)]).await?;
@@ -121,11 +149,25 @@ async fn create_user(directory: &Directory, credentials: &Credentials, create: C
     }
 }
 
-async fn set_password(credentials: &Credentials, user: Gid, source: PasswordOptions) -> anyhow::Result<()> {
+async fn set_password(
+    credentials: &Credentials,
+    user: Gid,
+    source: PasswordOptions,
+) -> anyhow::Result<()> {
     match source.into() {
-        NewPassword::Stdin => credentials.set_password(user, read_password()?, Origin::command_line()).await?,
+        NewPassword::Stdin => {
+            credentials
+                .set_password(user, read_password()?, Origin::command_line())
+                .await?
+        }
         NewPassword::Hash(hash) => {
-            credentials.set_hash(user, hash.expose_secret().to_owned(), Origin::command_line()).await?;
+            credentials
+                .set_hash(
+                    user,
+                    hash.expose_secret().to_owned(),
+                    Origin::command_line(),
+                )
+                .await?;
         }
     }
     Ok(())
@@ -142,10 +184,16 @@ async fn clear_throttle(credentials: &Credentials, user: &User) -> anyhow::Resul
 async fn delete(directory: &Directory, user: &User) -> anyhow::Result<()> {
     match directory.delete_user(user.gid).await {
         Err(doorward_directory::Error::OwnsProjects) => {
-            let projects = directory.list_owned_projects(user.gid, MAX_NAMED_PROJECTS + 1).await?;
+            let projects = directory
+                .list_owned_projects(user.gid, MAX_NAMED_PROJECTS + 1)
+                .await?;
             let named = projects.iter().take(usize::try_from(MAX_NAMED_PROJECTS)?);
             let named: Vec<String> = named.map(describe_project).collect();
-            let more = if projects.len() > named.len() { ", and more" } else { "" };
+            let more = if projects.len() > named.len() {
+                ", and more"
+            } else {
+                ""
+            };
             bail!(
                 "the user owns projects, which must be transferred or permanently deleted first: {}{more}",
                 named.join(", ")
@@ -157,11 +205,19 @@ async fn delete(directory: &Directory, user: &User) -> anyhow::Result<()> {
 
 /// Names are limited to one line of plain text, so they cannot disturb the message.
 fn describe_project(project: &Project) -> String {
-    let deleted = if project.status == ProjectStatus::Deleted { ", deleted" } else { "" };
+    let deleted = if project.status == ProjectStatus::Deleted {
+        ", deleted"
+    } else {
+        ""
+    };
     format!("{} ({}{deleted})", project.gid, project.name)
 }
 
-async fn set_status(directory: &Directory, user: impl Into<UserName>, status: UserStatus) -> anyhow::Result<User> {
+async fn set_status(
+    directory: &Directory,
+    user: impl Into<UserName>,
+    status: UserStatus,
+) -> anyhow::Result<User> {
     let user = find_user(directory, user).await?;
     Ok(directory.set_user_status(user.gid, status).await?)
 }
@@ -169,8 +225,14 @@ async fn set_status(directory: &Directory, user: impl Into<UserName>, status: Us
 /// In the audit trail.
 async fn record_action(settings: &Settings, action: Action, user: &User) -> anyhow::Result<()> {
     let now = SystemClock.now();
-    Ok(audit::record_action(&wiring::new_auth_database(settings), action, user.gid, Origin::command_line(), now)
-        .await?)
+    Ok(audit::record_action(
+        &wiring::new_auth_database(settings),
+        action,
+        user.gid,
+        Origin::command_line(),
+        now,
+    )
+    .await?)
 }
 
 /// Reads a password from standard input, without a byte order mark before it and a line end after it: shells and editors
@@ -182,7 +244,10 @@ fn read_password() -> anyhow::Result<Password> {
         .read_to_string(&mut text)
         .context("can't read the password from stdin")?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let text = ["\r\n", "\n", "\r"].iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
+    let text = ["\r\n", "\n", "\r"]
+        .iter()
+        .find_map(|end| text.strip_suffix(end))
+        .unwrap_or(text);
     if text.is_empty() {
         bail!("there is no password on stdin");
     }

@@ -60,7 +60,11 @@ const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 impl AuthSettings {
-    pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &MachineDefaults) -> Option<Self> {
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        role: Role,
+        machine: &MachineDefaults,
+    ) -> Option<Self> {
         let cores = machine.cores;
         let listen = if role.runs_all_services() {
             reader.optional("auth_listen", parse::parse_socket)
@@ -83,8 +87,16 @@ impl AuthSettings {
                 require_current: reader.value("require_current_password", parse::parse_bool)?,
             },
             argon2: Argon2Settings::read(reader)?,
-            hash_workers: reader.value_or("hash_workers", &cores.to_string(), parse::parse_number(1..=1024))?,
-            hash_queue: reader.value_or("hash_queue", &(64 * cores).to_string(), parse::parse_number(1..=1_000_000))?,
+            hash_workers: reader.value_or(
+                "hash_workers",
+                &cores.to_string(),
+                parse::parse_number(1..=1024),
+            )?,
+            hash_queue: reader.value_or(
+                "hash_queue",
+                &(64 * cores).to_string(),
+                parse::parse_number(1..=1_000_000),
+            )?,
             throttle: ThrottleSettings::read(reader)?,
             audit_retention: reader.value("audit_retention", parse::parse_duration(SECOND))?,
         })
@@ -97,7 +109,8 @@ impl TokenSettings {
         Some(Self {
             issuer: reader.value("token_issuer", parse_issuer)?,
             lifetime: reader.value("token_lifetime", parse::parse_duration(SECOND))?,
-            renew_after: reader.value("token_renew_after", parse::parse_duration(Duration::ZERO))?,
+            renew_after: reader
+                .value("token_renew_after", parse::parse_duration(Duration::ZERO))?,
             max_session: reader.value("token_max_session", parse::parse_duration(SECOND))?,
             // News come at least once a second; less than a few of these would refuse calls for nothing.
             trust_max_age: reader.value("trust_max_age", parse::parse_duration(3 * SECOND))?,
@@ -114,11 +127,16 @@ impl Argon2Settings {
         };
         if argon2.memory_kib < 8 * argon2.lanes {
             let lanes = reader.name("argon2_lanes");
-            reader.add_error::<()>("argon2_memory_kib", &format!("expected at least 8 times {lanes}"));
+            reader.add_error::<()>(
+                "argon2_memory_kib",
+                &format!("expected at least 8 times {lanes}"),
+            );
         }
         if !doorward_auth::is_within_cost_limit(argon2.memory_kib, argon2.passes, argon2.lanes) {
             let passes = reader.name("argon2_passes");
-            let limit = format!("expected at most 262144, and times {passes} at most 4194304: more is never checked");
+            let limit = format!(
+                "expected at most 262144, and times {passes} at most 4194304: more is never checked"
+            );
             reader.add_error::<()>("argon2_memory_kib", &limit);
         }
         Some(argon2)
@@ -136,7 +154,8 @@ impl ThrottleSettings {
 }
 
 fn master_key(text: &str) -> Result<MasterKey, String> {
-    text.parse().map_err(|error: doorward_domain::Malformed| error.to_string())
+    text.parse()
+        .map_err(|error: doorward_domain::Malformed| error.to_string())
 }
 
 fn parse_issuer(text: &str) -> Result<String, String> {

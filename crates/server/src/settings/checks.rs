@@ -14,16 +14,29 @@ pub(super) fn check_settings(reader: &mut Reader<'_>, settings: &Settings) {
 
 /// A generated token would keep out those for whom such a listener is there.
 fn check_service_token(reader: &mut Reader<'_>, settings: &Settings) {
-    let Settings { role, auth, directory, .. } = settings;
+    let Settings {
+        role,
+        auth,
+        directory,
+        ..
+    } = settings;
     let listeners = [
         ("auth_listen", auth.listen.filter(|_| role.serves_auth())),
-        ("directory_listen", directory.listen.filter(|_| role.serves_directory())),
+        (
+            "directory_listen",
+            directory.listen.filter(|_| role.serves_directory()),
+        ),
     ];
     let is_open = |address: SocketAddr| !address.ip().to_canonical().is_loopback();
-    for (key, _) in listeners.into_iter().filter(|(_, address)| address.is_some_and(is_open)) {
+    for (key, _) in listeners
+        .into_iter()
+        .filter(|(_, address)| address.is_some_and(is_open))
+    {
         if !reader.is_given("service_token") {
             let listen = reader.name(key);
-            let what = format!("expected a secret of at least 16 characters, as {listen} is not on loopback");
+            let what = format!(
+                "expected a secret of at least 16 characters, as {listen} is not on loopback"
+            );
             reader.add_error::<()>("service_token", &what);
         }
     }
@@ -48,12 +61,18 @@ fn check_databases(reader: &mut Reader<'_>, settings: &Settings) {
     let (auth, directory) = (&settings.auth.database, &settings.directory.database);
     if auth == directory {
         let name = reader.name("auth_database_url");
-        reader.add_error::<()>("directory_database_url", &format!("expected another database than {name}"));
+        reader.add_error::<()>(
+            "directory_database_url",
+            &format!("expected another database than {name}"),
+        );
     }
     if settings.role == Role::Demo {
-        for (key, _) in [("auth_database_url", auth), ("directory_database_url", directory)]
-            .into_iter()
-            .filter(|(_, url)| is_postgres(url))
+        for (key, _) in [
+            ("auth_database_url", auth),
+            ("directory_database_url", directory),
+        ]
+        .into_iter()
+        .filter(|(_, url)| is_postgres(url))
         {
             reader.add_error::<()>(
                 key,
@@ -65,8 +84,16 @@ fn check_databases(reader: &mut Reader<'_>, settings: &Settings) {
 
 /// What is set, but not for this role.
 pub(super) fn unused_settings(reader: &Reader<'_>, role: Role) -> Vec<String> {
-    let keys = ["auth_url", "directory_url"].into_iter().filter(|key| role.runs_all_services() && reader.is_given(key));
-    keys.map(|key| format!("{} has no effect: this process is its own peer", reader.name(key))).collect()
+    let keys = ["auth_url", "directory_url"]
+        .into_iter()
+        .filter(|key| role.runs_all_services() && reader.is_given(key));
+    keys.map(|key| {
+        format!(
+            "{} has no effect: this process is its own peer",
+            reader.name(key)
+        )
+    })
+    .collect()
 }
 
 fn is_postgres(url: &DatabaseUrl) -> bool {

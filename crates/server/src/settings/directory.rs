@@ -21,7 +21,11 @@ pub(crate) struct DirectorySettings {
 const MAX_LIMIT: u32 = 1_000_000_000;
 
 impl DirectorySettings {
-    pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &MachineDefaults) -> Option<Self> {
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        role: Role,
+        machine: &MachineDefaults,
+    ) -> Option<Self> {
         let listen = if role.runs_all_services() {
             reader.optional("directory_listen", parse::parse_socket)
         } else {
@@ -30,12 +34,23 @@ impl DirectorySettings {
         let database = machine.sqlite_url("directory.db");
         Some(Self {
             listen,
-            database: reader.value_or("directory_database_url", &database, parse::parse_database_url)?,
-            feed_retention: reader.value("feed_retention", parse::parse_duration(Duration::from_secs(1)))?,
+            database: reader.value_or(
+                "directory_database_url",
+                &database,
+                parse::parse_database_url,
+            )?,
+            feed_retention: reader.value(
+                "feed_retention",
+                parse::parse_duration(Duration::from_secs(1)),
+            )?,
             project_languages: reader.value("project_languages", parse_project_languages)?,
             limits: Limits {
-                projects_per_user: reader.value("max_projects_per_user", parse::parse_number(1..=MAX_LIMIT))?,
-                members_per_project: reader.value("max_members_per_project", parse::parse_number(1..=MAX_LIMIT))?,
+                projects_per_user: reader
+                    .value("max_projects_per_user", parse::parse_number(1..=MAX_LIMIT))?,
+                members_per_project: reader.value(
+                    "max_members_per_project",
+                    parse::parse_number(1..=MAX_LIMIT),
+                )?,
             },
         })
     }
@@ -43,8 +58,13 @@ impl DirectorySettings {
 
 fn parse_project_languages(text: &str) -> Result<Vec<String>, String> {
     let codes = parse::parse_list(|code| Ok(code.to_owned()))(text)?;
-    let is_new = |(position, code): (usize, &String)| !codes.iter().take(position).any(|other| other == code);
-    if !codes.is_empty() && codes.iter().all(|code| languages::is_known(code)) && codes.iter().enumerate().all(is_new) {
+    let is_new = |(position, code): (usize, &String)| {
+        !codes.iter().take(position).any(|other| other == code)
+    };
+    if !codes.is_empty()
+        && codes.iter().all(|code| languages::is_known(code))
+        && codes.iter().enumerate().all(is_new)
+    {
         return Ok(codes);
     }
     Err("expected codes of languages, such as en,nl or pt-br, in lower case, each once, with commas between them"
@@ -57,10 +77,16 @@ mod tests {
 
     #[test]
     fn project_languages_are_known_and_different() {
-        for (good, codes) in [("en,nl", &["en", "nl"][..]), (" nl-be , de,", &["nl-be", "de"]), ("fr", &["fr"])] {
+        for (good, codes) in [
+            ("en,nl", &["en", "nl"][..]),
+            (" nl-be , de,", &["nl-be", "de"]),
+            ("fr", &["fr"]),
+        ] {
             assert_eq!(parse_project_languages(good).unwrap(), codes, "{good}");
         }
-        for bad in ["", ",", "xx", "en,xx", "EN", "en;nl", "en nl", "en,nl,en", "nl_be"] {
+        for bad in [
+            "", ",", "xx", "en,xx", "EN", "en;nl", "en nl", "en,nl,en", "nl_be",
+        ] {
             assert!(parse_project_languages(bad).is_err(), "{bad}");
         }
     }

@@ -23,7 +23,9 @@ impl SettingsError {
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("wrong settings:")?;
-        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+        self.0
+            .iter()
+            .try_for_each(|mistake| write!(f, "\n  {mistake}"))
     }
 }
 

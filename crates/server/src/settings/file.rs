@@ -28,7 +28,10 @@ fn parse(text: &str, file: &str, mistakes: &mut SettingsError) -> Layer {
                 .span()
                 .and_then(|span| text.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1);
-            mistakes.push(file, &format!("no TOML in line {line}: {}", error.message()));
+            mistakes.push(
+                file,
+                &format!("no TOML in line {line}: {}", error.message()),
+            );
             return Layer::new();
         }
     };
@@ -39,7 +42,10 @@ fn parse(text: &str, file: &str, mistakes: &mut SettingsError) -> Layer {
             Some(text) => {
                 layer.insert(key, Entry { text, name });
             }
-            None => mistakes.push(&name, "expected a string, a number, true, false, or an array of strings"),
+            None => mistakes.push(
+                &name,
+                "expected a string, a number, true, false, or an array of strings",
+            ),
         }
     }
     layer
@@ -51,7 +57,13 @@ fn to_text(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
         Value::Boolean(switch) => Some(switch.to_string()),
-        Value::Array(values) => Some(values.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(",")),
+        Value::Array(values) => Some(
+            values
+                .iter()
+                .map(Value::as_str)
+                .collect::<Option<Vec<_>>>()?
+                .join(","),
+        ),
         Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,
     }
 }
@@ -62,13 +74,19 @@ mod tests {
 
     #[test]
     fn broken_file_is_reported_by_line_without_its_content() {
-        for broken in
-            ["listen = 1\nmaster_key = s3cret!!\n", "\nmaster_key = \"s3cret\n", "a = 1\na = 's3cret'", "x=1\n[s3cret"]
-        {
+        for broken in [
+            "listen = 1\nmaster_key = s3cret!!\n",
+            "\nmaster_key = \"s3cret\n",
+            "a = 1\na = 's3cret'",
+            "x=1\n[s3cret",
+        ] {
             let mut mistakes = SettingsError::default();
             assert!(parse(broken, "doorward.toml", &mut mistakes).is_empty());
             let message = mistakes.to_string();
-            assert!(message.contains("doorward.toml: no TOML in line 2"), "{message}");
+            assert!(
+                message.contains("doorward.toml: no TOML in line 2"),
+                "{message}"
+            );
             assert!(!message.contains("s3cret"), "{message}");
         }
     }
@@ -76,10 +94,17 @@ mod tests {
     #[test]
     fn values_may_be_strings_integers_booleans_and_arrays_of_strings() {
         let mut mistakes = SettingsError::default();
-        let layer = parse("a = 'x'\nb = 5\nc = true\nd = ['x', 'y']\ne = 1.5\nf = [1]", "f", &mut mistakes);
+        let layer = parse(
+            "a = 'x'\nb = 5\nc = true\nd = ['x', 'y']\ne = 1.5\nf = [1]",
+            "f",
+            &mut mistakes,
+        );
         let texts: Vec<_> = layer.values().map(|entry| entry.text.as_str()).collect();
         assert_eq!(texts, ["x", "5", "true", "x,y"]);
         let message = mistakes.to_string();
-        assert!(message.contains("`e` in f: expected") && message.contains("`f` in f: expected"), "{message}");
+        assert!(
+            message.contains("`e` in f: expected") && message.contains("`f` in f: expected"),
+            "{message}"
+        );
     }
 }

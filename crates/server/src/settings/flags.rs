@@ -28,19 +28,31 @@ fn argument(setting: &'static Setting) -> Arg {
     };
     let file_key = setting.file_key();
     let key = file_key.as_deref().unwrap_or(setting.key);
-    let what = if setting.is_secret() { "; a file that holds it" } else { "" };
+    let what = if setting.is_secret() {
+        "; a file that holds it"
+    } else {
+        ""
+    };
     let argument = Arg::new(key.to_owned())
         .long(flag(key))
-        .help(format!("{}{what} [env: {}] [default: {default}]", setting.help, variable(key)))
+        .help(format!(
+            "{}{what} [env: {}] [default: {default}]",
+            setting.help,
+            variable(key)
+        ))
         .help_heading(HEADING)
         .hide_short_help(true)
         .global(true);
     match setting.kind {
-        Kind::Bool => {
-            argument.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true")
-        }
+        Kind::Bool => argument
+            .value_name("true|false")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
         Kind::List => argument.value_name("LIST").action(ArgAction::Append),
-        Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl | Kind::Path => argument.value_name("PATH"),
+        Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl | Kind::Path => {
+            argument.value_name("PATH")
+        }
         Kind::Text => argument.value_name("TEXT"),
         Kind::Address => argument.value_name("ADDRESS:PORT"),
         Kind::Url => argument.value_name("URL"),
@@ -51,15 +63,29 @@ fn argument(setting: &'static Setting) -> Arg {
 
 /// The file of settings that `--config` names.
 pub(super) fn config(matches: &ArgMatches) -> Option<&str> {
-    matches.try_get_one::<String>(CONFIG).ok().flatten().map(String::as_str)
+    matches
+        .try_get_one::<String>(CONFIG)
+        .ok()
+        .flatten()
+        .map(String::as_str)
 }
 
 pub(super) fn layer(matches: &ArgMatches) -> Layer {
     let entry = |setting: &Setting| {
         let key = setting.file_key().unwrap_or_else(|| setting.key.to_owned());
-        let values: Vec<&str> = matches.try_get_many::<String>(&key).ok()??.map(String::as_str).collect();
+        let values: Vec<&str> = matches
+            .try_get_many::<String>(&key)
+            .ok()??
+            .map(String::as_str)
+            .collect();
         let name = format!("--{}", flag(&key));
-        Some((key, Entry { text: values.join(","), name }))
+        Some((
+            key,
+            Entry {
+                text: values.join(","),
+                name,
+            },
+        ))
     };
     TABLE.iter().filter_map(entry).collect()
 }

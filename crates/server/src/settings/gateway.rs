@@ -34,7 +34,11 @@ impl GatewaySettings {
         let listen = reader.value("listen", parse::parse_socket)?;
         Some(Self {
             listen,
-            trusted_proxies: reader.value_or("trusted_proxies", "", parse::parse_list(parse::parse_network))?,
+            trusted_proxies: reader.value_or(
+                "trusted_proxies",
+                "",
+                parse::parse_list(parse::parse_network),
+            )?,
             cors_origins: reader.value_or("cors_origins", "", parse::parse_list(parse_origin))?,
             realm: reader.value("realm", parse_realm)?,
             app_url: reader.value_or("app_url", &format!("http://{listen}"), parse_app_url)?,
@@ -43,15 +47,24 @@ impl GatewaySettings {
                 burst: reader.value("write_burst", parse::parse_number(1..=MAX_WRITES))?,
             },
             object_store: reader.value_or("object_store", &machine.media(), str::parse)?,
-            api_version: reader.value_or("api_version", ApiVersion::default().as_str(), parse_api_version)?,
+            api_version: reader.value_or(
+                "api_version",
+                ApiVersion::default().as_str(),
+                parse_api_version,
+            )?,
         })
     }
 }
 
 fn parse_origin(text: &str) -> Result<String, String> {
     let is_origin = |uri: &Uri| {
-        let authority = uri.authority().filter(|authority| parse::is_host_and_port(authority));
-        let written = uri.scheme_str().zip(authority).map(|(scheme, authority)| format!("{scheme}://{authority}"));
+        let authority = uri
+            .authority()
+            .filter(|authority| parse::is_host_and_port(authority));
+        let written = uri
+            .scheme_str()
+            .zip(authority)
+            .map(|(scheme, authority)| format!("{scheme}://{authority}"));
         written.is_some_and(|written| written.eq_ignore_ascii_case(text))
     };
     if text == "*" || text.parse().is_ok_and(|uri| is_origin(&uri)) {
@@ -70,7 +83,8 @@ fn parse_realm(text: &str) -> Result<String, String> {
 }
 
 fn parse_api_version(text: &str) -> Result<ApiVersion, String> {
-    text.parse().map_err(|_| "expected YYYY.MM.NNN, such as 2026.11.001".to_owned())
+    text.parse()
+        .map_err(|_| "expected YYYY.MM.NNN, such as 2026.11.001".to_owned())
 }
 
 fn parse_app_url(text: &str) -> Result<String, String> {

@@ -29,7 +29,10 @@ impl PeerSettings {
             let url = reader.value_or(key, &default, |text| parse_peer_url(text, scheme));
             url.filter(|_| !role.runs_all_services())
         };
-        let peers = Self { auth_url: url("auth_url", 50051), directory_url: url("directory_url", 50052) };
+        let peers = Self {
+            auth_url: url("auth_url", 50051),
+            directory_url: url("directory_url", 50052),
+        };
         if role.runs_all_services() {
             for key in ["auth_url", "directory_url"] {
                 reader.effective.remove(key);
@@ -45,20 +48,33 @@ impl GrpcTls {
         const KEYS: [&str; 3] = ["grpc_tls_ca", "grpc_tls_cert", "grpc_tls_key"];
         let [ca, cert, key] = KEYS.map(|key| reader.optional(key, parse::parse_path));
         if KEYS.iter().any(|key| reader.is_given(key)) {
-            for key in KEYS.iter().filter(|key| !reader.given.contains_key(**key)).collect::<Vec<_>>() {
-                reader.add_error::<()>(key, "expected a file: TLS between the services needs CA, certificate and key");
+            for key in KEYS
+                .iter()
+                .filter(|key| !reader.given.contains_key(**key))
+                .collect::<Vec<_>>()
+            {
+                reader.add_error::<()>(
+                    key,
+                    "expected a file: TLS between the services needs CA, certificate and key",
+                );
             }
         }
-        Some(Self { ca: ca?, cert: cert?, key: key? })
+        Some(Self {
+            ca: ca?,
+            cert: cert?,
+            key: key?,
+        })
     }
 }
 
 /// With plain HTTP the TLS settings would be silently unused; without them HTTPS can't be had.
 fn parse_peer_url(text: &str, scheme: &str) -> Result<String, String> {
-    let url = parse::parse_http_url(text, false).filter(|url| url.starts_with(&format!("{scheme}://")));
+    let url =
+        parse::parse_http_url(text, false).filter(|url| url.starts_with(&format!("{scheme}://")));
     url.ok_or_else(|| match scheme {
         "https" => "expected https://<host>:<port>, as TLS between the services is set".to_owned(),
-        _ => "expected http://<host>:<port>, or also the settings for TLS between the services".to_owned(),
+        _ => "expected http://<host>:<port>, or also the settings for TLS between the services"
+            .to_owned(),
     })
 }
 

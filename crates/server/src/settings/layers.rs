@@ -29,17 +29,33 @@ pub(super) enum ValueSource {
 pub(super) type GivenSettings = BTreeMap<&'static str, GivenSetting>;
 
 /// Lays `layer` over what was given so far, and returns what no setting is called.
-pub(super) fn apply_layer(given: &mut GivenSettings, mut layer: Layer, mistakes: &mut SettingsError) -> Layer {
+pub(super) fn apply_layer(
+    given: &mut GivenSettings,
+    mut layer: Layer,
+    mistakes: &mut SettingsError,
+) -> Layer {
     for setting in TABLE {
         let value = layer.remove(setting.key);
         let file = setting.file_key().and_then(|key| layer.remove(&key));
         let highest = match (value, file) {
             (None, None) => continue,
-            (Some(value), None) => GivenSetting { source: ValueSource::Text(value.text), name: value.name },
-            (None, Some(file)) => GivenSetting { source: ValueSource::File(file.text.into()), name: file.name },
+            (Some(value), None) => GivenSetting {
+                source: ValueSource::Text(value.text),
+                name: value.name,
+            },
+            (None, Some(file)) => GivenSetting {
+                source: ValueSource::File(file.text.into()),
+                name: file.name,
+            },
             (Some(value), Some(file)) => {
-                mistakes.push(&value.name, &format!("expected either this or {}, not both", file.name));
-                GivenSetting { source: ValueSource::Text(value.text), name: value.name }
+                mistakes.push(
+                    &value.name,
+                    &format!("expected either this or {}, not both", file.name),
+                );
+                GivenSetting {
+                    source: ValueSource::Text(value.text),
+                    name: value.name,
+                }
             }
         };
         given.insert(setting.key, highest);

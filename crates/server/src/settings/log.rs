@@ -23,19 +23,39 @@ pub(crate) enum LogFormat {
 
 const FILTER: &str = "RUST_LOG";
 /// The one for traces alone goes before the general one.
-const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 impl LogSettings {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let variable = |name: &str| reader.environment.get(name).filter(|value| !value.is_empty());
+        let variable = |name: &str| {
+            reader
+                .environment
+                .get(name)
+                .filter(|value| !value.is_empty())
+        };
         let filter = variable(FILTER).map_or("info", String::as_str).to_owned();
-        let is_disabled = variable(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let collector = ENDPOINTS.into_iter().find_map(variable).filter(|_| !is_disabled).cloned();
+        let is_disabled =
+            variable(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let collector = ENDPOINTS
+            .into_iter()
+            .find_map(variable)
+            .filter(|_| !is_disabled)
+            .cloned();
         if EnvFilter::builder().parse(&filter).is_err() {
-            reader.mistakes.push(FILTER, "expected levels, such as info or info,doorward_auth=debug");
+            reader.mistakes.push(
+                FILTER,
+                "expected levels, such as info or info,doorward_auth=debug",
+            );
         }
-        Some(Self { filter, format: reader.value("log_format", parse_format)?, collector })
+        Some(Self {
+            filter,
+            format: reader.value("log_format", parse_format)?,
+            collector,
+        })
     }
 }
 

@@ -77,7 +77,12 @@ impl Settings {
         let (mut mistakes, mut warnings) = (SettingsError::default(), Vec::new());
         let given = read_layers(&environment, flags, &mut mistakes, &mut warnings);
         let effective = Effective::new();
-        let mut reader = Reader { given: &given, environment: &environment, mistakes: &mut mistakes, effective };
+        let mut reader = Reader {
+            given: &given,
+            environment: &environment,
+            mistakes: &mut mistakes,
+            effective,
+        };
         let settings = Self::read(&mut reader, role);
         if let Some(settings) = &settings {
             checks::check_settings(&mut reader, settings);
@@ -85,19 +90,27 @@ impl Settings {
         warnings.extend(checks::unused_settings(&reader, role));
         let effective = reader.effective;
         match settings {
-            Some(settings) if mistakes.is_empty() => Ok(Self { effective, warnings, ..settings }),
+            Some(settings) if mistakes.is_empty() => Ok(Self {
+                effective,
+                warnings,
+                ..settings
+            }),
             Some(_) | None => Err(mistakes),
         }
     }
 
     /// Whether a database lies in a file.
     pub(crate) fn uses_sqlite(&self) -> bool {
-        [&self.auth.database, &self.directory.database].iter().any(|url| matches!(url, DatabaseUrl::Sqlite(_)))
+        [&self.auth.database, &self.directory.database]
+            .iter()
+            .any(|url| matches!(url, DatabaseUrl::Sqlite(_)))
     }
 
     /// Whether both databases lie in files.
     pub(crate) fn uses_only_sqlite(&self) -> bool {
-        [&self.auth.database, &self.directory.database].iter().all(|url| matches!(url, DatabaseUrl::Sqlite(_)))
+        [&self.auth.database, &self.directory.database]
+            .iter()
+            .all(|url| matches!(url, DatabaseUrl::Sqlite(_)))
     }
 
     /// The effective settings, which another process can take as its file; without secrets.
@@ -147,13 +160,20 @@ fn read_layers(
     warnings: &mut Vec<String>,
 ) -> GivenSettings {
     let mut given = GivenSettings::new();
-    let config = flags::config(flags).or_else(|| environment.get(variables::CONFIG).map(String::as_str));
+    let config =
+        flags::config(flags).or_else(|| environment.get(variables::CONFIG).map(String::as_str));
     if let Some(path) = config.filter(|path| !path.is_empty()) {
         let unknown = apply_layer(&mut given, file::layer(Path::new(path), mistakes), mistakes);
-        unknown.values().for_each(|entry| mistakes.push(&entry.name, "expected a setting, but none is called so"));
+        unknown.values().for_each(|entry| {
+            mistakes.push(&entry.name, "expected a setting, but none is called so")
+        });
     }
     let unknown = apply_layer(&mut given, variables::layer(environment), mistakes);
-    warnings.extend(unknown.into_values().map(|entry| format!("{} is set, but no setting is called so", entry.name)));
+    warnings.extend(
+        unknown
+            .into_values()
+            .map(|entry| format!("{} is set, but no setting is called so", entry.name)),
+    );
     apply_layer(&mut given, flags::layer(flags), mistakes);
     given
 }
@@ -166,7 +186,10 @@ struct MachineDefaults<'a> {
 
 impl<'a> MachineDefaults<'a> {
     fn new(data_dir: &'a Path) -> Self {
-        Self { cores: std::thread::available_parallelism().map_or(1, usize::from), data_dir }
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            data_dir,
+        }
     }
 
     /// A directory.

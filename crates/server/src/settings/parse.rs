@@ -17,11 +17,16 @@ use ipnet::IpNet;
 const MAX_DURATION: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
 pub(super) fn parse_socket(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8080".to_owned())
+    text.parse()
+        .map_err(|_| "expected an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 pub(super) fn parse_path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("expected a path".to_owned()) } else { Ok(text.into()) }
+    if text.is_empty() {
+        Err("expected a path".to_owned())
+    } else {
+        Ok(text.into())
+    }
 }
 
 pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
@@ -37,15 +42,22 @@ pub(super) fn parse_number<T: FromStr + PartialOrd + Display>(
 ) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         let number = text.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
+        number.ok_or_else(|| {
+            format!(
+                "expected a number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
     }
 }
 
 /// Zero only where `least` is.
 pub(super) fn parse_duration(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
-        let duration =
-            humantime::parse_duration(text).ok().filter(|duration| (least..=MAX_DURATION).contains(duration));
+        let duration = humantime::parse_duration(text)
+            .ok()
+            .filter(|duration| (least..=MAX_DURATION).contains(duration));
         duration.ok_or_else(|| {
             let least = humantime::format_duration(least);
             format!("expected a duration of {least} or more, such as 90s, 6m, 1h or 30d")
@@ -54,19 +66,31 @@ pub(super) fn parse_duration(least: Duration) -> impl Fn(&str) -> Result<Duratio
 }
 
 pub(super) fn parse_database_url(text: &str) -> Result<DatabaseUrl, String> {
-    text.parse().map_err(|_| "expected sqlite://<path> or postgres://<user>:<password>@<host>/<database>".to_owned())
+    text.parse().map_err(|_| {
+        "expected sqlite://<path> or postgres://<user>:<password>@<host>/<database>".to_owned()
+    })
 }
 
-pub(super) fn parse_list<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Vec<T>, String> {
-    move |text| text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(&parse).collect()
+pub(super) fn parse_list<T>(
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Vec<T>, String> {
+    move |text| {
+        text.split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(&parse)
+            .collect()
+    }
 }
 
 /// An address is the network of itself.
 pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
-    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    network
-        .map(|network| network.trunc())
-        .map_err(|_| "expected addresses or CIDRs, such as 10.0.0.0/8, with commas between them".to_owned())
+    let network = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map(|network| network.trunc()).map_err(|_| {
+        "expected addresses or CIDRs, such as 10.0.0.0/8, with commas between them".to_owned()
+    })
 }
 
 /// `http(s)://host[:port]` and, unless `path_allowed`, nothing else. Without a slash at the end.
@@ -75,13 +99,16 @@ pub(super) fn parse_http_url(text: &str, path_allowed: bool) -> Option<String> {
     let authority = uri.authority()?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
     let is_plain = is_host_and_port(authority) && uri.query().is_none() && !text.contains('#');
-    (is_http && is_plain && (path_allowed || uri.path() == "/")).then(|| text.trim_end_matches('/').to_owned())
+    (is_http && is_plain && (path_allowed || uri.path() == "/"))
+        .then(|| text.trim_end_matches('/').to_owned())
 }
 
 /// Without user or password, and with a port that can be.
 pub(super) fn is_host_and_port(authority: &Authority) -> bool {
     let host = authority.host();
-    let written = authority.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let written = authority
+        .port_u16()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     !host.is_empty() && written == authority.as_str()
 }
 
@@ -98,7 +125,16 @@ mod tests {
         let parse = parse_duration(Duration::from_secs(1));
         assert_eq!(parse("30d"), Ok(Duration::from_secs(30 * 24 * 3600)));
         assert_eq!(parse("1h 30m"), Ok(Duration::from_secs(5400)));
-        for bad in ["0s", "999ms", "5", "1x", "-1s", "", "99999999999years", "101years"] {
+        for bad in [
+            "0s",
+            "999ms",
+            "5",
+            "1x",
+            "-1s",
+            "",
+            "99999999999years",
+            "101years",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
@@ -115,9 +151,18 @@ mod tests {
 
     #[test]
     fn urls_are_origins_unless_a_path_is_allowed() {
-        assert_eq!(parse_http_url("https://app.example.org/", false).as_deref(), Some("https://app.example.org"));
-        assert_eq!(parse_http_url("https://example.org/app/", true).as_deref(), Some("https://example.org/app"));
-        assert_eq!(parse_http_url("http://[::1]:8080", false).as_deref(), Some("http://[::1]:8080"));
+        assert_eq!(
+            parse_http_url("https://app.example.org/", false).as_deref(),
+            Some("https://app.example.org")
+        );
+        assert_eq!(
+            parse_http_url("https://example.org/app/", true).as_deref(),
+            Some("https://example.org/app")
+        );
+        assert_eq!(
+            parse_http_url("http://[::1]:8080", false).as_deref(),
+            Some("http://[::1]:8080")
+        );
         for bad in [
             "",
             "example.org",

@@ -13,9 +13,14 @@ use super::{
 pub(super) fn to_toml(effective: &Effective) -> String {
     let mut toml = String::new();
     for setting in TABLE {
-        let Some(EffectiveValue { text, name }) = effective.get(setting.key) else { continue };
+        let Some(EffectiveValue { text, name }) = effective.get(setting.key) else {
+            continue;
+        };
         let value = to_toml_value(setting.kind, text);
-        let comment = name.as_ref().map(|name| format!(" # {name}")).unwrap_or_default();
+        let comment = name
+            .as_ref()
+            .map(|name| format!(" # {name}"))
+            .unwrap_or_default();
         // Writing to a String can't fail.
         let _ = writeln!(toml, "{} = {value}{comment}", setting.key);
     }
@@ -35,8 +40,12 @@ fn to_toml_value(kind: Kind, text: &str) -> Value {
         | Kind::StoreUrl => string(),
         Kind::Number => text.parse().map_or_else(|_| string(), Value::Integer),
         Kind::Bool => Value::Boolean(super::parse::parse_bool(text).unwrap_or_default()),
-        Kind::List => {
-            Value::Array(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
-        }
+        Kind::List => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(Value::from)
+                .collect(),
+        ),
     }
 }

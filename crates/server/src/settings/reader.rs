@@ -36,7 +36,11 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// What was given, if anything.
-    pub(super) fn optional<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let name = self.given.get(key)?.name.clone();
         let text = self.text(key)?;
         match parse(&text) {
@@ -44,13 +48,19 @@ impl Reader<'_> {
                 self.record_effective(key, &text, Some(name));
                 Some(value)
             }
-            Err(expected) if may_repeat(key, &text) => self.add_error(key, &format!("{expected}, not {text:?}")),
+            Err(expected) if may_repeat(key, &text) => {
+                self.add_error(key, &format!("{expected}, not {text:?}"))
+            }
             Err(expected) => self.add_error(key, &expected),
         }
     }
 
     /// What was given, or the table's default. None only if that one is a mistake, too.
-    pub(super) fn value<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         match Setting::find(key).map(|setting| setting.default) {
             Some(Default::Value(text)) => self.value_or(key, text, parse),
             Some(Default::None | Default::Computed(_)) | None => self.optional(key, parse),
@@ -83,7 +93,13 @@ impl Reader<'_> {
 
     fn record_effective(&mut self, key: &'static str, text: &str, name: Option<String>) {
         let kind = Setting::find(key).map_or(Kind::Secret, |setting| setting.kind);
-        self.effective.insert(key, EffectiveValue { text: redacted(kind, text), name });
+        self.effective.insert(
+            key,
+            EffectiveValue {
+                text: redacted(kind, text),
+                name,
+            },
+        );
     }
 
     pub(super) fn is_given(&self, key: &str) -> bool {
@@ -92,7 +108,9 @@ impl Reader<'_> {
 
     /// By what name the user knows this setting.
     pub(super) fn name(&self, key: &str) -> String {
-        self.given.get(key).map_or_else(|| super::table::variable(key), |given| given.name.clone())
+        self.given
+            .get(key)
+            .map_or_else(|| super::table::variable(key), |given| given.name.clone())
     }
 
     pub(super) fn add_error<T>(&mut self, key: &str, what: &str) -> Option<T> {
@@ -106,7 +124,10 @@ impl Reader<'_> {
             ValueSource::Text(text) => Some(text.clone()),
             ValueSource::File(path) => match read_secret(path) {
                 Ok(text) => Some(text),
-                Err(why) => self.add_error(key, &format!("can't use the file {}: {why}", path.display())),
+                Err(why) => self.add_error(
+                    key,
+                    &format!("can't use the file {}: {why}", path.display()),
+                ),
             },
         }
     }
@@ -116,8 +137,12 @@ impl Reader<'_> {
 fn redacted(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Secret => REDACTED.to_owned(),
-        Kind::DatabaseUrl => text.parse::<DatabaseUrl>().map_or_else(|_| REDACTED.to_owned(), |url| url.to_string()),
-        Kind::StoreUrl => text.parse::<Location>().map_or_else(|_| REDACTED.to_owned(), |url| url.to_string()),
+        Kind::DatabaseUrl => text
+            .parse::<DatabaseUrl>()
+            .map_or_else(|_| REDACTED.to_owned(), |url| url.to_string()),
+        Kind::StoreUrl => text
+            .parse::<Location>()
+            .map_or_else(|_| REDACTED.to_owned(), |url| url.to_string()),
         Kind::Text
         | Kind::Address
         | Kind::Path
@@ -133,8 +158,10 @@ fn redacted(kind: Kind, text: &str) -> String {
 fn may_repeat(key: &str, text: &str) -> bool {
     let kind = Setting::find(key).map(|setting| setting.kind);
     // With an @ it may be a URL with a password that went to the wrong place.
-    !matches!(kind, None | Some(Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl | Kind::Url))
-        && !text.contains('@')
+    !matches!(
+        kind,
+        None | Some(Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl | Kind::Url)
+    ) && !text.contains('@')
         && text.len() <= 200
 }
 
@@ -142,7 +169,9 @@ fn may_repeat(key: &str, text: &str) -> bool {
 fn read_secret(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    file.take(MAX_SECRET_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| error.to_string())?;
     if u64::try_from(text.len()).is_ok_and(|length| length > MAX_SECRET_BYTES) {
         return Err("it is too long for a secret".to_owned());
     }
@@ -152,5 +181,9 @@ fn read_secret(path: &Path) -> Result<String, String> {
             text.pop();
         }
     }
-    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
+    if text.is_empty() {
+        Err("it is empty".to_owned())
+    } else {
+        Ok(text)
+    }
 }

@@ -61,8 +61,18 @@ pub(crate) fn flag(key: &str) -> String {
     key.replace('_', "-")
 }
 
-const fn new_setting(key: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
-    Setting { key, kind, default, help }
+const fn new_setting(
+    key: &'static str,
+    kind: Kind,
+    default: Default,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        kind,
+        default,
+        help,
+    }
 }
 
 use crate::settings::table::Default::{Computed, Value};

@@ -23,8 +23,18 @@ pub(super) fn layer(environment: &Environment) -> Layer {
         .filter_map(|(name, value)| {
             let key = name.strip_prefix("DOORWARD_")?.to_lowercase();
             // Names are in capitals; any other would shadow the one that is.
-            let key = if table::variable(&key) == *name { key } else { name.clone() };
-            Some((key, Entry { text: value.clone(), name: name.clone() }))
+            let key = if table::variable(&key) == *name {
+                key
+            } else {
+                name.clone()
+            };
+            Some((
+                key,
+                Entry {
+                    text: value.clone(),
+                    name: name.clone(),
+                },
+            ))
         })
         .collect()
 }

@@ -9,11 +9,18 @@ pub enum TransferError {
     #[error("the database and the list of exported tables differ: {0}")]
     UnlistedTables(String),
     #[error("column {column} of table {table} has the type {kind}, which can't be exported")]
-    UnknownType { table: String, column: String, kind: String },
+    UnknownType {
+        table: String,
+        column: String,
+        kind: String,
+    },
     #[error("table {0} has no primary key, so it can't be exported")]
     NoPrimaryKey(&'static str),
     #[error("the {database} database is not empty (table {table}); an import needs new databases")]
-    NotEmpty { database: &'static str, table: &'static str },
+    NotEmpty {
+        database: &'static str,
+        table: &'static str,
+    },
     #[error("the {database} database was imported already; an import needs new databases")]
     AlreadyImported { database: &'static str },
     #[error("something else has changed the {database} database during the import; import again")]

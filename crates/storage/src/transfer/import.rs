@@ -38,13 +38,22 @@ impl<'a> Import<'a> {
         let gid = mark_loading(first, second, ids)?;
         let open = |(url, tables): ImportDatabase<'_>| {
             let mut target = ImportTarget::open(url, tables)?;
-            if target.state()? != Some(ImportState::Loading(gid)) || target.find_nonempty_table()?.is_some() {
-                return Err(TransferError::ChangedMeanwhile { database: tables.database });
+            if target.state()? != Some(ImportState::Loading(gid))
+                || target.find_nonempty_table()?.is_some()
+            {
+                return Err(TransferError::ChangedMeanwhile {
+                    database: tables.database,
+                });
             }
             target.delete_seeded_rows()?;
             Ok(target)
         };
-        Ok(Self { gid, first_place: first, first: open(first)?, second: open(second)? })
+        Ok(Self {
+            gid,
+            first_place: first,
+            first: open(first)?,
+            second: open(second)?,
+        })
     }
 
     /// The migrations of each database, by its name.
@@ -53,7 +62,10 @@ impl<'a> Import<'a> {
     /// Database errors.
     pub fn migrations(&mut self) -> Result<[(&'static str, Vec<String>); 2], TransferError> {
         let Self { first, second, .. } = self;
-        Ok([(first.tables.database, first.migrations()?), (second.tables.database, second.migrations()?)])
+        Ok([
+            (first.tables.database, first.migrations()?),
+            (second.tables.database, second.migrations()?),
+        ])
     }
 
     /// Inserts a row into a table, by its name in an export.
@@ -92,7 +104,10 @@ fn mark_loading(
     second: ImportDatabase<'_>,
     ids: &dyn IdGenerator,
 ) -> Result<Gid, TransferError> {
-    let mut targets = [ImportTarget::open(first.0, first.1)?, ImportTarget::open(second.0, second.1)?];
+    let mut targets = [
+        ImportTarget::open(first.0, first.1)?,
+        ImportTarget::open(second.0, second.1)?,
+    ];
     let mut markers = Vec::with_capacity(targets.len());
     for target in &mut targets {
         markers.push(target.state()?);
@@ -106,12 +121,17 @@ fn mark_loading(
         match marker {
             None => {
                 if let Some(table) = target.find_nonempty_table()? {
-                    return Err(TransferError::NotEmpty { database, table: table.name });
+                    return Err(TransferError::NotEmpty {
+                        database,
+                        table: table.name,
+                    });
                 }
             }
             Some(ImportState::Loading(_)) => target.clear()?,
             Some(ImportState::Complete(gid)) if interrupted == Some(gid) => target.clear()?,
-            Some(ImportState::Complete(_)) => return Err(TransferError::AlreadyImported { database }),
+            Some(ImportState::Complete(_)) => {
+                return Err(TransferError::AlreadyImported { database });
+            }
         }
     }
     let gid = interrupted.unwrap_or_else(|| ids.new_gid());

@@ -35,7 +35,11 @@ impl ImportTarget {
     pub(crate) fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
         let mut connection = lock::lock_tables(url, tables)?;
         schema::check_tables(&mut connection, tables)?;
-        Ok(Self { connection, tables, batch: None })
+        Ok(Self {
+            connection,
+            tables,
+            batch: None,
+        })
     }
 
     pub(super) fn state(&mut self) -> Result<Option<ImportState>, TransferError> {
@@ -74,8 +78,13 @@ impl ImportTarget {
     fn delete(&mut self, which: impl Fn(&&Table) -> bool) -> Result<(), TransferError> {
         // Tables that refer to others come first.
         let tables = self.tables.tables.iter().rev().filter(which);
-        let delete: String = tables.map(|table| format!("DELETE FROM {}; ", table.name)).collect();
-        Ok(self.connection.batch_execute(&delete).map_err(Error::from)?)
+        let delete: String = tables
+            .map(|table| format!("DELETE FROM {}; ", table.name))
+            .collect();
+        Ok(self
+            .connection
+            .batch_execute(&delete)
+            .map_err(Error::from)?)
     }
 
     /// Inserts a row, now or with later ones.
@@ -97,17 +106,34 @@ impl ImportTarget {
     fn new_batch(&mut self, table: &'static Table) -> Result<Batch, TransferError> {
         let columns = schema::query_columns(&mut self.connection, table.name)?;
         let insert = insert(&self.connection, table, &columns);
-        Ok(Batch { table, columns, insert, values: String::new(), rows: 0 })
+        Ok(Batch {
+            table,
+            columns,
+            insert,
+            values: String::new(),
+            rows: 0,
+        })
     }
 
     fn flush(&mut self) -> Result<(), TransferError> {
-        let Some(Batch { table, insert, values, .. }) = self.batch.take() else { return Ok(()) };
+        let Some(Batch {
+            table,
+            insert,
+            values,
+            ..
+        }) = self.batch.take()
+        else {
+            return Ok(());
+        };
         let query = diesel::sql_query(insert).bind::<Text, _>(values + "]");
         let inserted = match &mut self.connection {
             AnyConnection::Postgres(connection) => query.execute(connection),
             AnyConnection::Sqlite(connection) => query.execute(connection),
         };
-        let refused = |error| TransferError::Insert { table: self.tables.full_name(table), source: Error::from(error) };
+        let refused = |error| TransferError::Insert {
+            table: self.tables.full_name(table),
+            source: Error::from(error),
+        };
         inserted.map(drop).map_err(refused)
     }
 
@@ -116,8 +142,10 @@ impl ImportTarget {
         self.flush()?;
         for table in self.tables.tables {
             if table.is_seeded {
-                let rows =
-                    query_texts(&mut self.connection, &format!("SELECT '' AS text FROM {} LIMIT 2", table.name))?;
+                let rows = query_texts(
+                    &mut self.connection,
+                    &format!("SELECT '' AS text FROM {} LIMIT 2", table.name),
+                )?;
                 if rows.len() != 1 {
                     return Err(TransferError::RowCountNotOne(self.tables.full_name(table)));
                 }
@@ -129,8 +157,9 @@ impl ImportTarget {
 
     /// Makes PostgreSQL number new rows after those that were inserted. SQLite does so by itself.
     fn advance_sequences(&mut self, table: &Table) -> Result<(), TransferError> {
-        for column in
-            schema::query_columns(&mut self.connection, table.name)?.iter().filter(|column| column.is_identity)
+        for column in schema::query_columns(&mut self.connection, table.name)?
+            .iter()
+            .filter(|column| column.is_identity)
         {
             let Column { name, .. } = column;
             let advance = format!(
@@ -138,7 +167,9 @@ impl ImportTarget {
                  FROM {table}",
                 table = table.name
             );
-            self.connection.batch_execute(&advance).map_err(Error::from)?;
+            self.connection
+                .batch_execute(&advance)
+                .map_err(Error::from)?;
         }
         Ok(())
     }
@@ -150,20 +181,34 @@ impl ImportTarget {
 
 impl Batch {
     fn push(&mut self, table: &str, row: &Row) -> Result<(), TransferError> {
-        if let Some(column) = row.keys().find(|name| !self.columns.iter().any(|column| column.name == **name)) {
-            return Err(TransferError::UnknownColumn { table: table.to_owned(), column: column.clone() });
+        if let Some(column) = row
+            .keys()
+            .find(|name| !self.columns.iter().any(|column| column.name == **name))
+        {
+            return Err(TransferError::UnknownColumn {
+                table: table.to_owned(),
+                column: column.clone(),
+            });
         }
         let mut values = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
-            let named = |error: fn(String, String) -> TransferError| error(table.to_owned(), column.name.clone());
+            let named = |error: fn(String, String) -> TransferError| {
+                error(table.to_owned(), column.name.clone())
+            };
             let value = row.get(&column.name);
-            let value = value.ok_or_else(|| named(|table, column| TransferError::MissingColumn { table, column }))?;
+            let value = value.ok_or_else(|| {
+                named(|table, column| TransferError::MissingColumn { table, column })
+            })?;
             if !is_valid_value(value, column) {
-                return Err(named(|table, column| TransferError::WrongType { table, column }));
+                return Err(named(|table, column| TransferError::WrongType {
+                    table,
+                    column,
+                }));
             }
             values.push(value);
         }
-        let values = serde_json::to_string(&values).map_err(|error| Error::Other(error.to_string()))?;
+        let values =
+            serde_json::to_string(&values).map_err(|error| Error::Other(error.to_string()))?;
         self.values.push(if self.rows == 0 { '[' } else { ',' });
         self.values.push_str(&values);
         self.rows += 1;
@@ -178,13 +223,24 @@ fn is_valid_value(value: &Value, column: &Column) -> bool {
         (Value::String(text), Kind::Text) => !text.contains('\0'),
         (Value::Number(number), Kind::Integer) => number.as_i64().is_some(),
         (Value::Number(number), Kind::Boolean) => matches!(number.as_i64(), Some(0 | 1)),
-        (Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_), _) => false,
+        (
+            Value::String(_)
+            | Value::Number(_)
+            | Value::Bool(_)
+            | Value::Array(_)
+            | Value::Object(_),
+            _,
+        ) => false,
     }
 }
 
 /// A statement that takes the rows as one JSON array.
 fn insert(connection: &AnyConnection, table: &Table, columns: &[Column]) -> String {
-    let names = columns.iter().map(Column::quoted).collect::<Vec<_>>().join(", ");
+    let names = columns
+        .iter()
+        .map(Column::quoted)
+        .collect::<Vec<_>>()
+        .join(", ");
     let table = table.name;
     match connection {
         AnyConnection::Postgres(_) => {
@@ -203,7 +259,8 @@ fn insert(connection: &AnyConnection, table: &Table, columns: &[Column]) -> Stri
             )
         }
         AnyConnection::Sqlite(_) => {
-            let values = (0..columns.len()).map(|index| format!("json_extract(value, '$[{index}]')"));
+            let values =
+                (0..columns.len()).map(|index| format!("json_extract(value, '$[{index}]')"));
             let values = values.collect::<Vec<_>>().join(", ");
             format!("INSERT INTO {table} ({names}) SELECT {values} FROM json_each(?)")
         }

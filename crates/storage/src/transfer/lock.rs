@@ -26,39 +26,60 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens a transaction in each database while servers may be writing. Writers lock tables in other orders, so that an attempt
 /// can wait for a writer that waits for it: it then releases what it has locked in all databases.
-pub(super) fn open_all_beside_writers(databases: &[ImportDatabase<'_>]) -> Result<Vec<AnyConnection>, TransferError> {
+pub(super) fn open_all_beside_writers(
+    databases: &[ImportDatabase<'_>],
+) -> Result<Vec<AnyConnection>, TransferError> {
     let began = Instant::now();
     loop {
-        let locked = databases.iter().map(|(url, tables)| lock_all(url, tables, true)).collect();
+        let locked = databases
+            .iter()
+            .map(|(url, tables)| lock_all(url, tables, true))
+            .collect();
         match locked {
             Err(TransferError::Storage(Error::Unavailable(_))) if began.elapsed() < ATTEMPTS => {}
             locked => return locked,
         }
-        #[expect(clippy::disallowed_methods, reason = "only commands export, on a thread for blocking work")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only commands export, on a thread for blocking work"
+        )]
         std::thread::sleep(PAUSE);
     }
 }
 
 /// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
-pub(super) fn lock_tables(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
+pub(super) fn lock_tables(
+    url: &DatabaseUrl,
+    tables: &Tables,
+) -> Result<AnyConnection, TransferError> {
     lock_all(url, tables, false)
 }
 
-fn lock_all(url: &DatabaseUrl, tables: &Tables, is_attempt: bool) -> Result<AnyConnection, TransferError> {
+fn lock_all(
+    url: &DatabaseUrl,
+    tables: &Tables,
+    is_attempt: bool,
+) -> Result<AnyConnection, TransferError> {
     let mut connection = AnyConnection::open(url)?;
     if let AnyConnection::Sqlite(connection) = &mut connection
         && is_attempt
     {
-        connection.batch_execute(SQLITE_ATTEMPT).map_err(Error::from)?;
+        connection
+            .batch_execute(SQLITE_ATTEMPT)
+            .map_err(Error::from)?;
     }
     // In SQLite that is the lock.
     begin(&mut connection, Kind::Write).map_err(Error::from)?;
     if let AnyConnection::Postgres(connection) = &mut connection {
         if is_attempt {
-            connection.batch_execute(POSTGRES_ATTEMPT).map_err(Error::from)?;
+            connection
+                .batch_execute(POSTGRES_ATTEMPT)
+                .map_err(Error::from)?;
         }
         let tables = join_names(tables.tables.iter());
-        connection.batch_execute(&format!("LOCK TABLE {tables} IN EXCLUSIVE MODE")).map_err(Error::from)?;
+        connection
+            .batch_execute(&format!("LOCK TABLE {tables} IN EXCLUSIVE MODE"))
+            .map_err(Error::from)?;
         connection.batch_execute(NO_TIMEOUTS).map_err(Error::from)?;
     }
     Ok(connection)
@@ -66,7 +87,10 @@ fn lock_all(url: &DatabaseUrl, tables: &Tables, is_attempt: bool) -> Result<AnyC
 
 /// The names of tables, for SQL.
 pub(super) fn join_names<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
-    tables.map(|table| table.name).collect::<Vec<_>>().join(", ")
+    tables
+        .map(|table| table.name)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -76,8 +100,14 @@ mod tests {
     use super::*;
     use crate::{testing::create_postgres_database, transfer::schema::query_texts};
 
-    static TABLES: Tables =
-        Tables { database: "test", tables: &[Table::new("first"), Table::new("second"), Table::new("third")] };
+    static TABLES: Tables = Tables {
+        database: "test",
+        tables: &[
+            Table::new("first"),
+            Table::new("second"),
+            Table::new("third"),
+        ],
+    };
     /// Longer than an attempt, and shorter than `deadlock_timeout`.
     const MEANWHILE: Duration = Duration::from_millis(800);
 
@@ -91,18 +121,22 @@ mod tests {
             connection.batch_execute(sql).unwrap();
             connection
         };
-        drop(open("CREATE TABLE first (n INT); CREATE TABLE second (n INT); CREATE TABLE third (n INT)"));
+        drop(open(
+            "CREATE TABLE first (n INT); CREATE TABLE second (n INT); CREATE TABLE third (n INT)",
+        ));
         let mut writer = open("BEGIN; INSERT INTO third VALUES (1)");
         let mut other = open("BEGIN; INSERT INTO second VALUES (1)");
         thread::scope(|scope| {
             let locking = scope.spawn(|| open_all_beside_writers(&[(&url, &TABLES)]).map(drop));
-            let locked = "SELECT mode AS text FROM pg_locks WHERE relation = 'first'::regclass AND granted";
+            let locked =
+                "SELECT mode AS text FROM pg_locks WHERE relation = 'first'::regclass AND granted";
             let mut watcher = open("SELECT 1");
             while query_texts(&mut watcher, locked).unwrap().is_empty() {
                 assert!(!locking.is_finished(), "it has ended without waiting");
                 thread::yield_now();
             }
-            let writing = scope.spawn(|| writer.batch_execute("INSERT INTO first VALUES (1); COMMIT"));
+            let writing =
+                scope.spawn(|| writer.batch_execute("INSERT INTO first VALUES (1); COMMIT"));
             #[expect(clippy::disallowed_methods, reason = "no runtime here")]
             thread::sleep(MEANWHILE);
             other.batch_execute("COMMIT").unwrap();
@@ -110,6 +144,9 @@ mod tests {
             locking.join().unwrap().unwrap();
         });
         drop((writer, other));
-        AnyConnection::open(&server).unwrap().batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
+        AnyConnection::open(&server)
+            .unwrap()
+            .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+            .unwrap();
     }
 }

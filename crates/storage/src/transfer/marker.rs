@@ -35,12 +35,19 @@ pub fn check_complete_at(url: &DatabaseUrl) -> Result<()> {
 }
 
 pub(super) fn find_state(connection: &mut AnyConnection) -> Result<Option<ImportState>> {
-    let rows = query_texts(connection, "SELECT state || ' ' || import_gid AS text FROM import_state")?;
-    let Some(row) = rows.first() else { return Ok(None) };
+    let rows = query_texts(
+        connection,
+        "SELECT state || ' ' || import_gid AS text FROM import_state",
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
     match row.split_once(' ') {
         Some(("loading", gid)) => Ok(Some(ImportState::Loading(gid.parse()?))),
         Some(("complete", gid)) => Ok(Some(ImportState::Complete(gid.parse()?))),
-        Some(_) | None => Err(Error::Other("import_state holds an unknown state".to_owned())),
+        Some(_) | None => Err(Error::Other(
+            "import_state holds an unknown state".to_owned(),
+        )),
     }
 }
 

@@ -43,13 +43,19 @@ pub struct Table {
 impl Table {
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, is_seeded: false }
+        Self {
+            name,
+            is_seeded: false,
+        }
     }
 
     /// A table that has one row always, which the migrations insert.
     #[must_use]
     pub const fn seeded(name: &'static str) -> Self {
-        Self { name, is_seeded: true }
+        Self {
+            name,
+            is_seeded: true,
+        }
     }
 }
 

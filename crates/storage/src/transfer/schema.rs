@@ -45,7 +45,10 @@ pub(super) struct TextRow {
 }
 
 /// The first column of a query, called `text`.
-pub(super) fn query_texts(connection: &mut AnyConnection, sql: &str) -> Result<Vec<String>, crate::Error> {
+pub(super) fn query_texts(
+    connection: &mut AnyConnection,
+    sql: &str,
+) -> Result<Vec<String>, crate::Error> {
     let query = diesel::sql_query(sql);
     let rows: Vec<TextRow> = match connection {
         AnyConnection::Postgres(connection) => query.load(connection)?,
@@ -69,8 +72,13 @@ pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(
         }
     };
     let found: BTreeSet<String> = query_texts(connection, all)?.into_iter().collect();
-    let listed: BTreeSet<String> =
-        tables.tables.iter().map(|table| table.name).chain(OWN_TABLES).map(str::to_owned).collect();
+    let listed: BTreeSet<String> = tables
+        .tables
+        .iter()
+        .map(|table| table.name)
+        .chain(OWN_TABLES)
+        .map(str::to_owned)
+        .collect();
     let differing: Vec<String> = found.symmetric_difference(&listed).cloned().collect();
     if !differing.is_empty() {
         return Err(TransferError::UnlistedTables(differing.join(", ")));
@@ -88,25 +96,38 @@ pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(
 /// # Errors
 /// [`TransferError::UnknownType`], and database errors.
 #[cfg(feature = "testing")]
-pub fn list_columns(connection: &mut AnyConnection, tables: &Tables) -> Result<Vec<(String, String)>, TransferError> {
+pub fn list_columns(
+    connection: &mut AnyConnection,
+    tables: &Tables,
+) -> Result<Vec<(String, String)>, TransferError> {
     let mut all = Vec::new();
     for table in tables.tables {
         all.extend(
-            query_columns(connection, table.name)?.into_iter().map(|column| (table.name.to_owned(), column.name)),
+            query_columns(connection, table.name)?
+                .into_iter()
+                .map(|column| (table.name.to_owned(), column.name)),
         );
     }
     Ok(all)
 }
 
 /// The migrations of a database.
-pub(super) fn query_migrations(connection: &mut AnyConnection) -> Result<Vec<String>, crate::Error> {
-    let mut versions = query_texts(connection, "SELECT version AS text FROM __diesel_schema_migrations")?;
+pub(super) fn query_migrations(
+    connection: &mut AnyConnection,
+) -> Result<Vec<String>, crate::Error> {
+    let mut versions = query_texts(
+        connection,
+        "SELECT version AS text FROM __diesel_schema_migrations",
+    )?;
     versions.sort_unstable();
     Ok(versions)
 }
 
 /// The columns of a table, in the order of their names.
-pub(super) fn query_columns(connection: &mut AnyConnection, table: &str) -> Result<Vec<Column>, TransferError> {
+pub(super) fn query_columns(
+    connection: &mut AnyConnection,
+    table: &str,
+) -> Result<Vec<Column>, TransferError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]
@@ -144,7 +165,11 @@ pub(super) fn query_columns(connection: &mut AnyConnection, table: &str) -> Resu
             key_position: row.key_position,
             is_identity: row.is_identity,
         }),
-        None => Err(TransferError::UnknownType { table: table.to_owned(), column: row.name, kind: row.kind }),
+        None => Err(TransferError::UnknownType {
+            table: table.to_owned(),
+            column: row.name,
+            kind: row.kind,
+        }),
     };
     let mut columns = rows.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     columns.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -162,7 +187,10 @@ fn parse_kind(name: &str) -> Option<Kind> {
 
 /// The columns of the primary key, in its order.
 pub(super) fn primary_key(columns: &[Column]) -> Vec<&Column> {
-    let mut key: Vec<&Column> = columns.iter().filter(|column| column.key_position > 0).collect();
+    let mut key: Vec<&Column> = columns
+        .iter()
+        .filter(|column| column.key_position > 0)
+        .collect();
     key.sort_unstable_by_key(|column| column.key_position);
     key
 }

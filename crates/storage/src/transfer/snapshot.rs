@@ -34,10 +34,14 @@ impl Snapshot {
         databases: [(&DatabaseUrl, &'static Tables); N],
     ) -> Result<[Self; N], TransferError> {
         let locks = lock::open_all_beside_writers(&databases)?;
-        let opened: Vec<Self> =
-            databases.iter().map(|(url, tables)| Self::open(url, tables)).collect::<Result<_, _>>()?;
+        let opened: Vec<Self> = databases
+            .iter()
+            .map(|(url, tables)| Self::open(url, tables))
+            .collect::<Result<_, _>>()?;
         drop(locks);
-        opened.try_into().map_err(|_| Error::Other("too few snapshots".to_owned()).into())
+        opened
+            .try_into()
+            .map_err(|_| Error::Other("too few snapshots".to_owned()).into())
     }
 
     fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
@@ -50,7 +54,11 @@ impl Snapshot {
         check_complete(&mut connection)?;
         schema::check_tables(&mut connection, tables)?;
         let migrations = schema::query_migrations(&mut connection)?;
-        Ok(Self { connection, tables, migrations })
+        Ok(Self {
+            connection,
+            tables,
+            migrations,
+        })
     }
 
     #[must_use]
@@ -86,7 +94,9 @@ impl Snapshot {
     ) -> Result<(), E> {
         let columns = schema::query_columns(&mut self.connection, table.name)?;
         let sql = row_query(&self.connection, table, &columns);
-        for_each(&mut self.connection, &sql, |text| each(parse(&text, &columns)?))
+        for_each(&mut self.connection, &sql, |text| {
+            each(parse(&text, &columns)?)
+        })
     }
 
     /// Hands over the values of a column of text that are not null, one after another in the order of the primary key.
@@ -101,7 +111,10 @@ impl Snapshot {
     ) -> Result<(), E> {
         let columns = schema::query_columns(&mut self.connection, table.name)?;
         let order = order_by(&self.connection, &columns);
-        let sql = format!("SELECT {column} AS text FROM {} WHERE {column} IS NOT NULL ORDER BY {order}", table.name);
+        let sql = format!(
+            "SELECT {column} AS text FROM {} WHERE {column} IS NOT NULL ORDER BY {order}",
+            table.name
+        );
         for_each(&mut self.connection, &sql, each)
     }
 }
@@ -115,10 +128,19 @@ fn for_each<E: From<TransferError>>(
     sql: &str,
     mut each: impl FnMut(String) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut each = |row: QueryResult<TextRow>| each(row.map_err(|error| TransferError::from(Error::from(error)))?.text);
+    let mut each = |row: QueryResult<TextRow>| {
+        each(
+            row.map_err(|error| TransferError::from(Error::from(error)))?
+                .text,
+        )
+    };
     match connection {
-        AnyConnection::Postgres(connection) => query_postgres_rows(connection, sql)?.try_for_each(&mut each),
-        AnyConnection::Sqlite(connection) => query_sqlite_rows(connection, sql)?.try_for_each(&mut each),
+        AnyConnection::Postgres(connection) => {
+            query_postgres_rows(connection, sql)?.try_for_each(&mut each)
+        }
+        AnyConnection::Sqlite(connection) => {
+            query_sqlite_rows(connection, sql)?.try_for_each(&mut each)
+        }
     }
 }
 
@@ -126,33 +148,48 @@ fn query_postgres_rows<'a>(
     connection: &'a mut PgConnection,
     sql: &'a str,
 ) -> Result<impl Iterator<Item = QueryResult<TextRow>> + 'a, TransferError> {
-    Ok(sql_query(sql).load_iter::<TextRow, PgRowByRowLoadingMode>(connection).map_err(Error::from)?)
+    Ok(sql_query(sql)
+        .load_iter::<TextRow, PgRowByRowLoadingMode>(connection)
+        .map_err(Error::from)?)
 }
 
 fn query_sqlite_rows<'a>(
     connection: &'a mut SqliteConnection,
     sql: &'a str,
 ) -> Result<impl Iterator<Item = QueryResult<TextRow>> + 'a, TransferError> {
-    Ok(sql_query(sql).load_iter::<TextRow, DefaultLoadingMode>(connection).map_err(Error::from)?)
+    Ok(sql_query(sql)
+        .load_iter::<TextRow, DefaultLoadingMode>(connection)
+        .map_err(Error::from)?)
 }
 
 /// A query for each row as a JSON array of its columns.
 fn row_query(connection: &AnyConnection, table: &Table, columns: &[Column]) -> String {
     let (function, values): (_, Vec<String>) = match connection {
-        AnyConnection::Postgres(_) => ("json_build_array", columns.iter().map(postgres_expression).collect()),
+        AnyConnection::Postgres(_) => (
+            "json_build_array",
+            columns.iter().map(postgres_expression).collect(),
+        ),
         AnyConnection::Sqlite(_) => ("json_array", columns.iter().map(Column::quoted).collect()),
     };
     let (values, order) = (values.join(", "), order_by(connection, columns));
-    format!("SELECT CAST({function}({values}) AS TEXT) AS text FROM {} ORDER BY {order}", table.name)
+    format!(
+        "SELECT CAST({function}({values}) AS TEXT) AS text FROM {} ORDER BY {order}",
+        table.name
+    )
 }
 
 /// The order of the primary key, which is the same in both databases.
 fn order_by(connection: &AnyConnection, columns: &[Column]) -> String {
     let ordered = |column: &Column| match (connection, column.kind) {
         (AnyConnection::Postgres(_), Kind::Text) => format!("{} COLLATE \"C\"", column.quoted()),
-        (AnyConnection::Postgres(_), Kind::Integer | Kind::Boolean) | (AnyConnection::Sqlite(_), _) => column.quoted(),
+        (AnyConnection::Postgres(_), Kind::Integer | Kind::Boolean)
+        | (AnyConnection::Sqlite(_), _) => column.quoted(),
     };
-    schema::primary_key(columns).into_iter().map(ordered).collect::<Vec<_>>().join(", ")
+    schema::primary_key(columns)
+        .into_iter()
+        .map(ordered)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn postgres_expression(column: &Column) -> String {
@@ -163,7 +200,12 @@ fn postgres_expression(column: &Column) -> String {
 }
 
 fn parse(text: &str, columns: &[Column]) -> Result<Row, TransferError> {
-    let values: Vec<Value> = serde_json::from_str(text)
-        .map_err(|error| Error::Other(format!("a row of the database is not valid JSON: {error}")))?;
-    Ok(columns.iter().map(|column| column.name.clone()).zip(values).collect())
+    let values: Vec<Value> = serde_json::from_str(text).map_err(|error| {
+        Error::Other(format!("a row of the database is not valid JSON: {error}"))
+    })?;
+    Ok(columns
+        .iter()
+        .map(|column| column.name.clone())
+        .zip(values)
+        .collect())
 }

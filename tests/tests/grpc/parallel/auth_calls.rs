@@ -4,22 +4,29 @@ use doorward_domain::{Clock, IdGenerator, RandomIdGenerator, SystemClock};
 use doorward_rpc::{
     Rpc,
     auth::v1::{
-        Actor, ApiUserChange, ChangePasswordRequest, CompleteEmailChangeRequest, CompleteSignupRequest,
-        CountAnonymousCallRequest, CountInvitationRequest, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest,
-        RenewTokenRequest, ReportApiUserChangeRequest, ReportInvitationDeclinedRequest, ReportUserDeletedRequest,
-        ResetPasswordRequest, RevokeTokenRequest, RotateApiKeyRequest, VerifyApiKeyRequest, VerifyEmailChangeRequest,
-        VerifyPasswordRequest, VerifySignupRequest, VerifyTokenRequest, WatchTrustRequest,
+        Actor, ApiUserChange, ChangePasswordRequest, CompleteEmailChangeRequest,
+        CompleteSignupRequest, CountAnonymousCallRequest, CountInvitationRequest,
+        FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RenewTokenRequest,
+        ReportApiUserChangeRequest, ReportInvitationDeclinedRequest, ReportUserDeletedRequest,
+        ResetPasswordRequest, RevokeTokenRequest, RotateApiKeyRequest, VerifyApiKeyRequest,
+        VerifyEmailChangeRequest, VerifyPasswordRequest, VerifySignupRequest, VerifyTokenRequest,
+        WatchTrustRequest,
     },
 };
 use doorward_tests::PASSWORD;
 
 use crate::grpc::parallel::{
     Row, row,
-    scene::{ADDRESS, Fixture, NEW_ADDRESS, email_change_request, person, reset_request, signup_request},
+    scene::{
+        ADDRESS, Fixture, NEW_ADDRESS, email_change_request, person, reset_request, signup_request,
+    },
 };
 
 fn actor(gid: &str) -> Option<Actor> {
-    Some(Actor { user_gid: Some(gid.to_owned()), client_address: ADDRESS.to_owned() })
+    Some(Actor {
+        user_gid: Some(gid.to_owned()),
+        client_address: ADDRESS.to_owned(),
+    })
 }
 
 fn now() -> i64 {
@@ -40,7 +47,11 @@ fn verify_password(gid: &str, password: &str) -> VerifyPasswordRequest {
 
 pub(crate) fn logins(scene: &Fixture) -> Vec<Row> {
     let (ben, ben_again) = (scene.ben.clone(), scene.ben.clone());
-    let (project, api_user, key) = (scene.project.clone(), scene.api_user.clone(), scene.api_key.clone());
+    let (project, api_user, key) = (
+        scene.project.clone(),
+        scene.api_user.clone(),
+        scene.api_key.clone(),
+    );
     let verify_key = move |key: String| VerifyApiKeyRequest {
         api_key: key,
         project_gid: project.clone(),
@@ -49,26 +60,42 @@ pub(crate) fn logins(scene: &Fixture) -> Vec<Row> {
         client_address: ADDRESS.to_owned(),
     };
     let verify_wrong_key = verify_key.clone();
-    let find = FindApiKeyRequest { api_key: key.clone(), client_address: ADDRESS.to_owned() };
+    let find = FindApiKeyRequest {
+        api_key: key.clone(),
+        client_address: ADDRESS.to_owned(),
+    };
     let token = scene.token.clone();
-    let (renew, verify) = (RenewTokenRequest { token: token.clone() }, VerifyTokenRequest { token });
+    let (renew, verify) = (
+        RenewTokenRequest {
+            token: token.clone(),
+        },
+        VerifyTokenRequest { token },
+    );
     let get = GetApiKeyRequest {
         user_gid: scene.api_user.clone(),
         project_gid: scene.project.clone(),
         actor: actor(&scene.ann),
     };
     vec![
-        row(Rpc::AuthVerifyPassword, move |_| verify_password(&ben, PASSWORD)),
-        row(Rpc::AuthVerifyPassword, move |_| verify_password(&ben_again, "a wrong password")),
+        row(Rpc::AuthVerifyPassword, move |_| {
+            verify_password(&ben, PASSWORD)
+        }),
+        row(Rpc::AuthVerifyPassword, move |_| {
+            verify_password(&ben_again, "a wrong password")
+        }),
         row(Rpc::AuthFindApiKey, move |_| find.clone()),
         row(Rpc::AuthVerifyApiKey, move |_| verify_key(key.clone())),
-        row(Rpc::AuthVerifyApiKey, move |_| verify_wrong_key("dw_none".to_owned())),
+        row(Rpc::AuthVerifyApiKey, move |_| {
+            verify_wrong_key("dw_none".to_owned())
+        }),
         row(Rpc::AuthGetApiKey, move |_| get.clone()),
         row(Rpc::AuthRenewToken, move |_| renew.clone()),
         row(Rpc::AuthVerifyToken, move |_| verify.clone()),
         row(Rpc::AuthGetPublicKeys, |_| GetPublicKeysRequest {}),
         row(Rpc::AuthWatchTrust, |_| WatchTrustRequest {}),
-        row(Rpc::AuthCountAnonymousCall, |_| CountAnonymousCallRequest { client_address: ADDRESS.to_owned() }),
+        row(Rpc::AuthCountAnonymousCall, |_| CountAnonymousCallRequest {
+            client_address: ADDRESS.to_owned(),
+        }),
     ]
 }
 
@@ -83,7 +110,10 @@ pub(crate) fn accounts(scene: &Fixture) -> Vec<Row> {
         verification_code: scene.signup.verification.clone(),
         client_address: ADDRESS.to_owned(),
     };
-    let wrong_signup = VerifySignupRequest { verification_code: "000000".to_owned(), ..check_signup.clone() };
+    let wrong_signup = VerifySignupRequest {
+        verification_code: "000000".to_owned(),
+        ..check_signup.clone()
+    };
     let finish_signup = CompleteSignupRequest {
         validation_code: scene.signup.validation.clone(),
         user_gid: RandomIdGenerator.new_gid().to_string(),
@@ -116,7 +146,10 @@ pub(crate) fn accounts(scene: &Fixture) -> Vec<Row> {
         ..ChangePasswordRequest::default()
     };
     let inviter = scene.ann.clone();
-    let (ask_reset, ask_email) = (reset_request(&scene.ben, "ben"), email_change_request(&scene.ben, "ben"));
+    let (ask_reset, ask_email) = (
+        reset_request(&scene.ben, "ben"),
+        email_change_request(&scene.ben, "ben"),
+    );
     vec![
         row(Rpc::AuthVerifySignup, move |_| wrong_signup.clone()),
         row(Rpc::AuthVerifySignup, move |_| check_signup.clone()),
@@ -128,15 +161,29 @@ pub(crate) fn accounts(scene: &Fixture) -> Vec<Row> {
         row(Rpc::AuthRequestSignup, |_| signup_request()),
         row(Rpc::AuthRequestPasswordReset, move |_| ask_reset.clone()),
         row(Rpc::AuthRequestEmailChange, move |_| ask_email.clone()),
-        row(Rpc::AuthCountInvitation, move |_| CountInvitationRequest { inviter_gid: inviter.clone() }),
+        row(Rpc::AuthCountInvitation, move |_| CountInvitationRequest {
+            inviter_gid: inviter.clone(),
+        }),
     ]
 }
 
 pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
-    let (user, project, owner) = (scene.api_user.clone(), scene.project.clone(), scene.ann.clone());
-    let rotate = RotateApiKeyRequest { user_gid: user.clone(), project_gid: project.clone(), actor: actor(&scene.ann) };
+    let (user, project, owner) = (
+        scene.api_user.clone(),
+        scene.project.clone(),
+        scene.ann.clone(),
+    );
+    let rotate = RotateApiKeyRequest {
+        user_gid: user.clone(),
+        project_gid: project.clone(),
+        actor: actor(&scene.ann),
+    };
     let note = move |number: usize| {
-        let event = if number.is_multiple_of(2) { ApiUserChange::Deactivated } else { ApiUserChange::Deleted };
+        let event = if number.is_multiple_of(2) {
+            ApiUserChange::Deactivated
+        } else {
+            ApiUserChange::Deleted
+        };
         ReportApiUserChangeRequest {
             user_gid: user.clone(),
             project_gid: project.clone(),
@@ -155,7 +202,10 @@ pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
         project_gid: scene.project.clone(),
         actor: actor(&scene.ann),
     };
-    let deleted = ReportUserDeletedRequest { user_gid: scene.dan.clone(), client_address: ADDRESS.to_owned() };
+    let deleted = ReportUserDeletedRequest {
+        user_gid: scene.dan.clone(),
+        client_address: ADDRESS.to_owned(),
+    };
     vec![
         row(Rpc::AuthRotateApiKey, move |_| rotate.clone()),
         row(Rpc::AuthReportApiUserChange, note),

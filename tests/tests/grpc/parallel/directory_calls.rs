@@ -4,18 +4,21 @@ use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_rpc::{
     Rpc,
     directory::v1::{
-        AcceptInvitationRequest, Action, ChangeLanguagesRequest, CheckMembershipRequest, CheckUsernameRequest,
-        ConfirmMediaDeletionRequest, CreateAccountRequest, CreateApiUserRequest, CreateItemRequest,
-        CreateProjectRequest, DeclineInvitationRequest, DeleteAccountRequest, DeleteApiUserRequest, DeleteItemsRequest,
-        FindAccountsRequest, FindIconRequest, FindLoginRequest, GetApiUserRequest, GetCursorRequest, GetInitRequest,
-        GetProjectInitRequest, GetProjectRequest, GetUserRequest, InviteMemberRequest, ItemKind, LeaveProjectRequest,
-        ListDiscardedMediaRequest, ListMembersRequest, ListProjectsRequest, MoveItemRequest, PrepareAvatarRequest,
-        PrepareIconRequest, PublishRequest, PublishedRow, PurgeProjectRequest, RateLimitChange, RemoveMemberRequest,
-        RenameItemRequest, ResendInvitationRequest, SetApiUserStatusRequest, SetAvatarRequest, SetEmailRequest,
-        SetIconRequest, SetMemberStatusRequest, SetProjectStatusRequest, SyncRequest, TransferProjectRequest,
-        UpdateApiUserRequest, UpdateMemberRequest, UpdateProjectRequest, UpdateUserRequest, ViewInvitationRequest,
-        ViewMemberRequest, ViewMembersRequest, ViewProjectRequest, ViewUserRequest, WatchChangesRequest,
-        WatchEventsRequest, change_languages_request::Change, decline_invitation_request,
+        AcceptInvitationRequest, Action, ChangeLanguagesRequest, CheckMembershipRequest,
+        CheckUsernameRequest, ConfirmMediaDeletionRequest, CreateAccountRequest,
+        CreateApiUserRequest, CreateItemRequest, CreateProjectRequest, DeclineInvitationRequest,
+        DeleteAccountRequest, DeleteApiUserRequest, DeleteItemsRequest, FindAccountsRequest,
+        FindIconRequest, FindLoginRequest, GetApiUserRequest, GetCursorRequest, GetInitRequest,
+        GetProjectInitRequest, GetProjectRequest, GetUserRequest, InviteMemberRequest, ItemKind,
+        LeaveProjectRequest, ListDiscardedMediaRequest, ListMembersRequest, ListProjectsRequest,
+        MoveItemRequest, PrepareAvatarRequest, PrepareIconRequest, PublishRequest, PublishedRow,
+        PurgeProjectRequest, RateLimitChange, RemoveMemberRequest, RenameItemRequest,
+        ResendInvitationRequest, SetApiUserStatusRequest, SetAvatarRequest, SetEmailRequest,
+        SetIconRequest, SetMemberStatusRequest, SetProjectStatusRequest, SyncRequest,
+        TransferProjectRequest, UpdateApiUserRequest, UpdateMemberRequest, UpdateProjectRequest,
+        UpdateUserRequest, ViewInvitationRequest, ViewMemberRequest, ViewMembersRequest,
+        ViewProjectRequest, ViewUserRequest, WatchChangesRequest, WatchEventsRequest,
+        change_languages_request::Change, decline_invitation_request,
         find_accounts_request::Lookup, find_login_request::Identifier,
     },
 };
@@ -41,9 +44,16 @@ pub(crate) fn users(scene: &Fixture) -> Vec<Row> {
     let user_gid = ben.clone();
     // There and back again.
     let set_email = move |number: usize| {
-        let (old, new) =
-            if number.is_multiple_of(2) { ("ben@example.org", NEW_ADDRESS) } else { (NEW_ADDRESS, "ben@example.org") };
-        SetEmailRequest { user_gid: user_gid.clone(), old_email: Some(old.to_owned()), email: new.to_owned() }
+        let (old, new) = if number.is_multiple_of(2) {
+            ("ben@example.org", NEW_ADDRESS)
+        } else {
+            (NEW_ADDRESS, "ben@example.org")
+        };
+        SetEmailRequest {
+            user_gid: user_gid.clone(),
+            old_email: Some(old.to_owned()),
+            email: new.to_owned(),
+        }
     };
     let account = CreateAccountRequest {
         signup_gid: RandomIdGenerator.new_gid().to_string(),
@@ -65,28 +75,83 @@ pub(crate) fn users(scene: &Fixture) -> Vec<Row> {
                 ..FindLoginRequest::default()
             },
         ),
-        same(Rpc::DirectoryGetInit, GetInitRequest { user_gid: ben.clone(), known_cursor: None }),
-        same(Rpc::DirectoryCheckUsername, CheckUsernameRequest { username: "eva".to_owned(), email: None }),
+        same(
+            Rpc::DirectoryGetInit,
+            GetInitRequest {
+                user_gid: ben.clone(),
+                known_cursor: None,
+            },
+        ),
+        same(
+            Rpc::DirectoryCheckUsername,
+            CheckUsernameRequest {
+                username: "eva".to_owned(),
+                email: None,
+            },
+        ),
         same(
             Rpc::DirectoryFindAccounts,
-            FindAccountsRequest { lookup: Some(Lookup::Email("ben@example.org".to_owned())), include_inactive: true },
+            FindAccountsRequest {
+                lookup: Some(Lookup::Email("ben@example.org".to_owned())),
+                include_inactive: true,
+            },
         ),
-        same(Rpc::DirectoryGetUser, GetUserRequest { user_gid: ben.clone() }),
-        same(Rpc::DirectoryViewUser, ViewUserRequest { caller_gid: ann, user_gid: ben.clone() }),
+        same(
+            Rpc::DirectoryGetUser,
+            GetUserRequest {
+                user_gid: ben.clone(),
+            },
+        ),
+        same(
+            Rpc::DirectoryViewUser,
+            ViewUserRequest {
+                caller_gid: ann,
+                user_gid: ben.clone(),
+            },
+        ),
         same(Rpc::DirectoryCreateAccount, account),
         row(Rpc::DirectoryUpdateUser, rename),
         row(Rpc::DirectorySetEmail, set_email),
-        same(Rpc::DirectoryPrepareAvatar, PrepareAvatarRequest { user_gid: ben.clone(), extension: "png".to_owned() }),
+        same(
+            Rpc::DirectoryPrepareAvatar,
+            PrepareAvatarRequest {
+                user_gid: ben.clone(),
+                extension: "png".to_owned(),
+            },
+        ),
         same(
             Rpc::DirectorySetAvatar,
-            SetAvatarRequest { user_gid: ben.clone(), file_name: Some(scene.avatar.clone()) },
+            SetAvatarRequest {
+                user_gid: ben.clone(),
+                file_name: Some(scene.avatar.clone()),
+            },
         ),
-        same(Rpc::DirectoryListDiscardedMedia, ListDiscardedMediaRequest {}),
-        same(Rpc::DirectoryConfirmMediaDeletion, ConfirmMediaDeletionRequest { file_names: vec![scene.icon.clone()] }),
+        same(
+            Rpc::DirectoryListDiscardedMedia,
+            ListDiscardedMediaRequest {},
+        ),
+        same(
+            Rpc::DirectoryConfirmMediaDeletion,
+            ConfirmMediaDeletionRequest {
+                file_names: vec![scene.icon.clone()],
+            },
+        ),
         same(Rpc::DirectorySync, sync),
-        same(Rpc::DirectoryGetCursor, GetCursorRequest { user_gid: ben, project_gid: None }),
-        same(Rpc::DirectoryWatchChanges, WatchChangesRequest { cursor: Some(0) }),
-        same(Rpc::DirectoryWatchEvents, WatchEventsRequest { cursor: Some(0) }),
+        same(
+            Rpc::DirectoryGetCursor,
+            GetCursorRequest {
+                user_gid: ben,
+                project_gid: None,
+            },
+        ),
+        same(
+            Rpc::DirectoryWatchChanges,
+            WatchChangesRequest { cursor: Some(0) },
+        ),
+        same(
+            Rpc::DirectoryWatchEvents,
+            WatchEventsRequest { cursor: Some(0) },
+        ),
     ]
 }
 
@@ -97,8 +162,11 @@ pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
     let kind: i32 = ItemKind::Channel.into();
     let (languages_of, languages_by) = (project(), caller());
     let languages = move |number: usize| {
-        let change =
-            if number.is_multiple_of(2) { Change::Add("de".to_owned()) } else { Change::Remove("de".to_owned()) };
+        let change = if number.is_multiple_of(2) {
+            Change::Add("de".to_owned())
+        } else {
+            Change::Remove("de".to_owned())
+        };
         ChangeLanguagesRequest {
             caller_gid: languages_by.clone(),
             project_gid: languages_of.clone(),
@@ -116,7 +184,12 @@ pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
         name: Some("Herbarium".to_owned()),
         ..UpdateProjectRequest::default()
     };
-    let create_item = CreateItemRequest { caller_gid: caller(), project_gid: project(), kind, name: "Web".to_owned() };
+    let create_item = CreateItemRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+        kind,
+        name: "Web".to_owned(),
+    };
     let rename_item = RenameItemRequest {
         caller_gid: caller(),
         project_gid: project(),
@@ -131,18 +204,50 @@ pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
         item_gid: scene.item.clone(),
         before_gid: None,
     };
-    let prepare_icon = PrepareIconRequest { caller_gid: caller(), project_gid: project(), extension: "png".to_owned() };
-    let set_icon = SetIconRequest { caller_gid: caller(), project_gid: project(), file_name: Some(scene.icon.clone()) };
-    let published =
-        PublishedRow { action: Action::Update.into(), data_type: "records".to_owned(), data_key: "r1".to_owned() };
+    let prepare_icon = PrepareIconRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+        extension: "png".to_owned(),
+    };
+    let set_icon = SetIconRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+        file_name: Some(scene.icon.clone()),
+    };
+    let published = PublishedRow {
+        action: Action::Update.into(),
+        data_type: "records".to_owned(),
+        data_key: "r1".to_owned(),
+    };
     vec![
-        same(Rpc::DirectoryGetProject, GetProjectRequest { project_gid: project() }),
+        same(
+            Rpc::DirectoryGetProject,
+            GetProjectRequest {
+                project_gid: project(),
+            },
+        ),
         same(
             Rpc::DirectoryGetProjectInit,
-            GetProjectInitRequest { project_gid: project(), user_gid: scene.ben.clone(), known_cursor: None },
+            GetProjectInitRequest {
+                project_gid: project(),
+                user_gid: scene.ben.clone(),
+                known_cursor: None,
+            },
         ),
-        same(Rpc::DirectoryListProjects, ListProjectsRequest { after_project_gid: None, page_size: 100 }),
-        same(Rpc::DirectoryViewProject, ViewProjectRequest { caller_gid: caller(), project_gid: project() }),
+        same(
+            Rpc::DirectoryListProjects,
+            ListProjectsRequest {
+                after_project_gid: None,
+                page_size: 100,
+            },
+        ),
+        same(
+            Rpc::DirectoryViewProject,
+            ViewProjectRequest {
+                caller_gid: caller(),
+                project_gid: project(),
+            },
+        ),
         same(Rpc::DirectoryCreateProject, create),
         same(Rpc::DirectoryUpdateProject, update),
         row(Rpc::DirectoryChangeLanguages, languages),
@@ -151,8 +256,19 @@ pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
         same(Rpc::DirectoryMoveItem, move_item),
         same(Rpc::DirectoryPrepareIcon, prepare_icon),
         same(Rpc::DirectorySetIcon, set_icon),
-        same(Rpc::DirectoryFindIcon, FindIconRequest { icon: format!("{}.png", scene.project) }),
-        same(Rpc::DirectoryPublish, PublishRequest { project_gid: project(), rows: vec![published; 3] }),
+        same(
+            Rpc::DirectoryFindIcon,
+            FindIconRequest {
+                icon: format!("{}.png", scene.project),
+            },
+        ),
+        same(
+            Rpc::DirectoryPublish,
+            PublishRequest {
+                project_gid: project(),
+                rows: vec![published; 3],
+            },
+        ),
     ]
 }
 
@@ -165,7 +281,9 @@ pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
         caller_gid: caller(),
         project_gid: project(),
         user_gid: ben.clone(),
-        rate_limit: Some(RateLimitChange { rate_limit_per_second: Some(7) }),
+        rate_limit: Some(RateLimitChange {
+            rate_limit_per_second: Some(7),
+        }),
         notifications: None,
     };
     let (status_of, status_by, user_gid) = (project(), caller(), ben.clone());
@@ -181,29 +299,57 @@ pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
         username_or_email: "fay@example.org".to_owned(),
     };
     let api_user = || scene.api_user.clone();
-    let view = |user_gid: String| ViewMemberRequest { caller_gid: caller(), project_gid: project(), user_gid };
-    let resend = ResendInvitationRequest { caller_gid: caller(), project_gid: project(), user_gid: cas.clone() };
+    let view = |user_gid: String| ViewMemberRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+        user_gid,
+    };
+    let resend = ResendInvitationRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+        user_gid: cas.clone(),
+    };
     let name = || "Robot".to_owned();
     vec![
         same(
             Rpc::DirectoryListMembers,
-            ListMembersRequest { project_gid: project(), after_user_gid: None, page_size: 100 },
+            ListMembersRequest {
+                project_gid: project(),
+                after_user_gid: None,
+                page_size: 100,
+            },
         ),
-        same(Rpc::DirectoryCheckMembership, CheckMembershipRequest { project_gid: project(), user_gid: ben.clone() }),
+        same(
+            Rpc::DirectoryCheckMembership,
+            CheckMembershipRequest {
+                project_gid: project(),
+                user_gid: ben.clone(),
+            },
+        ),
         same(Rpc::DirectoryViewMember, view(ben.clone())),
         same(
             Rpc::DirectoryViewMembers,
-            ViewMembersRequest { caller_gid: caller(), project_gid: project(), user_gids: vec![ann, ben] },
+            ViewMembersRequest {
+                caller_gid: caller(),
+                project_gid: project(),
+                user_gids: vec![ann, ben],
+            },
         ),
         same(Rpc::DirectoryInviteMember, invite),
         same(Rpc::DirectoryResendInvitation, resend),
         same(
             Rpc::DirectoryViewInvitation,
-            ViewInvitationRequest { project_gid: project(), invitation_id: cas.clone() },
+            ViewInvitationRequest {
+                project_gid: project(),
+                invitation_id: cas.clone(),
+            },
         ),
         same(
             Rpc::DirectoryAcceptInvitation,
-            AcceptInvitationRequest { caller_gid: cas.clone(), project_gid: project() },
+            AcceptInvitationRequest {
+                caller_gid: cas.clone(),
+                project_gid: project(),
+            },
         ),
         same(
             Rpc::DirectoryDeclineInvitation,
@@ -216,15 +362,28 @@ pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
         row(Rpc::DirectorySetMemberStatus, set_status),
         same(
             Rpc::DirectoryCreateApiUser,
-            CreateApiUserRequest { project_gid: project(), caller_gid: caller(), name: name() },
+            CreateApiUserRequest {
+                project_gid: project(),
+                caller_gid: caller(),
+                name: name(),
+            },
         ),
         same(
             Rpc::DirectoryGetApiUser,
-            GetApiUserRequest { project_gid: project(), caller_gid: caller(), user_gid: api_user() },
+            GetApiUserRequest {
+                project_gid: project(),
+                caller_gid: caller(),
+                user_gid: api_user(),
+            },
         ),
         same(
             Rpc::DirectoryUpdateApiUser,
-            UpdateApiUserRequest { project_gid: project(), caller_gid: caller(), user_gid: api_user(), name: name() },
+            UpdateApiUserRequest {
+                project_gid: project(),
+                caller_gid: caller(),
+                user_gid: api_user(),
+                name: name(),
+            },
         ),
     ]
 }
@@ -252,13 +411,29 @@ pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
         kind: ItemKind::Channel.into(),
         item_gids: vec![scene.item.clone()],
     };
-    let delete_api_user =
-        DeleteApiUserRequest { project_gid: project(), caller_gid: caller(), user_gid: scene.api_user.clone() };
-    let remove = RemoveMemberRequest { caller_gid: caller(), project_gid: project(), user_gid: scene.cas.clone() };
-    let transfer =
-        TransferProjectRequest { caller_gid: caller(), project_gid: project(), new_owner_gid: scene.ben.clone() };
-    let leave = LeaveProjectRequest { caller_gid: scene.ben.clone(), project_gid: project() };
-    let purge = PurgeProjectRequest { caller_gid: caller(), project_gid: project() };
+    let delete_api_user = DeleteApiUserRequest {
+        project_gid: project(),
+        caller_gid: caller(),
+        user_gid: scene.api_user.clone(),
+    };
+    let remove = RemoveMemberRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+        user_gid: scene.cas.clone(),
+    };
+    let transfer = TransferProjectRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+        new_owner_gid: scene.ben.clone(),
+    };
+    let leave = LeaveProjectRequest {
+        caller_gid: scene.ben.clone(),
+        project_gid: project(),
+    };
+    let purge = PurgeProjectRequest {
+        caller_gid: caller(),
+        project_gid: project(),
+    };
     vec![
         row(Rpc::DirectorySetApiUserStatus, set_api_user),
         same(Rpc::DirectoryDeleteApiUser, delete_api_user),
@@ -268,6 +443,11 @@ pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
         same(Rpc::DirectoryTransferProject, transfer),
         row(Rpc::DirectorySetProjectStatus, set_project),
         same(Rpc::DirectoryPurgeProject, purge),
-        same(Rpc::DirectoryDeleteAccount, DeleteAccountRequest { user_gid: scene.dan.clone() }),
+        same(
+            Rpc::DirectoryDeleteAccount,
+            DeleteAccountRequest {
+                user_gid: scene.dan.clone(),
+            },
+        ),
     ]
 }

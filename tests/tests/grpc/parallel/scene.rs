@@ -3,13 +3,17 @@
 use doorward_rpc::{
     Rpc,
     auth::v1::{
-        RequestEmailChangeRequest, RequestPasswordResetRequest, RequestSignupRequest, UserInfo, auth_client::AuthClient,
+        RequestEmailChangeRequest, RequestPasswordResetRequest, RequestSignupRequest, UserInfo,
+        auth_client::AuthClient,
     },
     directory::v1::{
-        CreateItemRequest, ItemKind, PrepareAvatarRequest, PrepareIconRequest, directory_client::DirectoryClient,
+        CreateItemRequest, ItemKind, PrepareAvatarRequest, PrepareIconRequest,
+        directory_client::DirectoryClient,
     },
 };
-use doorward_tests::{Installation, PASSWORD, Role, Services, SmtpServer, backend::execute, mail_app::mail_settings};
+use doorward_tests::{
+    Installation, PASSWORD, Role, Services, SmtpServer, backend::execute, mail_app::mail_settings,
+};
 use tonic::transport::Channel;
 
 use crate::grpc::contract::{channel, with_service_token};
@@ -69,7 +73,10 @@ pub(crate) fn signup_request() -> RequestSignupRequest {
 }
 
 pub(crate) fn reset_request(gid: &str, username: &str) -> RequestPasswordResetRequest {
-    RequestPasswordResetRequest { users: vec![person(gid, username)], client_address: ADDRESS.to_owned() }
+    RequestPasswordResetRequest {
+        users: vec![person(gid, username)],
+        client_address: ADDRESS.to_owned(),
+    }
 }
 
 pub(crate) fn email_change_request(gid: &str, username: &str) -> RequestEmailChangeRequest {
@@ -84,8 +91,10 @@ impl Fixture {
     pub(crate) async fn on_installation(installation: Installation) -> Self {
         let smtp = SmtpServer::start().await;
         let settings = mail_settings(&smtp);
-        let settings: Vec<(&str, &str)> =
-            settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let settings: Vec<(&str, &str)> = settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         // Calls at once are what this is about, not how many of them the limits allow. Half of them are in the database at the
         // same time.
         let limits = [
@@ -101,7 +110,9 @@ impl Fixture {
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
         let invited = serde_json::json!({"username_or_email": "cas"});
-        ann.call(&format!("/api/p/{project}/members/invite"), &invited).await.success();
+        ann.call(&format!("/api/p/{project}/members/invite"), &invited)
+            .await
+            .success();
         let robot = ann.create_api_user(&project, "Robot").await;
         let (auth, directory) = (channel(&split.auth).await, channel(&split.directory).await);
 
@@ -112,27 +123,61 @@ impl Fixture {
             kind: ItemKind::Channel.into(),
             name: "Print".to_owned(),
         };
-        let item = client.create_item(with_service_token(create)).await.expect("an item").into_inner().item_gid;
-        let prepare = PrepareAvatarRequest { user_gid: ben.gid.clone(), extension: "png".to_owned() };
-        let avatar = client.prepare_avatar(with_service_token(prepare)).await.expect("a name").into_inner().file_name;
+        let item = client
+            .create_item(with_service_token(create))
+            .await
+            .expect("an item")
+            .into_inner()
+            .item_gid;
+        let prepare = PrepareAvatarRequest {
+            user_gid: ben.gid.clone(),
+            extension: "png".to_owned(),
+        };
+        let avatar = client
+            .prepare_avatar(with_service_token(prepare))
+            .await
+            .expect("a name")
+            .into_inner()
+            .file_name;
         let prepare = PrepareIconRequest {
             caller_gid: ann.gid.clone(),
             project_gid: project.clone(),
             extension: "png".to_owned(),
         };
-        let icon = client.prepare_icon(with_service_token(prepare)).await.expect("a name").into_inner().file_name;
+        let icon = client
+            .prepare_icon(with_service_token(prepare))
+            .await
+            .expect("a name")
+            .into_inner()
+            .file_name;
 
         let mut client = AuthClient::new(auth.clone());
         let codes = async |address: &str, validation: String| Codes {
             validation,
             verification: smtp.mail_to(address).await.code(),
         };
-        let asked = client.request_signup(with_service_token(signup_request())).await.expect("a code").into_inner();
+        let asked = client
+            .request_signup(with_service_token(signup_request()))
+            .await
+            .expect("a code")
+            .into_inner();
         let signup = codes("eva@example.org", asked.validation_code).await;
-        let asked = client.request_password_reset(with_service_token(reset_request(&ben.gid, "ben"))).await;
-        let reset = codes("ben@example.org", asked.expect("a code").into_inner().validation_code).await;
-        let asked = client.request_email_change(with_service_token(email_change_request(&ben.gid, "ben"))).await;
-        let email_change = codes(NEW_ADDRESS, asked.expect("a code").into_inner().validation_code).await;
+        let asked = client
+            .request_password_reset(with_service_token(reset_request(&ben.gid, "ben")))
+            .await;
+        let reset = codes(
+            "ben@example.org",
+            asked.expect("a code").into_inner().validation_code,
+        )
+        .await;
+        let asked = client
+            .request_email_change(with_service_token(email_change_request(&ben.gid, "ben")))
+            .await;
+        let email_change = codes(
+            NEW_ADDRESS,
+            asked.expect("a code").into_inner().validation_code,
+        )
+        .await;
         Self {
             split,
             auth,
@@ -157,7 +202,11 @@ impl Fixture {
 
     pub(crate) fn channel_of(&self, rpc: Rpc) -> Channel {
         let is_auth = rpc.path().starts_with("/doorward.auth.");
-        if is_auth { self.auth.clone() } else { self.directory.clone() }
+        if is_auth {
+            self.auth.clone()
+        } else {
+            self.directory.clone()
+        }
     }
 
     /// Forgets what is written only now and then, such as the last use of an API key, so that the next call writes it.
@@ -174,7 +223,9 @@ impl Fixture {
             let metrics = self.split.ops(role).get("/metrics").send().await;
             assert_eq!(metrics.status, 200);
             let text = metrics.text();
-            let timeouts = text.lines().find(|line| line.starts_with("doorward_database_pool_timeouts_total"));
+            let timeouts = text
+                .lines()
+                .find(|line| line.starts_with("doorward_database_pool_timeouts_total"));
             assert_eq!(timeouts, None);
         }
     }

@@ -10,7 +10,9 @@ use std::{
 
 use doorward_auth::MIGRATIONS;
 use doorward_domain::{Clock, Email, Gid, IdGenerator, RandomIdGenerator, Timestamp};
-use doorward_mail::{Delivery, GivenUpMail, MailConfig, MailContent, NewMail, Outbox, PlainContent, Worker};
+use doorward_mail::{
+    Delivery, GivenUpMail, MailConfig, MailContent, NewMail, Outbox, PlainContent, Worker,
+};
 use doorward_storage::testing::TestDatabase;
 use doorward_tests::{Backend, backend, eventually};
 use tokio::task::JoinHandle;
@@ -45,7 +47,14 @@ impl Fixture {
         let clock = Arc::new(SetClock(AtomicI64::new(1_790_000_000_000_000)));
         let outbox = Outbox::new(test.database.clone(), clock.clone(), Arc::new(PlainContent));
         let (given_up, shutdown) = (Arc::default(), CancellationToken::new());
-        Self { test, clock, outbox, given_up, shutdown, workers: Vec::new() }
+        Self {
+            test,
+            clock,
+            outbox,
+            given_up,
+            shutdown,
+            workers: Vec::new(),
+        }
     }
 
     /// With a worker of this mail server.
@@ -66,19 +75,25 @@ impl Fixture {
             Ok(())
         });
         let worker = Worker::new(self.outbox.clone(), config, on_give_up).expect("a configuration");
-        self.workers.push(tokio::spawn(worker.run(self.shutdown.clone())));
+        self.workers
+            .push(tokio::spawn(worker.run(self.shutdown.clone())));
     }
 
     pub(crate) async fn put(&self, mail: NewMail) -> Gid {
         let (outbox, id, now) = (self.outbox.clone(), mail.id, self.clock.now());
-        let put = self.test.database.write(move |connection| outbox.enqueue(connection, mail, now));
+        let put = self
+            .test
+            .database
+            .write(move |connection| outbox.enqueue(connection, mail, now));
         put.await.expect("a row");
         self.outbox.wake_worker();
         id
     }
 
     pub(crate) fn advance(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        self.clock
+            .0
+            .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
     pub(crate) fn texts(&self, sql: &str) -> Vec<String> {
@@ -96,8 +111,13 @@ impl Fixture {
 
     /// Waits until a mail has been tried so often and waits for its next try.
     pub(crate) async fn tried(&self, attempts: u32) {
-        let sql = format!("SELECT id AS text FROM outbox WHERE attempts = {attempts} AND leased_until IS NULL");
-        eventually(&format!("{attempts} tries"), TIMEOUT, async || (!self.texts(&sql).is_empty()).then_some(())).await;
+        let sql = format!(
+            "SELECT id AS text FROM outbox WHERE attempts = {attempts} AND leased_until IS NULL"
+        );
+        eventually(&format!("{attempts} tries"), TIMEOUT, async || {
+            (!self.texts(&sql).is_empty()).then_some(())
+        })
+        .await;
     }
 
     pub(crate) fn given_up(&self) -> Vec<GivenUpMail> {
@@ -126,7 +146,9 @@ pub(crate) fn mail(to: &str) -> NewMail {
         id: RandomIdGenerator.new_gid(),
         recipient: Email::parse(to).expect("an address"),
         language: "en".to_owned(),
-        content: MailContent::SignupCode { code: "K7MWQ4".to_owned() },
+        content: MailContent::SignupCode {
+            code: "K7MWQ4".to_owned(),
+        },
         topic: None,
         expires_at: None,
         user: None,

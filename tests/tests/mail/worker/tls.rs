@@ -12,11 +12,13 @@ use crate::mail::worker::fixture::{Fixture, mail};
 fn certificate(directory: &TempDir) -> [PathBuf; 3] {
     let mut parameters = CertificateParams::new([]).expect("no names");
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority =
-        CertifiedIssuer::self_signed(parameters, KeyPair::generate().expect("a key")).expect("a certificate");
+    let authority = CertifiedIssuer::self_signed(parameters, KeyPair::generate().expect("a key"))
+        .expect("a certificate");
     let key = KeyPair::generate().expect("a key");
     let parameters = CertificateParams::new(["localhost".to_owned()]).expect("a name");
-    let certificate = parameters.signed_by(&key, &authority).expect("a certificate");
+    let certificate = parameters
+        .signed_by(&key, &authority)
+        .expect("a certificate");
     let texts = [authority.pem(), certificate.pem(), key.serialize_pem()];
     let files = ["ca.pem", "certificate.pem", "key.pem"].map(|name| directory.path().join(name));
     for (file, text) in files.iter().zip(texts) {
@@ -31,7 +33,10 @@ const URL_VARIABLE: &str = "TEST_SMTP_URL";
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a part of the next test, in a process of its own"]
 async fn sends_one_mail() {
-    let url = std::env::var_os(URL_VARIABLE).expect("a URL").into_string().expect("UTF-8");
+    let url = std::env::var_os(URL_VARIABLE)
+        .expect("a URL")
+        .into_string()
+        .expect("UTF-8");
     let fixture = Fixture::sending_to(Backend::Sqlite, &url);
     fixture.put(mail("ann@example.org")).await;
     fixture.waiting(0).await;
@@ -44,7 +49,13 @@ async fn mails_go_by_tls_and_only_to_a_server_with_a_trusted_certificate() {
     for is_wrapped in [false, true] {
         let login = Some(("ann".to_owned(), "s3cret".to_owned()));
         let certificate = Some((certificate.clone(), key.clone()));
-        let server = SmtpServer::start_with(Options { certificate, is_wrapped, login, ..Options::default() }).await;
+        let server = SmtpServer::start_with(Options {
+            certificate,
+            is_wrapped,
+            login,
+            ..Options::default()
+        })
+        .await;
         let url = server.url() + if is_wrapped { "" } else { "?tls=required" };
 
         let mut stranger = Fixture::sending_to(Backend::Sqlite, &url);
@@ -55,9 +66,18 @@ async fn mails_go_by_tls_and_only_to_a_server_with_a_trusted_certificate() {
 
         let mut child = clean_command(std::env::current_exe().expect("the path of this test"));
         child.args(["--exact", "mail_worker::tls::sends_one_mail", "--ignored"]);
-        child.env("SSL_CERT_FILE", &authority).env(URL_VARIABLE, &url);
-        let output = tokio::task::spawn_blocking(move || child.output()).await.expect("no panic").expect("a process");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        child
+            .env("SSL_CERT_FILE", &authority)
+            .env(URL_VARIABLE, &url);
+        let output = tokio::task::spawn_blocking(move || child.output())
+            .await
+            .expect("no panic")
+            .expect("a process");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         let received = server.mail_to("ann@example.org").await;
         assert!(received.is_encrypted);
         assert_eq!(received.user.as_deref(), Some("ann"));

@@ -16,23 +16,39 @@ on_both_databases![
 /// The id in the link of an email.
 fn id_in(mail: &ReceivedMail) -> String {
     let start = format!("{APP_URL}/invite?invitee=");
-    let (_, rest) = mail.text.split_once(&start).unwrap_or_else(|| panic!("no link: {}", mail.text));
+    let (_, rest) = mail
+        .text
+        .split_once(&start)
+        .unwrap_or_else(|| panic!("no link: {}", mail.text));
     rest.split('&').next().expect("an id").to_owned()
 }
 
 impl Fixture {
     async fn open_link(&self, call: &str, invitee: &str) -> doorward_tests::Answer {
-        self.app.http.open(&format!("/api/{call}"), &json!({"invitee": invitee, "project": self.project})).await
+        self.app
+            .http
+            .open(
+                &format!("/api/{call}"),
+                &json!({"invitee": invitee, "project": self.project}),
+            )
+            .await
     }
 }
 
 async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
-    scene.app.installation.add_member(&scene.project, "ben").await;
+    scene
+        .app
+        .installation
+        .add_member(&scene.project, "ben")
+        .await;
     let cursor = ben.init().await.success().0["cc.cursor"].clone();
     let mut answers = vec![scene.try_invite("new@example.org").await];
-    let new = answers[0].success().0["user"].as_str().expect("a gid").to_owned();
+    let new = answers[0].success().0["user"]
+        .as_str()
+        .expect("a gid")
+        .to_owned();
     let id = id_in(&scene.app.smtp.mail_to("new@example.org").await);
     assert_ne!(id, new);
     assert_eq!(id.as_bytes()[14], b'4', "{id} is not random");
@@ -40,10 +56,27 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
     assert_eq!(id_in(&scene.app.smtp.mail_to("new@example.org").await), id);
     for member in [&scene.ann, &ben] {
         answers.push(member.init().await);
-        answers.push(scene.app.http.project_init(&scene.project, &member.token).await);
-        answers.push(member.call("/api/members/get", &json!({"project": scene.project, "member": new})).await);
+        answers.push(
+            scene
+                .app
+                .http
+                .project_init(&scene.project, &member.token)
+                .await,
+        );
+        answers.push(
+            member
+                .call(
+                    "/api/members/get",
+                    &json!({"project": scene.project, "member": new}),
+                )
+                .await,
+        );
         answers.push(member.call("/api/users/get", &json!({"user": new})).await);
-        answers.push(member.call("/sync/get", &json!({"cc_cursor": cursor})).await);
+        answers.push(
+            member
+                .call("/sync/get", &json!({"cc_cursor": cursor}))
+                .await,
+        );
     }
     answers.push(scene.open_link("init_invite", &id).await);
     let new_user = scene.app.sign_up("newman", "new@example.org").await;
@@ -53,8 +86,11 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
         answer.success();
         assert!(!answer.text().contains(&id), "{answer:?}");
     }
-    for words in [&["user", "show", "newman"] as &[&str], &["audit"], &["member", "list", "--project", &scene.project]]
-    {
+    for words in [
+        &["user", "show", "newman"] as &[&str],
+        &["audit"],
+        &["member", "list", "--project", &scene.project],
+    ] {
         let output = scene.app.installation.cli(words, "").await;
         assert!(!output.stdout.contains(&id), "{output}");
     }
@@ -64,7 +100,11 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
 async fn gids_cannot_replace_invitation_ids(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
-    scene.app.installation.add_member(&scene.project, "ben").await;
+    scene
+        .app
+        .installation
+        .add_member(&scene.project, "ben")
+        .await;
     let garden = scene.app.installation.create_project("ann", "Garden").await;
     let new = scene.invite("new@example.org").await;
     let mut ids = vec![id_in(&scene.app.smtp.mail_to("new@example.org").await)];
@@ -73,19 +113,43 @@ async fn gids_cannot_replace_invitation_ids(backend: Backend) {
     assert_ne!(ids[0], ids[1]);
     let random = "0f8fad5b-d9cb-469f-a165-70867728950e";
     for call in ["init_invite", "decline_invite"] {
-        for invitee in [new.as_str(), &cas.gid, &ben.gid, &scene.ann.gid, &scene.project, random] {
-            scene.open_link(call, invitee).await.assert_unprocessable("not_invited");
+        for invitee in [
+            new.as_str(),
+            &cas.gid,
+            &ben.gid,
+            &scene.ann.gid,
+            &scene.project,
+            random,
+        ] {
+            scene
+                .open_link(call, invitee)
+                .await
+                .assert_unprocessable("not_invited");
             // A token changes nothing.
             let body = json!({"invitee": invitee, "project": scene.project});
-            ben.call(&format!("/api/{call}"), &body).await.assert_unprocessable("not_invited");
+            ben.call(&format!("/api/{call}"), &body)
+                .await
+                .assert_unprocessable("not_invited");
         }
-        for (invitee, project) in [(&ids[0], garden.as_str()), (&ids[0], random), (&ids[0], new.as_str())] {
+        for (invitee, project) in [
+            (&ids[0], garden.as_str()),
+            (&ids[0], random),
+            (&ids[0], new.as_str()),
+        ] {
             let body = json!({"invitee": invitee, "project": project});
-            scene.app.http.open(&format!("/api/{call}"), &body).await.assert_unprocessable("not_invited");
+            scene
+                .app
+                .http
+                .open(&format!("/api/{call}"), &body)
+                .await
+                .assert_unprocessable("not_invited");
         }
     }
     for id in &ids {
-        scene.open_link("init_invite", &id.to_uppercase()).await.success();
+        scene
+            .open_link("init_invite", &id.to_uppercase())
+            .await
+            .success();
         scene.open_link("decline_invite", id).await.success();
     }
 }
@@ -103,23 +167,41 @@ async fn sending_again_keeps_the_id_and_a_new_invitation_has_a_new_one(backend: 
     assert_eq!(next().await, first);
 
     scene.open_link("decline_invite", &first).await.success();
-    scene.open_link("init_invite", &first).await.assert_invite_invalid();
+    scene
+        .open_link("init_invite", &first)
+        .await
+        .assert_invite_invalid();
     scene.owner("resend_invite", &user).await.success();
     let second = next().await;
     assert_ne!(second, first);
-    scene.open_link("init_invite", &first).await.assert_unprocessable("not_invited");
-    scene.open_link("decline_invite", &first).await.assert_unprocessable("not_invited");
+    scene
+        .open_link("init_invite", &first)
+        .await
+        .assert_unprocessable("not_invited");
+    scene
+        .open_link("decline_invite", &first)
+        .await
+        .assert_unprocessable("not_invited");
     scene.open_link("init_invite", &second).await.success();
 
     scene.owner("remove", &user).await.success();
-    scene.open_link("init_invite", &second).await.assert_unprocessable("not_invited");
+    scene
+        .open_link("init_invite", &second)
+        .await
+        .assert_unprocessable("not_invited");
     scene.invite("ben").await;
     let third = next().await;
     assert!(third != first && third != second);
     scene.account(&ben, "accept_invite").await.success();
-    scene.open_link("init_invite", &third).await.assert_unprocessable("already_member");
+    scene
+        .open_link("init_invite", &third)
+        .await
+        .assert_unprocessable("already_member");
     scene.owner("deactivate", &user).await.success();
-    scene.open_link("init_invite", &third).await.assert_invite_invalid();
+    scene
+        .open_link("init_invite", &third)
+        .await
+        .assert_invite_invalid();
 }
 
 async fn legacy_link_is_invalid_until_resent(backend: Backend) {
@@ -127,11 +209,20 @@ async fn legacy_link_is_invalid_until_resent(backend: Backend) {
     let new = scene.invite("new@example.org").await;
     scene.app.smtp.mail_to("new@example.org").await;
     let databases = &scene.app.installation.databases;
-    doorward_tests::backend::execute(&databases.directory, "UPDATE memberships SET invitation_id = NULL");
+    doorward_tests::backend::execute(
+        &databases.directory,
+        "UPDATE memberships SET invitation_id = NULL",
+    );
     for call in ["init_invite", "decline_invite"] {
-        scene.open_link(call, &new).await.assert_unprocessable("not_invited");
+        scene
+            .open_link(call, &new)
+            .await
+            .assert_unprocessable("not_invited");
     }
-    scene.owner("resend_invite", &json!({"user": new})).await.success();
+    scene
+        .owner("resend_invite", &json!({"user": new}))
+        .await
+        .success();
     let id = id_in(&scene.app.smtp.mail_to("new@example.org").await);
     scene.open_link("init_invite", &id).await.success();
 }
@@ -143,19 +234,48 @@ async fn declining_is_audited_and_viewing_is_not(backend: Backend) {
     scene.invite("ben").await;
     scene.link("init_invite", &new).await.success();
     scene.link("decline_invite", &new).await.success();
-    scene.link("decline_invite", &new).await.assert_unprocessable("not_invited");
+    scene
+        .link("decline_invite", &new)
+        .await
+        .assert_unprocessable("not_invited");
     scene.account(&ben, "decline_invite").await.success();
-    let trail =
-        scene.app.installation.cli(&["audit", "--action", "invitation_declined"], "").await.assert_success().items();
+    let trail = scene
+        .app
+        .installation
+        .cli(&["audit", "--action", "invitation_declined"], "")
+        .await
+        .assert_success()
+        .items();
     let facts = |record: &Value| {
         assert!(record["request_id"].is_string());
         ["user", "by", "project", "address", "detail"].map(|name| record[name].clone())
     };
     let expected = [
-        [json!(new), json!(null), json!(scene.project), json!("127.0.0.1"), json!(null)],
-        [json!(ben.gid), json!(ben.gid), json!(scene.project), json!("127.0.0.1"), json!(null)],
+        [
+            json!(new),
+            json!(null),
+            json!(scene.project),
+            json!("127.0.0.1"),
+            json!(null),
+        ],
+        [
+            json!(ben.gid),
+            json!(ben.gid),
+            json!(scene.project),
+            json!("127.0.0.1"),
+            json!(null),
+        ],
     ];
     assert_eq!(trail.iter().map(facts).collect::<Vec<_>>(), expected);
-    let all = scene.app.installation.cli(&["audit"], "").await.assert_success().stdout;
-    assert!(!all.contains("init_invite") && !all.contains("invitation_opened"), "{all}");
+    let all = scene
+        .app
+        .installation
+        .cli(&["audit"], "")
+        .await
+        .assert_success()
+        .stdout;
+    assert!(
+        !all.contains("init_invite") && !all.contains("invitation_opened"),
+        "{all}"
+    );
 }

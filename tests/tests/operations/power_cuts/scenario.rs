@@ -8,8 +8,8 @@ use std::{
 
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
-    Answer, App, Call, PASSWORD, Process, SmtpServer, backend::texts, installation::COMMAND, mail_app::with_codes,
-    random::Random,
+    Answer, App, Call, PASSWORD, Process, SmtpServer, backend::texts, installation::COMMAND,
+    mail_app::with_codes, random::Random,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -53,14 +53,38 @@ struct Project {
 /// Something that a person does, whose place in the list is `person`.
 #[derive(Debug, Clone)]
 enum Action {
-    CreateUser { username: String },
-    SignUp { username: String, second_step: Value },
-    CreateProject { person: usize, name: String },
-    Invite { person: usize, project: String, user: String },
-    CreateKey { person: usize, project: String, name: String },
-    Rename { person: usize, name: String },
-    ChangePassword { person: usize, password: String },
-    LogOut { person: usize },
+    CreateUser {
+        username: String,
+    },
+    SignUp {
+        username: String,
+        second_step: Value,
+    },
+    CreateProject {
+        person: usize,
+        name: String,
+    },
+    Invite {
+        person: usize,
+        project: String,
+        user: String,
+    },
+    CreateKey {
+        person: usize,
+        project: String,
+        name: String,
+    },
+    Rename {
+        person: usize,
+        name: String,
+    },
+    ChangePassword {
+        person: usize,
+        password: String,
+    },
+    LogOut {
+        person: usize,
+    },
 }
 
 enum RunningAction {
@@ -77,17 +101,27 @@ struct Acknowledged {
 impl Acknowledged {
     fn of(answer: &Answer) -> Self {
         let token = answer.header("authorization").map(str::to_owned);
-        Self { result: answer.success().0, token }
+        Self {
+            result: answer.success().0,
+            token,
+        }
     }
 
     fn gid(&self, name: &str) -> String {
-        self.result[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.result)).to_owned()
+        self.result[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {}", self.result))
+            .to_owned()
     }
 }
 
 impl Story {
     pub(crate) const fn new(random: Random) -> Self {
-        Self { random, people: Vec::new(), made_up: 0 }
+        Self {
+            random,
+            people: Vec::new(),
+            made_up: 0,
+        }
     }
 
     /// Does a few things, each to its end.
@@ -100,7 +134,11 @@ impl Story {
     }
 
     /// Cuts the power while something is done.
-    pub(crate) async fn lose_power_in_an_action(&mut self, machine: &mut TestMachine, smtp: &SmtpServer) {
+    pub(crate) async fn lose_power_in_an_action(
+        &mut self,
+        machine: &mut TestMachine,
+        smtp: &SmtpServer,
+    ) {
         let action = self.choose_action(&machine.app, smtp).await;
         let mut running = self.start(&machine.app, &action);
         let milliseconds = match running {
@@ -114,10 +152,15 @@ impl Story {
             RunningAction::Command(_) => printed,
             RunningAction::Call(call) => {
                 let answer = call.await.expect("no panic").ok();
-                answer.filter(|answer| answer.status != 503).map(|answer| Acknowledged::of(&answer))
+                answer
+                    .filter(|answer| answer.status != 503)
+                    .map(|answer| Acknowledged::of(&answer))
             }
         };
-        eprintln!("cut in {action:?}, acknowledged: {}", acknowledged.is_some());
+        eprintln!(
+            "cut in {action:?}, acknowledged: {}",
+            acknowledged.is_some()
+        );
         match acknowledged {
             Some(acknowledged) => self.record(&machine.app, action, acknowledged).await,
             None => self.resolve(&machine.app, action).await,
@@ -143,41 +186,85 @@ impl Story {
                 let first = json!({"username": username, "password": PASSWORD, "email": email});
                 let asked = app.http.open("/api/signup_request", &first).await;
                 let code = smtp.mail_to(&email).await.code();
-                Action::SignUp { username, second_step: with_codes(&first, &asked, &code) }
+                Action::SignUp {
+                    username,
+                    second_step: with_codes(&first, &asked, &code),
+                }
             }
-            (2, Some(project)) if !self.is_in(person, &project, &user) => Action::Invite { person, project, user },
-            (3, Some(project)) => Action::CreateKey { person, project, name },
+            (2, Some(project)) if !self.is_in(person, &project, &user) => Action::Invite {
+                person,
+                project,
+                user,
+            },
+            (3, Some(project)) => Action::CreateKey {
+                person,
+                project,
+                name,
+            },
             (4, _) => Action::Rename { person, name },
-            (5, _) => Action::ChangePassword { person, password: format!("a kettle of {number} grey herons") },
+            (5, _) => Action::ChangePassword {
+                person,
+                password: format!("a kettle of {number} grey herons"),
+            },
             (6, _) => Action::LogOut { person },
             _ => Action::CreateProject { person, name },
         }
     }
 
     fn is_in(&self, person: usize, project: &str, user: &str) -> bool {
-        self.people[person].gid == user || self.people[person].projects[project].members.contains(user)
+        self.people[person].gid == user
+            || self.people[person].projects[project].members.contains(user)
     }
 
     fn start(&self, app: &App, action: &Action) -> RunningAction {
         let call = |person: &usize, path: &str, body: Value| {
-            app.http.post(path).bearer(&self.people[*person].token).json(&body)
+            app.http
+                .post(path)
+                .bearer(&self.people[*person].token)
+                .json(&body)
         };
         let call: Call = match action {
             Action::CreateUser { username } => {
                 let words = create_user(username);
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                return RunningAction::Command(app.installation.spawn_with_input(&words, &[], PASSWORD));
+                return RunningAction::Command(app.installation.spawn_with_input(
+                    &words,
+                    &[],
+                    PASSWORD,
+                ));
             }
             Action::SignUp { second_step, .. } => app.http.post("/api/signup").json(second_step),
-            Action::CreateProject { person, name } => call(person, "/api/projects/create", json!({"name": name})),
-            Action::Invite { person, project, user } => {
-                let username = self.people.iter().find(|person| person.gid == *user).map(|person| &person.username);
-                call(person, &format!("/api/p/{project}/members/invite"), json!({"username_or_email": username}))
+            Action::CreateProject { person, name } => {
+                call(person, "/api/projects/create", json!({"name": name}))
             }
-            Action::CreateKey { person, project, name } => {
-                call(person, &format!("/api/p/{project}/apikeys/create"), json!({"name": name}))
+            Action::Invite {
+                person,
+                project,
+                user,
+            } => {
+                let username = self
+                    .people
+                    .iter()
+                    .find(|person| person.gid == *user)
+                    .map(|person| &person.username);
+                call(
+                    person,
+                    &format!("/api/p/{project}/members/invite"),
+                    json!({"username_or_email": username}),
+                )
             }
-            Action::Rename { person, name } => call(person, "/api/account/update", json!({"name": name})),
+            Action::CreateKey {
+                person,
+                project,
+                name,
+            } => call(
+                person,
+                &format!("/api/p/{project}/apikeys/create"),
+                json!({"name": name}),
+            ),
+            Action::Rename { person, name } => {
+                call(person, "/api/account/update", json!({"name": name}))
+            }
             Action::ChangePassword { person, password } => {
                 call(person, "/api/account/update", json!({"password": password}))
             }
@@ -191,22 +278,39 @@ impl Story {
         match action {
             Action::CreateUser { username } => {
                 let token = app.http.login(&username, PASSWORD).await.token();
-                self.people.push(KnownUser::new(username, acknowledged.gid("gid"), token));
+                self.people
+                    .push(KnownUser::new(username, acknowledged.gid("gid"), token));
             }
             Action::SignUp { username, .. } => {
                 let gid = acknowledged.gid("user");
-                self.people.push(KnownUser::new(username, gid, acknowledged.token.expect("a token")));
+                self.people.push(KnownUser::new(
+                    username,
+                    gid,
+                    acknowledged.token.expect("a token"),
+                ));
             }
             Action::CreateProject { person, name } => {
-                let project = Project { name, ..Project::default() };
-                self.people[person].projects.insert(acknowledged.gid("project"), project);
+                let project = Project {
+                    name,
+                    ..Project::default()
+                };
+                self.people[person]
+                    .projects
+                    .insert(acknowledged.gid("project"), project);
             }
-            Action::Invite { person, project, user } => {
+            Action::Invite {
+                person,
+                project,
+                user,
+            } => {
                 assert_eq!(acknowledged.gid("user"), user);
                 self.project(person, &project).members.insert(user);
             }
-            Action::CreateKey { person, project, .. } => {
-                self.add_key(app, (person, &project), acknowledged.gid("user")).await;
+            Action::CreateKey {
+                person, project, ..
+            } => {
+                self.add_key(app, (person, &project), acknowledged.gid("user"))
+                    .await;
             }
             Action::Rename { person, name } => self.people[person].name = Some(name),
             Action::ChangePassword { person, password } => {
@@ -228,10 +332,19 @@ impl Story {
                 } else {
                     let words = create_user(username);
                     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                    Some(app.installation.cli(&words, PASSWORD).await.assert_success().json())
+                    Some(
+                        app.installation
+                            .cli(&words, PASSWORD)
+                            .await
+                            .assert_success()
+                            .json(),
+                    )
                 }
             }
-            Action::SignUp { username, second_step } => {
+            Action::SignUp {
+                username,
+                second_step,
+            } => {
                 let again = app.http.open("/api/signup", second_step).await;
                 if again.status != 200 {
                     again.assert_validation_error("verification_code", "incorrect");
@@ -239,26 +352,47 @@ impl Story {
                 let login = app.http.login(username, PASSWORD).await;
                 let token = login.token();
                 let result = login.success().0;
-                self.record(app, action, Acknowledged { result, token: Some(token) }).await;
+                self.record(
+                    app,
+                    action,
+                    Acknowledged {
+                        result,
+                        token: Some(token),
+                    },
+                )
+                .await;
                 return;
             }
             Action::CreateProject { person, name } => {
                 let person = &self.people[*person];
                 let found = person.projects_in(&person.init(app).await);
-                let new = found.into_iter().find(|gid| !person.projects.contains_key(gid));
+                let new = found
+                    .into_iter()
+                    .find(|gid| !person.projects.contains_key(gid));
                 if let Some(gid) = &new {
-                    assert_eq!(person.project_init(app, gid).await["cc.projects"][gid]["name"], json!(name));
+                    assert_eq!(
+                        person.project_init(app, gid).await["cc.projects"][gid]["name"],
+                        json!(name)
+                    );
                 }
                 new.map(|gid| json!({"project": gid}))
             }
-            Action::Invite { person, project, user } => {
+            Action::Invite {
+                person,
+                project,
+                user,
+            } => {
                 let members = self.people[*person].members(app, project).await;
                 members.contains(user).then(|| json!({"user": user}))
             }
-            Action::CreateKey { person, project, .. } => {
+            Action::CreateKey {
+                person, project, ..
+            } => {
                 let person = &self.people[*person];
                 let members = person.members(app, project).await;
-                let new = members.into_iter().find(|gid| !person.projects[project].members.contains(gid));
+                let new = members
+                    .into_iter()
+                    .find(|gid| !person.projects[project].members.contains(gid));
                 new.map(|gid| json!({"user": gid}))
             }
             Action::Rename { person, name } => {
@@ -267,7 +401,10 @@ impl Story {
                 (found == json!(name)).then(|| json!({}))
             }
             Action::ChangePassword { person, password } => {
-                let login = app.http.login(&self.people[*person].username, password).await;
+                let login = app
+                    .http
+                    .login(&self.people[*person].username, password)
+                    .await;
                 if login.status == 200 {
                     let acknowledged = Acknowledged::of(&login);
                     self.record(app, action, acknowledged).await;
@@ -280,13 +417,25 @@ impl Story {
             }
         };
         if let Some(result) = happened {
-            self.record(app, action, Acknowledged { result, token: None }).await;
+            self.record(
+                app,
+                action,
+                Acknowledged {
+                    result,
+                    token: None,
+                },
+            )
+            .await;
         }
     }
 
     async fn add_key(&mut self, app: &App, (person, project): (usize, &str), user: String) {
         let path = format!("/api/p/{project}/apikeys/get");
-        let call = app.http.post(&path).bearer(&self.people[person].token).json(&json!({"user": user}));
+        let call = app
+            .http
+            .post(&path)
+            .bearer(&self.people[person].token)
+            .json(&json!({"user": user}));
         let key = Acknowledged::of(&call.send().await).gid("apikey");
         let project = self.project(person, project);
         project.members.insert(user.clone());
@@ -294,7 +443,10 @@ impl Story {
     }
 
     fn project(&mut self, person: usize, project: &str) -> &mut Project {
-        self.people[person].projects.get_mut(project).expect("a project of theirs")
+        self.people[person]
+            .projects
+            .get_mut(project)
+            .expect("a project of theirs")
     }
 
     /// Checks that everything that is known is so, and that there is nothing else.
@@ -303,14 +455,32 @@ impl Story {
             person.check(app).await;
         }
         let databases = &app.installation.databases;
-        let count = |url, table| texts(url, &format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {table}"));
-        let keys = self.people.iter().flat_map(|person| person.projects.values()).map(|project| project.keys.len());
+        let count = |url, table| {
+            texts(
+                url,
+                &format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {table}"),
+            )
+        };
+        let keys = self
+            .people
+            .iter()
+            .flat_map(|person| person.projects.values())
+            .map(|project| project.keys.len());
         let users = self.people.len() + keys.sum::<usize>();
         assert_eq!(count(&databases.directory, "users"), [users.to_string()]);
-        assert_eq!(count(&databases.auth, "credentials"), [self.people.len().to_string()]);
+        assert_eq!(
+            count(&databases.auth, "credentials"),
+            [self.people.len().to_string()]
+        );
         for url in [&databases.auth, &databases.directory] {
             if let DatabaseUrl::Sqlite(_) = url {
-                assert_eq!(texts(url, "SELECT integrity_check AS text FROM pragma_integrity_check"), ["ok"]);
+                assert_eq!(
+                    texts(
+                        url,
+                        "SELECT integrity_check AS text FROM pragma_integrity_check"
+                    ),
+                    ["ok"]
+                );
             }
         }
     }
@@ -318,13 +488,30 @@ impl Story {
 
 fn create_user(username: &str) -> [String; 7] {
     let email = format!("{username}@example.org");
-    ["user", "create", "--username", username, "--email", &email, "--password-stdin"].map(str::to_owned)
+    [
+        "user",
+        "create",
+        "--username",
+        username,
+        "--email",
+        &email,
+        "--password-stdin",
+    ]
+    .map(str::to_owned)
 }
 
 impl KnownUser {
     fn new(username: String, gid: String, token: String) -> Self {
         let (password, ended, projects) = (PASSWORD.to_owned(), Vec::new(), BTreeMap::new());
-        Self { username, gid, password, name: None, token, ended, projects }
+        Self {
+            username,
+            gid,
+            password,
+            name: None,
+            token,
+            ended,
+            projects,
+        }
     }
 
     fn replace_token(&mut self, token: String) {
@@ -341,27 +528,45 @@ impl KnownUser {
     }
 
     async fn project_init(&self, app: &App, project: &str) -> Value {
-        app.http.project_init(project, &self.token).await.success().1
+        app.http
+            .project_init(project, &self.token)
+            .await
+            .success()
+            .1
     }
 
     /// The gids of the projects that they own.
     fn projects_in(&self, (result, _): &(Value, Value)) -> BTreeSet<String> {
         let projects = result["user_projects"].as_object().expect("projects");
-        projects.iter().filter(|(_, roles)| **roles == json!(["owner"])).map(|(gid, _)| gid.clone()).collect()
+        projects
+            .iter()
+            .filter(|(_, roles)| **roles == json!(["owner"]))
+            .map(|(gid, _)| gid.clone())
+            .collect()
     }
 
     /// The gids of all members of a project but the owner.
     async fn members(&self, app: &App, project: &str) -> BTreeSet<String> {
         let data = self.project_init(app, project).await;
         let members = data["cc.projects_members"].as_array().expect("memberships");
-        let gids = members.iter().map(|member| member["user_gid"].as_str().expect("a gid").to_owned());
+        let gids = members
+            .iter()
+            .map(|member| member["user_gid"].as_str().expect("a gid").to_owned());
         gids.filter(|gid| *gid != self.gid).collect()
     }
 
     async fn check(&self, app: &App) {
-        assert_eq!(app.http.login(&self.username, &self.password).await.status, 200, "{}", self.username);
+        assert_eq!(
+            app.http.login(&self.username, &self.password).await.status,
+            200,
+            "{}",
+            self.username
+        );
         if self.password != PASSWORD {
-            app.http.login(&self.username, PASSWORD).await.assert_unknown_user();
+            app.http
+                .login(&self.username, PASSWORD)
+                .await
+                .assert_unknown_user();
         }
         for token in &self.ended {
             app.http.init(token).await.assert_unauthenticated();
@@ -370,7 +575,10 @@ impl KnownUser {
         if let Some(name) = &self.name {
             assert_eq!(init.1["cc.users"][&self.gid]["name"], json!(name));
         }
-        assert_eq!(self.projects_in(&init), self.projects.keys().cloned().collect::<BTreeSet<String>>());
+        assert_eq!(
+            self.projects_in(&init),
+            self.projects.keys().cloned().collect::<BTreeSet<String>>()
+        );
         for (gid, project) in &self.projects {
             assert_eq!(init.1["cc.projects"][gid]["name"], json!(project.name));
             assert_eq!(self.members(app, gid).await, project.members);
@@ -384,20 +592,28 @@ impl KnownUser {
 impl RunningAction {
     async fn end(self) -> Acknowledged {
         match self {
-            Self::Command(mut process) => {
-                Acknowledged { result: process.wait_for_exit(COMMAND).await.assert_success().json(), token: None }
+            Self::Command(mut process) => Acknowledged {
+                result: process.wait_for_exit(COMMAND).await.assert_success().json(),
+                token: None,
+            },
+            Self::Call(call) => {
+                Acknowledged::of(&call.await.expect("no panic").expect("an answer"))
             }
-            Self::Call(call) => Acknowledged::of(&call.await.expect("no panic").expect("an answer")),
         }
     }
 
     /// Kills a command: what it printed, when it had ended before.
     async fn stop_command(&mut self) -> Option<Acknowledged> {
-        let Self::Command(process) = self else { return None };
+        let Self::Command(process) = self else {
+            return None;
+        };
         if process.is_running() {
             process.kill();
             return None;
         }
-        Some(Acknowledged { result: process.wait_for_exit(COMMAND).await.assert_success().json(), token: None })
+        Some(Acknowledged {
+            result: process.wait_for_exit(COMMAND).await.assert_success().json(),
+            token: None,
+        })
     }
 }

@@ -10,7 +10,9 @@ use doorward_tests::{
     on_both_databases,
 };
 
-use crate::operations::transfer::{import, other, rejected::does_not_start, source::Source, stream::Export, target};
+use crate::operations::transfer::{
+    import, other, rejected::does_not_start, source::Source, stream::Export, target,
+};
 
 on_both_databases![
     import_that_is_killed_can_be_repeated,
@@ -48,8 +50,14 @@ impl RunningAction {
 
 async fn is_marked(installation: &Installation) {
     let state = "SELECT state AS text FROM import_state";
-    for url in [&installation.databases.auth, &installation.databases.directory] {
-        eventually("a mark", TIMEOUT, async || (texts_or_none(url, state) == ["loading"]).then_some(())).await;
+    for url in [
+        &installation.databases.auth,
+        &installation.databases.directory,
+    ] {
+        eventually("a mark", TIMEOUT, async || {
+            (texts_or_none(url, state) == ["loading"]).then_some(())
+        })
+        .await;
     }
 }
 
@@ -63,13 +71,24 @@ fn texts_or_none(url: &doorward_storage::DatabaseUrl, sql: &str) -> Vec<String> 
             "SELECT tablename::text AS text FROM pg_tables WHERE tablename = 'import_state'"
         }
     };
-    if texts(url, exists).is_empty() { Vec::new() } else { texts(url, sql) }
+    if texts(url, exists).is_empty() {
+        Vec::new()
+    } else {
+        texts(url, sql)
+    }
 }
 
 fn first_picture(installation: &Installation, export: &Export) -> PathBuf {
     let lines = export.lines();
-    let name = lines.iter().find(|line| line["bytes"].is_string()).expect("a picture")["picture"].clone();
-    installation.path().join("data/media").join(name.as_str().expect("a name"))
+    let name = lines
+        .iter()
+        .find(|line| line["bytes"].is_string())
+        .expect("a picture")["picture"]
+        .clone();
+    installation
+        .path()
+        .join("data/media")
+        .join(name.as_str().expect("a name"))
 }
 
 async fn import_that_is_killed_can_be_repeated(backend: Backend) {
@@ -85,7 +104,10 @@ async fn import_that_is_killed_can_be_repeated(backend: Backend) {
         if part == lines.len() - 1 {
             // All rows are there, and only the checksum is missing.
             let picture = first_picture(&installation, &export);
-            eventually("a picture", TIMEOUT, async || picture.exists().then_some(())).await;
+            eventually("a picture", TIMEOUT, async || {
+                picture.exists().then_some(())
+            })
+            .await;
         }
         running.process.kill();
         does_not_start(&installation).await;
@@ -106,7 +128,10 @@ async fn import_that_is_killed_can_be_repeated(backend: Backend) {
 async fn import_that_is_killed_between_its_commits_can_be_repeated(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
-    let (auth, directory) = (&installation.databases.auth, &installation.databases.directory);
+    let (auth, directory) = (
+        &installation.databases.auth,
+        &installation.databases.directory,
+    );
     let loading = "UPDATE import_state SET state = 'loading'";
     let none = "DELETE FROM import_state";
     import(&installation, &export).await;
@@ -132,8 +157,16 @@ async fn import_that_is_killed_between_its_commits_can_be_repeated(backend: Back
         &installation.databases.auth,
         "UPDATE import_state SET import_gid = '1f8fad5b-d9cb-469f-a165-70867728950e'",
     );
-    let refused = installation.cli(&["import"], &export.0).await.assert_failure(1);
-    assert!(refused.stderr.contains("directory database was imported already"), "{refused}");
+    let refused = installation
+        .cli(&["import"], &export.0)
+        .await
+        .assert_failure(1);
+    assert!(
+        refused
+            .stderr
+            .contains("directory database was imported already"),
+        "{refused}"
+    );
     execute(&installation.databases.auth, none);
     assert_eq!(Export::of(&installation).await.0, export.0);
 }
@@ -150,14 +183,26 @@ async fn second_import_meanwhile_is_rejected(backend: Backend) {
     let mut running = RunningAction::start(&installation).await;
     running.write(&lines[..3].concat()).await;
     is_marked(&installation).await;
-    let second = installation.cli(&["import"], &export.0).await.assert_failure(1);
-    assert!(second.stderr.contains("in use") || second.stderr.contains("unavailable"), "{second}");
+    let second = installation
+        .cli(&["import"], &export.0)
+        .await
+        .assert_failure(1);
+    assert!(
+        second.stderr.contains("in use") || second.stderr.contains("unavailable"),
+        "{second}"
+    );
     installation
-        .cli(&["user", "create", "--username", "zoe", "--password-stdin"], "a long enough password")
+        .cli(
+            &["user", "create", "--username", "zoe", "--password-stdin"],
+            "a long enough password",
+        )
         .await
         .assert_failure(1);
     let serve = installation.cli(&["serve"], "").await.assert_failure(1);
-    assert!(serve.stderr.contains("in use") || serve.stderr.contains("was not completed"), "{serve}");
+    assert!(
+        serve.stderr.contains("in use") || serve.stderr.contains("was not completed"),
+        "{serve}"
+    );
     running.write(&lines[3..].concat()).await;
     let RunningAction { mut process, pipe } = running;
     drop(pipe);

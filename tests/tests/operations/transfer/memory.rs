@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use doorward_tests::on_both_databases;
-use doorward_tests::{Backend, Installation, Process, backend::execute, eventually, installation::MASTER_KEY};
+use doorward_tests::{
+    Backend, Installation, Process, backend::execute, eventually, installation::MASTER_KEY,
+};
 
 use crate::operations::transfer::{other, target};
 
@@ -33,8 +35,9 @@ async fn peak(mut process: Process) -> u64 {
 
 /// Adds users with credentials and an audit trail.
 fn fill(installation: &Installation, users: u32) {
-    let numbers =
-        format!("WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {users})");
+    let numbers = format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {users})"
+    );
     let gid = "'00000000-0000-4000-8000-' || CAST(100000000000 + n AS TEXT)";
     for (url, insert) in [
         (
@@ -53,7 +56,9 @@ fn fill(installation: &Installation, users: u32) {
         ),
         (
             &installation.databases.auth,
-            format!("INSERT INTO audit (at, action, user_gid) SELECT n, 'user_created', {gid} FROM numbers"),
+            format!(
+                "INSERT INTO audit (at, action, user_gid) SELECT n, 'user_created', {gid} FROM numbers"
+            ),
         ),
     ] {
         execute(url, &format!("{numbers} {insert}"));
@@ -73,7 +78,10 @@ async fn sixty_thousand_users_need_no_more_memory_than_ten_thousand(backend: Bac
         peaks.push([exported, imported]);
         let again = target.path().join("again.jsonl").display().to_string();
         peak(target.spawn(&["export", &again], &[])).await;
-        assert!(std::fs::read(file).expect("the export") == std::fs::read(again).expect("the export"), "{users} users");
+        assert!(
+            std::fs::read(file).expect("the export") == std::fs::read(again).expect("the export"),
+            "{users} users"
+        );
     }
     let [few, many] = [peaks[0], peaks[1]];
     for (few, many) in few.into_iter().zip(many) {

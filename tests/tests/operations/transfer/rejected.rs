@@ -7,13 +7,24 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::operations::transfer::{NEW_KEY, OLD, import, other, source::Source, stream::Export, target};
+use crate::operations::transfer::{
+    NEW_KEY, OLD, import, other, source::Source, stream::Export, target,
+};
 
-on_both_databases![truncated_stream_is_rejected, unknown_rows_are_rejected, undecryptable_secrets_are_rejected,];
+on_both_databases![
+    truncated_stream_is_rejected,
+    unknown_rows_are_rejected,
+    undecryptable_secrets_are_rejected,
+];
 
 /// Nothing but an import works.
 pub(crate) async fn does_not_start(installation: &Installation) {
-    for words in [&["serve"][..], &["user", "list"], &["keys", "list"], &["export"]] {
+    for words in [
+        &["serve"][..],
+        &["user", "list"],
+        &["keys", "list"],
+        &["export"],
+    ] {
         let refused = installation.cli(words, "").await.assert_failure(1);
         assert!(
             refused.stderr.contains("import") && refused.stderr.contains("was not completed"),
@@ -23,8 +34,14 @@ pub(crate) async fn does_not_start(installation: &Installation) {
 }
 
 async fn refuses(installation: &Installation, stream: &str, named: &str) {
-    let refused = installation.cli(&["import"], stream).await.assert_failure(1);
-    assert!(refused.stderr.contains(named) && !refused.stderr.contains("panicked"), "expected {named:?}: {refused}");
+    let refused = installation
+        .cli(&["import"], stream)
+        .await
+        .assert_failure(1);
+    assert!(
+        refused.stderr.contains(named) && !refused.stderr.contains("panicked"),
+        "expected {named:?}: {refused}"
+    );
     assert!(refused.stdout.is_empty(), "{refused}");
 }
 
@@ -51,16 +68,31 @@ async fn truncated_stream_is_rejected(backend: Backend) {
         (&all_but_last, "truncated"),
         (&text[..text.len() - 1], "truncated"),
         (&text[..text.len() - 30], "truncated"),
-        (&format!("{all_but_last}{{\"sha256\":\"{}\"}}\n", "0".repeat(64)), "checksum"),
+        (
+            &format!("{all_but_last}{{\"sha256\":\"{}\"}}\n", "0".repeat(64)),
+            "checksum",
+        ),
         (&text.replacen("Herbarium", "Herbarien", 1), "checksum"),
-        (&text.replacen("\"release\":\"2", "\"release\":\"3", 1), "checksum"),
-        (&[lines[..5].concat(), lines[6..].concat()].concat(), "checksum"),
+        (
+            &text.replacen("\"release\":\"2", "\"release\":\"3", 1),
+            "checksum",
+        ),
+        (
+            &[lines[..5].concat(), lines[6..].concat()].concat(),
+            "checksum",
+        ),
         (&format!("{text}{}", lines[1]), "follows the last line"),
         (&format!("{text}\n"), "follows the last line"),
         ("{}\n", "not an export"),
         ("nothing of the kind\n", "not an export"),
-        (&text.replacen("\"version\":1", "\"version\":2", 1), "version 2"),
-        (&text.replacen("\"version\":1", "\"version\":\"1\"", 1), "version"),
+        (
+            &text.replacen("\"version\":1", "\"version\":2", 1),
+            "version 2",
+        ),
+        (
+            &text.replacen("\"version\":1", "\"version\":\"1\"", 1),
+            "version",
+        ),
         (&text.replacen(lines[7], "{}\n", 1), "line 8"),
         (&text.replacen(lines[7], "\n", 1), "line 8"),
     ] {
@@ -70,7 +102,10 @@ async fn truncated_stream_is_rejected(backend: Backend) {
 }
 
 fn find<'a>(lines: &'a mut [Value], table: &str) -> &'a mut Value {
-    lines.iter_mut().find(|line| line["table"] == table).expect("a row")
+    lines
+        .iter_mut()
+        .find(|line| line["table"] == table)
+        .expect("a row")
 }
 
 /// With the right checksum.
@@ -79,20 +114,57 @@ async fn unknown_rows_are_rejected(backend: Backend) {
     let installation = target(backend, MASTER_KEY);
     type Change = fn(&mut Vec<Value>);
     let changes: [(Change, &str); 17] = [
-        (|lines| find(lines, "auth.audit")["table"] = json!("auth.audits"), "unknown table auth.audits"),
-        (|lines| find(lines, "auth.audit")["table"] = json!("audit"), "unknown table audit"),
-        (|lines| find(lines, "directory.users")["table"] = json!("directory.import_state"), "unknown table"),
-        (|lines| find(lines, "directory.users")["row"]["shoe_size"] = json!(43), "unknown column shoe_size"),
         (
-            |lines| drop(find(lines, "directory.users")["row"].as_object_mut().expect("a row").remove("name")),
+            |lines| find(lines, "auth.audit")["table"] = json!("auth.audits"),
+            "unknown table auth.audits",
+        ),
+        (
+            |lines| find(lines, "auth.audit")["table"] = json!("audit"),
+            "unknown table audit",
+        ),
+        (
+            |lines| find(lines, "directory.users")["table"] = json!("directory.import_state"),
+            "unknown table",
+        ),
+        (
+            |lines| find(lines, "directory.users")["row"]["shoe_size"] = json!(43),
+            "unknown column shoe_size",
+        ),
+        (
+            |lines| {
+                drop(
+                    find(lines, "directory.users")["row"]
+                        .as_object_mut()
+                        .expect("a row")
+                        .remove("name"),
+                )
+            },
             "column name of table directory.users is missing",
         ),
-        (|lines| find(lines, "directory.users")["row"]["name"] = json!(7), "wrong type"),
-        (|lines| find(lines, "directory.users")["row"]["name"] = json!(null), "wrong type"),
-        (|lines| find(lines, "directory.users")["row"]["name"] = json!("a\0b"), "wrong type"),
-        (|lines| find(lines, "directory.users")["row"]["created_at"] = json!("7"), "wrong type"),
-        (|lines| find(lines, "directory.users")["row"]["created_at"] = json!(0.5), "wrong type"),
-        (|lines| find(lines, "directory.users")["row"]["status"] = json!("asleep"), "directory.users"),
+        (
+            |lines| find(lines, "directory.users")["row"]["name"] = json!(7),
+            "wrong type",
+        ),
+        (
+            |lines| find(lines, "directory.users")["row"]["name"] = json!(null),
+            "wrong type",
+        ),
+        (
+            |lines| find(lines, "directory.users")["row"]["name"] = json!("a\0b"),
+            "wrong type",
+        ),
+        (
+            |lines| find(lines, "directory.users")["row"]["created_at"] = json!("7"),
+            "wrong type",
+        ),
+        (
+            |lines| find(lines, "directory.users")["row"]["created_at"] = json!(0.5),
+            "wrong type",
+        ),
+        (
+            |lines| find(lines, "directory.users")["row"]["status"] = json!("asleep"),
+            "directory.users",
+        ),
         (
             |lines| {
                 let user = find(lines, "directory.users").clone();
@@ -103,7 +175,8 @@ async fn unknown_rows_are_rejected(backend: Backend) {
         ),
         (
             |lines| {
-                find(lines, "directory.memberships")["row"]["user_gid"] = json!("0f8fad5b-d9cb-469f-a165-70867728950e");
+                find(lines, "directory.memberships")["row"]["user_gid"] =
+                    json!("0f8fad5b-d9cb-469f-a165-70867728950e");
             },
             "directory.memberships",
         ),
@@ -115,10 +188,16 @@ async fn unknown_rows_are_rejected(backend: Backend) {
             "auth.trust_version must have exactly one row",
         ),
         (|lines| drop(lines.remove(5)), "header says"),
-        (|lines| lines[0]["migrations"]["auth"] = json!(["0001"]), "release"),
+        (
+            |lines| lines[0]["migrations"]["auth"] = json!(["0001"]),
+            "release",
+        ),
         (
             |lines| {
-                let picture = lines.iter_mut().find(|line| line["picture"].is_string()).expect("a picture");
+                let picture = lines
+                    .iter_mut()
+                    .find(|line| line["picture"].is_string())
+                    .expect("a picture");
                 picture["picture"] = json!("avatars/../../auth.db");
             },
             "not allowed",
@@ -136,8 +215,11 @@ async fn undecryptable_secrets_are_rejected(backend: Backend) {
     refuses(&installation, &export.0, OLD).await;
     installation.set(&[(OLD, NEW_KEY)]);
     refuses(&installation, &export.0, OLD).await;
-    let malformed =
-        installation.spawn(&["import"], &[(OLD, "c2hvcnQ=")]).wait_for_exit(COMMAND).await.assert_failure(2);
+    let malformed = installation
+        .spawn(&["import"], &[(OLD, "c2hvcnQ=")])
+        .wait_for_exit(COMMAND)
+        .await
+        .assert_failure(2);
     assert!(malformed.stderr.contains(OLD), "{malformed}");
     installation.set(&[(OLD, MASTER_KEY)]);
     // Each sealed column, in another row than its own.
@@ -148,7 +230,8 @@ async fn undecryptable_secrets_are_rejected(backend: Backend) {
         ("auth.outbox", "content"),
     ] {
         let changed = export.changed(|lines| {
-            find(lines, table)["row"][column] = json!("bm90aGluZyBvZiB0aGUga2luZCwgYnV0IGxvbmcgZW5vdWdo");
+            find(lines, table)["row"][column] =
+                json!("bm90aGluZyBvZiB0aGUga2luZCwgYnV0IGxvbmcgZW5vdWdo");
         });
         refuses(&installation, &changed.0, table).await;
     }

@@ -10,7 +10,12 @@ use serde_json::Value;
 
 /// Table, column, and what the value is bound to: a prefix and another column.
 const SEALED: [(&str, &str, &str, &str); 4] = [
-    ("auth.signing_keys", "sealed_private_key", "signing_key/", "kid"),
+    (
+        "auth.signing_keys",
+        "sealed_private_key",
+        "signing_key/",
+        "kid",
+    ),
     ("auth.secrets", "sealed_secret", "secret/", "name"),
     ("auth.api_keys", "sealed_key", "api_key/", "user_gid"),
     ("auth.outbox", "content", "outbox/", "id"),
@@ -21,11 +26,20 @@ pub(crate) struct Export(pub(crate) String);
 
 impl Export {
     pub(crate) async fn of(installation: &Installation) -> Self {
-        Self(installation.cli(&["export"], "").await.assert_success().stdout)
+        Self(
+            installation
+                .cli(&["export"], "")
+                .await
+                .assert_success()
+                .stdout,
+        )
     }
 
     pub(crate) fn lines(&self) -> Vec<Value> {
-        self.0.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        self.0
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     }
 
     pub(crate) fn header(&self) -> Value {
@@ -38,13 +52,18 @@ impl Export {
 
     /// The rows of a table.
     pub(crate) fn rows(&self, table: &str) -> Vec<Value> {
-        let of_table = self.lines().into_iter().filter(|line| line["table"] == table);
+        let of_table = self
+            .lines()
+            .into_iter()
+            .filter(|line| line["table"] == table);
         of_table.map(|line| line["row"].clone()).collect()
     }
 
     /// All lines but the last, with what the master key has sealed in plain text.
     pub(crate) fn unsealed(&self, master_key: &str) -> Vec<Value> {
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &STANDARD.decode(master_key).expect("base64")).expect("a key");
+        let key =
+            RandomizedNonceKey::new(&AES_256_GCM, &STANDARD.decode(master_key).expect("base64"))
+                .expect("a key");
         let mut lines = self.lines();
         lines.pop();
         let mut opened = [0; SEALED.len()];
@@ -55,15 +74,22 @@ impl Export {
                 }
                 let row = &mut line["row"];
                 let place = format!("{prefix}{}", row[id].as_str().expect("an id"));
-                let mut sealed = STANDARD.decode(row[column].as_str().expect("text")).expect("base64");
+                let mut sealed = STANDARD
+                    .decode(row[column].as_str().expect("text"))
+                    .expect("base64");
                 let mut rest = sealed.split_off(12);
                 let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
-                let plain = key.open_in_place(nonce, Aad::from(place.as_str()), &mut rest).expect("the right key");
+                let plain = key
+                    .open_in_place(nonce, Aad::from(place.as_str()), &mut rest)
+                    .expect("the right key");
                 row[column] = STANDARD.encode(plain).into();
                 opened[index] += 1;
             }
         }
-        assert!(opened.iter().all(|count| *count > 0), "{opened:?}: nothing of a kind");
+        assert!(
+            opened.iter().all(|count| *count > 0),
+            "{opened:?}: nothing of a kind"
+        );
         lines
     }
 
@@ -74,7 +100,11 @@ impl Export {
         change(&mut lines);
         let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let sha256 = digest::digest(&digest::SHA256, text.as_bytes());
-        let sha256: String = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256: String = sha256
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         text.push_str(&format!("{}\n", serde_json::json!({"sha256": sha256})));
         Self(text)
     }

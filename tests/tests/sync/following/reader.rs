@@ -13,7 +13,12 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
 /// A call through any of these doors, until it is answered with something else than 503.
-pub(crate) async fn ask(doors: &[Http], random: &mut Random, token: Option<&str>, what: (&str, &Value)) -> Answer {
+pub(crate) async fn ask(
+    doors: &[Http],
+    random: &mut Random,
+    token: Option<&str>,
+    what: (&str, &Value),
+) -> Answer {
     let (deadline, (path, body)) = (Instant::now() + TIMEOUT, what);
     loop {
         let call = random.choose(doors).post(path).json(body);
@@ -48,7 +53,16 @@ impl<'a> Reader<'a> {
     /// From a fresh init.
     pub(crate) async fn new(doors: &'a [Http], name: &str, token: &str, random: Random) -> Self {
         let (name, token, picture) = (name.to_owned(), token.to_owned(), Picture::new());
-        let mut reader = Self { doors, name, token, random, cursor: 0, picture, told: Vec::new(), pages: 0 };
+        let mut reader = Self {
+            doors,
+            name,
+            token,
+            random,
+            cursor: 0,
+            picture,
+            told: Vec::new(),
+            pages: 0,
+        };
         reader.restart().await;
         reader
     }
@@ -67,25 +81,42 @@ impl<'a> Reader<'a> {
             }
         }
         for entry in data["cc.projects_members"].as_array().expect("a list") {
-            picture.insert(("cc.projects_members".to_owned(), key(entry)), entry.clone());
+            picture.insert(
+                ("cc.projects_members".to_owned(), key(entry)),
+                entry.clone(),
+            );
         }
         (result["cc.cursor"].as_i64().expect("a cursor"), picture)
     }
 
     async fn ask(&mut self, path: &str, body: &Value) -> Answer {
-        ask(self.doors, &mut self.random, Some(&self.token), (path, body)).await
+        ask(
+            self.doors,
+            &mut self.random,
+            Some(&self.token),
+            (path, body),
+        )
+        .await
     }
 
     /// Reads one page: whether there was something in it.
     pub(crate) async fn read(&mut self) -> bool {
-        let (result, data) = self.ask("/sync/get", &json!({"cc_cursor": self.cursor})).await.success();
+        let (result, data) = self
+            .ask("/sync/get", &json!({"cc_cursor": self.cursor}))
+            .await
+            .success();
         assert_eq!(data, json!({}));
         let rows = result["sync"].as_array().expect("rows");
         assert!(rows.len() <= 1000, "{} rows", rows.len());
         if rows.is_empty() {
             assert_eq!(result.get("warning"), None, "{result}");
             let idle = result["cc.cursor"].as_i64().expect("a cursor");
-            assert!(idle >= self.cursor, "{} goes back from {} to {idle}", self.name, self.cursor);
+            assert!(
+                idle >= self.cursor,
+                "{} goes back from {} to {idle}",
+                self.name,
+                self.cursor
+            );
             self.cursor = idle;
             return false;
         }
@@ -99,11 +130,21 @@ impl<'a> Reader<'a> {
 
     async fn apply_row(&mut self, row: &Value) {
         let cursor = row["cursor"].as_i64().expect("a cursor");
-        assert!(cursor > self.cursor, "{} has read until {}: {row}", self.name, self.cursor);
+        assert!(
+            cursor > self.cursor,
+            "{} has read until {}: {row}",
+            self.name,
+            self.cursor
+        );
         self.cursor = cursor;
         assert_eq!(row["type"], json!("cc"));
         self.told.push(row.clone());
-        let text = |name: &str| row[name].as_str().unwrap_or_else(|| panic!("{name}: {row}")).to_owned();
+        let text = |name: &str| {
+            row[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("{name}: {row}"))
+                .to_owned()
+        };
         let at = (text("data_type"), text("data_key"));
         let entry = match row["action"].as_str() {
             Some("INSERT") => self.fetch(&at).await,
@@ -125,7 +166,10 @@ impl<'a> Reader<'a> {
             "cc.projects" => ("/api/projects/get", json!({"project": key})),
             "cc.projects_members" => {
                 let (project, member) = key.split_once('/').expect("two gids");
-                ("/api/members/get", json!({"project": project, "member": member}))
+                (
+                    "/api/members/get",
+                    json!({"project": project, "member": member}),
+                )
             }
             _ => panic!("{data_type}"),
         };
@@ -146,7 +190,8 @@ impl<'a> Reader<'a> {
         while self.read().await {}
         let (cursor, expected) = self.init().await;
         assert_eq!(self.cursor, cursor, "{}", self.name);
-        let keys: std::collections::BTreeSet<_> = self.picture.keys().chain(expected.keys()).collect();
+        let keys: std::collections::BTreeSet<_> =
+            self.picture.keys().chain(expected.keys()).collect();
         for at in keys {
             let (has, shown) = (self.picture.get(at), expected.get(at));
             let ids: Vec<&str> = at.1.split('/').collect();
@@ -154,7 +199,12 @@ impl<'a> Reader<'a> {
                 let key = row["data_key"].as_str().unwrap_or_default();
                 key == at.1 || key == ids[0] || ids.iter().all(|id| key.contains(id))
             };
-            let told: Vec<String> = self.told.iter().filter(is_near).map(Value::to_string).collect();
+            let told: Vec<String> = self
+                .told
+                .iter()
+                .filter(is_near)
+                .map(Value::to_string)
+                .collect();
             assert!(
                 has == shown,
                 "{} has {has:?}\ninit shows {shown:?}\nof {at:?}, of which was told:\n{}",
@@ -178,5 +228,8 @@ fn key(membership: &Value) -> String {
 /// As in init.
 fn short(project: &Value) -> Value {
     let names = ["gid", "name", "icon", "owner", "status"];
-    names.iter().map(|name| ((*name).to_owned(), project[*name].clone())).collect()
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), project[*name].clone()))
+        .collect()
 }

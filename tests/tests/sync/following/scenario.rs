@@ -79,8 +79,22 @@ impl<'a> Scenario<'a> {
         let mut deck = Story::ALL.repeat(times);
         random.shuffle(&mut deck);
         let (projects, stories, deck) = (Mutex::new(projects), deck.len(), Mutex::new(deck));
-        let (begun, is_over, count) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
-        Self { installation, doors, people, projects, deck, begun, stories, is_over, count }
+        let (begun, is_over, count) = (
+            AtomicUsize::new(0),
+            AtomicBool::new(false),
+            Mutex::default(),
+        );
+        Self {
+            installation,
+            doors,
+            people,
+            projects,
+            deck,
+            begun,
+            stories,
+            is_over,
+            count,
+        }
     }
 
     pub(crate) fn begun(&self) -> usize {
@@ -117,7 +131,11 @@ impl<'a> Scenario<'a> {
     /// What was refused each time.
     pub(crate) fn never_performed(&self) -> Vec<String> {
         let count = self.count.lock().expect("no panic");
-        count.iter().filter(|(_, (_, done))| *done == 0).map(|(what, _)| what.clone()).collect()
+        count
+            .iter()
+            .filter(|(_, (_, done))| *done == 0)
+            .map(|(what, _)| what.clone())
+            .collect()
     }
 
     /// The next one, and its number.
@@ -132,7 +150,9 @@ impl<'a> Scenario<'a> {
     }
 
     pub(crate) fn choose_project(&self, random: &mut Random) -> String {
-        random.choose(&self.projects.lock().expect("no panic")).clone()
+        random
+            .choose(&self.projects.lock().expect("no panic"))
+            .clone()
     }
 
     pub(crate) fn add_project(&self, project: String) {

@@ -17,7 +17,11 @@ pub(crate) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(world: &'a Scenario<'a>, number: usize, random: Random) -> Self {
-        Self { world, number, random }
+        Self {
+            world,
+            number,
+            random,
+        }
     }
 
     pub(crate) async fn write(mut self) {
@@ -38,13 +42,19 @@ impl<'a> Writer<'a> {
 
     async fn perform(&mut self, story: Story, number: usize) {
         let project = self.world.choose_project(&mut self.random);
-        let Some(owner) = self.owner(&project).await else { return };
-        let other = (owner + 1 + self.random.below(self.world.people.len() - 1)) % self.world.people.len();
+        let Some(owner) = self.owner(&project).await else {
+            return;
+        };
+        let other =
+            (owner + 1 + self.random.below(self.world.people.len() - 1)) % self.world.people.len();
         let (owner, other) = (&self.world.people[owner], &self.world.people[other]);
         let name = format!("{story:?} {number} of {}", self.number);
         let newcomer = format!("newcomer{number}");
         match story {
-            Story::OwnName => drop(self.call(other, "account/update", json!({"name": name})).await),
+            Story::OwnName => drop(
+                self.call(other, "account/update", json!({"name": name}))
+                    .await,
+            ),
             Story::Newcomer => self.sign_up(&project, &newcomer).await,
             Story::Deregister => self.delete_account(&project, &newcomer).await,
             Story::NewProject => {
@@ -55,49 +65,120 @@ impl<'a> Writer<'a> {
             }
             Story::PurgedProject => self.purged_project(owner, other, &name).await,
             Story::ProjectName => {
-                self.call(owner, "projects/update", json!({"project": project, "name": name})).await;
+                self.call(
+                    owner,
+                    "projects/update",
+                    json!({"project": project, "name": name}),
+                )
+                .await;
             }
             Story::DeleteAndUndelete => {
-                self.call(owner, "projects/delete", json!({"project": project})).await;
-                self.call(owner, "projects/undelete", json!({"project": project})).await;
+                self.call(owner, "projects/delete", json!({"project": project}))
+                    .await;
+                self.call(owner, "projects/undelete", json!({"project": project}))
+                    .await;
             }
             Story::CommandsOnProjects => {
                 self.command(&["project", "delete", &project]).await;
                 self.command(&["project", "undelete", &project]).await;
-                self.command(&["project", "create", "--owner", &other.username, "--name", &name]).await;
+                self.command(&[
+                    "project",
+                    "create",
+                    "--owner",
+                    &other.username,
+                    "--name",
+                    &name,
+                ])
+                .await;
             }
             Story::Transfer => {
                 self.join(owner, other, &project).await;
-                self.call(owner, "projects/transfer", json!({"project": project, "user": other.gid})).await;
+                self.call(
+                    owner,
+                    "projects/transfer",
+                    json!({"project": project, "user": other.gid}),
+                )
+                .await;
             }
             Story::AddAndLeave => {
                 // The first is for the second to have somebody whom it can remove.
                 for word in ["add", "remove", "add"] {
-                    self.command(&["member", word, "--project", &project, "--user", &other.username]).await;
+                    self.command(&[
+                        "member",
+                        word,
+                        "--project",
+                        &project,
+                        "--user",
+                        &other.username,
+                    ])
+                    .await;
                 }
-                self.call(other, "account/leave_project", json!({"project": project})).await;
+                self.call(other, "account/leave_project", json!({"project": project}))
+                    .await;
             }
             Story::Decline => {
-                self.call_in_project(owner, &project, "members/remove", json!({"user": other.gid})).await;
-                self.call_in_project(owner, &project, "members/invite", json!({"username_or_email": other.username}))
+                self.call_in_project(
+                    owner,
+                    &project,
+                    "members/remove",
+                    json!({"user": other.gid}),
+                )
+                .await;
+                self.call_in_project(
+                    owner,
+                    &project,
+                    "members/invite",
+                    json!({"username_or_email": other.username}),
+                )
+                .await;
+                self.call(other, "account/decline_invite", json!({"project": project}))
                     .await;
-                self.call(other, "account/decline_invite", json!({"project": project})).await;
             }
             Story::Remove => {
                 self.join(owner, other, &project).await;
-                self.call_in_project(owner, &project, "members/remove", json!({"user": other.gid})).await;
+                self.call_in_project(
+                    owner,
+                    &project,
+                    "members/remove",
+                    json!({"user": other.gid}),
+                )
+                .await;
             }
             Story::Deactivate => {
                 self.join(owner, other, &project).await;
-                self.call_in_project(owner, &project, "members/deactivate", json!({"user": other.gid})).await;
-                self.call_in_project(owner, &project, "members/activate", json!({"user": other.gid})).await;
+                self.call_in_project(
+                    owner,
+                    &project,
+                    "members/deactivate",
+                    json!({"user": other.gid}),
+                )
+                .await;
+                self.call_in_project(
+                    owner,
+                    &project,
+                    "members/activate",
+                    json!({"user": other.gid}),
+                )
+                .await;
             }
             Story::Placeholder => {
                 let email = format!("{newcomer}@example.org");
-                let made =
-                    self.call_in_project(owner, &project, "members/invite", json!({"username_or_email": email})).await;
+                let made = self
+                    .call_in_project(
+                        owner,
+                        &project,
+                        "members/invite",
+                        json!({"username_or_email": email}),
+                    )
+                    .await;
                 if let Some(made) = made.filter(|_| self.random.below(2) == 0) {
-                    self.call_in_project(owner, &project, "members/remove", json!({"user": made["user"]})).await;
+                    self.call_in_project(
+                        owner,
+                        &project,
+                        "members/remove",
+                        json!({"user": made["user"]}),
+                    )
+                    .await;
                 }
             }
             Story::ApiKey => self.api_key(owner, &project, &name).await,
@@ -121,36 +202,74 @@ impl<'a> Writer<'a> {
 
     async fn delete_account(&mut self, project: &str, username: &str) {
         let gid = self.world.installation.create_user(username).await;
-        self.command(&["member", "add", "--project", project, "--user", username]).await;
+        self.command(&["member", "add", "--project", project, "--user", username])
+            .await;
         let login = json!({"username": username, "password": PASSWORD});
-        let token = ask(self.world.doors, &mut self.random, None, ("/api/login", &login)).await.token();
-        let user = User { gid, username: username.to_owned(), token, http: self.world.doors[0].clone() };
-        self.call(&user, "account/update", json!({"name": "Soon gone"})).await;
-        self.call(&user, "account/delete", json!({"confirm": true})).await;
+        let token = ask(
+            self.world.doors,
+            &mut self.random,
+            None,
+            ("/api/login", &login),
+        )
+        .await
+        .token();
+        let user = User {
+            gid,
+            username: username.to_owned(),
+            token,
+            http: self.world.doors[0].clone(),
+        };
+        self.call(&user, "account/update", json!({"name": "Soon gone"}))
+            .await;
+        self.call(&user, "account/delete", json!({"confirm": true}))
+            .await;
     }
 
     async fn new_project(&mut self, owner: &User, name: &str) -> Option<String> {
-        let made = self.call(owner, "projects/create", json!({"name": name})).await?;
+        let made = self
+            .call(owner, "projects/create", json!({"name": name}))
+            .await?;
         made["project"].as_str().map(str::to_owned)
     }
 
     async fn purged_project(&mut self, owner: &User, other: &User, name: &str) {
-        let Some(project) = self.new_project(owner, name).await else { return };
+        let Some(project) = self.new_project(owner, name).await else {
+            return;
+        };
         self.join(owner, other, &project).await;
-        self.call_in_project(owner, &project, "apikeys/create", json!({"name": name})).await;
+        self.call_in_project(owner, &project, "apikeys/create", json!({"name": name}))
+            .await;
         let email = "somebody@example.org";
-        self.call_in_project(owner, &project, "members/invite", json!({"username_or_email": email})).await;
-        self.call(owner, "projects/delete", json!({"project": project})).await;
-        self.call(owner, "projects/permanent_delete", json!({"project": project})).await;
+        self.call_in_project(
+            owner,
+            &project,
+            "members/invite",
+            json!({"username_or_email": email}),
+        )
+        .await;
+        self.call(owner, "projects/delete", json!({"project": project}))
+            .await;
+        self.call(
+            owner,
+            "projects/permanent_delete",
+            json!({"project": project}),
+        )
+        .await;
     }
 
     async fn api_key(&mut self, owner: &User, project: &str, name: &str) {
-        for calls in [&["update", "deactivate", "activate"][..], &["deactivate", "delete"]] {
-            let made = self.call_in_project(owner, project, "apikeys/create", json!({"name": name})).await;
+        for calls in [
+            &["update", "deactivate", "activate"][..],
+            &["deactivate", "delete"],
+        ] {
+            let made = self
+                .call_in_project(owner, project, "apikeys/create", json!({"name": name}))
+                .await;
             let Some(made) = made else { return };
             for call in calls {
                 let body = json!({"user": made["user"], "name": format!("{name}, later")});
-                self.call_in_project(owner, project, &format!("apikeys/{call}"), body).await;
+                self.call_in_project(owner, project, &format!("apikeys/{call}"), body)
+                    .await;
             }
         }
     }
@@ -159,16 +278,26 @@ impl<'a> Writer<'a> {
         self.join(owner, other, project).await;
         let limit = 1000 + self.random.below(1000);
         let body = json!({"user": other.gid, "options": {"rate_limit_per_second": limit}});
-        self.call_in_project(owner, project, "members/update", body).await;
+        self.call_in_project(owner, project, "members/update", body)
+            .await;
         let frequency = *self.random.choose(&["immediate", "daily"]);
-        let body = json!({"user": other.gid, "options": {"notifications": {"frequency": frequency}}});
-        self.call_in_project(other, project, "members/update", body).await;
+        let body =
+            json!({"user": other.gid, "options": {"notifications": {"frequency": frequency}}});
+        self.call_in_project(other, project, "members/update", body)
+            .await;
     }
 
     /// By an invitation.
     async fn join(&mut self, owner: &User, other: &User, project: &str) {
-        self.call_in_project(owner, project, "members/invite", json!({"username_or_email": other.username})).await;
-        self.call(other, "account/accept_invite", json!({"project": project})).await;
+        self.call_in_project(
+            owner,
+            project,
+            "members/invite",
+            json!({"username_or_email": other.username}),
+        )
+        .await;
+        self.call(other, "account/accept_invite", json!({"project": project}))
+            .await;
     }
 
     /// Whose the project is, of the people.
@@ -176,11 +305,21 @@ impl<'a> Writer<'a> {
         let body = json!({"project": project});
         for person in self.world.people {
             let token = Some(person.token.as_str());
-            let answer = ask(self.world.doors, &mut self.random, token, ("/api/projects/get", &body)).await;
+            let answer = ask(
+                self.world.doors,
+                &mut self.random,
+                token,
+                ("/api/projects/get", &body),
+            )
+            .await;
             if answer.status == 200 {
                 let (_, data) = answer.success();
                 let owner = &data["cc.projects"][project]["owner"];
-                return self.world.people.iter().position(|person| owner == &json!(person.gid));
+                return self
+                    .world
+                    .people
+                    .iter()
+                    .position(|person| owner == &json!(person.gid));
             }
         }
         None
@@ -192,15 +331,31 @@ impl<'a> Writer<'a> {
     }
 
     /// One inside a project.
-    async fn call_in_project(&mut self, who: &User, project: &str, call: &str, body: Value) -> Option<Value> {
-        self.ask(who, &format!("/api/p/{project}/{call}"), (call, body)).await
+    async fn call_in_project(
+        &mut self,
+        who: &User,
+        project: &str,
+        call: &str,
+        body: Value,
+    ) -> Option<Value> {
+        self.ask(who, &format!("/api/p/{project}/{call}"), (call, body))
+            .await
     }
 
     async fn ask(&mut self, who: &User, path: &str, (call, body): (&str, Value)) -> Option<Value> {
-        let answer = ask(self.world.doors, &mut self.random, Some(&who.token), (path, &body)).await;
+        let answer = ask(
+            self.world.doors,
+            &mut self.random,
+            Some(&who.token),
+            (path, &body),
+        )
+        .await;
         // Asked again after an answer was lost with a killed directory, who is gone has no token any more.
         let is_gone = answer.status == 401 && call == "account/delete";
-        assert!([200, 403, 422].contains(&answer.status) || is_gone, "{path} {body}: {answer:?}");
+        assert!(
+            [200, 403, 422].contains(&answer.status) || is_gone,
+            "{path} {body}: {answer:?}"
+        );
         self.world.record(call, answer.status == 200);
         (answer.status == 200).then(|| answer.success().0)
     }
@@ -208,7 +363,11 @@ impl<'a> Writer<'a> {
     /// A command, that may be refused.
     async fn command(&mut self, words: &[&str]) {
         let output = self.world.installation.cli(words, "").await;
-        assert!([Some(0), Some(1)].contains(&output.code), "{words:?}: {output}");
-        self.world.record(&words[..2].join(" "), output.code == Some(0));
+        assert!(
+            [Some(0), Some(1)].contains(&output.code),
+            "{words:?}: {output}"
+        );
+        self.world
+            .record(&words[..2].join(" "), output.code == Some(0));
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use doorward_rpc::directory::v1::{
     Action, Change, FeedEvent, FeedKind, SyncRequest, WatchChangesRequest, WatchEventsRequest,
 };
-use doorward_tests::{Backend, eventually, on_both_databases, services::Role, snapshots::assert_json_eq};
+use doorward_tests::{
+    Backend, eventually, on_both_databases, services::Role, snapshots::assert_json_eq,
+};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tonic::Response;
@@ -24,19 +26,39 @@ on_both_databases![
 async fn watching_services_receive_the_project(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
-    let watched =
-        scene.peers.directory.watch_changes(with_service_token(WatchChangesRequest { cursor: Some(before) })).await;
+    let watched = scene
+        .peers
+        .directory
+        .watch_changes(with_service_token(WatchChangesRequest {
+            cursor: Some(before),
+        }))
+        .await;
     let mut stream = watched.expect("a stream").into_inner();
-    let rows = vec![row(Action::Insert, "records", "r1"), row(Action::Delete, "fields", "f")];
+    let rows = vec![
+        row(Action::Insert, "records", "r1"),
+        row(Action::Delete, "fields", "f"),
+    ];
     scene.publish(rows).await;
-    scene.ben.call("/api/account/update", &json!({"name": "Benjamin"})).await.success();
+    scene
+        .ben
+        .call("/api/account/update", &json!({"name": "Benjamin"}))
+        .await
+        .success();
     let mut changes: Vec<Change> = Vec::new();
     while changes.len() < 3 {
         let message = stream.next().await.expect("a message").expect("a message");
         changes.extend(message.changes);
-        assert!(changes.last().is_none_or(|last| last.cursor == message.cursor), "{changes:?}");
+        assert!(
+            changes
+                .last()
+                .is_none_or(|last| last.cursor == message.cursor),
+            "{changes:?}"
+        );
     }
-    assert!(changes.iter().all(|change| change.changed_at > 0), "{changes:?}");
+    assert!(
+        changes.iter().all(|change| change.changed_at > 0),
+        "{changes:?}"
+    );
     let change = |number: i64, action: Action, data_type: &str, data_key: &str| Change {
         cursor: before + number,
         action: action.into(),
@@ -46,7 +68,10 @@ async fn watching_services_receive_the_project(backend: Backend) {
         changed_at: changes.first().expect("a change").changed_at,
         project_gid: Some(scene.project.clone()),
     };
-    let published = [change(1, Action::Insert, "records", "r1"), change(2, Action::Delete, "fields", "f")];
+    let published = [
+        change(1, Action::Insert, "records", "r1"),
+        change(2, Action::Delete, "fields", "f"),
+    ];
     assert_eq!(changes[..2], published);
     let user = Change {
         status: "active".to_owned(),
@@ -61,9 +86,20 @@ async fn gateways_receive_the_audience_of_a_row(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let cursor = scene.publish(records(1)).await;
-    let watched =
-        scene.peers.directory.watch_events(with_service_token(WatchEventsRequest { cursor: Some(before) })).await;
-    let message = watched.expect("a stream").into_inner().next().await.expect("a message").expect("a message");
+    let watched = scene
+        .peers
+        .directory
+        .watch_events(with_service_token(WatchEventsRequest {
+            cursor: Some(before),
+        }))
+        .await;
+    let message = watched
+        .expect("a stream")
+        .into_inner()
+        .next()
+        .await
+        .expect("a message")
+        .expect("a message");
     assert_eq!(message.cursor, cursor);
     let [notice]: [FeedEvent; 1] = message.events.try_into().expect("one notice");
     let expected = FeedEvent {
@@ -89,9 +125,19 @@ async fn gateways_receive_the_audience_of_a_row(backend: Backend) {
             project_gid: follows,
             include_audiences: true,
         };
-        let answer =
-            scene.peers.directory.sync(with_service_token(request)).await.map(Response::into_inner).expect("an answer");
-        assert_eq!(answer.audiences.contains(&notice.audience), concerns, "{} {answer:?}", user.username);
+        let answer = scene
+            .peers
+            .directory
+            .sync(with_service_token(request))
+            .await
+            .map(Response::into_inner)
+            .expect("an answer");
+        assert_eq!(
+            answer.audiences.contains(&notice.audience),
+            concerns,
+            "{} {answer:?}",
+            user.username
+        );
     }
 }
 

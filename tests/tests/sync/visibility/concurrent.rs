@@ -20,7 +20,10 @@ fn assert_understood(answer: &Answer) {
 impl Fixture {
     /// People come, go and change, and so do projects.
     async fn write(&self, writer: usize) {
-        let (own, dan) = (json!({"project": self.herbarium}), json!({"user": self.dan.gid}));
+        let (own, dan) = (
+            json!({"project": self.herbarium}),
+            json!({"user": self.dan.gid}),
+        );
         let invite = json!({"username_or_email": "dan"});
         for round in 0..ROUNDS {
             let answers = match writer {
@@ -30,19 +33,39 @@ impl Fixture {
                     self.owner("members/remove", &dan).await,
                 ],
                 1 => [
-                    self.owner("members/deactivate", &json!({"user": self.ben.gid})).await,
-                    self.ben.call("/api/account/update", &json!({"name": format!("Ben {round}")})).await,
-                    self.owner("members/activate", &json!({"user": self.ben.gid})).await,
+                    self.owner("members/deactivate", &json!({"user": self.ben.gid}))
+                        .await,
+                    self.ben
+                        .call(
+                            "/api/account/update",
+                            &json!({"name": format!("Ben {round}")}),
+                        )
+                        .await,
+                    self.owner("members/activate", &json!({"user": self.ben.gid}))
+                        .await,
                 ],
                 2 => [
-                    self.ben.call("/api/projects/delete", &json!({"project": self.garden})).await,
-                    self.cas.call("/api/account/update", &json!({"name": format!("Cas {round}")})).await,
-                    self.ben.call("/api/projects/undelete", &json!({"project": self.garden})).await,
+                    self.ben
+                        .call("/api/projects/delete", &json!({"project": self.garden}))
+                        .await,
+                    self.cas
+                        .call(
+                            "/api/account/update",
+                            &json!({"name": format!("Cas {round}")}),
+                        )
+                        .await,
+                    self.ben
+                        .call("/api/projects/undelete", &json!({"project": self.garden}))
+                        .await,
                 ],
                 _ => [
                     self.ann.call("/api/projects/delete", &own).await,
                     self.ann.call("/api/projects/undelete", &own).await,
-                    self.owner("apikeys/update", &json!({"user": self.robot.gid, "name": format!("{round}")})).await,
+                    self.owner(
+                        "apikeys/update",
+                        &json!({"user": self.robot.gid, "name": format!("{round}")}),
+                    )
+                    .await,
                 ],
             };
             answers.iter().for_each(assert_understood);

@@ -13,8 +13,10 @@ on_both_databases![
 
 /// Of Herbarium and all in it, to dan.
 fn whole(action: &str) -> Vec<String> {
-    let mut rows =
-        vec![format!("{action} cc.projects herbarium"), format!("{action} cc.projects_members herbarium/dan")];
+    let mut rows = vec![
+        format!("{action} cc.projects herbarium"),
+        format!("{action} cc.projects_members herbarium/dan"),
+    ];
     for user in ["ann", "ben", "cas", "robot", "fay"] {
         rows.push(format!("{action} cc.projects_members herbarium/{user}"));
         rows.push(format!("{action} cc.users {user}"));
@@ -25,8 +27,13 @@ fn whole(action: &str) -> Vec<String> {
 impl Fixture {
     /// What members are told of dan, and dan of Herbarium.
     async fn dan_is_told(&mut self, what: &str, [membership, person]: [&str; 2], project: &str) {
-        let inside = vec![format!("{membership} cc.projects_members herbarium/dan"), format!("{person} cc.users dan")];
-        let mut expected = ["ann", "ben", "cas", "robot"].map(|name| (name, inside.clone())).to_vec();
+        let inside = vec![
+            format!("{membership} cc.projects_members herbarium/dan"),
+            format!("{person} cc.users dan"),
+        ];
+        let mut expected = ["ann", "ben", "cas", "robot"]
+            .map(|name| (name, inside.clone()))
+            .to_vec();
         expected.push(("dan", whole(project)));
         self.audience.assert_rows_of_all(what, &expected).await;
     }
@@ -35,39 +42,75 @@ impl Fixture {
 async fn member_joining_and_leaving_is_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let dan = scene.dan.gid.clone();
-    scene.app.installation.add_member(&scene.herbarium, "dan").await;
-    scene.dan_is_told("added", ["INSERT", "INSERT"], "INSERT").await;
+    scene
+        .app
+        .installation
+        .add_member(&scene.herbarium, "dan")
+        .await;
+    scene
+        .dan_is_told("added", ["INSERT", "INSERT"], "INSERT")
+        .await;
     for _ in 0..2 {
         scene.on_member("deactivate", &dan).await;
-        scene.dan_is_told("deactivated", ["UPDATE", "DELETE"], "DELETE").await;
+        scene
+            .dan_is_told("deactivated", ["UPDATE", "DELETE"], "DELETE")
+            .await;
         scene.on_member("deactivate", &dan).await;
         scene.audience.assert_rows("once more", &[]).await;
         // Nobody sees who isn't active, and they see nobody.
-        scene.dan.call("/api/account/update", &json!({"name": "Dan D."})).await.success();
+        scene
+            .dan
+            .call("/api/account/update", &json!({"name": "Dan D."}))
+            .await
+            .success();
         scene.on_member("activate", &dan).await;
         scene.audience.sync("dan").await;
-        let told: &[&str] = &["UPDATE cc.projects_members herbarium/dan", "INSERT cc.users dan"];
-        scene.audience.assert_rows("activated", &[("ann ben cas robot", told)]).await;
+        let told: &[&str] = &[
+            "UPDATE cc.projects_members herbarium/dan",
+            "INSERT cc.users dan",
+        ];
+        scene
+            .audience
+            .assert_rows("activated", &[("ann ben cas robot", told)])
+            .await;
         scene.on_member("activate", &dan).await;
         scene.audience.assert_rows("once more", &[]).await;
-        scene.dan.call("/api/account/update", &json!({"name": "Dan"})).await.success();
+        scene
+            .dan
+            .call("/api/account/update", &json!({"name": "Dan"}))
+            .await
+            .success();
         scene.audience.sync("ann ben cas robot dan").await;
     }
     scene.on_member("deactivate", &dan).await;
-    scene.dan_is_told("deactivated again", ["UPDATE", "DELETE"], "DELETE").await;
+    scene
+        .dan_is_told("deactivated again", ["UPDATE", "DELETE"], "DELETE")
+        .await;
     scene.on_member("activate", &dan).await;
-    scene.dan_is_told("activated again", ["UPDATE", "INSERT"], "INSERT").await;
+    scene
+        .dan_is_told("activated again", ["UPDATE", "INSERT"], "INSERT")
+        .await;
     scene.on_member("remove", &dan).await;
-    scene.dan_is_told("removed", ["DELETE", "DELETE"], "DELETE").await;
+    scene
+        .dan_is_told("removed", ["DELETE", "DELETE"], "DELETE")
+        .await;
     // Who came and went between two looks, came not.
-    scene.app.installation.add_member(&scene.herbarium, "dan").await;
+    scene
+        .app
+        .installation
+        .add_member(&scene.herbarium, "dan")
+        .await;
     scene.on_member("remove", &dan).await;
-    scene.dan_is_told("there and gone", ["DELETE", "DELETE"], "DELETE").await;
+    scene
+        .dan_is_told("there and gone", ["DELETE", "DELETE"], "DELETE")
+        .await;
 }
 
 async fn shared_users_stay_visible_after_leaving(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    scene.on_project(&scene.cas, "/api/account/leave_project", &scene.herbarium).await;
+    scene
+        .on_project(&scene.cas, "/api/account/leave_project", &scene.herbarium)
+        .await;
     let membership = "DELETE cc.projects_members herbarium/cas";
     let told: &[(&str, &[&str])] = &[
         ("ann robot", &[membership, "DELETE cc.users cas"]),
@@ -88,38 +131,76 @@ async fn shared_users_stay_visible_after_leaving(backend: Backend) {
         ),
     ];
     scene.audience.assert_rows("left", told).await;
-    scene.cas.call("/api/account/update", &json!({"name": "Cas C."})).await.success();
-    scene.audience.assert_rows("still seen", &[("ben cas", &["UPDATE cc.users cas"])]).await;
+    scene
+        .cas
+        .call("/api/account/update", &json!({"name": "Cas C."}))
+        .await
+        .success();
+    scene
+        .audience
+        .assert_rows("still seen", &[("ben cas", &["UPDATE cc.users cas"])])
+        .await;
     let path = format!("/api/p/{}/members/remove", scene.garden);
-    scene.cas.call(&path, &json!({"user": scene.cas.gid})).await.success();
+    scene
+        .cas
+        .call(&path, &json!({"user": scene.cas.gid}))
+        .await
+        .success();
     let membership = "DELETE cc.projects_members garden/cas";
     let told: &[(&str, &[&str])] = &[
         ("ben", &[membership, "DELETE cc.users cas"]),
         (
             "cas",
-            &["DELETE cc.projects garden", membership, "DELETE cc.projects_members garden/ben", "DELETE cc.users ben"],
+            &[
+                "DELETE cc.projects garden",
+                membership,
+                "DELETE cc.projects_members garden/ben",
+                "DELETE cc.users ben",
+            ],
         ),
     ];
-    scene.audience.assert_rows("removed by themself", told).await;
+    scene
+        .audience
+        .assert_rows("removed by themself", told)
+        .await;
 }
 
 async fn membership_changes_are_delivered_to_members(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    for (user, name) in [(&scene.ben.gid, "ben"), (&scene.robot.gid, "robot"), (&scene.fay.gid, "fay")] {
+    for (user, name) in [
+        (&scene.ben.gid, "ben"),
+        (&scene.robot.gid, "robot"),
+        (&scene.fay.gid, "fay"),
+    ] {
         let row = format!("UPDATE cc.projects_members herbarium/{name}");
         for limit in [json!(100), json!(null)] {
             let body = json!({"user": user, "options": {"rate_limit_per_second": limit}});
             let path = format!("/api/p/{}/members/update", scene.herbarium);
             scene.ann.call(&path, &body).await.success();
-            let who = if name == "fay" { "ann ben cas robot fay" } else { "ann ben cas robot" };
-            scene.audience.assert_rows(&body.to_string(), &[(who, &[&row])]).await;
+            let who = if name == "fay" {
+                "ann ben cas robot fay"
+            } else {
+                "ann ben cas robot"
+            };
+            scene
+                .audience
+                .assert_rows(&body.to_string(), &[(who, &[&row])])
+                .await;
             scene.ann.call(&path, &body).await.success();
             scene.audience.assert_rows("the same again", &[]).await;
         }
     }
-    let notifications = json!({"frequency": "daily", "events": ["all"], "email": "elsewhere@example.org"});
+    let notifications =
+        json!({"frequency": "daily", "events": ["all"], "email": "elsewhere@example.org"});
     let body = json!({"user": scene.cas.gid, "options": {"notifications": notifications}});
-    scene.cas.call(&format!("/api/p/{}/members/update", scene.herbarium), &body).await.success();
+    scene
+        .cas
+        .call(&format!("/api/p/{}/members/update", scene.herbarium), &body)
+        .await
+        .success();
     let told: &[&str] = &["UPDATE cc.projects_members herbarium/cas"];
-    scene.audience.assert_rows("notifications", &[("ann ben cas robot", told)]).await;
+    scene
+        .audience
+        .assert_rows("notifications", &[("ann ben cas robot", told)])
+        .await;
 }

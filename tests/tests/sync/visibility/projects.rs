@@ -22,26 +22,55 @@ on_both_databases![
 
 async fn new_project_is_delivered_to_its_owner_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    let (made, _) = scene.ann.call("/api/projects/create", &json!({"name": "Atlas"})).await.success();
-    scene.audience.name(made["project"].as_str().expect("a gid"), "atlas");
-    let told: &[&str] = &["INSERT cc.projects atlas", "INSERT cc.projects_members atlas/ann"];
-    scene.audience.assert_rows("by its owner", &[("ann", told)]).await;
+    let (made, _) = scene
+        .ann
+        .call("/api/projects/create", &json!({"name": "Atlas"}))
+        .await
+        .success();
+    scene
+        .audience
+        .name(made["project"].as_str().expect("a gid"), "atlas");
+    let told: &[&str] = &[
+        "INSERT cc.projects atlas",
+        "INSERT cc.projects_members atlas/ann",
+    ];
+    scene
+        .audience
+        .assert_rows("by its owner", &[("ann", told)])
+        .await;
     let made = scene.app.installation.create_project("dan", "Cellar").await;
     scene.audience.name(&made, "cellar");
-    let told: &[&str] = &["INSERT cc.projects cellar", "INSERT cc.projects_members cellar/dan"];
-    scene.audience.assert_rows("by the command line", &[("dan", told)]).await;
+    let told: &[&str] = &[
+        "INSERT cc.projects cellar",
+        "INSERT cc.projects_members cellar/dan",
+    ];
+    scene
+        .audience
+        .assert_rows("by the command line", &[("dan", told)])
+        .await;
 }
 
 async fn project_changes_are_delivered_to_those_who_see_it(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let told: &[(&str, &[&str])] = &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])];
     let project = &scene.herbarium;
-    for change in [json!({"name": "Hortus"}), json!({"timezone": "Europe/Berlin"})] {
+    for change in [
+        json!({"name": "Hortus"}),
+        json!({"timezone": "Europe/Berlin"}),
+    ] {
         let mut body = change.clone();
         body["project"] = json!(project);
-        scene.ben.call("/api/projects/update", &body).await.success();
+        scene
+            .ben
+            .call("/api/projects/update", &body)
+            .await
+            .success();
         scene.audience.assert_rows(&change.to_string(), told).await;
-        scene.ben.call("/api/projects/update", &body).await.success();
+        scene
+            .ben
+            .call("/api/projects/update", &body)
+            .await
+            .success();
         scene.audience.assert_rows("the same again", &[]).await;
     }
     for (call, body) in [
@@ -51,28 +80,63 @@ async fn project_changes_are_delivered_to_those_who_see_it(backend: Backend) {
         ("orderings/create", json!({"name": "Second"})),
         ("fieldlists/create", json!({"name": "Second"})),
     ] {
-        let (made, data) = scene.ben.call(&format!("/api/p/{project}/{call}"), &body).await.success();
+        let (made, data) = scene
+            .ben
+            .call(&format!("/api/p/{project}/{call}"), &body)
+            .await
+            .success();
         scene.audience.assert_rows(call, told).await;
-        let Some((list, "create")) = call.split_once('/') else { continue };
+        let Some((list, "create")) = call.split_once('/') else {
+            continue;
+        };
         let item = list.trim_end_matches('s');
         let first = &data["cc.projects"][project]["options"][format!("ordered{list}")][0];
         // The first channel stays the first.
         if list != "channels" {
             let moved = json!({item: made[item], (format!("before_{item}")): first});
-            scene.ben.call(&format!("/api/p/{project}/{list}/move"), &moved).await.success();
+            scene
+                .ben
+                .call(&format!("/api/p/{project}/{list}/move"), &moved)
+                .await
+                .success();
             scene.audience.assert_rows("moved", told).await;
         }
         let renamed = json!({item: made[item], "name": "Other"});
-        scene.ben.call(&format!("/api/p/{project}/{list}/update"), &renamed).await.success();
+        scene
+            .ben
+            .call(&format!("/api/p/{project}/{list}/update"), &renamed)
+            .await
+            .success();
         scene.audience.assert_rows("renamed", told).await;
-        scene.ben.call(&format!("/api/p/{project}/{list}/delete"), &json!({item: made[item]})).await.success();
+        scene
+            .ben
+            .call(
+                &format!("/api/p/{project}/{list}/delete"),
+                &json!({item: made[item]}),
+            )
+            .await
+            .success();
         scene.audience.assert_rows("deleted", told).await;
     }
     let parts = form(&[("project", project.as_bytes()), ("upload_file", &png())]);
-    let upload = scene.app.http.post("/api/projects/upload_icon").bearer(&scene.ann.token).body(parts);
-    upload.header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}")).send().await.success();
+    let upload = scene
+        .app
+        .http
+        .post("/api/projects/upload_icon")
+        .bearer(&scene.ann.token)
+        .body(parts);
+    upload
+        .header(
+            "content-type",
+            &format!("multipart/form-data; boundary={BOUNDARY}"),
+        )
+        .send()
+        .await
+        .success();
     scene.audience.assert_rows("an icon", told).await;
-    scene.on_project(&scene.ann, "/api/projects/delete_icon", &scene.herbarium).await;
+    scene
+        .on_project(&scene.ann, "/api/projects/delete_icon", &scene.herbarium)
+        .await;
     scene.audience.assert_rows("none", told).await;
 }
 
@@ -91,12 +155,24 @@ fn of_all(action: &str, shown: &[&str], kept: &[&str]) -> Vec<String> {
 
 async fn project_deletion_and_undeletion_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    for (path, action) in [("/api/projects/delete", "DELETE"), ("/api/projects/undelete", "INSERT")] {
+    for (path, action) in [
+        ("/api/projects/delete", "DELETE"),
+        ("/api/projects/undelete", "INSERT"),
+    ] {
         scene.on_project(&scene.ann, path, &scene.herbarium).await;
         // What comes is told, also to who has it.
-        let kept = |name: &'static str| if action == "DELETE" { vec![name] } else { Vec::new() };
+        let kept = |name: &'static str| {
+            if action == "DELETE" {
+                vec![name]
+            } else {
+                Vec::new()
+            }
+        };
         let card = |user: &str| {
-            vec![format!("{action} cc.projects herbarium"), format!("{action} cc.projects_members herbarium/{user}")]
+            vec![
+                format!("{action} cc.projects herbarium"),
+                format!("{action} cc.projects_members herbarium/{user}"),
+            ]
         };
         let rows = [
             (
@@ -104,49 +180,101 @@ async fn project_deletion_and_undeletion_are_delivered(backend: Backend) {
                 vec!["UPDATE cc.projects herbarium".to_owned()],
                 of_all(action, &["ben", "cas", "robot", "fay"], &[]),
             ),
-            ("ben", card("ben"), of_all(action, &["ann", "cas", "robot", "fay"], &kept("cas"))),
-            ("cas", card("cas"), of_all(action, &["ann", "ben", "robot", "fay"], &kept("ben"))),
-            ("robot", card("robot"), of_all(action, &["ann", "ben", "cas", "fay"], &[])),
+            (
+                "ben",
+                card("ben"),
+                of_all(action, &["ann", "cas", "robot", "fay"], &kept("cas")),
+            ),
+            (
+                "cas",
+                card("cas"),
+                of_all(action, &["ann", "ben", "robot", "fay"], &kept("ben")),
+            ),
+            (
+                "robot",
+                card("robot"),
+                of_all(action, &["ann", "ben", "cas", "fay"], &[]),
+            ),
             ("fay", card("fay"), Vec::new()),
         ];
         scene
             .audience
-            .assert_rows_of_all(path, &rows.map(|(name, card, others)| (name, [card, others].concat())))
+            .assert_rows_of_all(
+                path,
+                &rows.map(|(name, card, others)| (name, [card, others].concat())),
+            )
             .await;
     }
     // As if it had not been away.
     let body = json!({"project": scene.herbarium, "name": "Hortus"});
-    scene.ann.call("/api/projects/update", &body).await.success();
-    scene.audience.assert_rows("renamed", &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])]).await;
+    scene
+        .ann
+        .call("/api/projects/update", &body)
+        .await
+        .success();
+    scene
+        .audience
+        .assert_rows(
+            "renamed",
+            &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])],
+        )
+        .await;
 }
 
 async fn hidden_project_deletion_is_not_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    scene.on_project(&scene.fay, "/api/account/decline_invite", &scene.herbarium).await;
-    scene.app.installation.add_member(&scene.herbarium, "dan").await;
+    scene
+        .on_project(&scene.fay, "/api/account/decline_invite", &scene.herbarium)
+        .await;
+    scene
+        .app
+        .installation
+        .add_member(&scene.herbarium, "dan")
+        .await;
     scene.on_member("deactivate", &scene.dan.gid.clone()).await;
     scene.audience.sync("ann ben cas dan fay robot").await;
-    for (path, action) in [("/api/projects/delete", "DELETE"), ("/api/projects/undelete", "INSERT")] {
+    for (path, action) in [
+        ("/api/projects/delete", "DELETE"),
+        ("/api/projects/undelete", "INSERT"),
+    ] {
         scene.on_project(&scene.ann, path, &scene.herbarium).await;
         // Whom nobody sees comes not into sight; who goes may have been seen before.
         let told = of_all(
             action,
             &["ben", "cas", "robot", "fay", "dan"],
-            if action == "INSERT" { &["fay", "dan"] } else { &[] },
+            if action == "INSERT" {
+                &["fay", "dan"]
+            } else {
+                &[]
+            },
         );
         let told = [vec!["UPDATE cc.projects herbarium".to_owned()], told].concat();
         scene.audience.sync("ben cas robot").await;
-        scene.audience.assert_rows_of_all(path, &[("ann", told)]).await;
+        scene
+            .audience
+            .assert_rows_of_all(path, &[("ann", told)])
+            .await;
     }
 }
 
 async fn permanent_deletion_is_delivered_to_the_owner_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    scene.on_project(&scene.ann, "/api/projects/delete", &scene.herbarium).await;
+    scene
+        .on_project(&scene.ann, "/api/projects/delete", &scene.herbarium)
+        .await;
     scene.audience.sync("ann ben cas fay robot").await;
     scene.audience.disconnect("robot");
-    scene.on_project(&scene.ann, "/api/projects/permanent_delete", &scene.herbarium).await;
-    let told: &[&str] = &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/ann"];
+    scene
+        .on_project(
+            &scene.ann,
+            "/api/projects/permanent_delete",
+            &scene.herbarium,
+        )
+        .await;
+    let told: &[&str] = &[
+        "DELETE cc.projects herbarium",
+        "DELETE cc.projects_members herbarium/ann",
+    ];
     scene.audience.assert_rows("gone", &[("ann", told)]).await;
 }
 
@@ -154,14 +282,21 @@ async fn transfer_changes_visible_options(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let limit = json!({"user": scene.cas.gid, "options": {"rate_limit_per_second": 50}});
     scene.owner("members/update", &limit).await.success();
-    let told: &[(&str, &[&str])] = &[("ann ben cas robot", &["UPDATE cc.projects_members herbarium/cas"])];
+    let told: &[(&str, &[&str])] = &[(
+        "ann ben cas robot",
+        &["UPDATE cc.projects_members herbarium/cas"],
+    )];
     scene.audience.assert_rows("a limit", told).await;
 
     let body = json!({"project": scene.herbarium, "user": scene.ben.gid});
-    scene.ann.call("/api/projects/transfer", &body).await.success();
+    scene
+        .ann
+        .call("/api/projects/transfer", &body)
+        .await
+        .success();
     let project = "UPDATE cc.projects herbarium";
-    let [ann, ben, cas, robot, fay] =
-        ["ann", "ben", "cas", "robot", "fay"].map(|user| format!("UPDATE cc.projects_members herbarium/{user}"));
+    let [ann, ben, cas, robot, fay] = ["ann", "ben", "cas", "robot", "fay"]
+        .map(|user| format!("UPDATE cc.projects_members herbarium/{user}"));
     let told: &[(&str, &[&str])] = &[
         ("ann", &[project, &ann, &ben, &cas, &robot, &fay, &ben]),
         ("ben", &[project, &ann, &ben, &ann, &cas, &robot, &fay]),
@@ -173,9 +308,17 @@ async fn transfer_changes_visible_options(backend: Backend) {
 
 async fn users_shared_by_another_project_stay_visible(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    scene.on_project(&scene.ben, "/api/projects/delete", &scene.garden).await;
+    scene
+        .on_project(&scene.ben, "/api/projects/delete", &scene.garden)
+        .await;
     let told: &[(&str, &[&str])] = &[
-        ("ben", &["UPDATE cc.projects garden", "DELETE cc.projects_members garden/cas"]),
+        (
+            "ben",
+            &[
+                "UPDATE cc.projects garden",
+                "DELETE cc.projects_members garden/cas",
+            ],
+        ),
         (
             "cas",
             &[
@@ -186,9 +329,24 @@ async fn users_shared_by_another_project_stay_visible(backend: Backend) {
         ),
     ];
     scene.audience.assert_rows("deleted", told).await;
-    scene.on_project(&scene.ben, "/api/projects/permanent_delete", &scene.garden).await;
-    let told: &[&str] = &["DELETE cc.projects garden", "DELETE cc.projects_members garden/ben"];
+    scene
+        .on_project(&scene.ben, "/api/projects/permanent_delete", &scene.garden)
+        .await;
+    let told: &[&str] = &[
+        "DELETE cc.projects garden",
+        "DELETE cc.projects_members garden/ben",
+    ];
     scene.audience.assert_rows("gone", &[("ben", told)]).await;
-    scene.cas.call("/api/account/update", &json!({"name": "Cas C."})).await.success();
-    scene.audience.assert_rows("still seen", &[("ann ben cas robot", &["UPDATE cc.users cas"])]).await;
+    scene
+        .cas
+        .call("/api/account/update", &json!({"name": "Cas C."}))
+        .await
+        .success();
+    scene
+        .audience
+        .assert_rows(
+            "still seen",
+            &[("ann ben cas robot", &["UPDATE cc.users cas"])],
+        )
+        .await;
 }

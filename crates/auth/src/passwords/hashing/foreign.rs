@@ -25,14 +25,35 @@ pub(crate) struct Algorithm {
     digest_bytes: usize,
 }
 
-const SHA1: Algorithm = Algorithm { name: "sha1", prf: PBKDF2_HMAC_SHA1, digest_bytes: 20 };
-const SHA256: Algorithm = Algorithm { name: "sha256", prf: PBKDF2_HMAC_SHA256, digest_bytes: 32 };
-const SHA512: Algorithm = Algorithm { name: "sha512", prf: PBKDF2_HMAC_SHA512, digest_bytes: 64 };
+const SHA1: Algorithm = Algorithm {
+    name: "sha1",
+    prf: PBKDF2_HMAC_SHA1,
+    digest_bytes: 20,
+};
+const SHA256: Algorithm = Algorithm {
+    name: "sha256",
+    prf: PBKDF2_HMAC_SHA256,
+    digest_bytes: 32,
+};
+const SHA512: Algorithm = Algorithm {
+    name: "sha512",
+    prf: PBKDF2_HMAC_SHA512,
+    digest_bytes: 64,
+};
 
 pub(crate) enum ForeignHash {
     Bcrypt(String),
-    Pbkdf2 { algorithm: Algorithm, rounds: NonZeroU32, salt: Vec<u8>, output: Vec<u8> },
-    Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
+    Pbkdf2 {
+        algorithm: Algorithm,
+        rounds: NonZeroU32,
+        salt: Vec<u8>,
+        output: Vec<u8>,
+    },
+    Scrypt {
+        params: scrypt::Params,
+        salt: Vec<u8>,
+        output: Vec<u8>,
+    },
 }
 
 impl ForeignHash {
@@ -43,7 +64,10 @@ impl ForeignHash {
         if let Some(rest) = text.strip_prefix("pbkdf2_sha256$") {
             return parse_django(rest);
         }
-        if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
+        if ["$2a$", "$2b$", "$2y$"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
             return parse_bcrypt(text);
         }
         if text.starts_with("$pbkdf2") {
@@ -52,14 +76,18 @@ impl ForeignHash {
         if text.starts_with("$scrypt$") {
             return parse_scrypt(text);
         }
-        Err(Error::UnusableHash("not a hash of a kind that is known here"))
+        Err(Error::UnusableHash(
+            "not a hash of a kind that is known here",
+        ))
     }
 
     pub(crate) fn cost_kind(&self) -> String {
         match self {
             // `$2b$12$`: the version and the cost.
             Self::Bcrypt(text) => text.chars().take(7).collect(),
-            Self::Pbkdf2 { algorithm, rounds, .. } => format!("pbkdf2-{} {rounds}", algorithm.name),
+            Self::Pbkdf2 {
+                algorithm, rounds, ..
+            } => format!("pbkdf2-{} {rounds}", algorithm.name),
             Self::Scrypt { params, .. } => format!("scrypt {params:?}"),
         }
     }
@@ -68,10 +96,17 @@ impl ForeignHash {
         match self {
             // Of the first 72 bytes, as most libraries do.
             Self::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
-            Self::Pbkdf2 { algorithm, rounds, salt, output } => {
-                pbkdf2::verify(algorithm.prf, *rounds, salt, password, output).is_ok()
-            }
-            Self::Scrypt { params, salt, output } => {
+            Self::Pbkdf2 {
+                algorithm,
+                rounds,
+                salt,
+                output,
+            } => pbkdf2::verify(algorithm.prf, *rounds, salt, password, output).is_ok(),
+            Self::Scrypt {
+                params,
+                salt,
+                output,
+            } => {
                 let mut computed = vec![0; output.len()];
                 scrypt::scrypt(password, salt, params, &mut computed).is_ok()
                     && aws_lc_rs::constant_time::verify_slices_are_equal(&computed, output).is_ok()
@@ -86,19 +121,30 @@ fn parse_bcrypt(text: &str) -> Result<ForeignHash, Error> {
     match parts.get_cost() {
         cost if BCRYPT_COSTS.contains(&cost) => Ok(ForeignHash::Bcrypt(text.to_owned())),
         cost if cost < *BCRYPT_COSTS.start() => Err(malformed()),
-        _ => Err(Error::UnusableHash("the bcrypt hash costs too much to check")),
+        _ => Err(Error::UnusableHash(
+            "the bcrypt hash costs too much to check",
+        )),
     }
 }
 
 /// `pbkdf2_sha256$<rounds>$<salt as text>$<base64>`: django.contrib.auth.hashers.PBKDF2PasswordHasher.
 fn parse_django(rest: &str) -> Result<ForeignHash, Error> {
     let malformed = || Error::UnusableHash("not a hash of Django's pbkdf2_sha256");
-    let [rounds, salt, output] = rest.split('$').collect::<Vec<_>>().try_into().map_err(|_| malformed())?;
+    let [rounds, salt, output] = rest
+        .split('$')
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| malformed())?;
     let output = STANDARD.decode(output).map_err(|_| malformed())?;
     if output.len() != SHA256.digest_bytes || salt.is_empty() {
         return Err(malformed());
     }
-    new_pbkdf2(SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes().to_vec(), output)
+    new_pbkdf2(
+        SHA256,
+        rounds.parse().map_err(|_| malformed())?,
+        salt.as_bytes().to_vec(),
+        output,
+    )
 }
 
 /// As PHC strings have it, `$pbkdf2-sha256$i=<rounds>$<salt>$<output>`, or as passlib does, which gives the rounds alone.
@@ -115,10 +161,17 @@ fn parse_pbkdf2(text: &str) -> Result<ForeignHash, Error> {
     };
     let Ok(rounds) = rounds.parse() else {
         let phc = PasswordHash::new(text).map_err(|_| malformed())?;
-        let (Some(rounds), Some(salt), Some(output)) = (phc.params.get_decimal("i"), phc.salt, phc.hash) else {
+        let (Some(rounds), Some(salt), Some(output)) =
+            (phc.params.get_decimal("i"), phc.salt, phc.hash)
+        else {
             return Err(malformed());
         };
-        return new_pbkdf2(algorithm, rounds, salt.as_ref().to_vec(), output.as_bytes().to_vec());
+        return new_pbkdf2(
+            algorithm,
+            rounds,
+            salt.as_ref().to_vec(),
+            output.as_bytes().to_vec(),
+        );
     };
     let (salt, output) = (decode_passlib_base64(salt)?, decode_passlib_base64(output)?);
     if output.len() != algorithm.digest_bytes || salt.is_empty() {
@@ -129,15 +182,29 @@ fn parse_pbkdf2(text: &str) -> Result<ForeignHash, Error> {
 
 /// Base64 with `.` for `+`, without padding: passlib.utils.binary.ab64_encode.
 fn decode_passlib_base64(text: &str) -> Result<Vec<u8>, Error> {
-    STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| Error::UnusableHash("not the base64 of passlib"))
+    STANDARD_NO_PAD
+        .decode(text.replace('.', "+"))
+        .map_err(|_| Error::UnusableHash("not the base64 of passlib"))
 }
 
-fn new_pbkdf2(algorithm: Algorithm, rounds: u32, salt: Vec<u8>, output: Vec<u8>) -> Result<ForeignHash, Error> {
+fn new_pbkdf2(
+    algorithm: Algorithm,
+    rounds: u32,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+) -> Result<ForeignHash, Error> {
     let rounds = NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a hash of no rounds"))?;
     if rounds.get() > MAX_PBKDF2_ROUNDS {
-        return Err(Error::UnusableHash("the pbkdf2 hash costs too much to check"));
+        return Err(Error::UnusableHash(
+            "the pbkdf2 hash costs too much to check",
+        ));
     }
-    Ok(ForeignHash::Pbkdf2 { algorithm, rounds, salt, output })
+    Ok(ForeignHash::Pbkdf2 {
+        algorithm,
+        rounds,
+        salt,
+        output,
+    })
 }
 
 /// A PHC string: `$scrypt$ln=<log2 of N>,r=<r>,p=<p>$<salt>$<output>`.
@@ -150,15 +217,26 @@ fn parse_scrypt(text: &str) -> Result<ForeignHash, Error> {
         return Err(malformed());
     };
     let too_much = Error::UnusableHash("the scrypt hash costs too much to check");
-    let Some(bytes) = 1u64.checked_shl(log_n).and_then(|n| n.checked_mul(128 * u64::from(r))) else {
+    let Some(bytes) = 1u64
+        .checked_shl(log_n)
+        .and_then(|n| n.checked_mul(128 * u64::from(r)))
+    else {
         return Err(too_much);
     };
-    if log_n > 30 || bytes > MAX_SCRYPT_BYTES || bytes.saturating_mul(u64::from(p)) > MAX_SCRYPT_WORK {
+    if log_n > 30
+        || bytes > MAX_SCRYPT_BYTES
+        || bytes.saturating_mul(u64::from(p)) > MAX_SCRYPT_WORK
+    {
         return Err(too_much);
     }
     let log_n = u8::try_from(log_n).unwrap_or(u8::MAX);
-    let params = scrypt::Params::new(log_n, r, p).map_err(|_| Error::UnusableHash("impossible scrypt parameters"))?;
-    Ok(ForeignHash::Scrypt { params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+    let params = scrypt::Params::new(log_n, r, p)
+        .map_err(|_| Error::UnusableHash("impossible scrypt parameters"))?;
+    Ok(ForeignHash::Scrypt {
+        params,
+        salt: salt.as_ref().to_vec(),
+        output: output.as_bytes().to_vec(),
+    })
 }
 
 #[cfg(test)]
@@ -176,12 +254,24 @@ mod tests {
                 format!("pbkdf2_sha256${rounds}$salt${DIGEST}="),
             ]
         };
-        let bcrypt = |cost: u8| format!("$2b${cost:02}$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6");
-        let good = [pbkdf2("1"), pbkdf2("5000000")].concat().into_iter().chain([bcrypt(4), bcrypt(15)]);
+        let bcrypt = |cost: u8| {
+            format!("$2b${cost:02}$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6")
+        };
+        let good = [pbkdf2("1"), pbkdf2("5000000")]
+            .concat()
+            .into_iter()
+            .chain([bcrypt(4), bcrypt(15)]);
         for text in good {
             assert!(ForeignHash::parse(&text).is_ok(), "{text}");
         }
-        let bad = [pbkdf2("0"), pbkdf2("-1"), pbkdf2(""), pbkdf2("5000001"), pbkdf2("4294967296")].concat();
+        let bad = [
+            pbkdf2("0"),
+            pbkdf2("-1"),
+            pbkdf2(""),
+            pbkdf2("5000001"),
+            pbkdf2("4294967296"),
+        ]
+        .concat();
         for text in bad.into_iter().chain([bcrypt(3), bcrypt(16), bcrypt(31)]) {
             assert!(ForeignHash::parse(&text).is_err(), "{text}");
         }

@@ -23,7 +23,11 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// At least `count` blocks.
-    pub(crate) fn with_blocks<T>(&mut self, count: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+    pub(crate) fn with_blocks<T>(
+        &mut self,
+        count: usize,
+        work: impl FnOnce(&mut [Block]) -> T,
+    ) -> T {
         if count > self.retained_blocks {
             return work(&mut vec![Block::default(); count]);
         }
@@ -48,10 +52,15 @@ impl Hasher {
     pub fn start(config: &HashingConfig) -> std::io::Result<Self> {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.max_queued.max(1));
         let kept = usize::try_from(config.memory_kib).unwrap_or(usize::MAX);
-        let memories = Arc::new(MemoryPool { retained_blocks: kept, free: Mutex::default() });
+        let memories = Arc::new(MemoryPool {
+            retained_blocks: kept,
+            free: Mutex::default(),
+        });
         for number in 0..config.worker_threads.max(1) {
             let (queue, memories) = (queue.clone(), memories.clone());
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || run_jobs(&queue, &memories))?;
+            std::thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || run_jobs(&queue, &memories))?;
         }
         Ok(Self { jobs })
     }
@@ -103,12 +112,22 @@ struct MemoryPool {
 
 impl MemoryPool {
     fn acquire(&self) -> Memory {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Memory { blocks: Vec::new(), retained_blocks: self.retained_blocks })
+        let free = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        free.unwrap_or_else(|| Memory {
+            blocks: Vec::new(),
+            retained_blocks: self.retained_blocks,
+        })
     }
 
     fn release(&self, memory: Memory) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        self.free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(memory);
     }
 }
 

@@ -27,7 +27,13 @@ pub struct StoredHash {
 }
 
 enum HashFormat {
-    Argon2 { algorithm: Algorithm, version: Version, params: Params, salt: Vec<u8>, output: Vec<u8> },
+    Argon2 {
+        algorithm: Algorithm,
+        version: Version,
+        params: Params,
+        salt: Vec<u8>,
+        output: Vec<u8>,
+    },
     ForeignHash(ForeignHash),
 }
 
@@ -61,7 +67,13 @@ impl StoredHash {
     /// Whether `password` is the one, in constant time.
     pub(crate) fn matches(&self, password: &[u8], memory: &mut Memory) -> bool {
         match &self.form {
-            HashFormat::Argon2 { algorithm, version, params, salt, output } => {
+            HashFormat::Argon2 {
+                algorithm,
+                version,
+                params,
+                salt,
+                output,
+            } => {
                 let argon2 = Argon2::new(*algorithm, *version, params.clone());
                 let mut computed = vec![0; output.len()];
                 let done = memory.with_blocks(params.block_count(), |blocks| {
@@ -76,8 +88,15 @@ impl StoredHash {
     /// What it costs to check: hashes of one kind take the same time.
     pub(crate) fn cost_kind(&self) -> String {
         match &self.form {
-            HashFormat::Argon2 { algorithm, params, .. } => {
-                format!("{algorithm} m={} t={} p={}", params.m_cost(), params.t_cost(), params.p_cost())
+            HashFormat::Argon2 {
+                algorithm, params, ..
+            } => {
+                format!(
+                    "{algorithm} m={} t={} p={}",
+                    params.m_cost(),
+                    params.t_cost(),
+                    params.p_cost()
+                )
             }
             HashFormat::ForeignHash(foreign) => foreign.cost_kind(),
         }
@@ -86,7 +105,13 @@ impl StoredHash {
     /// Whether a new hash of the same password would be better.
     pub(crate) fn is_outdated(&self, config: &HashingConfig) -> bool {
         match &self.form {
-            HashFormat::Argon2 { algorithm, version, params, output, .. } => {
+            HashFormat::Argon2 {
+                algorithm,
+                version,
+                params,
+                output,
+                ..
+            } => {
                 *algorithm != Algorithm::Argon2id
                     || *version != Version::V0x13
                     || params.m_cost() < config.memory_kib
@@ -100,7 +125,11 @@ impl StoredHash {
 }
 
 /// A new hash, as a PHC string.
-pub(crate) fn hash_password(password: &[u8], config: &HashingConfig, memory: &mut Memory) -> Result<String, Error> {
+pub(crate) fn hash_password(
+    password: &[u8],
+    config: &HashingConfig,
+    memory: &mut Memory,
+) -> Result<String, Error> {
     let params = argon2_params(config)?;
     let salt = random_bytes(SALT_BYTES)?;
     let mut output = [0; OUTPUT_BYTES];
@@ -114,7 +143,9 @@ pub(crate) fn hash_password(password: &[u8], config: &HashingConfig, memory: &mu
     let phc = PasswordHash {
         algorithm: Algorithm::Argon2id.into(),
         version: Some(Version::V0x13.into()),
-        params: (&params).try_into().map_err(|_| Error::Internal("parameters that can't be written"))?,
+        params: (&params)
+            .try_into()
+            .map_err(|_| Error::Internal("parameters that can't be written"))?,
         salt: Some(Salt::new(&salt).map_err(unwritable)?),
         hash: Some(Output::new(&output).map_err(unwritable)?),
     };
@@ -123,10 +154,17 @@ pub(crate) fn hash_password(password: &[u8], config: &HashingConfig, memory: &mu
 
 fn argon2_params(config: &HashingConfig) -> Result<Params, Error> {
     if !is_within_cost_limit(config.memory_kib, config.passes, config.lanes) {
-        return Err(Error::UnusableHash("the argon2id settings cost more than any stored hash may"));
+        return Err(Error::UnusableHash(
+            "the argon2id settings cost more than any stored hash may",
+        ));
     }
-    Params::new(config.memory_kib, config.passes, config.lanes, Some(OUTPUT_BYTES))
-        .map_err(|_| Error::Internal("impossible argon2id parameters"))
+    Params::new(
+        config.memory_kib,
+        config.passes,
+        config.lanes,
+        Some(OUTPUT_BYTES),
+    )
+    .map_err(|_| Error::Internal("impossible argon2id parameters"))
 }
 
 fn random_bytes(bytes: usize) -> Result<Vec<u8>, Error> {
@@ -140,14 +178,22 @@ fn parse_argon2(text: &str) -> Result<HashFormat, Error> {
     let Ok(phc) = PasswordHash::new(text) else {
         return Err(malformed);
     };
-    let (Ok(algorithm), Ok(params), Some(salt), Some(output)) =
-        (Algorithm::try_from(phc.algorithm.as_str()), Params::try_from(&phc), phc.salt, phc.hash)
-    else {
+    let (Ok(algorithm), Ok(params), Some(salt), Some(output)) = (
+        Algorithm::try_from(phc.algorithm.as_str()),
+        Params::try_from(&phc),
+        phc.salt,
+        phc.hash,
+    ) else {
         return Err(malformed);
     };
-    let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed)?;
+    let version = phc
+        .version
+        .map_or(Ok(Version::V0x10), Version::try_from)
+        .map_err(|_| malformed)?;
     if !is_within_cost_limit(params.m_cost(), params.t_cost(), params.p_cost()) {
-        return Err(Error::UnusableHash("the argon2 hash costs too much to check"));
+        return Err(Error::UnusableHash(
+            "the argon2 hash costs too much to check",
+        ));
     }
     Ok(HashFormat::Argon2 {
         algorithm,
@@ -162,8 +208,13 @@ fn parse_argon2(text: &str) -> Result<HashFormat, Error> {
 mod tests {
     use super::*;
 
-    const CONFIG: HashingConfig =
-        HashingConfig { memory_kib: 64, passes: 1, lanes: 1, worker_threads: 1, max_queued: 1 };
+    const CONFIG: HashingConfig = HashingConfig {
+        memory_kib: 64,
+        passes: 1,
+        lanes: 1,
+        worker_threads: 1,
+        max_queued: 1,
+    };
 
     #[test]
     fn hash_matches_only_its_password() {
@@ -174,8 +225,15 @@ mod tests {
         assert!(stored.matches(b"correct horse", &mut memory));
         assert!(!stored.matches(b"correct horsf", &mut memory));
         assert!(!stored.is_outdated(&CONFIG));
-        assert!(stored.is_outdated(&HashingConfig { passes: 2, ..CONFIG }));
-        assert!(!StoredHash::dummy(&CONFIG).unwrap().matches(b"", &mut memory));
+        assert!(stored.is_outdated(&HashingConfig {
+            passes: 2,
+            ..CONFIG
+        }));
+        assert!(
+            !StoredHash::dummy(&CONFIG)
+                .unwrap()
+                .matches(b"", &mut memory)
+        );
     }
 
     #[test]

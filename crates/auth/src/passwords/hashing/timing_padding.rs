@@ -39,7 +39,11 @@ impl TimingPadding {
         if times.best.len() >= MAX_HASH_KINDS && !times.best.contains_key(&kind) {
             return;
         }
-        let best = times.best.entry(kind).and_modify(|best| *best = hashing.min(*best)).or_insert(hashing);
+        let best = times
+            .best
+            .entry(kind)
+            .and_modify(|best| *best = hashing.min(*best))
+            .or_insert(hashing);
         let delay = whole.saturating_sub(*best).min(MAX_PADDING_DELAY);
         if times.delays.len() >= RECENT_CHECKS {
             times.delays.pop_front();
@@ -110,6 +114,8 @@ mod tests {
     fn kinds_and_delays_are_bounded() {
         let pace = TimingPadding::default();
         (0..1000).for_each(|kind| record(&pace, &kind.to_string(), 900, 900));
-        assert!(pace.lock().best.len() <= MAX_HASH_KINDS && pace.lock().delays.len() <= RECENT_CHECKS);
+        assert!(
+            pace.lock().best.len() <= MAX_HASH_KINDS && pace.lock().delays.len() <= RECENT_CHECKS
+        );
     }
 }

@@ -71,13 +71,18 @@ impl HeadFacts {
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.is_chunked = true;
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            self.length = Some(std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()));
+            self.length = Some(
+                std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|value| value.parse().ok()),
+            );
         }
     }
 
     /// RFC 6455, section 4.2.1, and an address of sockets.
     fn is_handshake(&self) -> bool {
-        let is_upgrade = self.asks_for_upgrade && self.is_for_websocket && self.has_key && self.has_version;
+        let is_upgrade =
+            self.asks_for_upgrade && self.is_for_websocket && self.has_key && self.has_version;
         let has_body = self.is_chunked || !matches!(self.length, None | Some(Some(0)));
         self.is_get && self.is_http_1_1 && self.is_for_sockets && is_upgrade && !has_body
     }
@@ -87,7 +92,10 @@ impl HeadFacts {
             _ if self.is_connect => State::Raw,
             _ if self.is_chunked => State::ChunkSize,
             None | Some(Some(0)) => NEXT_HEAD,
-            Some(Some(left)) => State::Data { left, is_chunk: false },
+            Some(Some(left)) => State::Data {
+                left,
+                is_chunk: false,
+            },
             Some(None) => State::Raw,
         }
     }
@@ -100,10 +108,16 @@ fn is_upgrade(option: &[u8]) -> bool {
 /// Overwrites the option `upgrade` of `Connection`, and the value of `Upgrade`, with spaces. Every line ends with CR LF.
 fn remove_upgrade(head: &mut [u8]) {
     for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
         let (name, value) = line.split_at_mut(colon);
-        let Some((_, value)) = value.split_first_mut() else { continue };
-        let Some((_, value)) = value.split_last_mut() else { continue };
+        let Some((_, value)) = value.split_first_mut() else {
+            continue;
+        };
+        let Some((_, value)) = value.split_last_mut() else {
+            continue;
+        };
         if name.eq_ignore_ascii_case(b"upgrade") {
             value.fill(b' ');
         } else if name.eq_ignore_ascii_case(b"connection") {

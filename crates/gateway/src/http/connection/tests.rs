@@ -25,7 +25,11 @@ fn pass_through(sent: &[u8], piece: usize) -> io::Result<(Vec<u8>, State)> {
 fn pass_in_all_sizes(sent: &str) -> (String, State) {
     let (whole, state) = pass_through(sent.as_bytes(), sent.len()).unwrap();
     for piece in 1..sent.len() {
-        assert_eq!(pass_through(sent.as_bytes(), piece).unwrap(), (whole.clone(), state), "{piece}: {sent}");
+        assert_eq!(
+            pass_through(sent.as_bytes(), piece).unwrap(),
+            (whole.clone(), state),
+            "{piece}: {sent}"
+        );
     }
     (String::from_utf8(whole).unwrap(), state)
 }
@@ -48,11 +52,26 @@ fn ordinary_requests_pass_unchanged() {
 fn bare_line_feed_in_a_head_is_made_unparsable() {
     for (sent, expected) in [
         ("\nGET / HTTP/1.1\r\n\r\n", "\0GET / HTTP/1.1\r\n\r\n"),
-        ("\r\n\nGET / HTTP/1.1\r\n\r\n", "\r\n\0GET / HTTP/1.1\r\n\r\n"),
-        ("GET / HTTP/1.1\nHost: x\r\n\r\n", "GET / HTTP/1.1\0Host: x\r\n\r\n"),
-        ("GET / HTTP/1.1\r\nA: b\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nA: b\0Host: x\r\n\r\n"),
-        ("GET / HTTP/1.1\r\nHost: x\r\n\n", "GET / HTTP/1.1\r\nHost: x\r\n\0"),
-        ("GET / HTTP/1.1\r\nHost: x\n\r\n", "GET / HTTP/1.1\r\nHost: x\0\r\n"),
+        (
+            "\r\n\nGET / HTTP/1.1\r\n\r\n",
+            "\r\n\0GET / HTTP/1.1\r\n\r\n",
+        ),
+        (
+            "GET / HTTP/1.1\nHost: x\r\n\r\n",
+            "GET / HTTP/1.1\0Host: x\r\n\r\n",
+        ),
+        (
+            "GET / HTTP/1.1\r\nA: b\nHost: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: b\0Host: x\r\n\r\n",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\n\n",
+            "GET / HTTP/1.1\r\nHost: x\r\n\0",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: x\n\r\n",
+            "GET / HTTP/1.1\r\nHost: x\0\r\n",
+        ),
         (
             "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nabGET / HTTP/1.1\nA: b\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nabGET / HTTP/1.1\0A: b\r\n\r\n",
@@ -63,7 +82,11 @@ fn bare_line_feed_in_a_head_is_made_unparsable() {
         ),
     ] {
         let (bytes, state) = pass_through(sent.as_bytes(), 1).unwrap();
-        assert_eq!((String::from_utf8(bytes).unwrap().as_str(), state), (expected, State::Raw), "{sent:?}");
+        assert_eq!(
+            (String::from_utf8(bytes).unwrap().as_str(), state),
+            (expected, State::Raw),
+            "{sent:?}"
+        );
         let (bytes, _) = pass_through(sent.as_bytes(), sent.len()).unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
@@ -73,7 +96,10 @@ fn bare_line_feed_in_a_head_is_made_unparsable() {
 fn bare_line_feed_in_a_trailer_ends_the_connection() {
     let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     for end in ["0\r\nA: b\n\r\n\r\n", "0\r\n\n"] {
-        assert!(pass_through(format!("{head}{end}").as_bytes(), 1).is_err(), "{end:?}");
+        assert!(
+            pass_through(format!("{head}{end}").as_bytes(), 1).is_err(),
+            "{end:?}"
+        );
     }
     let long = format!("{head}0\r\nA: {}", "x".repeat(MAX_LINE_BYTES));
     assert!(pass_through(long.as_bytes(), 100).is_err());
@@ -97,7 +123,10 @@ fn no_head_is_parsed_after_a_rejected_request() {
         assert_eq!(pass_in_all_sizes(sent), (sent.to_owned(), State::Raw));
     }
     let long = format!("GET / HTTP/1.1\r\nA: {}", "x".repeat(MAX_HEAD_BYTES));
-    assert_eq!(pass_through(long.as_bytes(), 1000).unwrap(), (long.into_bytes(), State::Raw));
+    assert_eq!(
+        pass_through(long.as_bytes(), 1000).unwrap(),
+        (long.into_bytes(), State::Raw)
+    );
 }
 
 #[test]
@@ -106,7 +135,9 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
         HANDSHAKE.to_owned(),
         HANDSHAKE.replace("/sync/io/?", "/sync/io?"),
         HANDSHAKE.replace("websocket HTTP", "websocket&sid=abc HTTP"),
-        HANDSHAKE.replace("Upgrade: websocket", "uPGRADE:WebSocket").replace("keep-alive, Upgrade", "upgrade"),
+        HANDSHAKE
+            .replace("Upgrade: websocket", "uPGRADE:WebSocket")
+            .replace("keep-alive, Upgrade", "upgrade"),
         HANDSHAKE.replace("Host: x", "Host: x\r\nContent-Length: 0"),
     ] {
         let sent = format!("{handshake}\n\0frames");
@@ -119,7 +150,10 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
         HANDSHAKE.replace("HTTP/1.1", "HTTP/1.0"),
         HANDSHAKE.replace("Version: 13", "Version: 8"),
         HANDSHAKE.replace("Version: 13", "Version:"),
-        HANDSHAKE.replace("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Key:"),
+        HANDSHAKE.replace(
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Key:",
+        ),
         HANDSHAKE.replace("Sec-WebSocket-Key", "X-Key"),
         HANDSHAKE.replace("Connection: keep-alive, Upgrade\r\n", ""),
         HANDSHAKE.replace("Host: x", "Host: x\r\nTransfer-Encoding: chunked"),
@@ -129,7 +163,10 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
         assert_ne!(state, State::Raw, "{other}");
         assert_eq!(bytes.len(), other.len());
         let bytes = bytes.to_lowercase();
-        assert!(!bytes.contains("upgrade: w") && !bytes.contains(", upgrade"), "{bytes}");
+        assert!(
+            !bytes.contains("upgrade: w") && !bytes.contains(", upgrade"),
+            "{bytes}"
+        );
     }
 }
 
@@ -137,15 +174,26 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
 fn upgrade_to_another_protocol_is_removed() {
     let sent = "POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: x\r\nUpgrade: h2c\r\n\
         HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: 2\r\n\r\n{}GET / HTTP/1.1\r\n\r\n";
-    let expected = sent.replace("Connection: Upgrade", "Connection:        ").replace("Upgrade: h2c", "Upgrade:    ");
+    let expected = sent
+        .replace("Connection: Upgrade", "Connection:        ")
+        .replace("Upgrade: h2c", "Upgrade:    ");
     assert_eq!(pass_in_all_sizes(sent), (expected, NEXT_HEAD));
     let nginx = "GET /x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nX-Upgrade: upgrade\r\n\r\n";
-    assert_eq!(pass_in_all_sizes(nginx), (nginx.replace("Connection: upgrade", "Connection:        "), NEXT_HEAD));
+    assert_eq!(
+        pass_in_all_sizes(nginx),
+        (
+            nginx.replace("Connection: upgrade", "Connection:        "),
+            NEXT_HEAD
+        )
+    );
 }
 
 #[tokio::test]
 async fn bytes_are_passed_through_for_any_read_size() {
-    let sent = format!("POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{}GET / HT", "x\n".repeat(50_000));
+    let sent = format!(
+        "POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{}GET / HT",
+        "x\n".repeat(50_000)
+    );
     let mut connection = Connection::new(sent.as_bytes());
     let mut passed = vec![0; 10];
     connection.read_exact(&mut passed).await.unwrap();

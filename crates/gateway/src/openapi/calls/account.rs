@@ -9,22 +9,47 @@ use crate::openapi::{
 };
 
 use super::{
-    BAD_NAME, BAD_PASSWORD, BAD_USERNAME, EMAIL, USER, USERNAME_TAKEN, VALIDATION_CODE, VERIFICATION_CODE, WRONG_CODE,
+    BAD_NAME, BAD_PASSWORD, BAD_USERNAME, EMAIL, USER, USERNAME_TAKEN, VALIDATION_CODE,
+    VERIFICATION_CODE, WRONG_CODE,
 };
 
 const UPDATE: [Field; 6] = [
-    optional("username", Shape::Text("ann"), "With `@` only when it is the account's own email."),
-    optional("password", Shape::Password(examples::PASSWORD), "Ends every earlier token of the user."),
-    optional("name", Shape::Text("Ann Smit"), "At most 200 characters, none of them a control character; trimmed."),
+    optional(
+        "username",
+        Shape::Text("ann"),
+        "With `@` only when it is the account's own email.",
+    ),
+    optional(
+        "password",
+        Shape::Password(examples::PASSWORD),
+        "Ends every earlier token of the user.",
+    ),
+    optional(
+        "name",
+        Shape::Text("Ann Smit"),
+        "At most 200 characters, none of them a control character; trimmed.",
+    ),
     optional("language", Shape::Text("nl"), "A code of the global list."),
     optional("timezone", Shape::Text("Europe/Amsterdam"), "An IANA name."),
-    optional("current_password", Shape::Password(examples::PASSWORD), "When sent with a new one, it must match."),
+    optional(
+        "current_password",
+        Shape::Password(examples::PASSWORD),
+        "When sent with a new one, it must match.",
+    ),
 ];
 
 pub(super) fn calls() -> Vec<Call> {
-    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 50,000,000 pixels.");
+    let file = required(
+        "upload_file",
+        Shape::File,
+        "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 50,000,000 pixels.",
+    );
     let confirm = required("confirm", Shape::Confirmation, "That it is meant.");
-    let everywhere = optional("everywhere", Shape::Switch(true), "All logins of the user; false when absent.");
+    let everywhere = optional(
+        "everywhere",
+        Shape::Switch(true),
+        "All logins of the user; false when absent.",
+    );
     vec![
         Call::post(
             "/api/account/update",

@@ -12,9 +12,21 @@ use super::{INIT_DATA, INIT_RESULT, PASSWORD, PROJECT, USERNAME};
 
 const PROJECT_LOGIN_RESULT: [Field; 4] = [
     PROJECT,
-    required("project_members", Shape::Gids(examples::USER), "All active members, the caller first."),
-    required("last_backed_up", Shape::Null, "This server makes no backups of product data."),
-    required("cursor", Shape::Cursor(4132), "The position in the project's own feed."),
+    required(
+        "project_members",
+        Shape::Gids(examples::USER),
+        "All active members, the caller first.",
+    ),
+    required(
+        "last_backed_up",
+        Shape::Null,
+        "This server makes no backups of product data.",
+    ),
+    required(
+        "cursor",
+        Shape::Cursor(4132),
+        "The position in the project's own feed.",
+    ),
 ];
 const PROJECT_DATA: [Entries; 9] = [
     Entries::Users,
@@ -29,15 +41,27 @@ const PROJECT_DATA: [Entries; 9] = [
 ];
 
 pub(super) fn calls() -> Vec<Call> {
-    let login = [Refusal::UnknownUser, Refusal::Throttled, Refusal::Unavailable];
+    let login = [
+        Refusal::UnknownUser,
+        Refusal::Throttled,
+        Refusal::Unavailable,
+    ];
     let in_project = [INIT_RESULT.as_slice(), &PROJECT_LOGIN_RESULT].concat();
-    let api_key = required("api_key", Shape::Password(examples::API_KEY), "Of this very project.");
+    let api_key = required(
+        "api_key",
+        Shape::Password(examples::API_KEY),
+        "Of this very project.",
+    );
     vec![
-        Call::post("/api/login", "Log in", "With username and password. Failed attempts are throttled.")
-            .with_parameters(&[USERNAME, PASSWORD])
-            .with_result(&INIT_RESULT, &INIT_DATA)
-            .renewal(Renewal::Always)
-            .with_errors(&login),
+        Call::post(
+            "/api/login",
+            "Log in",
+            "With username and password. Failed attempts are throttled.",
+        )
+        .with_parameters(&[USERNAME, PASSWORD])
+        .with_result(&INIT_RESULT, &INIT_DATA)
+        .renewal(Renewal::Always)
+        .with_errors(&login),
         Call::get_or_post(
             "/api/init",
             "Start with a token",
@@ -46,16 +70,24 @@ pub(super) fn calls() -> Vec<Call> {
         .with_token()
         .with_result(&INIT_RESULT, &INIT_DATA)
         .renewal(Renewal::Always),
-        Call::post("/api/p/{project}/login", "Log in to a project", "Only for its active members.")
-            .with_parameters(&[USERNAME, PASSWORD])
-            .with_result(&in_project, &PROJECT_DATA)
-            .renewal(Renewal::Always)
-            .with_errors(&login),
-        Call::post("/api/p/{project}/auth", "Log in to a project with an API key", "Only with a key of this project.")
-            .with_parameters(&[api_key])
-            .with_result(&in_project, &PROJECT_DATA)
-            .renewal(Renewal::Always)
-            .with_errors(&login),
+        Call::post(
+            "/api/p/{project}/login",
+            "Log in to a project",
+            "Only for its active members.",
+        )
+        .with_parameters(&[USERNAME, PASSWORD])
+        .with_result(&in_project, &PROJECT_DATA)
+        .renewal(Renewal::Always)
+        .with_errors(&login),
+        Call::post(
+            "/api/p/{project}/auth",
+            "Log in to a project with an API key",
+            "Only with a key of this project.",
+        )
+        .with_parameters(&[api_key])
+        .with_result(&in_project, &PROJECT_DATA)
+        .renewal(Renewal::Always)
+        .with_errors(&login),
         Call::get_or_post(
             "/api/p/{project}/init",
             "Start in a project with a token",

@@ -11,8 +11,16 @@ use crate::openapi::{
 use super::OTHER_USER;
 
 const ONE_OR_SEVERAL: [Field; 2] = [
-    optional("user", Shape::Gid(examples::OTHER_USER), "When `member` was asked for."),
-    optional("users", Shape::Gids(examples::OTHER_USER), "When `members` were asked for."),
+    optional(
+        "user",
+        Shape::Gid(examples::OTHER_USER),
+        "When `member` was asked for.",
+    ),
+    optional(
+        "users",
+        Shape::Gids(examples::OTHER_USER),
+        "When `members` were asked for.",
+    ),
 ];
 
 pub(super) fn calls() -> Vec<Call> {
@@ -23,12 +31,26 @@ pub(super) fn calls() -> Vec<Call> {
             .with_parameters(&[OTHER_USER])
             .with_errors(&[Refusal::Forbidden])
     };
-    let member = optional("member", Shape::Gid(examples::OTHER_USER), "One; it wins over `members`.");
-    let members =
-        optional("members", Shape::Gids(examples::OTHER_USER), "Several, at most 1000; one of the two is required.");
-    let invited =
-        required("username_or_email", Shape::Text("ben@example.org"), "Of a user; who is new has an email only.");
-    let options = required("options", Shape::MemberOptions, "What is to be changed; the rest stays.");
+    let member = optional(
+        "member",
+        Shape::Gid(examples::OTHER_USER),
+        "One; it wins over `members`.",
+    );
+    let members = optional(
+        "members",
+        Shape::Gids(examples::OTHER_USER),
+        "Several, at most 1000; one of the two is required.",
+    );
+    let invited = required(
+        "username_or_email",
+        Shape::Text("ben@example.org"),
+        "Of a user; who is new has an email only.",
+    );
+    let options = required(
+        "options",
+        Shape::MemberOptions,
+        "What is to be changed; the rest stays.",
+    );
     vec![
         call("/api/p/{project}/members/get", "Get members", "One, or several.")
             .with_parameters(&[member, members])

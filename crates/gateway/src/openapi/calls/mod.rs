@@ -21,19 +21,34 @@ use super::{
 
 /// The sections, in the order of the page.
 pub(super) const SECTIONS: [(&str, &str); 11] = [
-    (LOGINS, "Who they are, and all that their app needs to start."),
+    (
+        LOGINS,
+        "Who they are, and all that their app needs to start.",
+    ),
     (
         SIGNUP,
         "An account, and a new password, by codes that are mailed: each is good once, for 15 minutes and 5 tries.",
     ),
-    (ACCOUNT, "What people do with their own account. API users may only log out."),
+    (
+        ACCOUNT,
+        "What people do with their own account. API users may only log out.",
+    ),
     (INVITATIONS, "By who is invited."),
     (VIEWS, "Single entries, as the caller may see them."),
     (PROJECTS, "Projects as a whole."),
     (MEMBERS, "The members of a project, for its active members."),
-    (API_KEYS, "The programs of a project and their keys, for its owner."),
-    (LISTS, "What a project has besides its name, for its active members."),
-    (SYNC, "What has changed since a cursor, for who has logged in once and wants to stay up to date."),
+    (
+        API_KEYS,
+        "The programs of a project and their keys, for its owner.",
+    ),
+    (
+        LISTS,
+        "What a project has besides its name, for its active members.",
+    ),
+    (
+        SYNC,
+        "What has changed since a cursor, for who has logged in once and wants to stay up to date.",
+    ),
     (PUBLIC, "Without a token."),
 ];
 
@@ -63,17 +78,34 @@ pub(super) fn all() -> Vec<Call> {
         (SYNC, sync::calls()),
         (PUBLIC, public::calls()),
     ];
-    let named =
-        |(section, calls): (&'static str, Vec<Call>)| calls.into_iter().map(move |call| Call { section, ..call });
+    let named = |(section, calls): (&'static str, Vec<Call>)| {
+        calls.into_iter().map(move |call| Call { section, ..call })
+    };
     sections.into_iter().flat_map(named).collect()
 }
 
-const USERNAME: Field = required("username", Shape::Text("ann"), "Upper and lower case differ.");
-const PASSWORD: Field = required("password", Shape::Password(examples::PASSWORD), "Taken as it is, never trimmed.");
-const EMAIL: Field = required("email", Shape::Text("ann@example.org"), "Upper and lower case are the same.");
-const VALIDATION_CODE: Field =
-    required("validation_code", Shape::Text("0b7f5b64-7f3b-4f39-9c50-1c8d5c2f7b55"), "From the first step's answer.");
-const VERIFICATION_CODE: Field = required("verification_code", Shape::Text("K7MW4P"), "From the mail.");
+const USERNAME: Field = required(
+    "username",
+    Shape::Text("ann"),
+    "Upper and lower case differ.",
+);
+const PASSWORD: Field = required(
+    "password",
+    Shape::Password(examples::PASSWORD),
+    "Taken as it is, never trimmed.",
+);
+const EMAIL: Field = required(
+    "email",
+    Shape::Text("ann@example.org"),
+    "Upper and lower case are the same.",
+);
+const VALIDATION_CODE: Field = required(
+    "validation_code",
+    Shape::Text("0b7f5b64-7f3b-4f39-9c50-1c8d5c2f7b55"),
+    "From the first step's answer.",
+);
+const VERIFICATION_CODE: Field =
+    required("verification_code", Shape::Text("K7MW4P"), "From the mail.");
 const PROJECT: Field = required("project", Shape::Gid(examples::PROJECT), "The project.");
 const USER: Field = required("user", Shape::Gid(examples::USER), "The user.");
 const OTHER_USER: Field = required("user", Shape::Gid(examples::OTHER_USER), "The user.");
@@ -88,13 +120,34 @@ const WRONG_CODE: (&str, &str) = ("verification_code", "incorrect");
 const BAD_NAME: [(&str, &str); 2] = [("name", "invalid"), ("name", "too_long")];
 const BAD_USERNAME: [(&str, &str); 2] = [("username", "invalid"), ("username", "too_long")];
 const USERNAME_TAKEN: (&str, &str) = ("username", "unavailable");
-const BAD_PASSWORD: [(&str, &str); 3] = [("password", "weak"), ("password", "too_long"), ("password", "invalid")];
+const BAD_PASSWORD: [(&str, &str); 3] = [
+    ("password", "weak"),
+    ("password", "too_long"),
+    ("password", "invalid"),
+];
 
 /// Of logins and inits.
 const INIT_RESULT: [Field; 4] = [
     USER,
-    required("user_projects", Shape::UserProjects, "The active projects that they own or are an active member of."),
-    required("cc.version", Shape::Release, "The version of the published API; versions compare as text."),
-    required("cc.cursor", Shape::Cursor(4132), "The position in the change feed at which this was true."),
+    required(
+        "user_projects",
+        Shape::UserProjects,
+        "The active projects that they own or are an active member of.",
+    ),
+    required(
+        "cc.version",
+        Shape::Release,
+        "The version of the published API; versions compare as text.",
+    ),
+    required(
+        "cc.cursor",
+        Shape::Cursor(4132),
+        "The position in the change feed at which this was true.",
+    ),
 ];
-const INIT_DATA: [Entries; 4] = [Entries::Users, Entries::ShortProjects, Entries::Memberships, Entries::Languages];
+const INIT_DATA: [Entries; 4] = [
+    Entries::Users,
+    Entries::ShortProjects,
+    Entries::Memberships,
+    Entries::Languages,
+];

@@ -10,7 +10,10 @@ use crate::openapi::{
 
 use crate::openapi::calls::{BAD_NAME, NAME, PROJECT};
 
-const ITEM_NAME: Field = Field { shape: Shape::Text("Web shop"), ..NAME };
+const ITEM_NAME: Field = Field {
+    shape: Shape::Text("Web shop"),
+    ..NAME
+};
 
 /// One of a project's lists, as its calls name it.
 struct ProjectList {
@@ -31,7 +34,12 @@ const CHANNELS: ProjectList = ProjectList {
         "/api/p/{project}/channels/move",
         "/api/p/{project}/channels/delete",
     ],
-    summaries: ["Create a channel", "Rename a channel", "Move a channel", "Delete channels"],
+    summaries: [
+        "Create a channel",
+        "Rename a channel",
+        "Move a channel",
+        "Delete channels",
+    ],
     name: "channel",
     plural: "channels",
     before: "before_channel",
@@ -45,7 +53,12 @@ const ORDERINGS: ProjectList = ProjectList {
         "/api/p/{project}/orderings/move",
         "/api/p/{project}/orderings/delete",
     ],
-    summaries: ["Create an ordering", "Rename an ordering", "Move an ordering", "Delete orderings"],
+    summaries: [
+        "Create an ordering",
+        "Rename an ordering",
+        "Move an ordering",
+        "Delete orderings",
+    ],
     name: "ordering",
     plural: "orderings",
     before: "before_ordering",
@@ -59,7 +72,12 @@ const FIELDLISTS: ProjectList = ProjectList {
         "/api/p/{project}/fieldlists/move",
         "/api/p/{project}/fieldlists/delete",
     ],
-    summaries: ["Create a fieldlist", "Rename a fieldlist", "Move a fieldlist", "Delete fieldlists"],
+    summaries: [
+        "Create a fieldlist",
+        "Rename a fieldlist",
+        "Move a fieldlist",
+        "Delete fieldlists",
+    ],
     name: "fieldlist",
     plural: "fieldlists",
     before: "before_fieldlist",
@@ -68,7 +86,11 @@ const FIELDLISTS: ProjectList = ProjectList {
 
 pub(crate) fn calls() -> Vec<Call> {
     let mut calls = languages();
-    calls.extend([CHANNELS, ORDERINGS, FIELDLISTS].iter().flat_map(list_calls));
+    calls.extend(
+        [CHANNELS, ORDERINGS, FIELDLISTS]
+            .iter()
+            .flat_map(list_calls),
+    );
     calls
 }
 
@@ -89,21 +111,46 @@ fn languages() -> Vec<Call> {
             .with_errors(&[Refusal::Forbidden])
     };
     vec![
-        call("/api/p/{project}/languages/add", "Add a language", "It comes last.")
-            .with_reasons(&["unknown_language", "already_there"]),
-        call("/api/p/{project}/languages/remove", "Remove a language", "One must stay.")
-            .with_reasons(&["not_there", "last_one"]),
+        call(
+            "/api/p/{project}/languages/add",
+            "Add a language",
+            "It comes last.",
+        )
+        .with_reasons(&["unknown_language", "already_there"]),
+        call(
+            "/api/p/{project}/languages/remove",
+            "Remove a language",
+            "One must stay.",
+        )
+        .with_reasons(&["not_there", "last_one"]),
     ]
 }
 
 fn list_calls(list: &ProjectList) -> [Call; 4] {
     let item = |description| required(list.name, Shape::Item(examples::ITEM), description);
     let made = required(list.name, Shape::Gid(examples::ITEM), "What was made.");
-    let before = optional(list.before, Shape::Item(examples::ITEM), "Where to; the end when absent.");
-    let one = optional(list.name, Shape::Item(examples::ITEM), "One; it wins over several.");
-    let several = optional(list.plural, Shape::Items(examples::ITEM), "Several; one of the two is required.");
+    let before = optional(
+        list.before,
+        Shape::Item(examples::ITEM),
+        "Where to; the end when absent.",
+    );
+    let one = optional(
+        list.name,
+        Shape::Item(examples::ITEM),
+        "One; it wins over several.",
+    );
+    let several = optional(
+        list.plural,
+        Shape::Items(examples::ITEM),
+        "Several; one of the two is required.",
+    );
     let [create, rename, reorder, delete] = list.paths;
-    let [create_summary, rename_summary, reorder_summary, delete_summary] = list.summaries;
+    let [
+        create_summary,
+        rename_summary,
+        reorder_summary,
+        delete_summary,
+    ] = list.summaries;
     let call = |path, summary, description| {
         Call::post(path, summary, description)
             .with_token()
@@ -120,11 +167,19 @@ fn list_calls(list: &ProjectList) -> [Call; 4] {
             .with_parameters(&[item("Which."), ITEM_NAME])
             .with_reasons(&["not_there"])
             .with_validation(&BAD_NAME),
-        call(reorder, reorder_summary, "But not `__all__`, nor before it.")
-            .with_parameters(&[item("Which."), before])
-            .with_reasons(&["not_there"]),
-        call(delete, delete_summary, "One, or several. `__all__` stays, and so do the last ordering and fieldlist.")
-            .with_parameters(&[one, several])
-            .with_reasons(list.undeletable),
+        call(
+            reorder,
+            reorder_summary,
+            "But not `__all__`, nor before it.",
+        )
+        .with_parameters(&[item("Which."), before])
+        .with_reasons(&["not_there"]),
+        call(
+            delete,
+            delete_summary,
+            "One, or several. `__all__` stays, and so do the last ordering and fieldlist.",
+        )
+        .with_parameters(&[one, several])
+        .with_reasons(list.undeletable),
     ]
 }

@@ -10,12 +10,19 @@ use crate::openapi::{
 
 use super::{BAD_NAME, NAME, OTHER_USER, PROJECT};
 
-const NEW_NAME: Field = Field { is_required: false, ..NAME };
+const NEW_NAME: Field = Field {
+    is_required: false,
+    ..NAME
+};
 const TIMEZONE: Field = optional("timezone", Shape::Text("Europe/Amsterdam"), "An IANA name.");
 const BAD_TIMEZONE: (&str, &str) = ("timezone", "invalid");
 
 pub(super) fn calls() -> Vec<Call> {
-    let members = required("project_members", Shape::Gids(examples::USER), "The caller.");
+    let members = required(
+        "project_members",
+        Shape::Gids(examples::USER),
+        "The caller.",
+    );
     let mut calls = vec![
         Call::post("/api/projects/get", "Get a project", "Short for who is invited to it.")
             .with_token()
@@ -50,7 +57,11 @@ pub(super) fn calls() -> Vec<Call> {
 }
 
 fn icons() -> [Call; 2] {
-    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 50,000,000 pixels.");
+    let file = required(
+        "upload_file",
+        Shape::File,
+        "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 50,000,000 pixels.",
+    );
     [
         Call::post(
             "/api/projects/upload_icon",
@@ -78,12 +89,20 @@ fn lifecycle_calls() -> Vec<Call> {
             .with_errors(&[Refusal::Forbidden])
     };
     vec![
-        of_owner("/api/projects/delete", "Delete a project", "The owner may, and can undo it.")
-            .with_result(&[PROJECT], &[Entries::FullProject])
-            .with_reasons(&["already_deleted"]),
-        of_owner("/api/projects/undelete", "Undo the deletion of a project", "The owner may.")
-            .with_result(&[PROJECT], &[Entries::FullProject])
-            .with_reasons(&["not_deleted"]),
+        of_owner(
+            "/api/projects/delete",
+            "Delete a project",
+            "The owner may, and can undo it.",
+        )
+        .with_result(&[PROJECT], &[Entries::FullProject])
+        .with_reasons(&["already_deleted"]),
+        of_owner(
+            "/api/projects/undelete",
+            "Undo the deletion of a project",
+            "The owner may.",
+        )
+        .with_result(&[PROJECT], &[Entries::FullProject])
+        .with_reasons(&["not_deleted"]),
         of_owner(
             "/api/projects/permanent_delete",
             "Delete a project for good",
@@ -91,10 +110,20 @@ fn lifecycle_calls() -> Vec<Call> {
         )
         .renewal(Renewal::Always)
         .with_reasons(&["not_deleted"]),
-        of_owner("/api/projects/transfer", "Give a project to another member", "The old owner stays as a member.")
-            .with_parameters(&[PROJECT, OTHER_USER])
-            .with_result(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
-            .renewal(Renewal::Always)
-            .with_reasons(&["not_a_member", "owner", "api_user", "already_deleted", "limit_reached"]),
+        of_owner(
+            "/api/projects/transfer",
+            "Give a project to another member",
+            "The old owner stays as a member.",
+        )
+        .with_parameters(&[PROJECT, OTHER_USER])
+        .with_result(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
+        .renewal(Renewal::Always)
+        .with_reasons(&[
+            "not_a_member",
+            "owner",
+            "api_user",
+            "already_deleted",
+            "limit_reached",
+        ]),
     ]
 }

@@ -8,9 +8,17 @@ use crate::openapi::{
 };
 
 pub(super) fn calls() -> Vec<Call> {
-    let project = optional("project", Shape::Gid(examples::PROJECT), "A project, of which the caller is a member.");
+    let project = optional(
+        "project",
+        Shape::Gid(examples::PROJECT),
+        "A project, of which the caller is a member.",
+    );
     let position: Field = required("cc.cursor", Shape::Cursor(4132), "Of the global feed.");
-    let of_project = optional("cursor", Shape::Cursor(4132), "Of the project's feed, when a project was named.");
+    let of_project = optional(
+        "cursor",
+        Shape::Cursor(4132),
+        "Of the project's feed, when a project was named.",
+    );
     vec![
         Call::post(
             "/sync/get",

@@ -21,10 +21,14 @@ pub(crate) fn calls() -> Vec<Call> {
         .with_parameters(&[OTHER_USER])
         .with_result(&[OTHER_USER], &[Entries::Users])
         .with_reasons(&["user_not_found"]),
-        Call::post("/api/members/get", "Get a member", "Of a project that the caller sees.")
-            .with_token()
-            .with_parameters(&[PROJECT, member])
-            .with_result(&[OTHER_USER], &[Entries::Users, Entries::Memberships])
-            .with_reasons(&["member_not_found"]),
+        Call::post(
+            "/api/members/get",
+            "Get a member",
+            "Of a project that the caller sees.",
+        )
+        .with_token()
+        .with_parameters(&[PROJECT, member])
+        .with_result(&[OTHER_USER], &[Entries::Users, Entries::Memberships])
+        .with_reasons(&["member_not_found"]),
     ]
 }
