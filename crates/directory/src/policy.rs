@@ -6,7 +6,7 @@ use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
     /// Start work in it: see it in full, and its members.
-    ViewProject,
+    AccessProject,
     /// Its name and time zone, its languages, channels, orderings and fieldlists.
     EditProject,
     /// Make, see, change and end API users and their keys.
@@ -20,7 +20,7 @@ pub(crate) enum Permission {
 impl Permission {
     #[cfg(test)]
     const ALL: [Self; 5] = [
-        Self::ViewProject,
+        Self::AccessProject,
         Self::EditProject,
         Self::ManageApiUsers,
         Self::ManageMembers,
@@ -49,7 +49,7 @@ pub(crate) fn is_allowed(standing: Option<Role>, deed: Permission) -> bool {
     match (deed, standing) {
         (_, None) => false,
         (
-            Permission::ViewProject | Permission::EditProject,
+            Permission::AccessProject | Permission::EditProject,
             Some(Role::Owner | Role::Member | Role::Api),
         ) => true,
         (

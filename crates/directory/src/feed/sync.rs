@@ -132,7 +132,7 @@ impl Directory {
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
                 if let Some(project) = project {
-                    access::authorise(connection, project, &caller, Permission::ViewProject)?;
+                    access::authorise(connection, project, &caller, Permission::AccessProject)?;
                 }
                 Ok(store::feed_change::get_head(connection)?)
             })
@@ -149,7 +149,7 @@ fn list_news(
     let head = store::feed_change::get_head(connection)?;
     let caller = caller.active(connection)?;
     if let Some(project) = since.project {
-        access::authorise(connection, project, &caller, Permission::ViewProject)?;
+        access::authorise(connection, project, &caller, Permission::AccessProject)?;
     }
     let user = caller.gid();
     let tail = store::feed_change::tail(connection)?.events_cursor;

@@ -256,7 +256,7 @@ impl Directory {
             let caller = actor.active(connection)?;
             let is_own = caller.as_ref().is_some_and(|caller| caller.gid() == user);
             let deed = if is_own {
-                Permission::ViewProject
+                Permission::AccessProject
             } else {
                 Permission::ManageMembers
             };

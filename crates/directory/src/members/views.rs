@@ -136,7 +136,7 @@ impl Directory {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
-                access::authorise(connection, project, &caller, Permission::ViewProject)?;
+                access::authorise(connection, project, &caller, Permission::AccessProject)?;
                 let members = find_many(connection, project, &users)?;
                 visible_members(connection, &caller, project, members)
             })
@@ -176,7 +176,7 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            access::authorise(connection, project, &caller, Permission::ViewProject)?;
+            access::authorise(connection, project, &caller, Permission::AccessProject)?;
             if wanted.limit.is_some() {
                 access::authorise(connection, project, &caller, Permission::ManageMembers)?;
             }

@@ -70,7 +70,7 @@ impl Directory {
 fn get(connection: &mut AnyConnection, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
     let cursor = store::feed_change::get_head(connection)?;
     let caller = caller.active(connection)?;
-    access::authorise(connection, project, &caller, Permission::ViewProject)?;
+    access::authorise(connection, project, &caller, Permission::AccessProject)?;
     let (user, caller) = (caller.gid(), caller.into_user());
     let options = store::project_options::get(connection, project)?;
     let (own_memberships, projects) = init::own(connection, user)?;

@@ -50,7 +50,7 @@ impl Directory {
                     let standing = access::find_active_membership(connection, project, user)?;
                     policy::is_allowed(
                         standing.map(|own| own.role),
-                        policy::Permission::ViewProject,
+                        policy::Permission::AccessProject,
                     )
                 }
                 None => true,
