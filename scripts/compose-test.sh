@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The image and docker-compose.yml on a real engine, always through the edge: logins and sockets with one gateway, with two,
+# Tests the image and docker-compose.yml on a container engine, always through the edge: logins and sockets with one gateway, with two,
 # and after a restart of auth; a signup with the code from a mail; client addresses; published ports; HTTPS.
-# Starts an engine where none runs (as root), and makes stand-ins for base images that can't be pulled.
+# Starts an engine if none runs (as root), and creates stand-ins for base images that cannot be pulled.
 #   DOORWARD_IMAGE=NAME         tests that image instead of building one
 #   IMAGE_PROFILE=release       builds it with that profile of Cargo.toml, in place of demo
 #   TEST_SKIP_COMPOSE=1         for machines where no engine can run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The second name is the former one.
+# The second name is the name in earlier versions.
 if [ "${TEST_SKIP_COMPOSE:-${DOORWARD_SKIP_COMPOSE:-}}" = 1 ]; then
     echo "compose-test: SKIPPED, nothing tested (TEST_SKIP_COMPOSE=1)"
     exit 0
@@ -22,7 +22,7 @@ engine_pid=''
 socket_pid=''
 compose=()
 
-# With the profile, also what only it starts.
+# With the profile, so that its services are included.
 down() {
     docker ps -aq --filter "label=doorward-test-client" | xargs -r docker rm --force >/dev/null 2>&1 || true
     COMPOSE_PROFILES=mail "${compose[@]}" down --volumes --remove-orphans >/dev/null 2>&1 || true
@@ -67,7 +67,7 @@ start_engine() {
     ! engine_answers || return 0
     [ "$(id -u)" = 0 ] || fail "no container engine answers, and only root could start one"
     say "starting a container engine"
-    # In a session of its own: a Ctrl-C must leave it running until the containers are removed.
+    # The engine has its own session: after a Ctrl-C it must run until the containers are removed.
     setsid dockerd --pidfile "$work/dockerd.pid" >"$work/dockerd.log" 2>&1 &
     engine_pid=$!
     within 30 engine_answers || { tail -n 20 "$work/dockerd.log" >&2; fail "the container engine doesn't start"; }
@@ -121,7 +121,7 @@ caught() { curl --silent --show-error --fail --max-time 20 --noproxy '*' "http:/
 
 asks_for_a_code() { ok "$(post "$1" /api/signup_request "{$signup}")"; }
 
-# The newest mail comes first; its code is alone on a line.
+# The newest mail is the first in the list; its code is on a line of its own.
 has_the_code() {
     local id code
     id=$(caught messages 2>/dev/null | grep -o '"ID":"[^"]*"' | head -n 1 | cut -d '"' -f 4) || return 1
@@ -168,7 +168,7 @@ publishes() {
     [ "$found" = "$expected" ] || fail "the edge publishes '$found' and not '$expected' with: $*"
 }
 
-# Requests that a gateway's container has answered.
+# Prints the number of requests that the container of a gateway has answered.
 answered() {
     # shellcheck disable=SC2016 # expanded in the container
     docker exec "$1" bash -c 'exec 3<>/dev/tcp/127.0.0.1/9090
@@ -178,12 +178,12 @@ answered() {
 
 polling() { curl --silent --show-error --fail --max-time 20 --noproxy '*' "$@"; }
 
-# A whole session of polling at ADDRESS: the handshake, CONNECT with the token, and its answer.
+# Runs a complete polling session at ADDRESS: the handshake, CONNECT with the token, and its answer.
 has_socket() {
     local url="http://$1/sync/io/?EIO=4&transport=polling" sid
     sid=$(polling "$url" | sed -n 's/^0.*"sid":"\([^"]*\)".*/\1/p') && [ -n "$sid" ] || return 1
     [ "$(polling --data-binary "40{\"JWT\":\"$token\"}" --header 'Content-Type: text/plain' "$url&sid=$sid")" = ok ] || return 1
-    # A ping may come first.
+    # A ping can arrive first.
     [[ "$(polling "$url&sid=$sid")" = *'40{"sid"'* ]]
 }
 
@@ -202,7 +202,7 @@ received() { [ "$(grep -cF "$2" "$work/socket.out")" -ge "$1" ]; }
 
 must_receive() { within 20 received "$@" || { cat "$work/socket.out" >&2; fail "the socket did not receive: $*"; }; }
 
-# The address of a gateway itself, behind the edge.
+# Prints the address of a gateway behind the edge.
 address_of_gateway() {
     docker inspect --format "{{(index .NetworkSettings.Networks \"${COMPOSE_PROJECT_NAME}_edge\").IPAddress}}:8080" "$1"
 }
@@ -241,14 +241,14 @@ DOORWARD_PORT=$(free_port)
 DOORWARD_HTTPS_PORT=$(free_port)
 DOORWARD_MAIL_PORT=$(free_port)
 export DOORWARD_SECRETS_DIR DOORWARD_PORT DOORWARD_HTTPS_PORT DOORWARD_MAIL_PORT DOORWARD_BIND=127.0.0.1
-# Waits are longer than the test.
+# Waits of the throttle are longer than the test.
 export DOORWARD_LOGIN_FAILURES=3 DOORWARD_LOGIN_BACKOFF=10m
-# Nothing of this machine's own settings.
+# Removes the settings of this machine.
 unset COMPOSE_PROFILES DOORWARD_DOMAIN DOORWARD_EDGE_TRUSTED_PROXIES DOORWARD_SMTP_URL DOORWARD_MAIL_FROM DOORWARD_APP_URL
 scripts/secrets.sh 2>/dev/null
 
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
-# Of a run that was killed.
+# Removes the containers of a run that was killed.
 down
 
 say "published ports with a domain and without"
@@ -309,7 +309,7 @@ ok "$(post "$edge" /api/signup "{$signup, $codes}")" || { cat "$work/body" >&2 |
 say "each client has its own address, whatever it claims"
 for client in doorward-test-client-{1,2}; do start_client "$client"; done
 [ "$(from doorward-test-client-2 '' /api/login "$credentials")" = 200 ] || fail "a login of the second client"
-# Ten times as many failures of an address as of a name.
+# The threshold of a client network is ten times that of a username.
 for number in {1..30}; do
     status=$(from doorward-test-client-1 "203.0.113.$number" /api/login "{\"username\": \"no-$number\", \"password\": \"x\"}")
     [ "$status" = 403 ] || fail "wrong login $number of the first client: $status"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that a release can be reproduced: builds the commit that is checked out twice, from two clones, and compares all files.
+# Checks that a release can be reproduced: builds the current commit twice, from two clones, and compares all files.
 # The builds differ in their directories, in CARGO_HOME, in umask, locale, time zone and in the number of jobs.
 #   TARGETS=...     as for scripts/dist.sh
 set -euo pipefail
@@ -23,7 +23,7 @@ build() {
 }
 
 (umask 022 && build one LC_ALL=C TZ=UTC)
-# Another CARGO_HOME with the same crates, as hard links where possible.
+# A second CARGO_HOME with the same crates, as hard links if possible.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 mkdir -p "$work/cargo-home/registry"
 for part in cache index; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the files of a release from the commit that is checked out: for each target a tarball and an SBOM, and SHA256SUMS.
+# Builds the files of a release from the current commit: for each target a tarball and an SBOM, and SHA256SUMS.
 #   TARGETS="x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu"    what to build for
-#   DIST_DIR=dist               where the files go; what is there is deleted
-#   DIST_MAX_BYTES=30000000     how large a binary may be
-#   DIST_TOOLS=.tools           where scripts/setup.sh dist installs cargo-zigbuild and others
+#   DIST_DIR=dist               folder of the files; its content is deleted first
+#   DIST_MAX_BYTES=30000000     maximum size of a binary
+#   DIST_TOOLS=.tools           folder in which `scripts/setup.sh dist` installs cargo-zigbuild and others
 # The same commit gives the same bytes in every directory (scripts/dist-twice.sh), given the versions in the file BUILD.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,7 +27,7 @@ for target in "${targets[@]}"; do
         fail "Rust's standard library for $target is missing: 'rustup target add $target', or leave the target out of TARGETS"
 done
 
-# Settings of this machine and shell that would change what is built.
+# Removes settings of this machine and shell that would change the result.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_BUILD_TARGET RUSTC_WORKSPACE_WRAPPER MAKEFLAGS MFLAGS
 unset CC CXX AR RANLIB CFLAGS CPPFLAGS CXXFLAGS LDFLAGS RUSTC CARGO_INCREMENTAL TARGET_CC TARGET_CFLAGS
 unset "${!CARGO_PROFILE_@}" "${!CARGO_TARGET_@}" "${!OPENSSL_@}" "${!CFLAGS_@}"
@@ -40,12 +40,12 @@ export PATH="$tools/bin:$tools/venv/bin:$PATH"
 commit=$(git rev-parse HEAD)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
 cargo_home=$(realpath "${CARGO_HOME:-$HOME/.cargo}")
-# From nothing each time: what cargo or a build script keeps may come from another commit.
+# Always starts from an empty folder, because files of an earlier build may come from another commit.
 build=$root/target/dist-build
 rm -rf "$build"
 mkdir -p "$build"
 export CARGO_TARGET_DIR=$build/target
-# zig and its wrappers keep what they compile here, and not in the home directory.
+# zig and its wrappers cache here, and not in the home directory.
 export ZIG_GLOBAL_CACHE_DIR=$build/zig ZIG_LOCAL_CACHE_DIR=$build/zig CARGO_ZIGBUILD_CACHE_DIR=$build/zigbuild
 
 # Paths of this machine would appear in panic messages: a wrapper of rustc replaces them. Those of the standard library are
@@ -70,14 +70,14 @@ export RUSTC_WRAPPER=$build/rustc CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"l
 # replace paths are in a wrapper; and directories in which it looks for engines, which must not be those of the build.
 mkdir "$build/bin"
 export PATH="$build/bin:$PATH"
-# Else cargo-zigbuild would ask Python for zig at each call.
+# Otherwise cargo-zigbuild would start Python at each call to find zig.
 CARGO_ZIGBUILD_ZIG_COMMAND=$(python3 -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
 CARGO_ZIGBUILD_ZIG_VERSION=$("$CARGO_ZIGBUILD_ZIG_COMMAND" version)
 export CARGO_ZIGBUILD_ZIG_COMMAND CARGO_ZIGBUILD_ZIG_VERSION
 for target in "${targets[@]}"; do
     cat >"$build/bin/zigcc-$target" <<WRAPPER
 #!/bin/sh
-# All C is compiled for size, apart from SQLite and aws-lc.
+# All C code except SQLite and aws-lc is compiled for size.
 case "\$PWD \$*" in *libsqlite3-sys* | *aws-lc-sys*) ;; *) set -- "\$@" -Os -ffunction-sections -fdata-sections ;; esac
 exec cargo-zigbuild zig cc -- -target ${target%%-*}-linux-gnu.$glibc -g0 -fno-sanitize=all \\
     -fno-unwind-tables -fno-asynchronous-unwind-tables \\

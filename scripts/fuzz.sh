@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes each target of fuzz/ (or those that are named) for FUZZ_SECONDS (60). What is found lies in fuzz/artifacts/<target>.
+# Fuzzes each target of fuzz/ (or those that are named) for FUZZ_SECONDS (60). Inputs of failures are written to fuzz/artifacts/<target>.
 #   scripts/fuzz.sh [TARGET...] [-- LIBFUZZER-OPTION...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do targets+=("$1"); shift; done
 
 scripts/setup.sh fuzz
 
-# Sanitizers are unstable options of the compiler. What libFuzzer itself needs isn't: without one, stable does.
+# Sanitizers are unstable options of the compiler. The options of libFuzzer are stable, so without a sanitizer stable works.
 command=(cargo fuzz run --sanitizer none)
 if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then
     command=(cargo +nightly fuzz run --sanitizer address)

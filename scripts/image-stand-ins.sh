@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes stand-ins for the base images, under the same names, where no image registry can be reached: from Debian's
-# packages and this machine's Rust toolchain, and only as like the real ones as Dockerfile and docker-compose.yml need.
+# Creates stand-ins for the base images, under the same names, if no image registry can be reached: from Debian's packages
+# and the Rust toolchain of this machine. They have only what Dockerfile and docker-compose.yml need.
 #   scripts/image-stand-ins.sh IMAGE...
-# Needs root (debootstrap) and what scripts/setup.sh compose installs.
+# Needs root (debootstrap) and the packages of `scripts/setup.sh compose`.
 set -euo pipefail
 
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
@@ -13,7 +13,7 @@ say() { echo "image-stand-ins: $*" >&2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# A stand-in made by another version of this script, or from other things, is made again; a real image is never replaced.
+# A stand-in of another version of this script, or of other inputs, is created again. A real image is never replaced.
 is_current() {
     local label
     label=$(docker image inspect --format '{{with .Config.Labels}}{{index . "stand-in"}}{{end}}' "$1" 2>/dev/null) || return 1
@@ -29,15 +29,15 @@ debian() {
         { tail -n 20 "$work/debootstrap.log" >&2; return 1; }
     rm -rf "$work"/debian/var/cache/apt/* "$work"/debian/var/lib/apt/lists/* \
         "$work"/debian/usr/share/{doc,man,locale,info}/*
-    # The machine's resolver and name belong to it, not to the image.
+    # The resolver and the host name of this machine must not be in the image.
     rm -f "$work"/debian/etc/{resolv.conf,hostname}
     tar -C "$work/debian" -c . |
         docker import --change 'CMD ["bash"]' --change "LABEL stand-in=\"$label\"" - debian:bookworm-slim >/dev/null
     rm -rf --one-file-system "$work/debian"
 }
 
-# Like the official image: cargo on the PATH, gcc, make, perl, and who is to be trusted. The latter as on this machine,
-# for where a proxy signs the registries' answers with a certificate of its own.
+# Like the official image: cargo on the PATH, gcc, make, perl and CA certificates. The certificates are those of this machine,
+# because a proxy may sign the responses of the registries with its own certificate.
 rust() {
     debian
     local sysroot label
@@ -62,8 +62,8 @@ DOCKERFILE
         docker build --quiet --tag rust:1-bookworm - >"$work/rust.log" 2>&1 || { tail -n 20 "$work/rust.log" >&2; return 1; }
 }
 
-# Of the official image: POSTGRES_PASSWORD(_FILE), POSTGRES_USER, PGDATA, /docker-entrypoint-initdb.d on first start (with
-# a server on the socket alone), all addresses, SCRAM, the user's number, the stop signal. Debian's version of PostgreSQL.
+# Supports these features of the official image: POSTGRES_PASSWORD(_FILE), POSTGRES_USER, PGDATA, /docker-entrypoint-initdb.d on first start (with
+# a server only on the socket), all addresses, SCRAM, the user's number, the stop signal. The PostgreSQL is Debian's.
 postgres() {
     debian
     local label="$script_version"
@@ -124,8 +124,8 @@ ENTRYPOINT
         { tail -n 20 "$work/postgres.log" >&2; return 1; }
 }
 
-# Of the official image: SMTP on 1025, and of the HTTP API on 8025 two answers, with as much in them as scripts/compose-test.sh
-# reads. What it has caught is gone when it ends.
+# Supports these features of the official image: SMTP on 1025, and two responses of the HTTP API on 8025, with the fields that
+# scripts/compose-test.sh reads. The caught mails are lost when it ends.
 mailpit() {
     debian
     local label="$script_version"
@@ -188,7 +188,7 @@ class Web(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-# Not the name of the host: that is looked up first.
+# A name other than that of the host, which would be looked up first.
 Controller(Handler(), hostname="0.0.0.0", port=1025, server_hostname="mail").start()
 try:
     http.server.ThreadingHTTPServer(("0.0.0.0", 8025), Web).serve_forever()

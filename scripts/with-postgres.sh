@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs a command beside a private, throw-away PostgreSQL and removes it afterwards, whatever happens:
+# Runs a command with a private, temporary PostgreSQL, and removes it afterwards in any case:
 #   scripts/with-postgres.sh cargo test
-# The command finds it by TEST_POSTGRES_URL, and further servers' binaries in TEST_POSTGRES_BIN.
+# TEST_POSTGRES_URL is its URL. TEST_POSTGRES_BIN is the folder of the binaries, for tests that start further servers.
 set -euo pipefail
 
 fail() { echo "with-postgres: $*" >&2; exit 1; }
@@ -56,8 +56,8 @@ max_wal_senders = 0
 max_wal_size = '128MB'
 CONF
 
-# Nothing reserves a port before the server has it, so a taken one means another try. Below the ephemeral range,
-# from which other programs' sockets would take it while the server is restarted.
+# A port cannot be reserved before the server binds it, so the script tries another one if it is taken. The ports are below the
+# ephemeral range, because sockets of other programs could take such a port while the server restarts.
 started=''
 for _ in 1 2 3 4 5 6; do
     port=$((16384 + RANDOM % 16000))
@@ -73,10 +73,10 @@ export TEST_POSTGRES_BIN="$bin"
 
 status=0
 if [ -t 0 ]; then
-    # Someone at a terminal may want to type to it, and their Ctrl-C reaches it directly.
+    # At a terminal, the command can read input, and a Ctrl-C reaches it directly.
     "$@" || status=$?
 else
-    # In a process group of its own, so that a signal to this script ends it at once with all that it started.
+    # The command has its own process group, so that a signal to this script ends all processes of it at once.
     set -m
     "$@" &
     command_pid=$!

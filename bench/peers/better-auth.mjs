@@ -1,5 +1,6 @@
-// Better Auth over node:sqlite, as its documentation sets it up, for `make bench-peers`.
-//   node better-auth.mjs fill DIRECTORY USERS PASSWORD    makes the tables, the users, and an organization of 50 of them
+// Runs Better Auth over node:sqlite, set up as in its documentation, for `make bench-peers`.
+//   node better-auth.mjs fill DIRECTORY USERS PASSWORD    creates the tables, the users, and an
+//   organization with 50 of them
 //   node better-auth.mjs serve DIRECTORY PORT             serves HTTP on 127.0.0.1
 // The first user, user-0@example.org, owns the organization.
 import { createServer } from "node:http";
@@ -22,7 +23,7 @@ const auth = betterAuth({
   secret: "c29tZSBzZWNyZXQgb2YgdGhlIGJlbmNobWFyaw==",
   emailAndPassword: { enabled: true },
   plugins: [organization()],
-  // The server is measured, not its limits.
+  // The limit would otherwise determine the measured rate.
   rateLimit: { enabled: false },
   telemetry: { enabled: false },
 });

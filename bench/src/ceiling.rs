@@ -1,4 +1,5 @@
-//! The ceiling of `/api/init`: an actix-web handler that checks the token and answers constant bytes.
+//! The ceiling of `/api/init`: an actix-web handler that checks the token and responds with
+//! constant bytes.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const HEALTH: &str = "/health";
 const WORKERS: usize = 2;
 
-/// A real answer.
+/// A response that was recorded from Doorward, and the keys that verify its token.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RecordedResponse {
     pub(crate) headers: Vec<(String, String)>,
@@ -28,14 +29,14 @@ struct CeilingHandler {
     validation: Validation,
 }
 
-/// What `iat`, `sid` and the others say is the real one's to look at.
+/// The claims that the ceiling reads. Doorward also checks `iat`, `sid` and others.
 #[derive(Deserialize)]
 struct Claims {
     #[serde(rename = "sub")]
     _sub: String,
 }
 
-/// Arguments: the address and the file with the recorded answer.
+/// Serves a recorded response. The arguments are the address and the file with the response.
 pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
     let [address, file] = words else {
         bail!("usage: doorward-bench bare ADDRESS FILE");
@@ -77,7 +78,7 @@ fn key(jwk: &Jwk) -> anyhow::Result<(String, DecodingKey)> {
 }
 
 async fn init(request: HttpRequest, bare: web::Data<CeilingHandler>) -> HttpResponse {
-    if !is_good(&request, &bare) {
+    if !is_authorized(&request, &bare) {
         return HttpResponse::Unauthorized().finish();
     }
     let mut response = HttpResponse::Ok();
@@ -87,7 +88,7 @@ async fn init(request: HttpRequest, bare: web::Data<CeilingHandler>) -> HttpResp
     response.body(bare.body.clone())
 }
 
-fn is_good(request: &HttpRequest, bare: &CeilingHandler) -> bool {
+fn is_authorized(request: &HttpRequest, bare: &CeilingHandler) -> bool {
     let header = request
         .headers()
         .get(AUTHORIZATION)

@@ -1,4 +1,5 @@
-//! An HTTP client that does as little as it can: one connection, kept alive, one request at a time.
+//! A minimal HTTP client, so that generating load takes little CPU: one connection, kept alive,
+//! with one request at a time.
 
 use std::{borrow::Cow, net::SocketAddr};
 
@@ -13,14 +14,14 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// A request that is sent again and again.
+/// A request that can be sent many times.
 #[derive(Clone)]
 pub(crate) struct Call {
     method: &'static str,
     path: Cow<'static, str>,
     headers: Vec<(HeaderName, String)>,
     body: Bytes,
-    /// What is answered when all is well.
+    /// Status of a successful response.
     pub(crate) expected: StatusCode,
 }
 
@@ -68,7 +69,7 @@ impl Call {
         Self::get("/api/init").bearer(token)
     }
 
-    /// Refused as a bad request, before its body is looked for.
+    /// A call without a body. It is rejected as a bad request before the body is read.
     pub(crate) fn refused(path: &'static str, token: &str) -> Self {
         Self {
             method: "POST",
@@ -117,7 +118,7 @@ impl Connection {
         Ok(Self { address, sender })
     }
 
-    /// Reads the body and throws it away.
+    /// Sends a call, reads the body of the response and discards it.
     pub(crate) async fn send(&mut self, call: &Call) -> anyhow::Result<StatusCode> {
         let mut response = self.respond(call).await?;
         while let Some(frame) = response.frame().await {
@@ -135,8 +136,9 @@ impl Connection {
         })
     }
 
-    /// The response without its body. Connects again when the server has closed the connection, which it does with one
-    /// that was idle for long, as while a busy machine is waited for.
+    /// Sends a call and returns the response before its body is read. Connects again if the server
+    /// has closed the connection, as it does after a long idle time, for example while the
+    /// benchmark waits for a busy machine.
     async fn respond(&mut self, call: &Call) -> anyhow::Result<Response<Incoming>> {
         if self.sender.ready().await.is_err() {
             *self = Self::open(self.address).await?;
@@ -147,7 +149,7 @@ impl Connection {
 }
 
 impl Answer {
-    /// The JSON of an answer of success.
+    /// Parses the body as JSON. Fails unless the status is a success.
     pub(crate) fn json(&self) -> anyhow::Result<serde_json::Value> {
         ensure!(
             self.status.is_success(),
@@ -159,7 +161,7 @@ impl Answer {
     }
 }
 
-/// A token of this user.
+/// Logs a user in and returns the token.
 pub(crate) async fn log_in(
     address: SocketAddr,
     username: &str,
@@ -190,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request on each connection, and closes it.
+    /// Responds to one request on each connection and closes it.
     async fn serve(listener: TcpListener) -> std::io::Result<()> {
         loop {
             let (mut stream, _) = listener.accept().await?;
@@ -213,7 +215,7 @@ mod tests {
         for _ in 0..3 {
             let answer = connection.ask(&Call::get("/")).await.unwrap();
             assert_eq!(answer.body, b"ok");
-            // The end of the connection arrives after the answer.
+            // The end of the connection arrives after the response.
             while !connection.sender.is_closed() {
                 tokio::task::yield_now().await;
             }

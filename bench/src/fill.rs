@@ -1,5 +1,5 @@
-//! Who and what is in an installation: many users and projects, and among them the one user who is measured, who always
-//! sees the same.
+//! Fills an installation with many users and projects. One of the users is measured; the data
+//! visible to that user is the same in an installation of any size.
 
 use std::{
     io::{BufWriter, Write},
@@ -14,13 +14,13 @@ use crate::{hash::RawHasher, installation::Installation, sql};
 
 pub(crate) const USERNAME: &str = "bench";
 pub(crate) const PASSWORD: &str = "correct horse battery staple 9";
-/// Of the user who is measured.
+/// Number of projects of the user who is measured.
 const PROJECTS: usize = 5;
-/// In each of these projects.
+/// Number of members of each of these projects.
 const MEMBERS: usize = 10;
-/// Members of everybody else's projects, besides their owners.
+/// Number of members of each project of other users, in addition to its owner.
 const OTHERS: usize = 3;
-/// Rows of one INSERT.
+/// Maximum number of rows in one INSERT.
 const CHUNK: usize = 500;
 
 #[derive(Clone, Copy)]
@@ -45,13 +45,15 @@ pub(crate) fn fill(installation: &Installation, size: Size) -> anyhow::Result<()
     sql::analyze(&installation.directory_url)
 }
 
-/// Makes a user of each gid, the first of them the one who is measured: how long that took.
+/// Imports a user for each gid and returns how long the import took. The first user is the one who
+/// is measured.
 pub(crate) fn import(installation: &Installation, gids: &[String]) -> anyhow::Result<Duration> {
     let file = installation.path().join("users.jsonl");
     let mut lines = BufWriter::new(std::fs::File::create(&file)?);
     let own_hash = RawHasher::default_parameters()?.phc(PASSWORD)?;
     let cheap_hash = RawHasher::new(256, 1)?.phc(PASSWORD)?;
     for (number, gid) in gids.iter().enumerate() {
+        // Only the measured user needs a hash of normal cost: the others' hashes only take time.
         let (username, hash) = if number == 0 {
             (USERNAME.to_owned(), &own_hash)
         } else {
@@ -69,10 +71,10 @@ pub(crate) fn import(installation: &Installation, gids: &[String]) -> anyhow::Re
     Ok(took)
 }
 
-/// The owner of a project, and its members.
+/// The gid of a project's owner, and the gids of its members.
 pub(crate) type Team = (String, Vec<String>);
 
-/// Of everybody: those of the user who is measured, and those of others.
+/// Returns the SQL for the projects of the user who is measured and for those of other users.
 fn projects(gids: &[String], count: usize) -> String {
     let mut projects: Vec<Team> = Vec::new();
     if let Some((own, others)) = gids.split_first() {
@@ -94,10 +96,11 @@ fn projects(gids: &[String], count: usize) -> String {
     insert_projects(&projects)
 }
 
-/// Straight into the directory's tables, without a word in the feed: its
-/// head stays where it is.
+/// Returns SQL that writes directly into the directory's tables. It adds no changes to the feed, so
+/// the head of the feed does not move.
 pub(crate) fn insert_projects(all: &[Team]) -> String {
-    let (mut projects, mut memberships) = (Vec::new(), Vec::new());
+    let mut projects = Vec::new();
+    let mut memberships = Vec::new();
     for (owner, members) in all {
         let project = RandomIdGenerator.new_gid();
         projects.push(format!(
@@ -115,12 +118,14 @@ pub(crate) fn insert_projects(all: &[Team]) -> String {
     )
 }
 
-/// Tables, and what is given of each row.
+/// Table and columns of an INSERT.
 const PROJECT: &str =
     "projects (gid, name, icon, owner_gid, status, timezone, created_at, updated_at)";
 const MEMBERSHIP: &str = "memberships (project_gid, user_gid, role, status, rate_limit_per_second, created_at, updated_at)";
 
-/// Who is told of what, as the directory writes it: all of these memberships are active.
+/// Membership slots and subscriptions as the directory writes them. All of these memberships are
+/// active, so all slots and subscriptions are open: 9223372036854775807 means that they are not
+/// closed.
 const SUBSCRIPTIONS_SQL: &str = "
     INSERT INTO membership_slots (project_gid, slot, user_gid, opened_cursor, closed_cursor)
         SELECT project_gid, ROW_NUMBER() OVER (PARTITION BY project_gid ORDER BY user_gid) - 1, user_gid, 0,

@@ -1,4 +1,4 @@
-//! The raw ceiling of logins: the same argon2id, with memory that is reused, and nothing else.
+//! The ceiling of logins: only the same argon2id hash, with memory that is reused.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
 use crate::statistics::milliseconds;
 
-/// The defaults of `doorward`.
+/// Default memory and passes of `doorward`.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const SALT: &[u8; 16] = b"a salt for bench";
 
-/// One hash after the other in the same memory.
+/// Computes hashes one after the other in the same memory.
 pub(crate) struct RawHasher {
     argon2: Argon2<'static>,
     blocks: Vec<Block>,
@@ -42,10 +42,11 @@ impl RawHasher {
         Ok(hash)
     }
 
-    /// As a PHC string.
+    /// Returns the hash of a password as a PHC string.
     pub(crate) fn phc(&mut self, password: &str) -> anyhow::Result<String> {
         let hash = STANDARD_NO_PAD.encode(self.hash(password.as_bytes())?);
-        let (memory, passes) = (self.argon2.params().m_cost(), self.argon2.params().t_cost());
+        let memory = self.argon2.params().m_cost();
+        let passes = self.argon2.params().t_cost();
         Ok(format!(
             "$argon2id$v=19$m={memory},t={passes},p=1${}${hash}",
             STANDARD_NO_PAD.encode(SALT)
@@ -57,7 +58,7 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Hashes per second on all cores.
+/// Measures the hashes per second on all cores together.
 pub(crate) fn hashes_per_second(time: Duration) -> anyhow::Result<f64> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..cores())
@@ -73,7 +74,8 @@ pub(crate) fn hashes_per_second(time: Duration) -> anyhow::Result<f64> {
 fn hash_on_one_core(time: Duration) -> anyhow::Result<f64> {
     let mut hasher = RawHasher::default_parameters()?;
     hasher.hash(b"memory is allocated")?;
-    let (started, mut count) = (Instant::now(), 0.0);
+    let started = Instant::now();
+    let mut count = 0.0;
     while started.elapsed() < time {
         hasher.hash(b"correct horse battery staple")?;
         count += 1.0;
@@ -81,7 +83,7 @@ fn hash_on_one_core(time: Duration) -> anyhow::Result<f64> {
     Ok(count / started.elapsed().as_secs_f64())
 }
 
-/// How long each of `count` hashes takes, in milliseconds.
+/// Computes `count` hashes and returns the duration of each in milliseconds.
 pub(crate) fn alone(hasher: &mut RawHasher, count: usize) -> anyhow::Result<Vec<f64>> {
     (0..count)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! `doorward user import` of many users, into databases that were empty before.
+//! Measures `doorward user import` of many users into empty databases.
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 
@@ -12,7 +12,7 @@ use crate::{
 
 const LINES: u32 = 100_000;
 const LINES_QUICK: u32 = 10_000;
-/// For all lines, over PostgreSQL.
+/// Maximum duration of the whole import over PostgreSQL.
 const LIMIT_SECONDS: f64 = 30.0;
 const ROUNDS: usize = 3;
 
@@ -28,7 +28,7 @@ pub(crate) async fn measure(
     };
     let series = rounds::run(Effort { rounds, ..effort }, async || {
         let installation = Installation::new(backend)?;
-        // Migrated before, as it is where somebody imports.
+        // The first command migrates the databases, so that the measured one does not.
         installation.run(&["user", "list"])?;
         let gids: Vec<String> = (0..lines)
             .map(|_| RandomIdGenerator.new_gid().to_string())

@@ -1,5 +1,5 @@
-//! `/api/init` of a user with 5 projects of 10 members, against a handler that only checks the token and answers the same
-//! bytes.
+//! Measures `/api/init` of a user with 5 projects of 10 members each. The ceiling is a handler that
+//! only checks the token and responds with the same bytes.
 
 use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) const CONNECTIONS: usize = 32;
-/// Calls of either kind in a round of calls that come one after the other.
+/// Number of calls of each kind in a round of sequential calls.
 const SINGLE_CALLS: usize = 40;
 
 pub(crate) async fn measure(
@@ -63,7 +63,8 @@ pub(crate) async fn measure(
             .note(note),
     );
 
-    // The promise is about one caller. These tell how much of it is owed to answers and renewals that are shared.
+    // The target above is for calls with one token, which share cached responses and renewals. The
+    // same load with one token for each connection shows how much of the rate is due to that.
     let mut many = Vec::new();
     for _ in 0..CONNECTIONS {
         many.push(Call::init(
@@ -90,20 +91,21 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-/// Medians of inits one after the other, in milliseconds.
+/// Medians of sequential inits, in milliseconds.
 pub(crate) struct Alone {
     pub(crate) changed: f64,
     pub(crate) unchanged: f64,
 }
 
-/// Inits by turns: one after a change, and one after none.
+/// Measures inits in turns: one after a change of the feed, and one without a change.
 pub(crate) async fn alone(
     installation: &Installation,
     connection: &mut Connection,
     call: &Call,
     count: usize,
 ) -> anyhow::Result<Alone> {
-    let (mut unchanged, mut changed) = (Vec::new(), Vec::new());
+    let mut unchanged = Vec::new();
+    let mut changed = Vec::new();
     for _ in 0..count {
         sql::execute(
             &installation.directory_url,
@@ -118,12 +120,13 @@ pub(crate) async fn alone(
     })
 }
 
-/// One round under the same load.
+/// Results of one round: the server and the bare handler under the same load.
 struct Comparison {
-    /// Requests a second: the server, the bare handler.
+    /// Requests per second of the server, against those of the bare handler.
     rates: Pair,
-    /// Milliseconds: p99, p50.
+    /// 99th percentile of the server's latency in milliseconds, against its median.
     tail: Pair,
+    /// The same for the bare handler.
     bare_tail: Pair,
     cpu: String,
 }
@@ -162,7 +165,7 @@ fn throughput(name: String, series: &Series<Comparison>, note: &str) -> Measurem
     Measurement::of_pairs(name, "/s", series, |round| round.rates).note(format!("{note}{cpu}"))
 }
 
-/// An answer, and the keys that verify its token.
+/// Returns the response to a call, and the keys that verify its token.
 pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<RecordedResponse> {
     let mut connection = Connection::open(address).await?;
     let answer = connection.ask(call).await?;
@@ -172,12 +175,12 @@ pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<R
         String::from_utf8_lossy(&answer.body)
     );
     let keys = connection.ask(&Call::get("/.well-known/jwks.json")).await?;
-    // The rest is for each server to add.
-    let own = ["content-length", "date", "connection", "transfer-encoding"];
+    // Each server adds these headers to its own responses.
+    let added_by_server = ["content-length", "date", "connection", "transfer-encoding"];
     let headers = answer
         .headers
         .iter()
-        .filter(|(name, _)| !own.contains(&name.as_str()));
+        .filter(|(name, _)| !added_by_server.contains(&name.as_str()));
     let headers = headers.map(|(name, value)| Ok((name.to_string(), value.to_str()?.to_owned())));
     Ok(RecordedResponse {
         headers: headers.collect::<anyhow::Result<_>>()?,
@@ -186,7 +189,7 @@ pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<R
     })
 }
 
-/// Of this very binary, as a process of its own.
+/// Starts this binary again as a separate process that serves the recorded response.
 pub(crate) async fn start_bare(
     installation: &Installation,
     recorded: &RecordedResponse,

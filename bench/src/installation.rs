@@ -1,4 +1,5 @@
-//! An installation of Doorward of a measurement's own: a directory, two databases, and settings as in production.
+//! A separate installation of Doorward for each measurement: a directory, two databases, and
+//! production settings except for the limits of calls that change data.
 
 use std::{fmt, path::Path, process::Command};
 
@@ -44,7 +45,8 @@ impl Installation {
                 (url("auth.db"), url("directory.db"), Vec::new())
             }
             Backend::Postgres => {
-                let (auth, directory) = (PostgresDatabase::create()?, PostgresDatabase::create()?);
+                let auth = PostgresDatabase::create()?;
+                let directory = PostgresDatabase::create()?;
                 (
                     auth.url.clone(),
                     directory.url.clone(),
@@ -64,7 +66,7 @@ impl Installation {
         self.directory.path()
     }
 
-    /// A command of the administration, to its end: its stdout.
+    /// Runs an administration command to its end and returns its stdout.
     pub(crate) fn run(&self, words: &[&str]) -> anyhow::Result<String> {
         let output = self.command(words).output().context("can't run doorward")?;
         ensure!(
@@ -76,14 +78,15 @@ impl Installation {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// `doorward serve`, everything in one process, ready.
+    /// Starts all services in one process and waits until they are ready.
     pub(crate) async fn serve(&self) -> anyhow::Result<Server> {
         self.serve_with(&[]).await
     }
 
-    /// With these settings besides.
+    /// Does the same as `serve`, with additional settings.
     pub(crate) async fn serve_with(&self, variables: &[(&str, &str)]) -> anyhow::Result<Server> {
-        let (address, operations) = (free_address()?, free_address()?);
+        let address = free_address()?;
+        let operations = free_address()?;
         let mut command = self.command(&["serve", "all"]);
         command.envs(variables.iter().copied());
         command
@@ -103,7 +106,7 @@ impl Installation {
             ),
             ("DOORWARD_MASTER_KEY", MASTER_KEY.as_ref()),
             ("DOORWARD_LOG_FORMAT", "json".as_ref()),
-            // The server is measured, not its limits.
+            // The write budget would otherwise limit the measured rates.
             ("DOORWARD_WRITE_RATE", "1000000".as_ref()),
             ("DOORWARD_WRITE_BURST", "1000000".as_ref()),
         ]);

@@ -1,4 +1,5 @@
-//! The same user in a small installation and in a large one: what they ask for may not cost more because others are there.
+//! Compares calls of the same user in a small and in a large installation: a call must not cost
+//! more because the installation has many other users and projects.
 
 use std::time::Duration;
 
@@ -34,14 +35,15 @@ impl BenchServer {
         })
     }
 
-    /// The median of some calls alone, in milliseconds.
+    /// Returns the median duration of sequential calls, in milliseconds.
     async fn alone(&mut self, call: &Call, count: usize) -> anyhow::Result<f64> {
         Ok(median(
             &load::alone(&mut self.connection, call, count).await?,
         ))
     }
 
-    /// The time that an init takes of the whole machine, in milliseconds.
+    /// Returns the time between two responses under load, in milliseconds: how long one init keeps
+    /// the whole machine busy.
     async fn loaded(&self, time: Duration) -> anyhow::Result<f64> {
         let calls = vec![Call::init(&self.token); CONNECTIONS];
         Ok(1000.0
@@ -76,18 +78,18 @@ pub(crate) async fn measure(
             projects: 20_000,
         }
     };
-    let (small, large) = (Installation::new(backend)?, Installation::new(backend)?);
+    let small = Installation::new(backend)?;
+    let large = Installation::new(backend)?;
     fill(&small, Size::SMALL)?;
     fill(&large, size)?;
 
-    let (mut small, mut large) = (
-        BenchServer::open(&small).await?,
-        BenchServer::open(&large).await?,
-    );
+    let mut small = BenchServer::open(&small).await?;
+    let mut large = BenchServer::open(&large).await?;
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
     let login = Call::login(USERNAME, PASSWORD);
     let series = rounds::run(effort.times(2), async || {
-        let (in_large, in_small) = (Call::init(&large.token), Call::init(&small.token));
+        let in_large = Call::init(&large.token);
+        let in_small = Call::init(&small.token);
         Ok(Round {
             login: Pair::new(
                 large.alone(&login, 20).await?,
@@ -101,7 +103,7 @@ pub(crate) async fn measure(
         })
     });
     let series = series.await?;
-    let places = format!("{} users against {}", size.users, Size::SMALL.users);
+    let sizes = format!("{} users against {}", size.users, Size::SMALL.users);
     let findings: [(&str, PairOf); 3] = [
         ("login", |round| round.login),
         ("init", |round| round.init),
@@ -110,7 +112,7 @@ pub(crate) async fn measure(
     for (what, pair) in findings {
         let finding =
             Measurement::of_pairs(format!("{what} among many, {backend}"), "ms", &series, pair);
-        report.add(finding.at_most(LIMIT).note(places.clone()));
+        report.add(finding.at_most(LIMIT).note(sizes.clone()));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! What a login and an init weigh and take for one who sees ten thousand people: the owner of a project with 10,000 members,
-//! and a user in 2,000 projects. Also a login to that project.
+//! Measures the size and duration of login and init for two users who see about 10,000 users:
+//! the owner of a project with 10,000 members, and a user in 2,000 projects. Also measures
+//! a project login to the large project.
 
 use anyhow::Context;
 use doorward_domain::{IdGenerator, RandomIdGenerator};
@@ -18,9 +19,9 @@ use crate::{
 
 const MEMBERS: usize = 10_000;
 const PROJECTS: usize = 2000;
-/// Of each of these, besides the user.
+/// Number of members of each of these projects in addition to the user.
 const OTHERS: usize = 4;
-/// Maximum time of a login to the project of 10,000 members.
+/// Maximum duration of a login to the project of 10,000 members.
 const PROJECT_LOGIN_MILLISECONDS: f64 = 100.0;
 /// Calls of each kind in a round.
 const CALLS: usize = 4;
@@ -54,7 +55,8 @@ pub(crate) async fn measure(
         let mut connection = Connection::open(server.address).await?;
         let call = Call::login(USERNAME, PASSWORD);
         let answer = connection.ask(&call).await?;
-        let (bytes, project) = (answer.body.len(), first_project(&answer.body)?);
+        let bytes = answer.body.len();
+        let project = first_project(&answer.body)?;
         let login = async || Ok(median(&load::alone(&mut connection, &call, CALLS).await?));
         let logins = rounds::run(effort, login).await?;
         let finding = Measurement::of(
@@ -98,7 +100,7 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-/// Returns the gid of a project in the answer to a login.
+/// Returns the gid of one project in the response to a login.
 fn first_project(answer: &[u8]) -> anyhow::Result<String> {
     let answer: serde_json::Value = serde_json::from_slice(answer)?;
     let projects = answer

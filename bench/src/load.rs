@@ -1,4 +1,5 @@
-//! Load: some connections, each of which sends its next request when the last one is answered.
+//! Generates load (closed loop): each connection sends its next request when it has received the
+//! response to the last one.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,18 +13,19 @@ use crate::{
     statistics::{NothingMeasured, milliseconds, percentile},
 };
 
-/// Before anything counts.
+/// Time before anything counts.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// What a 503 asks for, in its `Retry-After`.
+/// Wait after a 503, as in its `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) struct Load {
     pub(crate) per_second: f64,
     pub(crate) latencies: Vec<Duration>,
-    /// Answered 503.
+    /// Number of responses with status 503.
     pub(crate) refused: usize,
-    /// CPU time for each request: the process that is measured, and the one that generates the load.
+    /// CPU time of the measured process for each request.
     pub(crate) server_cpu: Duration,
+    /// CPU time of this process, which generates the load, for each request.
     pub(crate) client_cpu: Duration,
 }
 
@@ -41,8 +43,11 @@ impl Load {
     }
 }
 
-/// One call for each connection. What is answered within the time counts, wherever it began. Fails with `NothingMeasured`
-/// when that is nothing.
+/// Sends each call on its own connection, again and again. A request counts if its response arrives
+/// within `time` after the warm-up, even if it was sent before.
+///
+/// # Errors
+/// [`NothingMeasured`] if no request counts.
 pub(crate) async fn closed_loop(
     server: &Server,
     calls: &[Call],
@@ -55,13 +60,13 @@ pub(crate) async fn closed_loop(
         connections.spawn(run_connection(server.address, call, begin, end));
     }
     tokio::time::sleep_until(begin).await;
-    let (server_before, client_before) = (Cpu::of(server.id())?, Cpu::of(std::process::id())?);
+    let server_before = Cpu::of(server.id())?;
+    let client_before = Cpu::of(std::process::id())?;
     tokio::time::sleep_until(end).await;
-    let (server_cpu, client_cpu) = (
-        server_before.since(server.id())?,
-        client_before.since(std::process::id())?,
-    );
-    let (mut latencies, mut refused) = (Vec::new(), 0);
+    let server_cpu = server_before.since(server.id())?;
+    let client_cpu = client_before.since(std::process::id())?;
+    let mut latencies = Vec::new();
+    let mut refused = 0;
     while let Some(done) = connections.join_next().await {
         let (own, own_refused) = done??;
         latencies.extend(own);
@@ -86,7 +91,8 @@ async fn run_connection(
     end: Instant,
 ) -> anyhow::Result<(Vec<Duration>, usize)> {
     let mut connection = Connection::open(address).await?;
-    let (mut latencies, mut refused) = (Vec::new(), 0);
+    let mut latencies = Vec::new();
+    let mut refused = 0;
     loop {
         let sent = Instant::now();
         if sent >= end {
@@ -109,12 +115,12 @@ async fn run_connection(
     }
 }
 
-/// Sends a call again and again until then, for what others feel of it.
+/// Sends a call repeatedly until `end`, as a background load for another measurement.
 pub(crate) async fn run_until(address: SocketAddr, call: Call, end: Instant) -> anyhow::Result<()> {
     run_connection(address, call, end, end).await.map(drop)
 }
 
-/// How long each of `count` calls takes, one after the other, in milliseconds.
+/// Sends `count` calls one after the other and returns the duration of each in milliseconds.
 pub(crate) async fn alone(
     connection: &mut Connection,
     call: &Call,

@@ -1,4 +1,5 @@
-//! Logins: how many a second, and how long one takes, against the hash that each of them has to compute.
+//! Measures logins per second and the duration of one login. The ceiling is the password hash that
+//! each login must compute.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::{
     statistics::{Pair, median},
 };
 
-/// At concurrency 2 x cores.
+/// Measures logins per second with twice as many connections as cores.
 pub(crate) async fn measure_throughput(
     report: &mut Report,
     backend: Backend,
@@ -44,15 +45,16 @@ pub(crate) async fn measure_throughput(
     Ok(())
 }
 
-/// Nothing else going on.
+/// Measures single logins on an otherwise idle server.
 pub(crate) async fn measure_one(
     report: &mut Report,
     backend: Backend,
     effort: Effort,
 ) -> anyhow::Result<()> {
-    /// Long enough that caches are warm, short enough that both see the same machine.
+    /// Number of calls or hashes in one run: enough that caches are warm, and few enough that the
+    /// speed of the machine is the same for both kinds of run.
     const RUN: usize = 10;
-    /// Runs of either kind in a round.
+    /// Number of runs of each kind in a round.
     const RUNS_PER_ROUND: usize = 4;
     let installation = Installation::new(backend)?;
     fill(&installation, Size::SMALL)?;
@@ -63,7 +65,8 @@ pub(crate) async fn measure_one(
     load::alone(&mut connection, &call, RUN).await?;
     let (sum, count) = hashing(&server).await?;
     let series = rounds::run(effort, async || {
-        let (mut hashes, mut logins) = (Vec::new(), Vec::new());
+        let mut hashes = Vec::new();
+        let mut logins = Vec::new();
         for _ in 0..RUNS_PER_ROUND {
             hashes.extend(hash::alone(&mut hasher, RUN)?);
             logins.extend(load::alone(&mut connection, &call, RUN).await?);
@@ -74,7 +77,8 @@ pub(crate) async fn measure_one(
     let (sum_after, count_after) = hashing(&server).await?;
     let in_server = (sum_after - sum) / (count_after - count) * 1000.0;
     let of = |value: fn(&Pair) -> f64| median(&series.map(value));
-    let (login, hash) = (of(|pair| pair.measured), of(|pair| pair.ceiling));
+    let login = of(|pair| pair.measured);
+    let hash = of(|pair| pair.ceiling);
     let note = format!(
         "login {login:.2} ms, hash {hash:.2} ms; in the server a hash took {in_server:.2} ms on average"
     );
@@ -87,7 +91,7 @@ pub(crate) async fn measure_one(
     Ok(())
 }
 
-/// How long the server has hashed in all, in seconds, and how often.
+/// Returns how long the server has hashed in total, in seconds, and the number of hashes.
 async fn hashing(server: &Server) -> anyhow::Result<(f64, f64)> {
     const HISTOGRAM: &str = "doorward_hash_duration_seconds";
     Ok((

@@ -1,5 +1,6 @@
-//! The CPU time that other programs took: that of the whole machine (`/proc/stat`) less that of this process, of its
-//! descendants, and of the PostgreSQL that is measured. What is not known to be the benchmark's own counts as another's.
+//! The CPU time that other programs took: that of the whole machine (`/proc/stat`) minus that of
+//! this process, of its descendants, and of the PostgreSQL that is measured. CPU time that is not
+//! known to belong to the benchmark counts as that of other programs.
 
 use std::{collections::HashSet, fs, time::Duration};
 
@@ -7,12 +8,12 @@ use anyhow::Context;
 
 use crate::{process, sql};
 
-/// Share of the machine from which on it counts as busy with other things.
+/// Share of the machine that other programs can take before it counts as busy.
 pub(crate) const BUSY_SHARE: f64 = 0.05;
-/// Length of one look at whether the machine is quiet.
+/// Duration of one sample when waiting for a quiet machine.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The machine, and the processes on it whose descendants are the benchmark's own.
+/// The machine, and the PostgreSQL server on it whose processes count as the benchmark's own.
 #[derive(Clone, Copy)]
 pub(crate) struct Machine {
     postmaster: Option<u32>,
@@ -35,7 +36,7 @@ impl Machine {
         Ok(Usage { all, busy, own })
     }
 
-    /// Returns as soon as other programs take less than `BUSY_SHARE`, or when `limit` is over.
+    /// Waits until other programs take at most `BUSY_SHARE`, but no longer than `limit`.
     pub(crate) async fn wait_until_quiet(self, limit: Duration) -> anyhow::Result<()> {
         let until = tokio::time::Instant::now() + limit;
         while tokio::time::Instant::now() < until {
@@ -54,14 +55,15 @@ impl Machine {
 pub(crate) struct Usage {
     /// All cores, idle or not.
     all: f64,
-    /// Spent by any process, or taken by the hypervisor for another machine.
+    /// Used by any process, or taken by the hypervisor for another machine.
     busy: f64,
-    /// Spent by the benchmark's own processes.
+    /// Used by the benchmark's own processes.
     own: f64,
 }
 
 impl Usage {
-    /// Share of the machine, from 0 to 1, that others took between this moment and a later one.
+    /// Returns the share of the machine, from 0 to 1, that others took between this moment and a
+    /// later one.
     pub(crate) fn others_share(self, later: Self) -> f64 {
         let all = later.all - self.all;
         let others = (later.busy - self.busy) - (later.own - self.own);
@@ -73,7 +75,8 @@ impl Usage {
     }
 }
 
-/// The PostgreSQL server that started the process of a connection; `None` when it runs on another machine.
+/// Returns the PostgreSQL server that started the process of a connection, or `None` if it runs on
+/// another machine.
 fn find_postmaster(backend: u32) -> Option<u32> {
     let name = fs::read_to_string(format!("/proc/{backend}/comm")).ok()?;
     if name.trim() == "postgres" {
@@ -83,7 +86,7 @@ fn find_postmaster(backend: u32) -> Option<u32> {
     }
 }
 
-/// All ticks and the busy ones, of the text of `/proc/stat` (proc(5)).
+/// Returns the number of all ticks and of the busy ones from the text of `/proc/stat` (proc(5)).
 fn machine_ticks(stat: &str) -> anyhow::Result<(f64, f64)> {
     let line = stat
         .lines()
@@ -93,11 +96,13 @@ fn machine_ticks(stat: &str) -> anyhow::Result<(f64, f64)> {
         .split_whitespace()
         .map(str::parse)
         .collect::<Result<_, _>>()?;
-    // The time of guests, the 9th and 10th value, is also in the first two.
+    // The 9th and 10th value, the time of guests, are not added: they are already included in the
+    // first two.
     let &[user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks.as_slice() else {
         anyhow::bail!("unknown format of /proc/stat: {line}");
     };
-    // Interrupts belong to no process; those of the loopback device are caused by the benchmark.
+    // Interrupts do not count as busy: they belong to no process, and those of the loopback device
+    // are caused by the benchmark.
     let busy = user + nice + system + steal;
     Ok((busy + idle + iowait + irq + softirq, busy))
 }
@@ -106,14 +111,14 @@ fn machine_ticks(stat: &str) -> anyhow::Result<(f64, f64)> {
 struct Process {
     id: u32,
     parent: u32,
-    /// CPU time of the process, and of its children that have ended.
+    /// CPU time of the process and of its children that have ended.
     ticks: f64,
 }
 
 fn read_processes() -> anyhow::Result<Vec<Process>> {
     let ids =
         fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // A process may end meanwhile.
+    // A process can end while the directory is read.
     Ok(ids.filter_map(|id| read_process(id).ok()).collect())
 }
 
@@ -124,8 +129,9 @@ fn read_process(id: u32) -> anyhow::Result<Process> {
             .get(number)
             .context("a field of /proc/PID/stat is missing")
     };
-    // Parent, then user and system time of the process and of its ended children: the 4th and the 14th to 17th field, of
-    // which the first two are cut off (proc(5)).
+    // Numbers in proc(5): 4 is the parent, 14 to 17 are user and system time of the process and of
+    // its ended children. Here they are 3 less, as the first two fields are cut off and counting
+    // starts at 0.
     let mut ticks = 0.0;
     for number in 11..=14 {
         ticks += field(number)?.parse::<f64>()?;
@@ -137,9 +143,10 @@ fn read_process(id: u32) -> anyhow::Result<Process> {
     })
 }
 
-/// CPU time of the roots and all of their descendants.
+/// Returns the CPU time of the roots and all of their descendants.
 fn count_own_ticks(processes: &[Process], roots: &[u32]) -> f64 {
     let mut own: HashSet<u32> = roots.iter().copied().collect();
+    // One generation of descendants per iteration: a child can be listed before its parent.
     loop {
         let known = own.len();
         own.extend(
@@ -179,7 +186,7 @@ mod tests {
     #[test]
     fn descendants_of_the_roots_are_own() {
         let process = |id, parent, ticks| Process { id, parent, ticks };
-        // Children can come before their parents.
+        // Children can be listed before their parents.
         let processes = [
             process(9, 7, 1.0),
             process(7, 5, 2.0),
@@ -205,7 +212,8 @@ mod tests {
             own: 100.0 + own,
         };
         assert_eq!(before.others_share(after(200.0, 150.0, 130.0)), 0.1);
-        // Ticks of both sides are not read at the same moment.
+        // The machine's ticks and the processes' ticks are not read at the same moment, so `own`
+        // can exceed `busy`.
         assert_eq!(before.others_share(after(200.0, 150.0, 151.0)), 0.0);
         assert_eq!(before.others_share(after(0.0, 0.0, 0.0)), 0.0);
     }
@@ -213,8 +221,9 @@ mod tests {
     #[test]
     fn cpu_time_of_this_process_is_own() {
         let machine = Machine { postmaster: None };
-        let (before, started) = (machine.usage().unwrap(), Instant::now());
-        // Long enough for a whole tick, however little of the machine this thread gets.
+        let before = machine.usage().unwrap();
+        let started = Instant::now();
+        // The loop runs until a whole tick is counted, even if this thread gets little CPU time.
         while machine.usage().unwrap().own - before.own < 1.0 {
             assert!(
                 started.elapsed() < Duration::from_secs(60),

@@ -1,6 +1,7 @@
-//! `make bench`: measures the release binary from outside, each promise against a ceiling of the same run, prints a table
-//! and writes `target/bench.json`. Exits with 1 when a promise is broken; a busy machine is reported and breaks none.
-//! `make bench-peers`: other servers of its kind next to it, under the same load.
+//! `make bench`: measures the release binary from outside, compares each target with a ceiling of
+//! the same run, prints a table and writes `target/bench.json`. Exits with 1 if a target is missed;
+//! on a busy machine a target is reported as undecided, not as missed.
+//! `make bench-peers` measures similar servers next to Doorward, under the same load.
 
 mod ceiling;
 mod client;
@@ -34,7 +35,7 @@ use machine::Machine;
 use report::Report;
 
 const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
-/// Sections over SQLite alone. They come first, while nothing else has run.
+/// Sections over SQLite only. They run first, before anything else has used the machine.
 const SECTIONS: [&str; 2] = ["memory", "tokens"];
 /// Sections over each of the databases.
 const SECTIONS_PER_BACKEND: [&str; 8] = [
@@ -42,17 +43,17 @@ const SECTIONS_PER_BACKEND: [&str; 8] = [
 ];
 const USAGE: &str = "usage: doorward-bench [--quick] [peers | [memory|tokens|logins|login|init|scale|large|sync|sockets|import]...]";
 
-/// How long and how often, and on which machine.
+/// Duration and number of the rounds, and the machine on which they run.
 #[derive(Clone, Copy)]
 struct Effort {
     is_quick: bool,
-    /// How many rounds of a measurement count.
+    /// Number of rounds of a measurement that count.
     rounds: usize,
     machine: Machine,
 }
 
 impl Effort {
-    /// So many times as many rounds.
+    /// Multiplies the number of rounds.
     fn times(self, factor: usize) -> Self {
         Self {
             rounds: self.rounds * factor,
@@ -86,7 +87,8 @@ fn main() -> anyhow::Result<ExitCode> {
         rounds: if is_quick { 2 } else { 5 },
         machine: Machine::new(),
     };
-    // One thread: what generates load takes as little as it can from what is measured.
+    // One thread, so that generating load takes as little CPU as possible from the server that is
+    // measured.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -103,7 +105,7 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Measures all sections, or those named. One that fails does not keep the others from being measured.
+/// Measures all sections, or the named ones. A section that fails does not stop the others.
 async fn run(names: &[&str], effort: Effort) -> Report {
     let mut report = Report::new(effort.is_quick);
     let is_chosen = |name: &&str| names.is_empty() || names.contains(name);

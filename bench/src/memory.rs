@@ -1,4 +1,4 @@
-//! Private memory and start of `doorward serve all` over SQLite.
+//! Measures the private memory and the start-up time of `doorward serve all` over SQLite.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use crate::{
     statistics::{median, milliseconds},
 };
 
-/// Maximum private memory.
+/// Maximum private memory of an idle server.
 const IDLE_MIB: f64 = 20.0;
 const CONCURRENT_LOGINS: usize = 200;
-/// Under load, for each hashing thread, and for all else.
+/// Additional private memory under load: for each hashing thread, and for everything else.
 const MIB_PER_WORKER: f64 = 20.0;
-const MIB_BESIDES: f64 = 30.0;
+const MIB_FOR_THE_REST: f64 = 30.0;
 const START_MS: f64 = 300.0;
 
-/// A start of the server.
+/// Results of one start of the server.
 struct Start {
     milliseconds: f64,
     private_mib: f64,
     resident_mib: f64,
 }
 
-/// The server under load.
+/// Results of the server under load.
 struct Peak {
     mib: f64,
     answered: usize,
@@ -43,7 +43,7 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
     fill(&installation, Size::SMALL)?;
     let starts = rounds::run(effort, async || {
         let server = installation.serve().await?;
-        // Not the moment of the start alone: also what a little idling brings.
+        // The memory is read after two seconds, so that it includes what background tasks allocate.
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(Start {
             milliseconds: milliseconds(server.started_in),
@@ -68,7 +68,8 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
     let server = installation.serve().await?;
     let calls = vec![Call::login(USERNAME, PASSWORD); CONCURRENT_LOGINS];
     let time = Duration::from_secs(if effort.is_quick { 3 } else { 15 });
-    // Memory is the same on a busy machine; one round that answers something is enough.
+    // One round with at least one response is enough: memory does not depend on how busy the
+    // machine is.
     let series = rounds::run(
         Effort {
             rounds: 1,
@@ -92,7 +93,7 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
         .pop()
         .context("no login was answered")?;
     let workers = f64::from(u32::try_from(cores())?);
-    let limit = MIB_PER_WORKER.mul_add(workers, idle + MIB_BESIDES);
+    let limit = MIB_PER_WORKER.mul_add(workers, idle + MIB_FOR_THE_REST);
     let finding = Measurement::new(
         format!("private memory, {CONCURRENT_LOGINS} concurrent logins"),
         "MiB",
@@ -100,7 +101,7 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
     );
     let after = server.read_private_mib()?;
     let note = format!(
-        "{} answered, {} told to wait; {after:.0} MiB after",
+        "{} answered, {} rejected with 503; {after:.0} MiB after",
         peak.answered, peak.refused
     );
     report.add(finding.at_most(limit).note(note));

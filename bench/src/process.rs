@@ -1,4 +1,4 @@
-//! A server as a child process, and what the kernel says about it.
+//! A server as a child process, with the memory and CPU time that the kernel reports for it.
 
 use std::{
     fs::File,
@@ -19,7 +19,7 @@ use crate::client::{Call, Connection};
 const START: Duration = Duration::from_secs(30);
 const BETWEEN_POLLS: Duration = Duration::from_millis(2);
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
-/// `sysconf(_SC_CLK_TCK)`, the same on every Linux.
+/// `sysconf(_SC_CLK_TCK)`, which has the same value on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The binary that is measured.
@@ -27,8 +27,9 @@ pub(crate) fn binary() -> PathBuf {
     std::env::var_os("BENCH_BINARY").map_or_else(|| "target/release/doorward".into(), PathBuf::from)
 }
 
-/// An address that nothing listens on. Its port is one that the kernel gives to no outgoing connection: thousands of those are
-/// made here, and one of them would have it before the server does.
+/// Returns an address on which no process listens. Its port is below the range from which the
+/// kernel takes ports for outgoing connections (`ip_local_port_range`): the benchmark opens
+/// thousands of these, and one of them could take the port before the server binds it.
 pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 16_384 + u16::try_from(std::process::id() % 8_000).unwrap_or_default();
@@ -41,18 +42,19 @@ pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     }
 }
 
-/// Ends with this value.
+/// A running server; it is killed when this value is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Of the operations listener.
+    /// Address of the operations listener.
     operations: SocketAddr,
-    /// From its start to its first good answer.
+    /// Time from the start of the process to its first successful health check.
     pub(crate) started_in: Duration,
 }
 
 impl Server {
-    /// Starts it, with its log in `directory`, and waits until `path` at `health` is answered 200.
+    /// Starts the server, with its log in `directory`, and waits until `path` at `health` responds
+    /// with 200.
     pub(crate) async fn start(
         mut command: Command,
         directory: &Path,
@@ -77,7 +79,7 @@ impl Server {
         while !is_ready(health, path).await {
             if started.elapsed() > START || server.child.try_wait()?.is_some() {
                 bail!(
-                    "the server doesn't start: {}",
+                    "the server does not start: {}",
                     std::fs::read_to_string(&log)?
                 );
             }
@@ -91,7 +93,7 @@ impl Server {
         self.child.id()
     }
 
-    /// The value of a metric without labels; 0 before its first event.
+    /// Returns the value of a metric without labels, or 0 before its first event.
     pub(crate) async fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let answer = Connection::open(self.operations)
             .await?
@@ -104,18 +106,18 @@ impl Server {
         Ok(value.map(str::parse).transpose()?.unwrap_or_default())
     }
 
-    /// Private memory now, in MiB: pages that belong to no file. Pages of the binary and of libraries are left out, since
-    /// how many of them are resident depends on the machine.
+    /// Returns the current private memory in MiB: pages that belong to no file. Pages of the binary
+    /// and of libraries do not count, because how many of them are resident depends on the machine.
     pub(crate) fn read_private_mib(&self) -> anyhow::Result<f64> {
         self.status_mib("RssAnon:")
     }
 
-    /// Resident memory now, in MiB, with the pages of files.
+    /// Returns the current resident memory in MiB, including the pages of files.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         self.status_mib("VmRSS:")
     }
 
-    /// The result of some work, and the most private memory meanwhile.
+    /// Runs `work` and returns its result and the largest private memory during it, in MiB.
     pub(crate) async fn measure_peak_private_mib<T>(
         &self,
         work: impl Future<Output = T>,
@@ -158,7 +160,8 @@ async fn is_ready(address: SocketAddr, path: &'static str) -> bool {
         .is_ok_and(|status| status == StatusCode::OK)
 }
 
-/// The fields of `/proc/PID/stat` (proc(5)) from the third on: the second one, a name, may contain spaces.
+/// Returns the fields of `/proc/PID/stat` (proc(5)) from the third on. The second field is a name
+/// in parentheses, which can contain spaces and parentheses, so the text is split at its last `) `.
 pub(crate) fn stat_fields(id: u32) -> anyhow::Result<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
     let (_, fields) = stat

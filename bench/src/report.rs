@@ -1,4 +1,4 @@
-//! Findings against promises: a table and JSON.
+//! Compares measurements with their targets and writes the results as a table and as JSON.
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ const JSON_FILE: &str = "target/bench.json";
 enum Verdict {
     Kept,
     Missed,
-    /// Not kept while the machine was busy: undecided.
+    /// The target was missed while the machine was busy, so it is undecided.
     BusyMachine,
     NotMeasured,
 }
@@ -27,22 +27,22 @@ enum Verdict {
 pub(crate) struct Measurement {
     name: String,
     unit: &'static str,
-    /// Over all rounds.
+    /// Values of all rounds.
     measured: Summary,
-    /// Median of what it is compared with, in the same rounds.
+    /// Median of the values that it is compared with, in the same rounds.
     ceiling: Option<f64>,
     /// Ratio of the measurement of each round to its ceiling.
     ratio: Option<Summary>,
     target: Option<String>,
-    /// Absent when nothing was promised.
+    /// Absent if there is no target.
     verdict: Option<Verdict>,
-    /// Absent where other programs make no difference.
+    /// Absent if other programs have no influence on the value.
     conditions: Option<Conditions>,
     note: String,
 }
 
 impl Measurement {
-    /// A single value, on which other programs have no influence.
+    /// Builds a measurement of a single value, on which other programs have no influence.
     pub(crate) fn new(name: impl Into<String>, unit: &'static str, measured: f64) -> Self {
         Self {
             name: name.into(),
@@ -57,7 +57,7 @@ impl Measurement {
         }
     }
 
-    /// A value of each round.
+    /// Builds a measurement with one value for each round.
     pub(crate) fn of<T>(
         name: impl Into<String>,
         unit: &'static str,
@@ -72,7 +72,8 @@ impl Measurement {
         }
     }
 
-    /// A measurement and its ceiling of each round. Targets are about their ratio.
+    /// Builds a measurement with one pair of value and ceiling for each round. Targets apply to
+    /// their ratio.
     pub(crate) fn of_pairs<T>(
         name: impl Into<String>,
         unit: &'static str,
@@ -152,12 +153,12 @@ impl Measurement {
     }
 }
 
-/// The least and the greatest value.
+/// Formats the minimum and the maximum.
 pub(crate) fn format_spread(summary: Summary, digits: fn(f64) -> String) -> String {
     format!("{} to {}", digits(summary.least), digits(summary.greatest))
 }
 
-/// How many rounds count, how many do not, and how busy the machine was.
+/// Formats the number of rounds that count and that do not, and how busy the machine was.
 pub(crate) fn rounds(conditions: Conditions) -> String {
     let mut text = conditions.rounds.to_string();
     if conditions.repeated > 0 {
@@ -169,7 +170,7 @@ pub(crate) fn rounds(conditions: Conditions) -> String {
     text
 }
 
-/// Three digits that count.
+/// Formats a number with about three significant digits.
 pub(crate) fn format_short(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),
@@ -178,7 +179,7 @@ pub(crate) fn format_short(value: f64) -> String {
     }
 }
 
-/// Rows in columns as wide as their widest cell.
+/// Writes rows in columns that are as wide as their widest cell.
 pub(crate) fn write_table<const N: usize>(
     out: &mut impl Write,
     rows: &[[String; N]],
@@ -210,7 +211,7 @@ struct SectionError {
 
 pub(crate) struct Report {
     is_quick: bool,
-    /// How busy the machine was with other things (proc(5)).
+    /// Load averages before the benchmark: text of `/proc/loadavg` (proc(5)).
     load_before: String,
     findings: Vec<Measurement>,
     failures: Vec<SectionError>,
@@ -230,15 +231,15 @@ impl Report {
         }
     }
 
-    /// Keeps it, and shows on stderr that work goes on.
+    /// Adds a measurement and shows it on stderr as progress.
     pub(crate) fn add(&mut self, finding: Measurement) {
         let [name, measured, _, ratio, ..] = finding.cells();
-        // Progress only: a closed stderr is no reason to stop.
+        // Only shows progress, so a closed stderr must not stop the benchmark.
         let _ = writeln!(std::io::stderr(), "{name}: {measured} {ratio}");
         self.findings.push(finding);
     }
 
-    /// Keeps the error of a section, so that the others are still measured.
+    /// Records the error of a section, so that the others are still measured.
     pub(crate) fn end_section(&mut self, section: &str, outcome: anyhow::Result<()>) {
         if let Err(error) = outcome {
             let failure = SectionError {
@@ -250,7 +251,8 @@ impl Report {
         }
     }
 
-    /// Whether no promise was missed or left out, and no section failed. What a busy machine left undecided was not missed.
+    /// Returns whether all targets were measured and none was missed, and no section failed. A
+    /// target that is undecided because the machine was busy does not count as missed.
     pub(crate) fn is_met(&self) -> bool {
         let is_broken = |finding: &Measurement| {
             matches!(
@@ -284,7 +286,7 @@ impl Report {
         if open > 0 {
             writeln!(
                 out,
-                "the machine was too busy to judge {open} of the promises: repeat them when it is quiet"
+                "the machine was too busy to judge {open} of the targets; repeat them when it is quiet"
             )?;
         }
         for SectionError { section, error } in &self.failures {

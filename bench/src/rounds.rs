@@ -1,14 +1,16 @@
-//! Rounds of a measurement on a machine that others use too. A round in which other programs took too much of the machine
-//! is repeated; when the machine stays busy, the quietest rounds count, and the result says that it was busy.
+//! Rounds of a measurement on a machine that other programs use too. A round in which other
+//! programs took too much of the machine is repeated; if the machine stays busy, the quietest
+//! rounds count, and the result is marked.
 //!
-//! Example: 3 rounds are wanted, so there are at most 6. Other programs take 0, 30, 1, 20, 10 and 9 % of the machine. No
-//! three rounds are quiet; those with 0, 1 and 9 % count, 3 were repeated, and the result is marked.
+//! Example: 3 rounds are wanted, so there are at most 6 attempts. Other programs take 0, 30, 1, 20,
+//! 10 and 9 % of the machine. Only two attempts are quiet (at most 5 %), so the three quietest
+//! count: those with 0, 1 and 9 %. 3 attempts were repeated, and the result is marked as busy.
 
 use std::{io::Write, time::Duration};
 
 use crate::{Effort, machine::BUSY_SHARE, statistics::NothingMeasured};
 
-/// Maximum number of rounds, for each one that is wanted.
+/// Maximum number of attempts for each round that is wanted.
 const ATTEMPTS: usize = 2;
 /// Longest wait for a quiet moment before a round is repeated.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(3);
@@ -23,11 +25,11 @@ pub(crate) struct Series<T> {
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub(crate) struct Conditions {
     pub(crate) rounds: usize,
-    /// Rounds that do not count.
+    /// Number of rounds that do not count.
     pub(crate) repeated: usize,
-    /// Greatest share of the machine, from 0 to 1, that others took in a round that counts.
+    /// Largest share of the machine, from 0 to 1, that other programs took in a round that counts.
     pub(crate) others: f64,
-    /// Whether there were not enough quiet rounds.
+    /// There were not enough quiet rounds.
     pub(crate) is_busy: bool,
 }
 
@@ -37,7 +39,8 @@ impl<T> Series<T> {
     }
 }
 
-/// Measures in rounds, as many as `effort` says. Only errors other than `NothingMeasured` end it early.
+/// Measures the number of rounds given by `effort`. An error other than `NothingMeasured` ends the
+/// series early.
 pub(crate) async fn run<T>(
     effort: Effort,
     mut measure: impl AsyncFnMut() -> anyhow::Result<T>,
@@ -48,7 +51,7 @@ pub(crate) async fn run<T>(
         let value = match measure().await {
             Ok(value) => Some(value),
             Err(error) if error.is::<NothingMeasured>() => {
-                // Progress only: a closed stderr is no reason to stop.
+                // Only shows progress, so a closed stderr must not stop the benchmark.
                 let _ = writeln!(std::io::stderr(), "a round is repeated: {error}");
                 None
             }
@@ -97,7 +100,7 @@ impl<T> Rounds<T> {
         quiet >= self.wanted || self.attempts >= self.wanted * ATTEMPTS
     }
 
-    /// Returns whether others left the machine alone.
+    /// Adds a round and returns whether the machine was quiet enough for it to count.
     fn push(&mut self, value: Option<T>, others: f64) -> bool {
         self.attempts += 1;
         self.measured
@@ -129,7 +132,7 @@ mod tests {
     use super::*;
     use crate::machine::Machine;
 
-    /// One round after the other until it is done, each named by its number.
+    /// Runs rounds until the series is done; the value of each round is its number.
     fn series(wanted: usize, others: &[Option<f64>]) -> Series<usize> {
         let mut rounds = Rounds::new(wanted);
         for (number, others) in others.iter().enumerate() {

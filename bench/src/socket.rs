@@ -1,4 +1,5 @@
-//! A client of Socket.IO that does as little as it can: one WebSocket, which connects, inits, and then counts what it is told.
+//! A minimal Socket.IO client: one WebSocket, which connects, sends `init`, and then records the
+//! events that it receives.
 
 use std::net::SocketAddr;
 
@@ -15,7 +16,9 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connected, and told all up to now.
+    /// Connects and waits for the response to `init`: all rows after `cursor` are then delivered.
+    /// Packets are prefixed by Engine.IO and Socket.IO types: 0 is open, 40 connect, 42 an event
+    /// (420 with the acknowledgement id 0), 43 an acknowledgement.
     pub(crate) async fn open(
         address: SocketAddr,
         token: &str,
@@ -45,10 +48,10 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Tells of each event that is told, and when it came, until the connection ends.
-    pub(crate) async fn record_events(mut self, told: mpsc::UnboundedSender<Instant>) {
+    /// Sends the time of each `sync` event to `received`, until the connection ends.
+    pub(crate) async fn record_events(mut self, received: mpsc::UnboundedSender<Instant>) {
         while let Ok(text) = self.next().await {
-            if text.starts_with("42[\"sync\"") && told.send(Instant::now()).is_err() {
+            if text.starts_with("42[\"sync\"") && received.send(Instant::now()).is_err() {
                 return;
             }
         }
@@ -62,7 +65,8 @@ impl Socket {
         Ok(text)
     }
 
-    /// What isn't a heartbeat.
+    /// Returns the next packet that is not a heartbeat. Heartbeats (2) are answered (3): otherwise
+    /// the server would close the connection.
     async fn next(&mut self) -> anyhow::Result<String> {
         loop {
             let message = self.stream.next().await.context("the connection ended")??;

@@ -1,4 +1,5 @@
-//! Open sockets: what each costs, how soon many are told of a change, and how soon one is while others are busy.
+//! Measures open sockets: the memory of each, the time until a change is delivered to all of many
+//! sockets, and the latency of deliveries while other connections are busy.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -29,15 +30,15 @@ const MAX_KIB_PER_SOCKET: f64 = 20.0;
 const ALL_WITHIN_MS: f64 = 500.0;
 const P50_MS: f64 = 20.0;
 const P99_MS: f64 = 150.0;
-/// Sockets of each member.
+/// Number of sockets of each member.
 const EACH: usize = 5;
-/// Changes in a round.
+/// Number of changes in a round.
 const CHANGES: usize = 4;
-/// Handshakes at once.
+/// Maximum number of concurrent logins and handshakes.
 const AT_ONCE: usize = 50;
-/// For everybody to be told, before it counts as never.
+/// Maximum time until a change is delivered to the next socket; after that the measurement fails.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Connections that ask for news meanwhile.
+/// Number of connections that call `/sync/get` in the meantime.
 const BUSY: usize = 16;
 
 struct BenchServer {
@@ -52,7 +53,7 @@ struct BenchServer {
 }
 
 impl BenchServer {
-    /// One project with so many members, besides its owner.
+    /// Starts a server with one project that has `members` members in addition to its owner.
     async fn open(installation: &Installation, members: usize) -> anyhow::Result<Self> {
         let gids: Vec<String> = (0..=members)
             .map(|_| RandomIdGenerator.new_gid().to_string())
@@ -84,11 +85,12 @@ impl BenchServer {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        // What logins had would be taken by sockets, and not be counted.
+        // A new process, because sockets would reuse the memory that the logins have freed, and it
+        // would not be counted.
         drop(server);
         let server = installation.serve().await?;
         let owner = Connection::open(server.address).await?;
-        let (told, heard) = mpsc::unbounded_channel();
+        let (delivered_sender, delivered) = mpsc::unbounded_channel();
         Ok(Self {
             server,
             tokens,
@@ -96,13 +98,14 @@ impl BenchServer {
             owner,
             owner_token,
             cursor,
-            delivered_sender: told,
-            delivered: heard,
+            delivered_sender,
+            delivered,
         })
     }
 
-    /// Those that are connected from now on have nothing to catch up with.
-    async fn go_to_the_present(&mut self) -> anyhow::Result<()> {
+    /// Moves the cursor to the head of the feed, so that sockets that connect later receive no
+    /// older rows.
+    async fn advance_cursor(&mut self) -> anyhow::Result<()> {
         let call = Call::post_as("/sync/cursors", &self.owner_token, &json!({}));
         let answer: Value = serde_json::from_slice(&self.owner.ask(&call).await?.body)?;
         self.cursor = answer
@@ -112,16 +115,18 @@ impl BenchServer {
         Ok(())
     }
 
-    /// One more socket of each member.
+    /// Opens one more socket for each member.
     async fn connect_all(&self) -> anyhow::Result<()> {
         let address: SocketAddr = self.server.address;
         let open = |token: &String| {
-            let (token, told, cursor) = (token.clone(), self.delivered_sender.clone(), self.cursor);
+            let token = token.clone();
+            let delivered = self.delivered_sender.clone();
+            let cursor = self.cursor;
             async move {
                 tokio::spawn(
                     Socket::open(address, &token, cursor)
                         .await?
-                        .record_events(told),
+                        .record_events(delivered),
                 );
                 Ok::<_, anyhow::Error>(())
             }
@@ -133,7 +138,8 @@ impl BenchServer {
             .await
     }
 
-    /// Renames the project; after how long the last of so many sockets is told, counted from the call.
+    /// Renames the project and returns when each of `sockets` deliveries was received, counted from
+    /// the call.
     async fn rename(&mut self, number: usize, sockets: usize) -> anyhow::Result<Vec<Duration>> {
         let body = json!({"project": self.project, "name": format!("Name {number}")});
         let call = Call::post_as("/api/projects/update", &self.owner_token, &body);
@@ -142,11 +148,11 @@ impl BenchServer {
         ensure!(status == call.expected, "answered {status}");
         let mut times = Vec::with_capacity(sockets);
         for _ in 0..sockets {
-            let heard = tokio::time::timeout(TIMEOUT, self.delivered.recv()).await;
+            let received = tokio::time::timeout(TIMEOUT, self.delivered.recv()).await;
             times.push(
-                heard
-                    .context("not all were told")?
-                    .context("a channel")?
+                received
+                    .context("the change was not delivered to all sockets")?
+                    .context("the channel is closed")?
                     .duration_since(sent),
             );
         }
@@ -161,21 +167,21 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<()> {
     let members = if effort.is_quick { 200 } else { 1000 };
     let installation = Installation::new(backend)?;
-    let mut place = BenchServer::open(&installation, members).await?;
+    let mut bench = BenchServer::open(&installation, members).await?;
 
-    place.connect_all().await?;
+    bench.connect_all().await?;
     let mut changes = 0;
     let series = rounds::run(effort, async || {
         let mut lasts = Vec::new();
         for _ in 0..CHANGES {
             changes += 1;
-            let times = place.rename(changes, members).await?;
+            let times = bench.rename(changes, members).await?;
             lasts.push(times.into_iter().max().map_or(f64::NAN, milliseconds));
         }
         Ok(Summary::of(&lasts))
     });
     let series = series.await?;
-    let name = format!("a change told to {members} sockets, {backend}");
+    let name = format!("a change delivered to {members} sockets, {backend}");
     let all = Measurement::of(name, "ms", &series, |lasts| lasts.median);
     let worst = series
         .map(|lasts| lasts.greatest)
@@ -185,20 +191,20 @@ pub(crate) async fn measure(
         "from the call to the last of them; at worst {worst:.0} ms"
     )));
 
-    place.go_to_the_present().await?;
-    // What everybody needs, as caches of the databases, is there by now.
-    let before = place.server.read_private_mib()?;
+    bench.advance_cursor().await?;
+    // Memory that all sockets share, such as caches of the databases, is already allocated.
+    let before = bench.server.read_private_mib()?;
     for _ in 1..EACH {
-        place.connect_all().await?;
+        bench.connect_all().await?;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     let count = members * EACH;
-    let open = place.server.metric("doorward_sockets_open").await?;
+    let open = bench.server.metric("doorward_sockets_open").await?;
     ensure!(
         open >= f64::from(u32::try_from(count)?),
         "{open} sockets are open"
     );
-    let kib = (place.server.read_private_mib()? - before) * 1024.0
+    let kib = (bench.server.read_private_mib()? - before) * 1024.0
         / f64::from(u32::try_from(count - members)?);
     let memory = Measurement::new(
         format!("private memory of each of {count} sockets, {backend}"),
@@ -210,17 +216,18 @@ pub(crate) async fn measure(
             .at_most(MAX_KIB_PER_SOCKET)
             .note(format!("{before:.0} MiB with {members} of them")),
     );
-    drop(place);
+    drop(bench);
     measure_latency(report, backend, effort).await
 }
 
-/// In milliseconds.
+/// Percentiles of a latency in milliseconds.
 struct Latency {
     p50: f64,
     p99: f64,
 }
 
-/// Of one socket among a hundred, while others ask for news as fast as they can.
+/// Measures the latency of deliveries to a hundred sockets while other connections call `/sync/get`
+/// as fast as they can.
 async fn measure_latency(
     report: &mut Report,
     backend: Backend,
@@ -228,19 +235,19 @@ async fn measure_latency(
 ) -> anyhow::Result<()> {
     let members = 100;
     let installation = Installation::new(backend)?;
-    let mut place = BenchServer::open(&installation, members).await?;
-    place.connect_all().await?;
+    let mut bench = BenchServer::open(&installation, members).await?;
+    bench.connect_all().await?;
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 4 });
     let idle = Call::post_as(
         "/sync/get",
-        &place.owner_token,
-        &json!({"cc_cursor": place.cursor}),
+        &bench.owner_token,
+        &json!({"cc_cursor": bench.cursor}),
     );
     let mut changes = 0;
     let series = rounds::run(effort, async || {
-        let address = place.server.address;
+        let address = bench.server.address;
         let end = Instant::now() + time;
-        // Until after the last change.
+        // The load continues until after the last change.
         let busy = stream::iter(vec![idle.clone(); BUSY])
             .map(|call| load::run_until(address, call, end + Duration::from_secs(1)))
             .buffer_unordered(BUSY)
@@ -249,7 +256,7 @@ async fn measure_latency(
             let mut times = Vec::new();
             while Instant::now() < end {
                 changes += 1;
-                times.extend(place.rename(changes, members).await?);
+                times.extend(bench.rename(changes, members).await?);
             }
             Ok::<_, anyhow::Error>(times)
         };
@@ -261,9 +268,9 @@ async fn measure_latency(
     });
     let series = series.await?;
     let note = format!(
-        "{changes} changes to {members} sockets, from the call; {BUSY} connections ask for news"
+        "{changes} changes to {members} sockets, from the call; {BUSY} connections call /sync/get"
     );
-    let name = |what: &str| format!("a change told under load, {what}, {backend}");
+    let name = |what: &str| format!("a change delivered under load, {what}, {backend}");
     report.add(
         Measurement::of(name("p50"), "ms", &series, |round| round.p50)
             .at_most(P50_MS)

@@ -1,4 +1,5 @@
-//! SQL beside the server: databases of a measurement's own, and rows in bulk.
+//! SQL that does not pass through the server: creates databases for a measurement and inserts many
+//! rows at once.
 
 use anyhow::Context;
 use diesel::{
@@ -7,10 +8,10 @@ use diesel::{
 };
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 
-/// Where `scripts/with-postgres.sh` says that the server is.
+/// Variable in which `scripts/with-postgres.sh` passes the URL of the PostgreSQL server.
 const POSTGRES_VARIABLE: &str = "TEST_POSTGRES_URL";
 
-/// A PostgreSQL database that goes away with this value.
+/// A PostgreSQL database that is deleted when this value is dropped.
 pub(crate) struct PostgresDatabase {
     server: String,
     name: String,
@@ -20,7 +21,7 @@ pub(crate) struct PostgresDatabase {
 impl PostgresDatabase {
     pub(crate) fn create() -> anyhow::Result<Self> {
         let server = postgres_url()
-            .with_context(|| format!("{POSTGRES_VARIABLE} is not set: run this by `make bench`"))?;
+            .with_context(|| format!("{POSTGRES_VARIABLE} is not set; run `make bench`"))?;
         let name = format!(
             "bench_{}",
             RandomIdGenerator.new_gid().to_string().replace('-', "_")
@@ -47,16 +48,17 @@ fn postgres_url() -> Option<String> {
     std::env::var_os(POSTGRES_VARIABLE)?.into_string().ok()
 }
 
-/// Looks at the process that serves a connection to PostgreSQL, while it is open; `None` without a server.
-pub(crate) fn with_backend_process<T>(look: impl FnOnce(u32) -> Option<T>) -> Option<T> {
+/// Calls `inspect` with the id of the process that serves a connection to PostgreSQL, while the
+/// connection is open. Returns `None` if no server is configured.
+pub(crate) fn with_backend_process<T>(inspect: impl FnOnce(u32) -> Option<T>) -> Option<T> {
     let mut connection = PgConnection::establish(&postgres_url()?).ok()?;
     let id: i32 = diesel::select(sql::<Integer>("pg_backend_pid()"))
         .get_result(&mut connection)
         .ok()?;
-    look(id.try_into().ok()?)
+    inspect(id.try_into().ok()?)
 }
 
-/// Runs statements that answer nothing.
+/// Runs statements that return no rows.
 pub(crate) fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
     match url.strip_prefix("sqlite://") {
         Some(path) => SqliteConnection::establish(path)?.batch_execute(sql)?,
@@ -65,7 +67,8 @@ pub(crate) fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What PostgreSQL's autovacuum does within a minute of such an amount of changes. SQLite is as it is in production.
+/// Updates the planner statistics of PostgreSQL, which autovacuum does within a minute of so many
+/// changes. SQLite needs no such step: Doorward does not analyze it in production.
 pub(crate) fn analyze(url: &str) -> anyhow::Result<()> {
     if url.starts_with("sqlite://") {
         Ok(())

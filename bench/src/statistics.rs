@@ -1,4 +1,5 @@
-//! Medians, percentiles, spreads, and pairs of a measurement and its ceiling.
+//! Medians, percentiles, spreads, and pairs of a measurement and its ceiling. Knows nothing of what
+//! is measured.
 
 use std::{fmt, time::Duration};
 
@@ -16,7 +17,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The median of some values, and the least and the greatest of them; each is not a number when there are no values.
+/// Median, minimum and maximum of some values; each is NaN if there are no values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) median: f64,
@@ -34,7 +35,7 @@ impl Summary {
     }
 }
 
-/// The error of a round in which nothing could be measured. Such a round is repeated.
+/// Error of a round in which nothing could be measured. Such a round is repeated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NothingMeasured(pub(crate) &'static str);
 
@@ -46,7 +47,8 @@ impl fmt::Display for NothingMeasured {
 
 impl std::error::Error for NothingMeasured {}
 
-/// A measurement and its ceiling, one right after the other: what slows the machine down for a while slows down both.
+/// A measurement and its ceiling, taken directly one after the other, so that a slow moment of the
+/// machine affects both.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pair {
     pub(crate) measured: f64,
@@ -54,7 +56,11 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Fails when one of the two is not positive, which says nothing about the other.
+    /// Builds a pair.
+    ///
+    /// # Errors
+    /// [`NothingMeasured`] if one of the values is not positive, since then their ratio has no
+    /// meaning.
     pub(crate) fn new(measured: f64, ceiling: f64) -> Result<Self, NothingMeasured> {
         let is_usable = |value: f64| value.is_finite() && value > 0.0;
         if !is_usable(measured) {
@@ -70,13 +76,13 @@ impl Pair {
         self.measured / self.ceiling
     }
 
-    /// What the measurement is above its ceiling.
+    /// Returns by how much the measurement exceeds its ceiling.
     pub(crate) fn difference(self) -> f64 {
         self.measured - self.ceiling
     }
 }
 
-/// In milliseconds; `per_mille` 500 is the median.
+/// Returns a percentile in milliseconds; a `per_mille` of 500 is the median.
 pub(crate) fn percentile(durations: &[Duration], per_mille: usize) -> f64 {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();

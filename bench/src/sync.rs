@@ -1,5 +1,6 @@
-//! `/sync/get`: with nothing new, against the ceiling of an init; and with a few rows, in a feed of millions of others' against
-//! one of a few.
+//! Measures `/sync/get`. Without new rows, the ceiling is that of an init. With a few rows, a feed
+//! with millions of rows of other users is compared with a feed of few rows: the size of the feed
+//! must not matter.
 
 use std::time::Duration;
 
@@ -23,20 +24,22 @@ const LIMIT: f64 = 1.2;
 const MIN_CEILING_RATIO: f64 = 0.4;
 const ROWS: u32 = 5_000_000;
 const ROWS_QUICK: u32 = 200_000;
-/// Changes that the user is told of.
+/// Number of changes that are delivered to the user.
 const CHANGES: usize = 10;
 
 struct BenchServer {
     server: Server,
     connection: Connection,
-    /// With nothing new, and with some rows behind all of the others'.
+    /// A sync without new rows.
     idle: Call,
+    /// A sync from a cursor before all the rows of others; the caller's rows come after these.
     behind: Call,
     init: Call,
 }
 
 impl BenchServer {
-    /// With so many changes that concern others, before those that don't.
+    /// Starts a server whose feed has `others` changes of other users, followed by the caller's
+    /// changes.
     async fn open(installation: &Installation, others: u32) -> anyhow::Result<Self> {
         let server = installation.serve().await?;
         let token = log_in(server.address, USERNAME, PASSWORD).await?;
@@ -57,13 +60,15 @@ impl BenchServer {
                 &serde_json::json!({"cc_cursor": cursor}),
             )
         };
-        let (idle, behind, init) = (sync(end), sync(start), Call::init(&token));
-        let told: Value = serde_json::from_slice(&connection.ask(&behind).await?.body)?;
-        let rows = told
+        let idle = sync(end);
+        let behind = sync(start);
+        let init = Call::init(&token);
+        let page: Value = serde_json::from_slice(&connection.ask(&behind).await?.body)?;
+        let rows = page
             .pointer("/result/sync")
             .and_then(Value::as_array)
             .map(Vec::len);
-        ensure!(rows == Some(CHANGES), "{told}");
+        ensure!(rows == Some(CHANGES), "{page}");
         Ok(Self {
             server,
             connection,
@@ -73,7 +78,8 @@ impl BenchServer {
         })
     }
 
-    /// The time that a call takes of the whole machine, in milliseconds.
+    /// Returns the time between two responses under load, in milliseconds: how long one call keeps
+    /// the whole machine busy.
     async fn loaded(&self, call: &Call, time: Duration) -> anyhow::Result<f64> {
         let calls = vec![call.clone(); CONNECTIONS];
         Ok(1000.0
@@ -87,9 +93,10 @@ impl BenchServer {
     }
 }
 
-/// By turns, so that a slow moment of the machine counts for both.
+/// Measures both servers in turns, so that a slow moment of the machine affects both.
 async fn compare_alone(large: &mut BenchServer, small: &mut BenchServer) -> anyhow::Result<Pair> {
-    let (mut in_large, mut in_small) = (Vec::new(), Vec::new());
+    let mut in_large = Vec::new();
+    let mut in_small = Vec::new();
     for _ in 0..5 {
         in_large.extend(large.alone().await?);
         in_small.extend(small.alone().await?);
@@ -112,7 +119,7 @@ async fn cursor(connection: &mut Connection, token: &str) -> anyhow::Result<i64>
         .context("no cursor")
 }
 
-/// As the directory writes changes of projects: 20,000 projects of others.
+/// Writes changes of 20,000 projects of other users in the form in which the directory writes them.
 fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
     let numbers = if installation.directory_url.starts_with("sqlite://") {
         format!(
@@ -136,7 +143,8 @@ fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
     );
     sql::execute(&installation.directory_url, &feed)?;
     if installation.directory_url.starts_with("sqlite://") {
-        // In production so many rows come over weeks, and the log is never so long.
+        // In production so many rows are written over weeks, so the write-ahead log is never so
+        // long.
         sql::execute(
             &installation.directory_url,
             "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -148,9 +156,9 @@ fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
 type PairOf = fn(&Round) -> Pair;
 
 struct Round {
-    /// Calls a second, against the bare handler.
+    /// Calls per second, against the bare handler.
     rates: Pair,
-    /// Milliseconds in the large feed, against the small one.
+    /// Milliseconds in the large feed, against the small one; also for the two fields below.
     idle: Pair,
     behind: Pair,
     alone: Pair,
@@ -162,10 +170,12 @@ pub(crate) async fn measure(
     effort: Effort,
 ) -> anyhow::Result<()> {
     let rows = if effort.is_quick { ROWS_QUICK } else { ROWS };
-    let (few, many) = (Installation::new(backend)?, Installation::new(backend)?);
+    let few = Installation::new(backend)?;
+    let many = Installation::new(backend)?;
     fill(&few, Size::SMALL)?;
     fill(&many, Size::SMALL)?;
-    // The large one first: it takes longer than an idle connection to the other would last.
+    // The large one first: filling its feed takes longer than an idle connection to the small
+    // server stays open.
     let mut large = BenchServer::open(&many, rows).await?;
     let mut small = BenchServer::open(&few, 1).await?;
     let recorded = record(small.server.address, &small.init).await?;

@@ -1,4 +1,5 @@
-//! What tokens cost: to check one in the gateway, also beside many revocations, and to renew one.
+//! Measures the CPU cost of tokens: checking one in the gateway, with and without many revocations,
+//! and renewing one.
 
 use std::{fmt::Write, time::Duration};
 
@@ -24,14 +25,16 @@ use crate::{
 };
 
 const REVOCATIONS: usize = 10_000;
-/// Until the gateway has heard of what is in the database.
+/// Time until the gateway has received the revocations that were written to the database.
 const SPREAD: Duration = Duration::from_secs(2);
 const SERVICE_TOKEN: &str = "the-service-token-of-the-bench";
 
-/// Two calls that are refused for the same reason and touch no peer; only one of them checks its token before. And two
-/// servers, in turns; only one of them has revocations.
+/// Measures the check of a token. It compares two calls that are rejected for the same reason and
+/// call no peer; only one of them checks its token first. It also compares two servers in turns;
+/// only one of them has revocations.
 pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyhow::Result<()> {
-    let (plain, crowded) = (Checked::start().await?, Checked::start().await?);
+    let plain = Checked::start().await?;
+    let crowded = Checked::start().await?;
     sql::execute(&crowded.installation.auth_url, &revocations())?;
     tokio::time::sleep(SPREAD).await;
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 3 });
@@ -63,15 +66,15 @@ pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyho
     Ok(())
 }
 
-/// Of the server, in microseconds of CPU for each call.
+/// CPU time of the server for each call, in microseconds.
 struct Checks {
     /// A call that checks its token against one that does not.
     alone: Pair,
-    /// The first of these in the presence of revocations, against the same without any.
+    /// The call that checks its token on a server with revocations, against the same call without.
     crowded: Pair,
 }
 
-/// A server, and a token of it.
+/// A server and a token that it issued.
 struct Checked {
     installation: Installation,
     server: Server,
@@ -91,7 +94,7 @@ impl Checked {
         })
     }
 
-    /// Of the server, in microseconds of CPU for each call.
+    /// Returns the CPU time of the server for each call, in microseconds.
     async fn measure_cost(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
         let calls = vec![Call::refused(path, &self.token); CONNECTIONS];
         Ok(micros(
@@ -114,7 +117,8 @@ fn revocations() -> String {
     format!("INSERT INTO revocations VALUES {rows}; UPDATE trust_version SET version = 1000000")
 }
 
-/// Each token renews the one before, as a client's do. What the call itself costs is taken off.
+/// Measures renewals. Each renewal uses the token of the one before, as a client does. The cost of
+/// a bare gRPC call is subtracted.
 pub(crate) async fn measure_renewals(report: &mut Report, effort: Effort) -> anyhow::Result<()> {
     let installation = Installation::new(Backend::Sqlite)?;
     fill(&installation, Size::SMALL)?;
@@ -133,7 +137,7 @@ pub(crate) async fn measure_renewals(report: &mut Report, effort: Effort) -> any
     let mut client =
         AuthClient::new(peer.connect(&ServiceToken::new(Some(SERVICE_TOKEN.to_owned().into())))?);
     let count = if effort.is_quick { 2_000 } else { 10_000 };
-    let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("no key"))?;
+    let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("can't generate a key"))?;
     let series = rounds::run(effort, async || {
         let before = Cpu::of(server.id())?;
         ask(&mut client, count, || ()).await?;
@@ -177,7 +181,7 @@ async fn renew(
     Ok(token)
 }
 
-/// Calls that do next to nothing, each with something to do here before.
+/// Sends calls that cost the server very little, and runs `before_each` before each of them.
 async fn ask(
     client: &mut AuthClient<Channel>,
     count: u32,
@@ -190,9 +194,10 @@ async fn ask(
     Ok(())
 }
 
-/// In microseconds of CPU, of a text as long as a token's. Between calls, as auth does it: one after the other, with all that
-/// it needs in the cache, a signature takes half as long. The clock is that of this thread, which stands still while other
-/// programs have its core.
+/// Returns the CPU time of a signature in microseconds, for a text of the length of a token. It
+/// signs between calls, as auth does: signatures in direct succession take half as long, because
+/// everything they need is in the cache. The clock counts the CPU time of this thread, so it does
+/// not advance while other programs use the core.
 async fn measure_signature_cost(
     client: &mut AuthClient<Channel>,
     count: u32,
@@ -209,7 +214,7 @@ async fn measure_signature_cost(
     Ok(micros(signing) / f64::from(count))
 }
 
-/// CPU time of this thread so far.
+/// Returns the CPU time that this thread has used so far.
 fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime)
         .try_into()

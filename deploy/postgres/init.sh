@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Run once by the postgres image, on an empty data directory: a database and a role for each service,
-# which may connect to its own database alone.
+# The postgres image runs this script once, on an empty data directory. It creates a database and a role for each service;
+# a role can connect only to its own database.
 set -euo pipefail
 
-# Without its password file psql would make a role that nobody can log in as.
+# Without its password file, psql would create a role without a password, as which no client can log in.
 cd /run/secrets
 head -c 1 auth_database_password directory_database_password >/dev/null
 

@@ -1,6 +1,6 @@
-// The HTTP API: JSON in, the envelope out, and the token that goes along.
+// Calls of the HTTP API: JSON as the request, the envelope as the response, and the bearer token.
 
-/** An answer that isn't a success: `code`, `message` and `info` of the envelope. */
+/** An error response: `code`, `message` and `info` of the envelope. */
 export class Refused extends Error {
   constructor({ code, message, info = {} }) {
     super(message);
@@ -9,16 +9,16 @@ export class Refused extends Error {
   }
 }
 
-/** One login. Another one gets another of these, so that no late answer mixes the two. */
+/** The calls of one login. Each login has its own instance, so that a late response cannot mix two logins. */
 export class Api {
-  /** The latest, in memory alone: no other page can read it, and a reload logs out. */
+  /** The latest token, only in memory: no other page can read it, and a reload logs the user out. */
   token = null;
 
   async call(path, body = {}) {
     const headers = { "Content-Type": "application/json" };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-    // Any answer may bring a renewed token: it is used from now on.
+    // Any response can contain a renewed token, which is used from then on.
     this.token = answer.headers.get("Authorization") ?? this.token;
     const { success, result, data } = await answer.json();
     if (!success) throw new Refused(result);

@@ -1,26 +1,26 @@
-// Little things about the page's elements. All text is set as text, never as HTML.
+// Functions for the elements of the page. All text is set as text, never as HTML.
 
 export const byId = (id) => document.getElementById(id);
 
-/** The element in a `<template>`, as a new one. */
+/** Returns a copy of the element in a `<template>`. */
 export const fromTemplate = (id) => byId(id).content.firstElementChild.cloneNode(true);
 
-/** The part of an element with this `data-testid`. */
+/** Returns the part of an element with this `data-testid`. */
 export const part = (element, name) => element.querySelector(`[data-testid="${name}"]`);
 
-/** Sets a text, and lets it light up when it was another one before. */
+/** Sets a text, and highlights it if it replaces another text. */
 export function write(element, text) {
   if (element.textContent === text) return;
   if (element.textContent !== "") {
     element.classList.remove("fresh");
-    // Lets the animation begin again.
+    // Forces a layout, so that the animation starts again.
     element.getBoundingClientRect();
     element.classList.add("fresh");
   }
   element.textContent = text;
 }
 
-/** Makes a list's children those of these entries, `[key, value]`, and leaves alone what is there: somebody may be typing. */
+/** Updates the children of a list to these entries (`[key, value]`). Existing children stay: the user may be typing in them. */
 export function keep(list, entries, make, update) {
   const keys = new Set(entries.map(([key]) => key));
   const there = new Map();

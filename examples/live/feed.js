@@ -1,11 +1,12 @@
-// Keeps a picture up to date, by a socket: what was missed first, then what happens, row by row.
+// Keeps a picture up to date through a socket: first the rows since the last cursor, then each new
+// row.
 
 import { io } from "./vendor/socket.io.esm.min.js";
 
-/** Before something that failed is tried again. */
+/** Wait before a failed step is tried again. */
 const PAUSE_MS = 1000;
-/** For `init` to be acknowledged. */
-const PATIENCE_MS = 10_000;
+/** Maximum time until `init` is acknowledged. */
+const ACK_TIMEOUT_MS = 10_000;
 const LOG_IN_AGAIN = "This login is over. Log in again.";
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -13,36 +14,36 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 export class Feed {
   #api;
   #picture;
-  /** `state(name)`, `row(row)` after it was replayed, `filled()`, `ended(reason)`. */
-  #tell;
+  /** Callbacks: `state(name)`, `row(row)` after the row was applied, `filled()`, `ended(reason)`. */
+  #callbacks;
   #socket;
-  /** Of the last row that was heard. */
+  /** Cursor of the last row that was received. */
   #cursor = 0;
-  /** Rows are replayed one after the other, also when they come faster than their entries. */
+  /** Queue of steps: rows are applied one after the other, even if they arrive faster than their entries are fetched. */
   #work = Promise.resolve();
   #isRestarting = false;
   #isOver = false;
 
-  constructor(api, picture, tell) {
+  constructor(api, picture, callbacks) {
     this.#api = api;
     this.#picture = picture;
-    this.#tell = tell;
+    this.#callbacks = callbacks;
     this.#socket = io({
       path: "/sync/io",
       autoConnect: false,
-      // Long polling is for networks that let no WebSocket through.
+      // Long polling is for networks that block WebSockets.
       transports: ["websocket", "polling"],
       tryAllTransports: true,
-      // A function: a connection that is made again has the token of then.
+      // A function, so that each reconnection sends the current token.
       auth: (send) => send({ JWT: api.token }),
     });
-    this.#listen();
+    this.#subscribe();
   }
 
-  /** Goes on from the answer of a login. */
+  /** Fills the picture with the response of a login and connects. */
   start(login) {
     this.#fill(login);
-    this.#tell.state("connecting");
+    this.#callbacks.state("connecting");
     this.#socket.connect();
   }
 
@@ -50,58 +51,58 @@ export class Feed {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#socket.disconnect();
-    this.#tell.ended(reason);
+    this.#callbacks.ended(reason);
   }
 
-  #listen() {
+  #subscribe() {
     const socket = this.#socket;
     socket.on("connect", () => this.#init());
-    socket.on("sync", (rows) => this.#hear(rows));
+    socket.on("sync", (rows) => this.#receive(rows));
     socket.on("authorization", ({ JWT }) => {
       if (JWT === null) this.end(LOG_IN_AGAIN);
       else this.#api.token = JWT;
     });
     socket.on("cursor_expired", () => this.#restart());
     socket.on("disconnect", (reason) => {
-      this.#tell.state("offline");
+      this.#callbacks.state("offline");
       if (reason === "io server disconnect") this.#reconnect();
     });
     socket.on("connect_error", (error) => {
-      this.#tell.state("offline");
+      this.#callbacks.state("offline");
       if (error.message === "Permission denied") this.end(LOG_IN_AGAIN);
-      // What else the server refuses is not tried again by the library itself.
+      // After any other rejection the library does not reconnect by itself.
       else if (!socket.active) this.#reconnect();
     });
   }
 
-  /** Asks for what came after the cursor, and for all that is to come. */
+  /** Requests the rows after the cursor and subscribes to later rows. */
   #init() {
-    this.#tell.state("connecting");
-    this.#socket.timeout(PATIENCE_MS).emit("init", { cc_cursor: this.#cursor }, (error, envelope) => {
+    this.#callbacks.state("connecting");
+    this.#socket.timeout(ACK_TIMEOUT_MS).emit("init", { cc_cursor: this.#cursor }, (error, envelope) => {
       if (this.#isOver || (error && !this.#socket.connected)) return;
       if (error || !envelope.success) {
         if (envelope?.result.code === 401) this.end(LOG_IN_AGAIN);
-        // Such as a cursor that is older than what the feed still keeps.
+        // For example an expired cursor, whose rows are no longer stored.
         else this.#restart();
         return;
       }
       this.#cursor = envelope.result["cc.cursor"] ?? this.#cursor;
-      this.#hear(envelope.result.sync);
-      this.#tell.state("live");
+      this.#receive(envelope.result.sync);
+      this.#callbacks.state("live");
     });
   }
 
-  #hear(rows) {
+  #receive(rows) {
     for (const row of rows) {
       this.#cursor = row.cursor;
       this.#then(async () => {
         await this.#picture.replay(row, this.#api);
-        if (!this.#isOver) this.#tell.row(row);
+        if (!this.#isOver) this.#callbacks.row(row);
       });
     }
   }
 
-  /** After all that is to be done already. */
+  /** Runs a step after all steps that are already queued. */
   #then(step) {
     this.#work = this.#work.then(() => this.#isOver || step()).catch((error) => {
       if (error.code === 401) this.end(LOG_IN_AGAIN);
@@ -109,7 +110,7 @@ export class Feed {
     });
   }
 
-  /** The picture misses something: begins anew, with what init answers. */
+  /** Loads all data again with `init`, because rows or entries are missing. */
   #restart() {
     if (this.#isRestarting || this.#isOver) return;
     this.#isRestarting = true;
@@ -137,7 +138,7 @@ export class Feed {
   #fill(init) {
     this.#picture.fill(init);
     this.#cursor = init.result["cc.cursor"];
-    this.#tell.filled();
+    this.#callbacks.filled();
   }
 
   async #reconnect() {

@@ -1,4 +1,4 @@
-// The page: somebody logs in, and sees what they may see as it changes.
+// The page: after the login it shows the data that is visible to the user, and every change of it.
 
 import { Api, Refused } from "./api.js";
 import { byId } from "./elements.js";
@@ -6,12 +6,12 @@ import { Feed } from "./feed.js";
 import { Picture } from "./picture.js";
 import { View } from "./view.js";
 
-function complain(text) {
+function showProblem(text) {
   byId("problem").textContent = text;
 }
 
-/** What went wrong, in a line. */
-function say(error) {
+/** Describes an error in one line. */
+function describe(error) {
   if (!(error instanceof Refused)) return "Doorward can't be reached.";
   const info = Object.entries(error.info).map(([name, value]) => `${name}: ${value}`);
   return [`${error.message} (${error.code})`, ...info].join(", ");
@@ -31,10 +31,10 @@ function start(api, login) {
   const act = async (path, body) => {
     try {
       await api.call(path, body);
-      complain("");
+      showProblem("");
       return true;
     } catch (error) {
-      complain(say(error));
+      showProblem(describe(error));
       return false;
     }
   };
@@ -48,14 +48,15 @@ function start(api, login) {
     },
     ended: (reason) => {
       showState("");
-      complain(reason);
+      showProblem(reason);
       document.title = "Doorward live";
       switchTo("login");
       byId("username").focus();
     },
   });
   byId("logout").onclick = async () => {
-    // First: the server would tell this very page that its login is over.
+    // The feed is closed first: otherwise the server would notify this page that its login has
+    // ended.
     feed.end();
     await act("/api/account/logout", {});
   };
@@ -71,11 +72,11 @@ byId("login-form").onsubmit = async (event) => {
   button.disabled = true;
   try {
     const login = await api.call("/api/login", { username: form.username.value, password: form.password.value });
-    complain("");
+    showProblem("");
     form.reset();
     start(api, login);
   } catch (error) {
-    complain(error.code === 403 ? "Nobody has this username and password." : say(error));
+    showProblem(error.code === 403 ? "Nobody has this username and password." : describe(error));
   }
   button.disabled = false;
 };

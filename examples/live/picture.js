@@ -1,21 +1,22 @@
-// What the user may see, as of the last row that was replayed. It knows nothing of sockets and nothing of HTML.
+// The data that is visible to the user, as of the last row that was applied. It must not know
+// sockets or HTML.
 
-/** For each `data_type`: where its entries are kept, and how one is fetched. */
+/** For each `data_type`: the map that stores its entries, and how one entry is fetched. */
 const KINDS = {
   "cc.users": {
-    kept: "users",
+    map: "users",
     path: "/api/users/get",
     ask: (user) => ({ user }),
     pick: (data, key) => data["cc.users"][key],
   },
   "cc.projects": {
-    kept: "projects",
+    map: "projects",
     path: "/api/projects/get",
     ask: (project) => ({ project }),
     pick: (data, key) => data["cc.projects"][key],
   },
   "cc.projects_members": {
-    kept: "members",
+    map: "members",
     path: "/api/members/get",
     ask: (key) => {
       const [project, member] = key.split("/");
@@ -33,7 +34,7 @@ export class Picture {
   projects = new Map();
   members = new Map();
 
-  /** Begins with what a login or init answers. */
+  /** Replaces all data with the response of a login or init. */
   fill({ result, data }) {
     this.me = result.user;
     this.users = new Map(Object.entries(data["cc.users"]));
@@ -41,22 +42,22 @@ export class Picture {
     this.members = new Map(data["cc.projects_members"].map((member) => [keyOf(member), member]));
   }
 
-  /** Replays a row of the feed. */
+  /** Applies a row of the feed. */
   async replay({ action, data_type, data_key }, api) {
     const kind = KINDS[data_type];
     if (!kind) return;
-    const entries = this[kind.kept];
+    const entries = this[kind.map];
     if (action === "DELETE") {
       entries.delete(data_key);
       return;
     }
-    // What comes into sight is an INSERT; all else is of no concern.
+    // An entry that becomes visible is an INSERT, so an UPDATE of an unknown entry can be ignored.
     if (action === "UPDATE" && !entries.has(data_key)) return;
     try {
       const { data } = await api.call(kind.path, kind.ask(data_key));
       entries.set(data_key, kind.pick(data, data_key));
     } catch (error) {
-      // Out of sight since: its DELETE is on the way.
+      // 422: the entry is no longer visible, and a later row is its DELETE.
       if (error.code !== 422) throw error;
     }
   }

@@ -1,16 +1,17 @@
-// Shows a picture, and asks for changes. It changes nothing by itself: what was done comes back through the feed.
+// Shows a picture and calls the API for changes. It never changes the picture itself: each change
+// arrives through the feed.
 
 import { byId, fromTemplate, keep, part, write } from "./elements.js";
 
-const NOBODY_YET = "somebody invited by mail";
+const PLACEHOLDER_NAME = "somebody invited by mail";
 const ROWS = 100;
 
-const nameOf = (user) => user?.name || user?.username || NOBODY_YET;
+const nameOf = (user) => user?.name || user?.username || PLACEHOLDER_NAME;
 const byName = ([, one], [, other]) => one.name.localeCompare(other.name);
 
 export class View {
   #picture;
-  /** `(path, body)`: calls, and shows what is refused; true when it is done. */
+  /** `(path, body)`: makes a call and shows its error, if any; returns whether the call succeeded. */
   #act;
 
   constructor(picture, act) {
@@ -42,7 +43,7 @@ export class View {
     byId("no-projects").hidden = own.length > 0;
   }
 
-  /** Puts a row at the top of the log. */
+  /** Adds a row at the top of the log and removes the oldest rows beyond the limit. */
   log({ cursor, action, data_type, data_key }) {
     const row = fromTemplate("row");
     part(row, "row-cursor").textContent = cursor;
@@ -118,11 +119,12 @@ export class View {
     };
   }
 
-  /** A form with one field; it is emptied, and folded up where it can be, when that is done. */
+  /** Prepares a form with one field. After a successful call the field is cleared and the surrounding `<details>` is closed. */
   #form(form, path, body) {
     form.onsubmit = async (event) => {
       event.preventDefault();
-      const [input, button] = [form.querySelector("input"), form.querySelector("button")];
+      const input = form.querySelector("input");
+      const button = form.querySelector("button");
       button.disabled = true;
       const isDone = await this.#act(path, body(input.value));
       button.disabled = false;
@@ -133,7 +135,7 @@ export class View {
   }
 }
 
-/** A field to change something begins with what that is. */
+/** Fills the field with the current value when the form is opened. */
 function onOpen(form, value) {
   const details = form.closest("details");
   details.ontoggle = () => {

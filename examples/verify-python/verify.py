@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks a token of Doorward with the published keys alone: reads it from stdin, prints its claims."""
+"""Verifies a token of Doorward with only the published keys: reads it from stdin and prints its claims."""
 
 import argparse
 import json
@@ -8,18 +8,18 @@ import time
 
 import jwt
 
-MAX_AHEAD_SECONDS = 5  # clocks differ
+MAX_AHEAD_SECONDS = 5  # tolerance for clock differences
 
 
 def verify(token: bytes, keys: jwt.PyJWKClient, issuer: str) -> dict:
-    """The claims of a good token. Raises jwt.PyJWTError, also when the keys can't be had."""
+    """Returns the claims of a valid token. Raises jwt.PyJWTError, also if the keys cannot be fetched."""
     claims = jwt.decode(
         token,
         keys.get_signing_key_from_jwt(token).key,
-        algorithms=["EdDSA"],  # never what the token says
+        algorithms=["EdDSA"],  # independent of the algorithm that the token names
         audience="doorward",
         issuer=issuer,
-        options={"require": ["exp", "sub", "iat"], "verify_iat": False},  # verified below: PyJWT has one leeway for all
+        options={"require": ["exp", "sub", "iat"], "verify_iat": False},  # below: PyJWT has only one leeway for all claims
     )
     if claims["iat"] > time.time() + MAX_AHEAD_SECONDS:
         raise jwt.ImmatureSignatureError("issued in the future")
@@ -28,11 +28,12 @@ def verify(token: bytes, keys: jwt.PyJWKClient, issuer: str) -> dict:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--url", default="http://127.0.0.1:8080", help="where the gateway is")
+    arguments.add_argument("--url", default="http://127.0.0.1:8080", help="URL of the gateway")
     arguments.add_argument("--issuer", default="doorward", help="DOORWARD_TOKEN_ISSUER of the installation")
     given = arguments.parse_args()
     try:
-        # A service makes this once: it fetches the keys anew after 5 minutes, and for a key that isn't among them.
+        # A service creates this client once. It fetches the keys again after 5 minutes, and when a
+        # token names a new key.
         keys = jwt.PyJWKClient(f"{given.url}/.well-known/jwks.json", cache_jwk_set=True, lifespan=300, timeout=10)
         print(json.dumps(verify(sys.stdin.buffer.read().strip(), keys, given.issuer)))
     except jwt.PyJWTError as refused:

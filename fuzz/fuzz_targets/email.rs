@@ -1,4 +1,4 @@
-//! Email addresses: what is accepted is accepted again and stays the same.
+//! Fuzzes the parser of email addresses: an accepted address must be accepted again, unchanged.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(email) = Email::parse(text) else {
         return;
     };
-    let again = Email::parse(email.as_str()).expect("an address that was accepted");
+    let again = Email::parse(email.as_str()).expect("an accepted address must be accepted again");
     assert_eq!(again, email);
     assert_eq!(again.as_str(), email.as_str());
     assert!(!email.as_str().chars().any(char::is_control));

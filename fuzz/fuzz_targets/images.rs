@@ -1,5 +1,5 @@
-//! The decoders of images, and what is made of their pixels. A file that claims many pixels is left out: its decoding takes
-//! seconds, which is for the limits of the process that decodes.
+//! Fuzzes the decoders of images and the encoding of the result. Files that claim many pixels are
+//! skipped: decoding them takes seconds, which only the limits of the decoding process can bound.
 
 #![no_main]
 
@@ -21,9 +21,9 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(picture) = Picture::decode(input.to_vec()) {
         assert!(picture.bytes.len() <= MAX_BYTES);
         assert_eq!(Format::of(&picture.bytes), Some(picture.format));
-        let (width, height) = size(&picture.bytes).expect("an image");
+        let (width, height) = size(&picture.bytes).expect("the result must be an image");
         assert!(width <= MAX_SIDE && height <= MAX_SIDE);
-        Picture::decode(picture.bytes).expect("an image is one when it is decoded again");
+        Picture::decode(picture.bytes).expect("the result must be decodable again");
     }
 });
 

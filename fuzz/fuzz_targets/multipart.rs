@@ -1,4 +1,5 @@
-//! Forms with files. The first line of an input is the content type, the rest is the body.
+//! Fuzzes the parser of forms with files. The first line of an input is the content type, the rest
+//! is the body.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Packets of Engine.IO and Socket.IO, as the body of a request of a polling client: the parsers that the gateway uses.
+//! Fuzzes the parsers of Engine.IO and Socket.IO packets that the gateway uses. An input is the
+//! body of a request of a polling client.
 
 #![no_main]
 
@@ -46,7 +47,7 @@ fuzz_target!(
     |input: &[u8]| SERVER.with(|server| server.0.block_on(session(server.1.clone(), input)))
 );
 
-/// A session that connects, sends the input and ends.
+/// Runs a session that connects, sends the input and closes.
 async fn session(mut sockets: Sockets, input: &[u8]) {
     let (status, opened) = call(&mut sockets, "GET", "", b"").await;
     assert_eq!(status, StatusCode::OK);
@@ -60,7 +61,7 @@ async fn session(mut sockets: Sockets, input: &[u8]) {
         "{status}"
     );
     call(&mut sockets, "POST", &session, b"1").await;
-    // Lets the tasks of the session end.
+    // The tasks of the session need a few turns of the runtime to end.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }

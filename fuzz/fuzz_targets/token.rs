@@ -1,5 +1,6 @@
-//! The whole check of a token. An input is tried as a token and, when it has a line break, as the JSON of a header and of
-//! a payload, signed with the real key. What is believed is looked at again here, by other means.
+//! Fuzzes the verification of tokens. An input is verified as a token and, if it has a line break,
+//! as the JSON of a header and a payload that are signed with the real key. Each token that is
+//! accepted is checked again here by other means.
 
 #![no_main]
 
@@ -8,17 +9,20 @@ use std::{collections::HashMap, sync::LazyLock};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_domain::Timestamp;
-use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey, Refused, Verifier, fingerprint};
+use doorward_token::{
+    CachingVerifier, Claims, KeySet, PublicKey, Verifier, VerifyError, fingerprint,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json, value::RawValue};
 
 const ISSUER: &str = "doorward";
 const KID: &str = "k";
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
-/// Later moments have no microseconds that fit.
+/// Largest number of seconds whose microseconds fit into an `i64`.
 const END_OF_TIME: i64 = i64::MAX / 1_000_000;
 
-/// With a line break between them, a seed of the corpus.
+/// Header and payload of a valid token. With a line break between them they are a seed of the
+/// corpus.
 const GOOD_HEADER: &str = r#"{"typ":"JWT","alg":"EdDSA","kid":"k"}"#;
 const GOOD_PAYLOAD: &str = r#"{"iss":"doorward","aud":"doorward","sub":"0f8fad5b-d9cb-469f-a165-70867728950e","iat":1800000000,"exp":1800000060,"jti":"j","sid":"s","auth_time":1800000000,"kind":"user"}"#;
 
@@ -39,22 +43,25 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
         key,
         keys: KeySet::new(vec![public]),
         verifier: Verifier::new(ISSUER),
-        remembering: CachingVerifier::new(ISSUER),
+        caching: CachingVerifier::new(ISSUER),
     }
 });
 
 fuzz_target!(
-    // Otherwise all is well because nothing is ever believed.
-    init: assert!(check(&sign(GOOD_HEADER.as_bytes(), GOOD_PAYLOAD.as_bytes())), "a good token is refused"),
+    // Without this check the target would also pass if no token were ever accepted.
+    init: assert!(
+        verify_token(&sign(GOOD_HEADER.as_bytes(), GOOD_PAYLOAD.as_bytes())),
+        "a valid token is rejected"
+    ),
     |input: &[u8]| {
         if let Ok(token) = str::from_utf8(input) {
-            check(token);
+            verify_token(token);
         }
         let mut lines = input.splitn(2, |byte| *byte == b'\n');
         if let (Some(header), Some(payload)) = (lines.next(), lines.next()) {
             let token = sign(header, payload);
-            if check(&token) {
-                assert_no_change_is_believed(&token);
+            if verify_token(&token) {
+                assert_changed_token_is_rejected(&token);
             }
         }
     }
@@ -70,33 +77,35 @@ fn sign(header: &[u8], payload: &[u8]) -> String {
     format!("{signed}.{signature}")
 }
 
-/// Whether the token is believed; with and without a memory, and for good reasons alone.
+/// Returns whether a token is accepted. Checks that both verifiers agree, also when the cache knows
+/// the token, and that an accepted token really is valid.
 fn verify_token(token: &str) -> bool {
     let Setup {
         keys,
         verifier,
-        remembering,
+        caching,
         ..
     } = &*SETUP;
     let verified = verifier.verify(token, keys, NOW);
     for _ in 0..2 {
-        assert_eq!(remembering.verify(token, keys, NOW), verified);
+        assert_eq!(caching.verify(token, keys, NOW), verified);
     }
     let Ok(claims) = verified else { return false };
     assert_eq!(
-        remembering.verify(token, &KeySet::default(), NOW),
-        Err(Refused::UnknownKey)
+        caching.verify(token, &KeySet::default(), NOW),
+        Err(VerifyError::UnknownKey)
     );
     if claims.exp <= END_OF_TIME {
         assert_eq!(
-            remembering.verify(token, keys, Timestamp::from_seconds(claims.exp)),
-            Err(Refused::Expired)
+            caching.verify(token, keys, Timestamp::from_seconds(claims.exp)),
+            Err(VerifyError::Expired)
         );
     }
-    assert_believable(token, &claims);
+    assert_valid(token, &claims);
     true
 }
 
+/// Checks an accepted token without the code under test: its signature, header and claims.
 fn assert_valid(token: &str, claims: &Claims) {
     let parts: Vec<&str> = token.split('.').collect();
     let [header, payload, signature] = parts[..] else {
@@ -104,11 +113,12 @@ fn assert_valid(token: &str, claims: &Claims) {
     };
     UnparsedPublicKey::new(&ED25519, SETUP.key.public_key().as_ref())
         .verify(format!("{header}.{payload}").as_bytes(), &decode(signature))
-        .expect("a signature of ours");
+        .expect("the signature must be by the real key");
     let header: Value = serde_json::from_slice(&decode(header)).expect("JSON");
     assert_eq!(header, json!({"typ": "JWT", "alg": "EdDSA", "kid": KID}));
 
-    // Claims that nobody knows are skipped and may have any bytes within: looked at as text, one by one.
+    // Unknown claims are skipped by the verifier and can contain any bytes, so the payload is not
+    // parsed as a whole: each known claim is parsed from its raw text.
     let payload = String::from_utf8_lossy(&decode(payload)).into_owned();
     let payload: HashMap<String, &RawValue> = serde_json::from_str(&payload).expect("an object");
     let claim = |name: &str| serde_json::from_str::<Value>(payload[name].get()).expect("JSON");
@@ -136,7 +146,8 @@ fn decode(part: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(part).expect("base64url")
 }
 
-/// Changes one byte, at some places; another token has other ones.
+/// Changes one byte of the token at a few positions and expects that it is rejected. The positions
+/// and bytes depend on the token.
 fn assert_changed_token_is_rejected(token: &str) {
     for random in fingerprint(token).chunks_exact(4) {
         let at = usize::from(u16::from_le_bytes([random[0], random[1]])) % token.len();

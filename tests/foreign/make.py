@@ -1,7 +1,7 @@
-"""Hashes passwords with the libraries that other systems use, for tests/tests/foreign_libraries.rs.
+"""Hashes passwords with the libraries of other systems, for tests/tests/login/foreign_libraries.rs.
 
-It reads a JSON list of passwords and writes a line of JSON for each hash. Costs are low; with `default` as the argument
-they are those that each library has by itself."""
+Reads a JSON list of passwords and writes a line of JSON for each hash. The costs are low; with the argument `default`
+each library uses its default costs."""
 
 import base64
 import hashlib
@@ -17,16 +17,16 @@ from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
 from passlib.hash import django_pbkdf2_sha256, pbkdf2_sha1, pbkdf2_sha256, pbkdf2_sha512, scrypt
 
-# Each writes a form of its own.
+# Each of these writes a different format.
 PASSLIB = [pbkdf2_sha1, pbkdf2_sha256, pbkdf2_sha512, django_pbkdf2_sha256]
-# What bcrypt looks at.
+# Number of bytes that bcrypt uses.
 BCRYPT_BYTES = 72
 
 settings.configure()
 
 
 def b64(data):
-    """The base64 of PHC strings."""
+    """Encodes data in the base64 of PHC strings, without padding."""
     return base64.b64encode(data).rstrip(b"=").decode()
 
 
@@ -45,12 +45,12 @@ def bcrypt_of(prefix, cost):
 
 
 def as_php(password):
-    """PHP's password_hash() writes another prefix for the same function."""
+    """Hashes as PHP's password_hash() does, which writes another prefix for the same function."""
     return bcrypt_of("2b", 4)(password).replace("$2b$", "$2y$", 1)
 
 
 def cut(password):
-    """What libraries did before bcrypt 5 refused it, and what its message advises."""
+    """Truncates the password, as libraries did before bcrypt 5 rejected long passwords, and as its message advises."""
     return bcrypt.hashpw(password.encode()[:BCRYPT_BYTES], bcrypt.gensalt(4)).decode()
 
 

@@ -1,11 +1,11 @@
-/* A disk that forgets at a power cut what was not synced, as a library that is preloaded into a process.
+/* Simulates a disk that loses unsynced data at a power cut. The library is preloaded into a process (LD_PRELOAD).
  *
- * POWER_ROOT    the directory that the disk stands for
- * POWER_SHADOW  its durable state: fsync and fdatasync copy the file there as it is; fsync of a directory gives synced files
- *               the names that they have now, and removes there what the directory no longer has. POWER_SHADOW.lock,
+ * POWER_ROOT    directory on the simulated disk
+ * POWER_SHADOW  its durable state: fsync and fdatasync copy the file there; fsync of a directory gives synced files
+ *               their current names there, and removes entries that the directory no longer has. POWER_SHADOW.lock,
  *               POWER_SHADOW.tmp and POWER_SHADOW.inodes (synced files by inode number) are used too.
  *
- * A power cut is then: kill the processes, and replace POWER_ROOT by POWER_SHADOW. */
+ * To simulate a power cut, kill the processes and replace POWER_ROOT by POWER_SHADOW. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -30,12 +30,12 @@ static void make_parents(char *path) {
     }
 }
 
-/* Gives a synced file, which is known by its inode number, a name. */
+/* Gives a synced file, identified by its inode number, a durable name. */
 static void name_durably(ino_t inode, const char *to) {
     char known[PATH_MAX * 2];
     struct stat file, named;
     snprintf(known, sizeof known, "%s.inodes/%lu", getenv("POWER_SHADOW"), (unsigned long)inode);
-    if (lstat(known, &file) != 0) return; /* It was never synced. */
+    if (lstat(known, &file) != 0) return; /* The file was never synced. */
     if (lstat(to, &named) == 0) {
         if (named.st_ino == file.st_ino) return;
         unlink(to);
@@ -48,7 +48,7 @@ static void copy(const char *from, char *to, const char *temporary) {
     char buffer[size];
     ssize_t got;
     int in = open(from, O_RDONLY | O_CLOEXEC);
-    if (in < 0) return; /* It was deleted while it was synced. */
+    if (in < 0) return; /* The file was deleted while it was synced. */
     int out = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     if (out < 0) fail(temporary);
     while ((got = read(in, buffer, size)) > 0)
@@ -68,7 +68,7 @@ static void copy(const char *from, char *to, const char *temporary) {
     if (link(to, known) != 0) fail(known);
 }
 
-/* Gives the synced files of a directory the names that they have in it. */
+/* Gives the synced files of a directory their current names in it. */
 static void name_all(const char *from, const char *to) {
     char entry[PATH_MAX * 3], named[PATH_MAX * 3];
     struct stat file;
@@ -114,7 +114,7 @@ static int make_durable(int fd) {
     snprintf(to, sizeof to, "%s%s", shadow, from + within);
     snprintf(lock, sizeof lock, "%s.lock", shadow);
     snprintf(temporary, sizeof temporary, "%s.tmp", shadow);
-    /* One copy at a time: an older one must not replace a newer one. */
+    /* The lock allows one copy at a time: an older copy must not replace a newer one. */
     int held = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (held < 0 || flock(held, LOCK_EX) != 0) fail(lock);
     if (S_ISREG(kind.st_mode)) {

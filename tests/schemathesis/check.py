@@ -1,6 +1,6 @@
-"""Says of the OpenAPI document in a file what is wrong with it, or nothing.
+"""Validates the OpenAPI document in a file and prints the number of its examples and a list of mistakes.
 
-It must be OpenAPI 3.1, and every example in it must be what its schema says.
+The document must be valid OpenAPI 3.1, and every example in it must match its schema.
 """
 
 import json
@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 
 def examples(value, path="#"):
-    """Where each example is, what its schema is, and the example."""
+    """Yields the path, the schema and the value of each example."""
     if isinstance(value, dict):
         if "schema" in value and "example" in value:
             yield path, value["schema"], value["example"]
@@ -33,7 +33,7 @@ def main(file):
     count = 0
     for path, schema, example in examples(document):
         count += 1
-        # References are resolved within the whole.
+        # References in the schema point to the components of the document.
         schema = {**schema, "components": document["components"]}
         validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
         mistakes += [f"{path}: {error}" for error in validator.iter_errors(example)]

@@ -1,4 +1,4 @@
-"""Puts people, projects and passwords that there are into most of the requests that schemathesis makes up."""
+"""Replaces ids and credentials in most of the requests that schemathesis generates by those of the scene (DOORWARD_SCENE)."""
 
 import atexit
 import json
@@ -9,9 +9,10 @@ from collections import defaultdict
 import schemathesis
 
 SCENE = json.loads(os.environ["DOORWARD_SCENE"])
-# How often each operation was answered with which status.
+# Number of responses for each operation and status.
 ANSWERS = defaultdict(lambda: defaultdict(int))
-# What ends a thing is tried on things of its own, so that the rest has something to work with.
+# Calls that end or delete something get separate objects, so that the other calls still find
+# theirs.
 OTHERS = {
     "/api/projects/delete": {"project": "doomed_project"},
     "/api/projects/undelete": {"project": "deleted_project"},
@@ -31,11 +32,11 @@ OTHERS = {
 
 
 def replaced(path, name, value):
-    """Four of five gids are those of something there is, all of the examples among them; the others are of nothing."""
+    """Replaces four of five gids, including those of all examples, by gids of existing objects; the others stay unknown."""
     if isinstance(value, list):
         return [replaced(path, name.removesuffix("s"), item) for item in value]
     if path.startswith("/media/"):
-        # The example, and what looks like it; some others are no names at all.
+        # The example and similar names; some other generated values are no file names.
         return SCENE[path.split("/")[2]] if str(value).endswith(".png") else value
     try:
         is_gid = isinstance(value, str) and str(uuid.UUID(value)) == value.lower()
@@ -58,7 +59,7 @@ def before_call(context, case, kwargs):
                 part[name] = replaced(path, name, value)
     if not isinstance(case.body, dict):
         return
-    # The examples' credentials are those of somebody.
+    # The credentials of the examples are replaced by those of the scene.
     if case.body.get("username") == "ann" and isinstance(case.body.get("password"), str):
         case.body["username"], case.body["password"] = SCENE["signup" if "signup" in path else "login"]
     if path == "/api/p/{project}/members/invite" and case.body.get("username_or_email") == "ben@example.org":
@@ -66,7 +67,7 @@ def before_call(context, case, kwargs):
     if isinstance(case.body.get("api_key"), str) and case.body["api_key"].startswith("dw_"):
         case.body["api_key"] = SCENE["api_key"]
     if path == "/api/account/update" and isinstance(case.body.get("password"), str):
-        # It would end the token of all calls.
+        # A new password would end the token of all calls.
         case.body["password"] = "weak"
 
 

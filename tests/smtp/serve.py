@@ -1,10 +1,11 @@
-"""A mail server for tests, on loopback. Says {"port": N} on stdout, then a JSON line for each mail it has received in full.
+"""A mail server for tests, on loopback. Prints {"port": N} on stdout, then a line of JSON for each mail that it has
+received completely.
 
-What stands before the `+` of a recipient says how it is treated:
-  refuse+x   refused for good (550)
-  laterN+x   refused for now (451) N times, then accepted
-  login+x    told to log in (530) the first time, then accepted
-  slow+x     received at once, acknowledged after --slow seconds
+The part before the `+` of a recipient controls how the recipient is handled:
+  refuse+x   rejected permanently (550)
+  laterN+x   rejected temporarily (451) N times, then accepted
+  login+x    rejected the first time because a login is required (530), then accepted
+  slow+x     received immediately, acknowledged after --slow seconds
   drop+x     the connection is closed in the middle of the mail the first time, then accepted
 """
 
@@ -22,10 +23,10 @@ from aiosmtpd.smtp import SMTP, AuthResult
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--port", type=int, default=0)
 arguments.add_argument("--slow", type=float, default=3)
-arguments.add_argument("--certificate", help="PEM file; with it, there is STARTTLS")
+arguments.add_argument("--certificate", help="PEM file; enables STARTTLS")
 arguments.add_argument("--key")
-arguments.add_argument("--wrapped", action="store_true", help="TLS from the first byte on")
-arguments.add_argument("--login", help="user:password, without which nothing is accepted")
+arguments.add_argument("--wrapped", action="store_true", help="TLS from the first byte, without STARTTLS")
+arguments.add_argument("--login", help="user:password that clients must authenticate with")
 arguments.add_argument("--ascii-only", action="store_true", help="without SMTPUTF8")
 options = arguments.parse_args()
 

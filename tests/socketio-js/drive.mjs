@@ -1,8 +1,10 @@
-// A client that does what it is told, line by line, and says what happens to it: JSON both ways.
+// Socket.IO client for tests: emits the event of each line that it reads, and prints each event
+// that it receives. Lines
+// are JSON in both directions.
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 
-// Where scripts/setup.sh has put it.
+// MODULES is the folder in which scripts/setup.sh installs the client.
 const { io } = createRequire(process.env.MODULES + "/")("socket.io-client");
 const say = (...words) => console.log(JSON.stringify(words));
 const { url, transports, auth } = JSON.parse(process.argv[2]);

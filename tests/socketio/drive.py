@@ -1,4 +1,5 @@
-"""A client that does what it is told, line by line, and says what happens to it: JSON both ways."""
+"""Socket.IO client for tests: emits the event of each line that it reads, and prints each event that it receives. Lines are
+JSON in both directions."""
 
 import asyncio
 import json
@@ -22,7 +23,7 @@ async def main():
     try:
         await client.connect(asked["url"], auth=asked["auth"], transports=asked["transports"], socketio_path="/sync/io")
     except socketio.exceptions.ConnectionError:
-        # It was said above.
+        # The handler of connect_error has printed it.
         return
     while line := await asyncio.to_thread(sys.stdin.readline):
         event, *words = json.loads(line)

@@ -1,4 +1,4 @@
-"""As drive.py, by the client of threads, which takes each message on one of its own: in any order."""
+"""Does the same as drive.py with the threaded client. It handles each message in a separate thread, so in any order."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ client.on("connect_error", lambda data: say("connect_error", data["message"] if 
 try:
     client.connect(asked["url"], auth=asked["auth"], transports=asked["transports"], socketio_path="/sync/io")
 except socketio.exceptions.ConnectionError:
-    # It was said above.
+    # The handler of connect_error has printed it.
     sys.exit()
 for line in sys.stdin:
     event, *words = json.loads(line)

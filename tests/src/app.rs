@@ -1,4 +1,5 @@
-//! `doorward serve`, everything in one process.
+//! Starts `doorward serve`, all services in one process, and logs users in. It knows only the
+//! command line, the settings and the HTTP API.
 
 use std::time::Duration;
 
@@ -6,14 +7,15 @@ use serde_json::{Value, json};
 
 use crate::{Answer, Backend, Http, Installation, PASSWORD, Process, eventually};
 
-/// How long a server may take until it is ready, also on a busy machine.
+/// Maximum time until a server is ready, also on a busy machine.
 pub const START_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A server in one process, with its installation.
 pub struct App {
     pub process: Process,
     pub installation: Installation,
     pub http: Http,
-    /// Health and metrics.
+    /// Client of the operations listener: health and metrics.
     pub ops: Http,
 }
 
@@ -26,16 +28,17 @@ pub struct User {
 }
 
 impl App {
+    /// Starts a server in a new installation and waits until it is ready.
     pub async fn start(backend: Backend) -> Self {
         Self::with_settings(backend, &[]).await
     }
 
-    /// With these settings besides.
+    /// Starts a server with additional settings.
     pub async fn with_settings(backend: Backend, variables: &[(&str, &str)]) -> Self {
         Self::on_installation(Installation::new(backend).with(variables)).await
     }
 
-    /// With this installation.
+    /// Starts a server on an existing installation.
     pub async fn on_installation(installation: Installation) -> Self {
         let process = installation.spawn(&["serve"], &[]);
         let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
@@ -50,7 +53,7 @@ impl App {
         app
     }
 
-    /// Starts it again, on the same ports.
+    /// Kills the server and starts it again, on the same ports.
     pub async fn restart(&mut self) {
         self.process.kill();
         self.process = self.installation.spawn(&["serve"], &[]);
@@ -61,14 +64,14 @@ impl App {
         wait_until_ready(&mut self.process, &self.ops).await;
     }
 
-    /// Creates a user by the command line, and logs in.
+    /// Creates a user with the command line and logs in.
     pub async fn user(&self, username: &str) -> User {
         User::create(&self.installation, &self.http, username).await
     }
 }
 
 impl User {
-    /// Creates a user by the command line, and logs in.
+    /// Creates a user with the command line and logs in.
     pub async fn create(installation: &Installation, http: &Http, username: &str) -> Self {
         let gid = installation.create_user(username).await;
         let token = http.login(username, PASSWORD).await.token();
@@ -84,7 +87,7 @@ impl User {
         self.http.init(&self.token).await
     }
 
-    /// A call with the token.
+    /// Sends a `POST` with the user's token.
     pub async fn call(&self, path: &str, body: &Value) -> Answer {
         self.http
             .post(path)
@@ -94,19 +97,19 @@ impl User {
             .await
     }
 
-    /// One of the calls on a project's API users, such as `create`.
+    /// Calls an operation on a project's API users, such as `create`.
     pub async fn api_keys(&self, project: &str, call: &str, body: &Value) -> Answer {
         self.call(&format!("/api/p/{project}/apikeys/{call}"), body)
             .await
     }
 
-    /// Makes an API user.
+    /// Creates an API user and reads its key.
     pub async fn create_api_user(&self, project: &str, name: &str) -> ApiUser {
-        let (made, _) = self
+        let (created, _) = self
             .api_keys(project, "create", &json!({"name": name}))
             .await
             .success();
-        let gid = made["user"].as_str().expect("a gid").to_owned();
+        let gid = created["user"].as_str().expect("a gid").to_owned();
         let (read, _) = self
             .api_keys(project, "get", &json!({"user": gid}))
             .await
@@ -120,17 +123,18 @@ impl User {
         }
     }
 
-    /// Waits until the token is refused, within the second that the contract gives.
+    /// Waits until the token is rejected, at most one second, the limit of the contract.
     pub async fn assert_denied_within_a_second(&self) {
         self.http.denied_within_a_second(&self.token).await;
     }
 
+    /// Waits until the token is rejected, also on a busy machine.
     pub async fn assert_denied_eventually(&self) {
         self.http.denied_soon(&self.token).await;
     }
 }
 
-/// A program, and its key.
+/// An API user and its key.
 pub struct ApiUser {
     pub gid: String,
     pub project: String,
@@ -150,13 +154,15 @@ impl ApiUser {
 }
 
 impl Http {
-    /// Waits until a token is refused, within the second that the contract gives. Only for tests that have the machine to
-    /// themselves, which all have that are named so (`.config/nextest.toml`).
+    /// Waits until a token is rejected, at most one second, the limit of the contract.
+    ///
+    /// The limit is reliable only in a test that runs alone on the machine. `.config/nextest.toml`
+    /// ensures this for tests with `within_a_second` in their names.
     pub async fn denied_within_a_second(&self, token: &str) {
         self.denied_within(Duration::from_secs(1), token).await;
     }
 
-    /// Waits until a token is refused.
+    /// Waits until a token is rejected, at most ten seconds, for tests that share the machine.
     pub async fn denied_soon(&self, token: &str) {
         self.denied_within(Duration::from_secs(10), token).await;
     }
@@ -169,10 +175,10 @@ impl Http {
     }
 }
 
-/// Polls the health of a server until it is ready; fails at once when it ends instead.
+/// Polls the health of a server until it is ready, and fails at once if its process ends.
 pub async fn wait_until_ready(process: &mut Process, ops: &Http) {
     eventually("ready", START_TIMEOUT, async || {
-        assert!(process.is_running(), "it ended: {}", process.log());
+        assert!(process.is_running(), "the server exited: {}", process.log());
         (ops.status("/health/ready").await == Some(200)).then_some(())
     })
     .await;

@@ -1,10 +1,11 @@
-//! How every call refuses bodies, parameters and callers that are not as they should be.
+//! Assertions that a call rejects malformed bodies, wrong parameters and callers without access.
+//! They hold for every call, so they know nothing about what a call does.
 
 use serde_json::{Map, Value, json};
 
 use crate::{App, Http, http::Call};
 
-/// Of a call that takes these strings, all of them required, and reports them in this order.
+/// Asserts that a call requires these string parameters and reports errors in this order.
 pub async fn assert_requires_strings(call: impl Fn() -> Call, names: &[&str]) {
     assert_requires_object(&call).await;
     let mut good = Map::new();
@@ -14,7 +15,7 @@ pub async fn assert_requires_strings(call: impl Fn() -> Call, names: &[&str]) {
             .send()
             .await
             .assert_bad_parameter("Missing parameter", name);
-        // Whatever is wrong with those after it.
+        // The first wrong parameter is reported even if the ones after it are wrong, too.
         let mut others = good.clone();
         others.extend(
             names[position + 1..]
@@ -38,7 +39,7 @@ pub async fn assert_requires_strings(call: impl Fn() -> Call, names: &[&str]) {
     }
 }
 
-/// Of a call that takes a JSON object.
+/// Asserts that a call accepts only a JSON object, with the content type of JSON.
 pub async fn assert_requires_object(call: impl Fn() -> Call) {
     for body in [
         "",
@@ -65,7 +66,7 @@ pub async fn assert_requires_object(call: impl Fn() -> Call) {
         .assert_error(415, "Unsupported media type", &json!({}));
 }
 
-/// What is no string, null included.
+/// Returns JSON values that are not strings, including null.
 #[must_use]
 pub fn non_string_values() -> [Value; 7] {
     [
@@ -79,7 +80,8 @@ pub fn non_string_values() -> [Value; 7] {
     ]
 }
 
-/// Of a call that is for people with a token: whatever the body, nobody else gets further.
+/// Asserts that a call requires the token of an account: a missing or malformed token is rejected
+/// before the body is checked, and an API user is forbidden.
 pub async fn assert_requires_account(app: &App, path: &str, good: &Value) {
     for body in [good, &json!({})] {
         app.http.open(path, body).await.assert_unauthenticated();
@@ -102,7 +104,7 @@ pub async fn assert_requires_account(app: &App, path: &str, good: &Value) {
     assert_method(&app.http, path).await;
 }
 
-/// Of a call that answers to POST alone.
+/// Asserts that a path accepts only POST.
 pub async fn assert_method(http: &Http, path: &str) {
     let answer = http.get(path).send().await;
     answer.assert_error(405, "Method not allowed", &json!({}));

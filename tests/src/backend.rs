@@ -1,4 +1,5 @@
-//! Databases of an installation's own, on either backend, and how a test looks into them.
+//! Creates the databases of one installation on SQLite or PostgreSQL, and gives tests direct access
+//! to them: queries, locks and the reversal of migrations.
 
 use std::path::Path;
 
@@ -10,17 +11,18 @@ use doorward_storage::{AnyConnection, DatabaseUrl, testing::create_postgres_data
 
 use crate::Postgres;
 
+/// The database system of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     Sqlite,
     Postgres,
 }
 
-/// One database for each service that has one.
+/// The databases of auth and directory. The gateway needs no database.
 pub struct Databases {
     pub auth: DatabaseUrl,
     pub directory: DatabaseUrl,
-    /// Where to drop what, at the end.
+    /// The server and the databases on it that are dropped with this value.
     drop_on: Option<(DatabaseUrl, [String; 2])>,
 }
 
@@ -41,7 +43,7 @@ impl Databases {
         }
     }
 
-    /// At these URLs; nothing is dropped at the end.
+    /// Uses existing databases, which are not dropped.
     #[must_use]
     pub fn at(auth: DatabaseUrl, directory: DatabaseUrl) -> Self {
         Self {
@@ -51,7 +53,7 @@ impl Databases {
         }
     }
 
-    /// SQLite files in a directory.
+    /// Uses SQLite files in a directory.
     #[must_use]
     pub fn in_directory(directory: &Path) -> Self {
         Self {
@@ -61,7 +63,8 @@ impl Databases {
         }
     }
 
-    /// On a server that is stopped and thrown away by the test.
+    /// Creates the databases on a private server. They are not dropped, because the test removes
+    /// the whole server.
     #[must_use]
     pub fn on(server: &Postgres) -> Self {
         Self {
@@ -85,7 +88,7 @@ impl Drop for Databases {
     }
 }
 
-/// The URL as settings take it; `Display` leaves out the password.
+/// Returns the URL in the form of the settings. `Display` would leave out the password.
 #[must_use]
 pub fn url_text(url: &DatabaseUrl) -> String {
     match url {
@@ -94,10 +97,11 @@ pub fn url_text(url: &DatabaseUrl) -> String {
     }
 }
 
-/// Reverts the migration `plain_names` of a service, so that a test can take a database back to an earlier release.
+/// Reverts the migration `plain_names` of a service, so that a test can convert a database to the
+/// schema of an earlier release.
 ///
 /// # Panics
-/// If the database refuses a statement.
+/// If the database rejects a statement.
 pub fn undo_plain_names(database: &DatabaseUrl, service: &str) {
     let sql = match (service, database) {
         ("auth", DatabaseUrl::Sqlite(_)) => include_str!("undo_plain_names/auth_sqlite.sql"),
@@ -108,14 +112,14 @@ pub fn undo_plain_names(database: &DatabaseUrl, service: &str) {
     execute(database, sql);
 }
 
-/// Runs SQL that answers nothing.
+/// Runs SQL statements without a result.
 pub fn execute(url: &DatabaseUrl, sql: &str) {
     connect(url)
         .batch_execute(sql)
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// The first column of a query, which must be text and be called `text`.
+/// Returns the values of a query's column `text`, which must have the type text.
 #[must_use]
 pub fn texts(url: &DatabaseUrl, sql: &str) -> Vec<String> {
     #[derive(QueryableByName)]
@@ -129,12 +133,12 @@ pub fn texts(url: &DatabaseUrl, sql: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.text).collect()
 }
 
-/// Until this goes away others can't get at the table.
+/// A lock on a table that is released when this value is dropped.
 pub struct LockedTable {
     _connection: AnyConnection,
 }
 
-/// Nobody can read the table. Only PostgreSQL can do that.
+/// Locks a table for reads and writes. Only PostgreSQL has such a lock.
 #[must_use]
 pub fn lock_table(url: &DatabaseUrl, table: &str) -> LockedTable {
     let mut connection = connect(url);
@@ -148,7 +152,7 @@ pub fn lock_table(url: &DatabaseUrl, table: &str) -> LockedTable {
     }
 }
 
-/// Everybody can read the table, and nobody write to it; with SQLite, to none.
+/// Locks a table for writes and leaves it readable. SQLite locks all tables of the database.
 #[must_use]
 pub fn block_writes(url: &DatabaseUrl, table: &str) -> LockedTable {
     let mut connection = connect(url);
@@ -162,7 +166,7 @@ pub fn block_writes(url: &DatabaseUrl, table: &str) -> LockedTable {
     }
 }
 
-/// How many wait for a lock in this database.
+/// Counts the connections that wait for a lock in this PostgreSQL database.
 #[must_use]
 pub fn count_lock_waiters(url: &DatabaseUrl) -> usize {
     let waiting = "SELECT pid::text AS text FROM pg_stat_activity \

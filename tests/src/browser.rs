@@ -1,4 +1,5 @@
-//! A browser: headless Chromium, driven by its own WebDriver server (W3C WebDriver).
+//! Drives headless Chromium with its own WebDriver server (W3C WebDriver). It knows pages only by
+//! XPath expressions.
 
 use std::{
     io::{Read, Write},
@@ -11,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::{Http, Process, eventually, ports, process::clean_command};
 
-/// For a browser to start, on a busy machine.
+/// Maximum time until a browser has started, also on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// For a page to show what it is expected to.
-const AT_ONCE: Duration = Duration::from_secs(20);
-/// What WebDriver calls the one member of a reference to an element (section 12.2).
+/// Maximum time until a page shows the expected element.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Name of the only member of a WebDriver element reference (section 12.2).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// It ends with this value, and its windows with it.
+/// A running browser. It ends when this value is dropped.
 pub struct Browser {
     session: String,
     http: Http,
@@ -32,7 +33,7 @@ pub struct Tab<'a> {
 }
 
 impl Browser {
-    /// What it writes is kept in `directory`.
+    /// Starts a browser that stores its files in `directory`.
     pub async fn start(directory: &Path) -> Self {
         let address = ports::free_address();
         let (_, port) = address.split_once(':').expect("a port");
@@ -44,12 +45,12 @@ impl Browser {
             "chromedriver: `./scripts/setup.sh test` installs it",
             START_TIMEOUT,
             async || {
-                assert!(driver.is_running(), "it ended: {}", driver.log());
+                assert!(driver.is_running(), "chromedriver exited: {}", driver.log());
                 (http.status("/status").await == Some(200)).then_some(())
             },
         )
         .await;
-        // The tests may run as root, and in containers: Chromium's sandbox works in neither.
+        // The tests can run as root and in containers, where Chromium's sandbox does not work.
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -61,9 +62,9 @@ impl Browser {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
         }});
-        let made = command_of(&http, "/session", &json!({"capabilities": capabilities})).await;
-        let made = made.unwrap_or_else(|error| panic!("no browser: {error}"));
-        let session = format!("/session/{}", made["sessionId"].as_str().expect("an id"));
+        let created = command_of(&http, "/session", &json!({"capabilities": capabilities})).await;
+        let created = created.unwrap_or_else(|error| panic!("the browser did not start: {error}"));
+        let session = format!("/session/{}", created["sessionId"].as_str().expect("an id"));
         Self {
             session,
             http,
@@ -73,10 +74,10 @@ impl Browser {
 
     /// Opens a page in a tab of its own.
     pub async fn open(&self, url: &str) -> Tab<'_> {
-        let made = self.post("/window/new", &json!({"type": "tab"})).await;
+        let created = self.post("/window/new", &json!({"type": "tab"})).await;
         let tab = Tab {
             browser: self,
-            handle: made["handle"].as_str().expect("a handle").to_owned(),
+            handle: created["handle"].as_str().expect("a handle").to_owned(),
         };
         tab.post("/url", &json!({"url": url}))
             .await
@@ -84,10 +85,11 @@ impl Browser {
         tab
     }
 
-    /// What the consoles of all tabs have said since this was last asked.
+    /// Returns the console messages of all tabs since the last call.
     pub async fn console(&self) -> Vec<String> {
-        let said = self.post("/se/log", &json!({"type": "browser"})).await;
-        said.as_array()
+        let entries = self.post("/se/log", &json!({"type": "browser"})).await;
+        entries
+            .as_array()
             .expect("a list")
             .iter()
             .map(|entry| entry["message"].to_string())
@@ -106,7 +108,8 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Chromium would outlive its driver, also after a test that failed.
+    /// Ends the session, because Chromium would otherwise outlive its driver, also after a failed
+    /// test.
     fn drop(&mut self) {
         let Ok(mut driver) = TcpStream::connect(self.http.address()) else {
             return;
@@ -117,7 +120,7 @@ impl Drop for Browser {
             self.session,
             self.http.address()
         );
-        // Answered when it has ended.
+        // The driver responds when the browser has ended.
         if driver.write_all(end.as_bytes()).is_ok() {
             drop(driver.read(&mut [0]));
         }
@@ -125,20 +128,20 @@ impl Drop for Browser {
 }
 
 impl Tab<'_> {
-    /// Presses what can be seen.
+    /// Clicks a visible element.
     pub async fn click(&self, xpath: &str) {
         self.command(xpath, "click", &json!({})).await;
     }
 
-    /// Writes into a field, in place of what is there.
+    /// Replaces the text of an input field.
     pub async fn fill(&self, xpath: &str, text: &str) {
         self.command(xpath, "clear", &json!({})).await;
         self.command(xpath, "value", &json!({"text": text})).await;
     }
 
-    /// Waits until there is such an element that can be seen.
+    /// Waits until a matching element is visible.
     pub async fn assert_visible(&self, xpath: &str) {
-        self.assert_visible_within(AT_ONCE, xpath).await;
+        self.assert_visible_within(PAGE_TIMEOUT, xpath).await;
     }
 
     pub async fn assert_visible_within(&self, time: Duration, xpath: &str) {
@@ -148,15 +151,15 @@ impl Tab<'_> {
         .await;
     }
 
-    /// Waits until there is none.
+    /// Waits until no matching element is visible.
     pub async fn assert_hidden(&self, xpath: &str) {
-        eventually(&format!("no {xpath}"), AT_ONCE, async || {
+        eventually(&format!("no {xpath}"), PAGE_TIMEOUT, async || {
             (self.visible(xpath).await == 0).then_some(())
         })
         .await;
     }
 
-    /// What a script returns.
+    /// Runs a script and returns its result.
     pub async fn run(&self, script: &str, arguments: &Value) -> Value {
         let answer = self
             .post(
@@ -178,9 +181,10 @@ impl Tab<'_> {
             .expect("a number")
     }
 
-    /// Waits until an element can be used like this.
+    /// Repeats a command on an element until it succeeds. An element that is not there yet or is
+    /// covered by another one is not an error until the time is over.
     async fn command(&self, xpath: &str, verb: &str, body: &Value) {
-        eventually(&format!("{verb} {xpath}"), AT_ONCE, async || {
+        eventually(&format!("{verb} {xpath}"), PAGE_TIMEOUT, async || {
             let found = self
                 .post("/element", &json!({"using": "xpath", "value": xpath}))
                 .await
@@ -202,7 +206,7 @@ impl Tab<'_> {
     }
 }
 
-/// A command of WebDriver: its value, or what went wrong.
+/// Sends a WebDriver command and returns its value or its error.
 async fn command_of(http: &Http, path: &str, body: &Value) -> Result<Value, String> {
     let answer = http.post(path).json(body).send().await;
     let value = answer.json()["value"].clone();

@@ -1,4 +1,5 @@
-//! An HTTP client that shows answers as they came: no redirects, no retries, a connection for each request.
+//! An HTTP client that returns responses unchanged: it follows no redirects, does not retry, and
+//! opens a connection for each request.
 
 use std::time::Duration;
 
@@ -13,13 +14,13 @@ use serde_json::{Value, json};
 
 use crate::{Answer, eventually};
 
-/// Longer than any answer may take.
+/// Maximum time until a response is complete, longer than any limit of the server.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Between the parts of a form.
+/// Boundary between the parts of a form.
 pub const BOUNDARY: &str = "----doorward-tests-7MA4YWxkTrZu0gW";
 
-/// The body of a form with these files.
+/// Returns the body of a form with these files.
 #[must_use]
 pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -36,6 +37,7 @@ pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
+/// A client of one server.
 #[derive(Clone)]
 pub struct Http {
     address: String,
@@ -54,18 +56,17 @@ impl Http {
         }
     }
 
-    /// Host and port.
+    /// Returns the host and port of the server.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
     pub fn call(&self, method: Method, path: &str) -> Call {
-        let (http, path) = (self.clone(), path.to_owned());
         Call {
-            http,
+            http: self.clone(),
             method,
-            path,
+            path: path.to_owned(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
         }
@@ -88,7 +89,7 @@ impl Http {
         self.login_call(username, password).send().await
     }
 
-    /// With username and password, at a project's door.
+    /// Logs in to a project with a username and password.
     pub async fn project_login(&self, project: &str, username: &str, password: &str) -> Answer {
         let body = json!({"username": username, "password": password});
         self.post(&format!("/api/p/{project}/login"))
@@ -97,7 +98,7 @@ impl Http {
             .await
     }
 
-    /// With an API key.
+    /// Logs in to a project with an API key.
     pub async fn auth(&self, project: &str, api_key: &str) -> Answer {
         self.post(&format!("/api/p/{project}/auth"))
             .json(&json!({"api_key": api_key}))
@@ -116,8 +117,9 @@ impl Http {
         self.get("/api/init").bearer(token).send().await
     }
 
-    /// The sum of a metric of an operations listener, over all of its labels that begin like this:
-    /// `doorward_hash_duration_seconds_count`, or `...{method="doorward.auth.v1.Auth/RenewToken"}`.
+    /// Returns the value of a metric of an operations listener: the sum over all labels for a name
+    /// such as `doorward_hash_duration_seconds_count`, or one series for a name with labels such as
+    /// `...{method="doorward.auth.v1.Auth/RenewToken"}`.
     pub async fn metric(&self, name: &str) -> f64 {
         let answer = self.get("/metrics").send().await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -130,7 +132,7 @@ impl Http {
             .sum()
     }
 
-    /// The status of a request that may also fail to reach the server.
+    /// Returns the status of a request, or `None` if it did not reach the server.
     pub async fn status(&self, path: &str) -> Option<u16> {
         self.get(path)
             .try_send()
@@ -140,7 +142,7 @@ impl Http {
     }
 }
 
-/// A request in the making.
+/// A request that is being built.
 #[derive(Clone)]
 #[must_use]
 pub struct Call {
@@ -152,7 +154,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Adds a header; another one of the same name stays. Any text goes, as UTF-8.
+    /// Adds a header and keeps others of the same name. The value is sent as UTF-8.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().expect("a header name");
         self.headers.append(
@@ -176,7 +178,7 @@ impl Call {
             .body(body.to_string())
     }
 
-    /// A form with one file in it, as browsers send it.
+    /// Sets the body to a form with one file, in the form that browsers send.
     pub fn file(self, part: &str, bytes: &[u8]) -> Self {
         let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
         self.header("content-type", &media_type)
@@ -184,13 +186,14 @@ impl Call {
     }
 
     pub async fn send(self) -> Answer {
-        let what = format!("{} {}", self.method, self.path);
+        let request = format!("{} {}", self.method, self.path);
         self.try_send()
             .await
-            .unwrap_or_else(|error| panic!("{what}: {error}"))
+            .unwrap_or_else(|error| panic!("{request}: {error}"))
     }
 
-    /// One of many at once, for which a busy machine may have no time at first: sent again after a 503.
+    /// Sends the request until the status is not 503. Of many concurrent requests, a busy machine
+    /// rejects some at first.
     pub async fn send_until_served(self) -> Answer {
         eventually("an answer", TIMEOUT, async || {
             Some(self.clone().send().await).filter(|answer| answer.status != 503)
@@ -198,8 +201,10 @@ impl Call {
         .await
     }
 
+    /// Sends the request once.
+    ///
     /// # Errors
-    /// When there is no answer.
+    /// A description of the failure if no complete response arrives in time.
     pub async fn try_send(self) -> Result<Answer, String> {
         let uri = format!("http://{}{}", self.http.address, self.path);
         let mut request = http::Request::new(Full::new(self.body));

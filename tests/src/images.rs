@@ -1,6 +1,7 @@
-//! Images made by hand, byte by byte: large ones whose pixels take no time to encode, and hostile ones that keep a decoder busy.
+//! Builds image files byte by byte: large images whose pixels cost nothing to encode, and hostile
+//! images that are small but expensive to decode.
 
-/// Appends bits as VP8L has them: the lowest bit of a byte first.
+/// A bit writer for VP8L: the lowest bit of a byte is first.
 struct Bits {
     bytes: Vec<u8>,
     count: usize,
@@ -19,26 +20,28 @@ impl Bits {
         }
     }
 
-    /// A prefix code, whose highest bit comes first.
+    /// Appends a prefix code, whose highest bit is first.
     fn put_code(&mut self, code: u32, length: u32) {
         self.put(code.reverse_bits() >> (32 - length), length);
     }
 
-    /// A code with one symbol, which takes no bits.
+    /// Appends a code table with one symbol, whose code has no bits.
     fn put_single(&mut self, symbol: u32) {
         self.put(0b101, 3);
         self.put(symbol, 8);
     }
 
-    /// A code of the lengths 1, 2, ... 9, 10, 10, of which a decoder makes a table of 1024 entries.
+    /// Appends a code table with the lengths 1, 2, ... 9, 10, 10, which a decoder expands to 1024
+    /// entries.
     fn put_long_code(&mut self) {
-        // Lengths of the codes for code lengths, in the order 17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10.
+        // Lengths of the codes for code lengths, in the order
+        // 17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10.
         self.put(0, 1);
         self.put(14 - 4, 4);
         for length in [0, 0, 0, 3, 3, 3, 3, 3, 0, 3, 4, 4, 4, 4] {
             self.put(length, 3);
         }
-        // Eleven symbols.
+        // The table has eleven symbols.
         self.put(1, 1);
         self.put(1, 3);
         self.put(11 - 2, 4);
@@ -52,7 +55,8 @@ impl Bits {
     }
 }
 
-/// A WebP of 4 × 4 pixels and 3.8 MB: 65,536 groups of five prefix codes, for which a decoder allocates 1.3 GB.
+/// Returns a WebP of 4 × 4 pixels and 3.8 MB with 65,536 groups of five prefix codes, for which a
+/// decoder allocates 1.3 GB.
 #[must_use]
 pub fn webp_with_many_codes() -> Vec<u8> {
     let mut bits = Bits {
@@ -61,11 +65,12 @@ pub fn webp_with_many_codes() -> Vec<u8> {
     };
     bits.put(4 - 1, 14);
     bits.put(4 - 1, 14);
-    // No alpha, version 0, no transform, no color cache; groups of codes for blocks of 4 × 4 pixels, named by an image.
+    // No alpha, version 0, no transform, no color cache. Blocks of 4 × 4 pixels have their own
+    // groups of codes, which an entropy image selects.
     bits.put(0, 1 + 3 + 1 + 1);
     bits.put(1, 1);
     bits.put(0, 3);
-    // Of that image the one pixel, without color cache: group 0xffff.
+    // The entropy image has one pixel and no color cache. It selects group 0xffff.
     bits.put(0, 1);
     for symbol in [255, 255, 0, 0, 0] {
         bits.put_single(symbol);
@@ -77,7 +82,7 @@ pub fn webp_with_many_codes() -> Vec<u8> {
     riff(&[(b"VP8L", &bits.bytes)])
 }
 
-/// A WebP of these chunks.
+/// Returns a WebP file with these chunks.
 #[must_use]
 pub fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut body = b"WEBP".to_vec();
@@ -95,7 +100,8 @@ pub fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     .concat()
 }
 
-/// A WebP without loss whose pixels all have one color, and an alpha of 128 if it has any. They take no bits.
+/// Returns a lossless WebP with pixels of one color, and an alpha of 128 if it has an alpha
+/// channel. The pixels take no bits.
 #[must_use]
 pub fn webp(width: u32, height: u32, has_alpha: bool) -> Vec<u8> {
     let mut bits = Bits {
@@ -125,7 +131,8 @@ pub struct JpegShape {
     pub orientation: u8,
 }
 
-/// A gray JPEG of this shape. The code of each block is a zero bit for its mean and, if it is not progressive, one for the rest.
+/// Returns a gray JPEG of this shape. The code of each block is a zero bit for its mean and, if the
+/// image is not progressive, a zero bit for the rest.
 #[must_use]
 pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
     let JpegShape {
@@ -155,7 +162,8 @@ pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
             .zip(sampling)
             .flat_map(|(id, factors)| [id, *factors, 0]),
     );
-    // One code of one bit in each table: no difference; the end of a block, or of at least 16,384 blocks.
+    // Each table has one code of one bit. In the first table it means "no difference", in the
+    // second the end of a block, or of at least 16,384 blocks if the image is progressive.
     for (table, symbol) in [
         (0x00, 0x00),
         (0x10, if is_progressive { 0xe0 } else { 0x00 }),
@@ -170,7 +178,8 @@ pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
     let max = |factor: fn(&u8) -> u8| {
         usize::from(sampling.iter().map(factor).max().expect("a component"))
     };
-    let (across, down) = (max(|factors| factors >> 4), max(|factors| factors & 15));
+    let across = max(|factors| factors >> 4);
+    let down = max(|factors| factors & 15);
     let units = usize::from(width).div_ceil(8 * across) * usize::from(height).div_ceil(8 * down);
     let blocks: usize = sampling
         .iter()
@@ -182,7 +191,8 @@ pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
     bytes
 }
 
-/// A progressive JPEG of 49,999,041 gray pixels that goes over all of them in each of 99,000 scans of a hundred bytes.
+/// Returns a progressive JPEG of 49,999,041 gray pixels with 99,000 scans of a hundred bytes, each
+/// of which makes a decoder visit all pixels.
 #[must_use]
 pub fn jpeg_with_many_scans() -> Vec<u8> {
     let shape = JpegShape {
@@ -204,7 +214,8 @@ pub fn jpeg_with_many_scans() -> Vec<u8> {
     bytes
 }
 
-/// A PNG of these chunks, between `IHDR` and `IEND`, that claims to have this size and 8 bits a channel with alpha.
+/// Returns a PNG with these chunks between `IHDR` and `IEND`. Its header declares this size and
+/// 8 bits per channel with alpha.
 #[must_use]
 pub fn png(width: u32, height: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let head = [
@@ -236,7 +247,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A GIF of one pixel with this frame, whose compressed data is this.
+/// Returns a GIF of one pixel with a frame of this size and this compressed data.
 #[must_use]
 pub fn gif(width: u16, height: u16, data: &[u8]) -> Vec<u8> {
     let mut bytes = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff".to_vec();

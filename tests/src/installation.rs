@@ -1,4 +1,5 @@
-//! An installation of Doorward: a directory, two databases, settings; and its command line.
+//! An installation of Doorward: a directory, two databases and settings. Starts the binary with
+//! them, as a server or as a command.
 
 use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
@@ -11,13 +12,13 @@ use crate::{
     process::{binary, clean_command},
 };
 
-/// Of everyone whom the tests create.
+/// Password of all users that the tests create.
 pub const PASSWORD: &str = "correct horse battery staple 9";
 pub const MASTER_KEY: &str = "ZG9vcndhcmQtdGVzdHM6IGl0cyBtYXN0ZXIga2V5ISE=";
 pub const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
-/// For tests in which a user writes more, and faster, than the default budget allows.
+/// Setting for tests in which a user writes more than the default write budget allows.
 pub const MANY_WRITES: (&str, &str) = ("DOORWARD_WRITE_BURST", "1000000");
-/// How long a command, or the end of a server, may take.
+/// Maximum duration of a command, or of the shutdown of a server.
 pub const COMMAND: Duration = Duration::from_secs(20);
 
 pub struct Installation {
@@ -34,10 +35,13 @@ impl Installation {
         Self::over(databases, directory)
     }
 
+    /// Creates an installation with existing databases. The settings are those of a small server
+    /// with fast password hashing and without a throttle of failed logins.
     #[must_use]
     pub fn over(databases: Databases, directory: TempDir) -> Self {
         let data = directory.path().join("data").display().to_string();
-        let (auth, directory_url) = (url_text(&databases.auth), url_text(&databases.directory));
+        let auth_url = url_text(&databases.auth);
+        let directory_url = url_text(&databases.directory);
         let installation = Self {
             directory,
             databases,
@@ -47,20 +51,21 @@ impl Installation {
             ("DOORWARD_DATA_DIR", &data),
             ("DOORWARD_LISTEN", &ports::free_address()),
             ("DOORWARD_OPS_LISTEN", &ports::free_address()),
-            ("DOORWARD_AUTH_DATABASE_URL", &auth),
+            ("DOORWARD_AUTH_DATABASE_URL", &auth_url),
             ("DOORWARD_DIRECTORY_DATABASE_URL", &directory_url),
             ("DOORWARD_DATABASE_POOL_SIZE", "4"),
             ("DOORWARD_MASTER_KEY", MASTER_KEY),
             ("DOORWARD_LOG_FORMAT", "text"),
-            // Cheap, so that tests are fast; those about hashing say otherwise.
+            // Cheap hashes keep the tests fast. Tests of hashing replace these settings.
             ("DOORWARD_ARGON2_MEMORY_KIB", "256"),
             ("DOORWARD_ARGON2_PASSES", "1"),
-            // Tests fail to log in more often than people do.
+            // Many tests log in with wrong passwords, which must not start the throttle.
             ("DOORWARD_LOGIN_FAILURES", "1000000"),
         ])
     }
 
-    /// Returns the random id of a user's invitation to a project, which otherwise only the emailed link has.
+    /// Returns the random id of a user's invitation to a project. Outside the database, it is only
+    /// in the emailed link.
     #[must_use]
     pub fn invitation(&self, project: &str, user: &str) -> Option<String> {
         let sql = format!(
@@ -70,14 +75,14 @@ impl Installation {
         crate::backend::texts(&self.databases.directory, &sql).pop()
     }
 
-    /// With these settings added or replaced.
+    /// Returns the installation with settings added or replaced.
     #[must_use]
     pub fn with(mut self, variables: &[(&str, &str)]) -> Self {
         self.set(variables);
         self
     }
 
-    /// Adds or replaces these settings, for what is started from now on.
+    /// Adds or replaces settings. Running processes keep theirs.
     pub fn set(&mut self, variables: &[(&str, &str)]) {
         self.variables.extend(
             variables
@@ -86,7 +91,7 @@ impl Installation {
         );
     }
 
-    /// With these settings left to their defaults.
+    /// Returns the installation with these settings removed, so that their defaults apply.
     #[must_use]
     pub fn without(mut self, names: &[&str]) -> Self {
         self.variables
@@ -99,7 +104,7 @@ impl Installation {
         self.directory.path()
     }
 
-    /// The value of a setting.
+    /// Returns the value of a setting, which must be set.
     #[must_use]
     pub fn variable(&self, name: &str) -> String {
         self.variables
@@ -108,20 +113,20 @@ impl Installation {
             .unwrap_or_else(|| panic!("{name} is not set"))
     }
 
-    /// Starts `doorward` with these words.
+    /// Starts `doorward` with these arguments.
     #[must_use]
     pub fn spawn(&self, words: &[&str], variables: &[(&str, &str)]) -> Process {
         self.spawn_with_input(words, variables, "")
     }
 
-    /// A command of the administration, to its end.
+    /// Runs a command and waits until it ends.
     pub async fn cli(&self, words: &[&str], stdin: &str) -> Output {
         self.spawn_with_input(words, &[], stdin)
             .wait_for_exit(COMMAND)
             .await
     }
 
-    /// Creates a user with [`PASSWORD`] and `<username>@example.org`: their gid.
+    /// Creates a user with [`PASSWORD`] and `<username>@example.org`, and returns the gid.
     pub async fn create_user(&self, username: &str) -> String {
         let email = format!("{username}@example.org");
         let mut name = username.to_owned();
@@ -161,7 +166,8 @@ impl Installation {
             .assert_success();
     }
 
-    /// Runs a command on one user, such as `deactivate`, that must succeed. The user is a username or a gid.
+    /// Runs a command on one user, such as `deactivate`, which must succeed. The user is a username
+    /// or a gid.
     pub async fn change_user(&self, change: &str, user: &str) {
         let named: &[&str] = if is_gid(user) {
             &["--gid", user]
@@ -173,7 +179,8 @@ impl Installation {
             .assert_success();
     }
 
-    /// Starts `doorward` with these words through another program, which gets its path and the words as arguments.
+    /// Starts `doorward` through another program, which receives its path and these words as
+    /// arguments.
     #[must_use]
     pub fn spawn_through(&self, wrapper: &[&str], words: &[&str]) -> Process {
         let [program, arguments @ ..] = wrapper else {
@@ -184,7 +191,7 @@ impl Installation {
         Process::spawn(command, self.path(), "")
     }
 
-    /// Starts `doorward` with these words and more settings, and `stdin` to read.
+    /// Starts `doorward` with these arguments, additional settings and this standard input.
     #[must_use]
     pub fn spawn_with_input(
         &self,
@@ -197,7 +204,8 @@ impl Installation {
         Process::spawn(command, self.path(), stdin)
     }
 
-    /// Returns a command with the settings of this installation.
+    /// Returns a command with the settings of this installation and no other variables, except
+    /// those for logs, backtraces and coverage.
     #[must_use]
     pub fn command(
         &self,
@@ -222,7 +230,7 @@ fn is_gid(text: &str) -> bool {
     text.parse::<doorward_domain::Gid>().is_ok()
 }
 
-/// The gid of what a command printed.
+/// Returns the gid that a command printed.
 #[must_use]
 pub fn gid(output: &Output) -> String {
     let json = output.json();

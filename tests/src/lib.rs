@@ -1,5 +1,6 @@
-//! The harness of the end-to-end tests: starts the real `doorward` in installations of its own and talks to it from
-//! outside, by HTTP, gRPC and the command line. It knows the contract (`docs/`, `proto/`) and nothing of the inside.
+//! Fixtures of the end-to-end tests. They start the real `doorward` in separate installations and
+//! use it from outside: HTTP, gRPC and the command line. They know the contract (`docs/`, `proto/`)
+//! and nothing about the implementation.
 
 pub mod app;
 pub mod assertions;
@@ -49,7 +50,7 @@ pub use socketio::{Library, SocketClient};
 pub use wait::eventually;
 pub use websocket::WebSocket;
 
-/// Makes of each `async fn name(backend: Backend)` two tests, one on SQLite and one on PostgreSQL.
+/// Declares two tests, on SQLite and on PostgreSQL, for each `async fn name(backend: Backend)`.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($name:ident),+ $(,)?) => {$(

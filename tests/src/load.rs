@@ -1,4 +1,5 @@
-//! Requests of every kind, one after the other, while something is being broken. The answer is right or it is 503.
+//! Sends requests of five kinds in a loop while a test causes a failure. Each kind must get its
+//! expected response or 503.
 
 use std::{
     sync::{
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::{Answer, Http, PASSWORD};
 
+/// A kind of request, with one expected status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     RightPassword,
@@ -21,20 +23,21 @@ pub enum Request {
     BadToken,
 }
 
-/// How many were answered, and how many with 503.
+/// Numbers of requests with the expected response and with 503.
 #[derive(Debug, Default)]
 pub struct Count {
     pub answered: usize,
     pub unavailable: usize,
 }
 
+/// Running senders, one for each kind of request.
 pub struct Load {
     senders: Vec<(Request, JoinHandle<Count>)>,
     stop: Arc<AtomicBool>,
 }
 
 impl Load {
-    /// By ann, who has this token.
+    /// Starts the senders. The user `ann` must exist and have this token.
     #[must_use]
     pub fn start(http: &Http, token: &str) -> Self {
         let stop = Arc::<AtomicBool>::default();
@@ -48,12 +51,12 @@ impl Load {
         Self { senders, stop }
     }
 
-    /// Ends it. Any answer that was neither right nor 503 fails the test.
+    /// Stops the senders and fails if any response was neither expected nor 503.
     pub async fn stop(self) -> Vec<(Request, Count)> {
         self.stop.store(true, Ordering::Relaxed);
         let mut counts = Vec::new();
         for (request, sender) in self.senders {
-            counts.push((request, sender.await.expect("right answers")));
+            counts.push((request, sender.await.expect("only expected responses")));
         }
         counts
     }
@@ -72,7 +75,7 @@ impl Request {
         let mut count = Count::default();
         while !stop.load(Ordering::Relaxed) {
             let answer = self.send(&http, &token).await;
-            if answer.status == self.answer() {
+            if answer.status == self.expected_status() {
                 count.answered += 1;
             } else {
                 answer.assert_unavailable();
@@ -93,8 +96,8 @@ impl Request {
         }
     }
 
-    /// What it must be answered, when it is answered at all.
-    fn answer(self) -> u16 {
+    /// Returns the status of this request while nothing fails.
+    fn expected_status(self) -> u16 {
         match self {
             Self::RightPassword | Self::Init => 200,
             Self::WrongPassword | Self::UnknownUser => 403,

@@ -1,4 +1,5 @@
-//! An app whose mails go to a real mail server, and the calls that take a code from there.
+//! A server whose mails go to a real mail server, and the calls that need a code from a mail:
+//! signup, password reset and change of email address.
 
 use std::ops::Deref;
 
@@ -8,6 +9,7 @@ use crate::{Answer, App, Backend, Http, Installation, PASSWORD, SmtpServer, User
 
 pub const APP_URL: &str = "https://app.example.org/start";
 
+/// A server together with its mail server.
 pub struct MailApp {
     pub app: App,
     pub smtp: SmtpServer,
@@ -21,7 +23,7 @@ impl Deref for MailApp {
     }
 }
 
-/// Of an installation with this mail server.
+/// Returns the settings of an installation that sends through this mail server.
 #[must_use]
 pub fn mail_settings(smtp: &SmtpServer) -> [(String, String); 3] {
     [
@@ -40,7 +42,7 @@ impl MailApp {
         Self::with(backend, &[]).await
     }
 
-    /// With these settings besides.
+    /// Starts both servers, the app with additional settings.
     pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
         let smtp = SmtpServer::start().await;
         let settings = mail_settings(&smtp);
@@ -53,19 +55,19 @@ impl MailApp {
         Self { app, smtp }
     }
 
-    /// The code in the next mail to this address.
+    /// Waits for the next mail to this address and returns its code.
     pub async fn mailed_code(&self, address: &str) -> String {
         self.smtp.mail_to(address).await.code()
     }
 
-    /// The first step of a signup: what the second must say.
+    /// Runs the first step of a signup and returns the body of the second.
     pub async fn request_signup(&self, username: &str, email: &str) -> Value {
         let first = json!({"username": username, "password": PASSWORD, "email": email});
         self.request_code("/api/signup_request", None, &first, email)
             .await
     }
 
-    /// A whole signup with [`PASSWORD`].
+    /// Runs both steps of a signup with [`PASSWORD`].
     pub async fn sign_up(&self, username: &str, email: &str) -> User {
         let answer = self
             .http
@@ -81,10 +83,11 @@ impl MailApp {
         }
     }
 
-    /// The first step of a new password of [`User::create`]'s users, by their username: what the second must say.
+    /// Runs the first step of a password reset and returns the body of the second. The user must
+    /// have the address that [`User::create`] gives.
     pub async fn request_password_reset(&self, username: &str, new_password: &str) -> Value {
         let email = format!("{username}@example.org");
-        let asked = self
+        let response = self
             .http
             .open(
                 "/api/reset_password_request",
@@ -92,10 +95,10 @@ impl MailApp {
             )
             .await;
         let second = json!({"username": username, "new_password": new_password});
-        with_codes(&second, &asked, &self.mailed_code(&email).await)
+        with_codes(&second, &response, &self.mailed_code(&email).await)
     }
 
-    /// The first step of a change of address: what the second must say.
+    /// Runs the first step of a change of address and returns the body of the second.
     pub async fn request_email_change(&self, user: &User, email: &str) -> Value {
         self.request_code(
             "/api/account/update_email_request",
@@ -113,31 +116,32 @@ impl MailApp {
         first: &Value,
         email: &str,
     ) -> Value {
-        let asked = match user {
+        let response = match user {
             Some(user) => user.call(path, first).await,
             None => self.http.open(path, first).await,
         };
-        with_codes(first, &asked, &self.mailed_code(email).await)
+        with_codes(first, &response, &self.mailed_code(email).await)
     }
 }
 
 impl Http {
-    /// A call without a token.
+    /// Sends a `POST` without a token.
     pub async fn open(&self, path: &str, body: &Value) -> Answer {
         self.post(path).json(body).send().await
     }
 }
 
-/// A second step, with the code of the first one's answer and that of its mail.
+/// Returns the body of a second step with both codes: the validation code from the response to the
+/// first step and the verification code from its mail.
 #[must_use]
-pub fn with_codes(second: &Value, asked: &Answer, verification_code: &str) -> Value {
-    let second = with_field(second, "validation_code", validation_code(asked));
+pub fn with_codes(second: &Value, response: &Answer, verification_code: &str) -> Value {
+    let second = with_field(second, "validation_code", validation_code(response));
     with_field(&second, "verification_code", verification_code)
 }
 
-/// Of the answer to a first step, which has no token.
-pub fn validation_code(asked: &Answer) -> String {
-    let (result, data) = asked.success();
+/// Returns the validation code of the response to a first step.
+pub fn validation_code(response: &Answer) -> String {
+    let (result, data) = response.success();
     assert_eq!(data, json!({}));
     let code = result["validation_code"]
         .as_str()
@@ -152,7 +156,7 @@ pub fn validation_code(asked: &Answer) -> String {
     code.to_owned()
 }
 
-/// The same body, but for one member.
+/// Returns a copy of the body with one member replaced.
 #[must_use]
 pub fn with_field(body: &Value, name: &str, value: impl Into<Value>) -> Value {
     let mut body = body.clone();
@@ -160,14 +164,14 @@ pub fn with_field(body: &Value, name: &str, value: impl Into<Value>) -> Value {
     body
 }
 
-/// Another code of the same form.
+/// Returns a different code of the same form.
 #[must_use]
 pub fn wrong(code: &str) -> String {
     let last = if code.ends_with('A') { 'C' } else { 'A' };
     format!("{}{last}", &code[..code.len() - 1])
 }
 
-/// The body with a wrong verification code.
+/// Returns a copy of the body with a wrong verification code.
 #[must_use]
 pub fn with_wrong_code(body: &Value) -> Value {
     with_field(

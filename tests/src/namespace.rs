@@ -1,4 +1,4 @@
-//! Mount namespaces: file systems that only one program, and what it starts, can see.
+//! Mount namespaces: file systems that are visible only to one program and its children.
 
 use std::process::Stdio;
 
@@ -7,17 +7,17 @@ use crate::{postgres::is_root, process::clean_command};
 const IN_USER_NAMESPACE: [&str; 3] = ["unshare", "--mount", "--map-root-user"];
 const AS_ROOT: [&str; 4] = ["unshare", "--mount", "--propagation", "unchanged"];
 
-/// How a program gets a mount namespace, in which it is allowed to mount.
+/// Method that gives a program a mount namespace in which it is allowed to mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MountNamespace {
-    /// Without privileges, as root of a user namespace.
+    /// The program has no privileges and is root of a user namespace.
     InUserNamespace,
-    /// With the privileges of root. In a chroot, the kernel refuses user namespaces.
+    /// The program has the privileges of root. In a chroot, the kernel rejects user namespaces.
     AsRoot,
 }
 
 impl MountNamespace {
-    /// Detects what the kernel allows here.
+    /// Returns the method that the kernel allows here.
     #[must_use]
     pub fn detect() -> Self {
         let [program, arguments @ ..] = IN_USER_NAMESPACE;
@@ -34,7 +34,7 @@ impl MountNamespace {
         Self::AsRoot
     }
 
-    /// Returns the words before those of a program.
+    /// Returns the command line that is put before that of the program.
     #[must_use]
     pub const fn words(self) -> &'static [&'static str] {
         match self {

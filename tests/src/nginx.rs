@@ -1,4 +1,4 @@
-//! A real nginx on loopback, a test's own, as a proxy in front of the gateway.
+//! A private nginx on loopback as a proxy in front of the gateway.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{Http, Process, eventually, ports};
 
-/// How long it may take to start.
+/// Maximum time until nginx has started.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct Nginx {
@@ -16,7 +16,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it with these directives in the one location, in front of a server at this address.
+    /// Starts nginx in front of a server at this address, with these directives in its only
+    /// location.
     pub async fn start(server: &str, directives: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let address = ports::free_address();
@@ -47,7 +48,7 @@ impl Nginx {
         eventually("nginx", START_TIMEOUT, async || {
             assert!(
                 nginx.process.is_running(),
-                "it ended: {}",
+                "nginx exited: {}",
                 nginx.process.log()
             );
             (nginx.http.status("/api/ping").await == Some(200)).then_some(())
@@ -56,7 +57,7 @@ impl Nginx {
         nginx
     }
 
-    /// The end of its log, for failure messages.
+    /// Returns the end of the log, for failure messages.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()

@@ -15,6 +15,7 @@ use crate::{
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 
+/// A running pooler. It ends when this value is dropped.
 pub struct PgBouncer {
     child: Child,
     port: u16,
@@ -22,11 +23,12 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one with this `pool_mode`: `session`, `transaction` or `statement`.
+    /// Starts a pooler with this `pool_mode`: `session`, `transaction` or `statement`.
     #[must_use]
     pub fn start(postgres: &Postgres, pool_mode: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (port, server_port) = (ports::find_free_port(), postgres.port);
+        let port = ports::find_free_port();
+        let server_port = postgres.port;
         let file = directory.path().join("pgbouncer.ini");
         let settings = format!(
             "[databases]\n\

@@ -1,12 +1,12 @@
-//! Free ports. From below the range of which the kernel gives ports to outgoing connections, so that none of these
-//! takes a port while a server that had it is being restarted.
+//! Finds free ports. They are below the range from which the kernel assigns ports to outgoing
+//! connections, so that no connection takes the port of a server while it restarts.
 
 use std::{fs::File, net::TcpListener};
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 
-/// A port that nothing listens on, and that no other test gets until this one's process ends: what is to listen there may
-/// take its time to start.
+/// Returns a port that is free now and that no other test gets until this process ends. A server
+/// can therefore start on it later, and restart.
 #[must_use]
 pub fn find_free_port() -> u16 {
     let directory = std::env::temp_dir().join("doorward-test-ports");
@@ -18,7 +18,7 @@ pub fn find_free_port() -> u16 {
                 % 16_000;
         let lock = File::create(directory.join(port.to_string())).expect("a file");
         if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            // Held until the process ends.
+            // The lock must be held until the process ends.
             std::mem::forget(lock);
             return port;
         }
@@ -26,7 +26,7 @@ pub fn find_free_port() -> u16 {
     panic!("no free port");
 }
 
-/// An address to listen on.
+/// Returns a loopback address with a free port.
 #[must_use]
 pub fn free_address() -> String {
     format!("127.0.0.1:{}", find_free_port())

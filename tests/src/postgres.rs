@@ -1,4 +1,5 @@
-//! A private PostgreSQL server that a test may stop and start.
+//! A private PostgreSQL server that a test can stop, start, replicate, run out of disk space and
+//! cut off from power.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,26 +11,29 @@ use tempfile::TempDir;
 
 use crate::{MountNamespace, Power, backend::execute, ports, process::clean_command};
 
-/// Where the programs of PostgreSQL are; `scripts/with-postgres.sh` says.
+/// Variable with the directory of PostgreSQL's programs. `scripts/with-postgres.sh` sets it.
 pub const BIN_VARIABLE: &str = "TEST_POSTGRES_BIN";
 pub(crate) const PASSWORD: &str = "of-a-throw-away-server";
 /// Tablespace on the disk of [`Postgres::start_with_small_disk`].
 const SMALL_TABLESPACE: &str = "small";
-/// Mounts a small disk. PostgreSQL refuses to run as root, so the program gets another user ID in a user namespace within the
-/// first one.
+/// Script that mounts a small disk and starts a program. PostgreSQL refuses to run as root, so the
+/// program gets another user ID in a user namespace within the first one.
 const WITH_SMALL_DISK: &str = "mount -t tmpfs -o size=40m,mode=0700 tmpfs \"$0\" \
      && exec unshare --user --map-user=1000 --map-group=1000 \"$@\"";
+/// The same script for root, which changes to the user `postgres`.
 const WITH_SMALL_DISK_AS_ROOT: &str = "mount -t tmpfs -o size=40m,mode=0700 tmpfs \"$0\" && chown postgres \"$0\" \
      && exec setpriv --reuid=postgres --regid=postgres --init-groups \"$@\"";
 
+/// A server with its own directory and port. It is stopped when this value is dropped.
 pub struct Postgres {
     directory: TempDir,
     bin: PathBuf,
     pub(crate) port: u16,
-    /// For a server with a small disk.
+    /// The mount namespace of a server with a small disk.
     namespace: Option<MountNamespace>,
-    /// Whether it syncs, and more variables of its process.
+    /// The setting `fsync`: `on` only for a server whose power is cut.
     fsync: &'static str,
+    /// Additional variables of the server's process.
     variables: Vec<(&'static str, String)>,
 }
 
@@ -41,7 +45,7 @@ impl Postgres {
         postgres
     }
 
-    /// Starts one that syncs what it commits, on a disk that can lose its power.
+    /// Starts a server that syncs its commits, on a disk that can lose its power.
     #[must_use]
     pub fn start_with_power_cuts() -> (Self, Power) {
         let mut postgres = Self::create();
@@ -51,7 +55,8 @@ impl Postgres {
         (postgres, power)
     }
 
-    /// Starts one that has its databases on a small disk, and everything else, such as its log, on the usual one.
+    /// Starts a server with its databases on a small disk, and everything else, such as its log, on
+    /// the usual one.
     #[must_use]
     pub fn start_with_small_disk() -> Self {
         let mut postgres = Self::in_new_directory();
@@ -69,7 +74,7 @@ impl Postgres {
         postgres
     }
 
-    /// Returns the directory of the small disk, as other processes reach it.
+    /// Returns the path of the small disk for processes outside its mount namespace.
     #[must_use]
     pub fn mount_small_disk(&self) -> PathBuf {
         let pid =
@@ -89,7 +94,7 @@ impl Postgres {
         postgres
     }
 
-    /// PostgreSQL refuses to run as root.
+    /// Gives the directory to the user `postgres`, because PostgreSQL refuses to run as root.
     fn change_owner_to_postgres(&self) {
         if is_root() {
             run(Command::new("chown")
@@ -109,7 +114,7 @@ impl Postgres {
             "--no-sync",
         ];
         run(self
-            .api_user("initdb")
+            .program("initdb")
             .arg("--pgdata")
             .arg(self.data())
             .arg(password_file)
@@ -131,7 +136,7 @@ impl Postgres {
         }
     }
 
-    /// Starts it after [`stop`](Self::stop), on the same port, and waits until it accepts connections.
+    /// Starts the server on its port and waits until it accepts connections.
     pub fn restart(&self) {
         let settings = format!(
             "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync={}",
@@ -154,15 +159,16 @@ impl Postgres {
         );
     }
 
-    /// Stops it at once: connections are cut in the middle of what they do.
+    /// Stops the server immediately: statements in progress are aborted and connections closed.
     pub fn stop(&self) {
         run(self
             .pg_ctl()
             .args(["--wait", "--mode", "immediate", "stop"]));
     }
 
-    /// Removes the file that names the server's process. After a power cut no process has that number any more; after a kill
-    /// the process may be waiting to be reaped.
+    /// Removes the file with the server's process ID. After a real power cut no process has that
+    /// ID, but after a kill the process can still exist as a zombie, and the server would not
+    /// start.
     pub fn detach(&self) {
         drop(std::fs::remove_file(self.data().join("postmaster.pid")));
     }
@@ -174,11 +180,12 @@ impl Postgres {
             .into_owned()
     }
 
-    /// Changes a setting of the whole server, also in sessions that are open.
+    /// Changes a setting of the whole server, including open sessions.
     pub fn set(&self, name: &str, value: &str) {
         let DatabaseUrl::Postgres(url) = self.url("postgres") else {
             panic!("PostgreSQL")
         };
+        // `ALTER SYSTEM` must also work after a test has made all sessions read-only.
         let url = DatabaseUrl::Postgres(format!(
             "{url}?options=-c%20default_transaction_read_only%3Doff"
         ));
@@ -191,8 +198,9 @@ impl Postgres {
     pub fn start_standby(&self) -> Self {
         let standby = Self::in_new_directory();
         standby.change_owner_to_postgres();
-        let (data, port) = (standby.data(), self.port.to_string());
-        let mut copy = standby.api_user("pg_basebackup");
+        let data = standby.data();
+        let port = self.port.to_string();
+        let mut copy = standby.program("pg_basebackup");
         copy.args([
             "--host=127.0.0.1",
             "--username=postgres",
@@ -214,10 +222,12 @@ impl Postgres {
         run(self.pg_ctl().args(["--wait", "promote"]));
     }
 
-    /// The URL of a database that is on both servers, for connections to the one that accepts writes.
+    /// Returns the URL of a database that is on both servers. Connections use the server that
+    /// accepts writes.
     #[must_use]
     pub fn url_with_standby(&self, standby: &Self, database: &str) -> DatabaseUrl {
-        let (port, standby_port) = (self.port, standby.port);
+        let port = self.port;
+        let standby_port = standby.port;
         DatabaseUrl::Postgres(format!(
             "postgres://postgres:{PASSWORD}@127.0.0.1:{port},127.0.0.1:{standby_port}/{database}?target_session_attrs=read-write"
         ))
@@ -254,12 +264,12 @@ impl Postgres {
     }
 
     fn pg_ctl(&self) -> Command {
-        let mut command = self.api_user("pg_ctl");
+        let mut command = self.program("pg_ctl");
         command.arg("--pgdata").arg(self.data()).arg("--silent");
         command
     }
 
-    fn api_user(&self, name: &str) -> Command {
+    fn program(&self, name: &str) -> Command {
         let path = self.bin.join(name);
         let mut command = if let Some(namespace) = self.namespace {
             let script = match namespace {
@@ -282,7 +292,7 @@ impl Postgres {
     }
 }
 
-/// A program that refuses to run as root.
+/// Returns a command for a program that refuses to run as root.
 pub(crate) fn command_as_postgres_user(path: &Path) -> Command {
     if is_root() {
         let mut command = clean_command("setpriv");

@@ -1,4 +1,5 @@
-//! A power cut: what processes have not synced is lost. A kill keeps it, because the kernel writes it later.
+//! Simulates a power cut: writes that a process has not synced are lost. After a mere kill they
+//! survive, because the kernel writes them later.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -6,7 +7,8 @@ use std::{
     process::Command,
 };
 
-/// A directory on a disk that can lose its power. `tests/power/power.c` has how.
+/// A directory on a disk that can lose its power. A preloaded library (`tests/power/power.c`)
+/// copies synced data to a shadow directory.
 pub struct Power {
     library: PathBuf,
     root: PathBuf,
@@ -14,11 +16,12 @@ pub struct Power {
 }
 
 impl Power {
-    /// Makes `root` such a directory; what it has now is durable. Files of its own are in `beside`, which the processes must be
-    /// able to write to.
+    /// Simulates power cuts for `root`, whose present contents are durable. The library and the
+    /// shadow are in `parent`, to which the processes must have write access.
     #[must_use]
-    pub fn at(root: &Path, beside: &Path) -> Self {
-        let (library, shadow) = (beside.join("power.so"), beside.join("durable"));
+    pub fn at(root: &Path, parent: &Path) -> Self {
+        let library = parent.join("power.so");
+        let shadow = parent.join("durable");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("power/power.c");
         run(Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o"])
@@ -34,7 +37,8 @@ impl Power {
         power
     }
 
-    /// Returns the variables of a process whose syncs count. Only its syncs make anything durable.
+    /// Returns the variables for a process that writes to the directory. Writes of a process
+    /// without them never become durable.
     #[must_use]
     pub fn variables(&self) -> [(&'static str, String); 3] {
         [
@@ -44,7 +48,8 @@ impl Power {
         ]
     }
 
-    /// Cuts the power. The processes must have been killed.
+    /// Cuts the power: replaces the directory with its durable contents. All processes that use it
+    /// must have been killed before.
     pub fn cut(&self) {
         std::fs::remove_dir_all(&self.root).expect("a directory");
         run(Command::new("cp")
@@ -53,7 +58,8 @@ impl Power {
             .arg(&self.root));
     }
 
-    /// Gives the shadow to the owner of the directory, which can be another user than the one that runs the tests.
+    /// Gives the shadow to the owner of the directory, who can differ from the user that runs the
+    /// tests.
     fn change_owner(&self) {
         let owner = std::fs::metadata(&self.root).expect("a directory").uid();
         run(Command::new("chown")

@@ -1,4 +1,5 @@
-//! A running `doorward`: what it writes is kept for failure messages, and it ends with this value.
+//! Starts processes, mainly `doorward`, stores their output for failure messages, and kills them
+//! when the value is dropped.
 
 use std::{
     ffi::OsStr,
@@ -12,16 +13,16 @@ use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 use crate::eventually;
 
-/// How much of a process's log a failure message shows.
+/// Number of lines of a process's log in a failure message.
 const LOG_LINES: usize = 40;
 
-/// The binary under test: `TEST_BINARY`, or the one that was built beside the tests.
+/// Returns the binary under test: `TEST_BINARY`, or the one that was built with the tests.
 #[must_use]
 pub fn binary() -> PathBuf {
     std::env::var_os("TEST_BINARY").map_or_else(|| built_binary("doorward"), PathBuf::from)
 }
 
-/// The binary of another package, named as that is, that was built beside the tests.
+/// Returns the binary of this name that was built with the tests.
 #[must_use]
 pub fn built_binary(package: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
@@ -32,16 +33,16 @@ pub fn built_binary(package: &str) -> PathBuf {
         .join(package);
     assert!(
         built.exists(),
-        "no {}: `cargo build --workspace --bins --examples` first",
+        "{} does not exist: run `cargo build --workspace --bins --examples` first",
         built.display()
     );
     built
 }
 
-/// How a process ended.
+/// The exit code and output of a process that has ended.
 #[derive(Debug)]
 pub struct Output {
-    /// Absent when a signal ended it.
+    /// Exit code, absent if a signal ended the process.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -53,29 +54,29 @@ impl Output {
         self
     }
 
-    /// Fails with this code and says why on stderr.
+    /// Asserts that the process failed with this code and wrote a reason to stderr.
     pub fn assert_failure(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         assert!(!self.stderr.trim().is_empty(), "nothing on stderr");
         self
     }
 
-    /// All of stdout: JSON and nothing else. A list and JSON lines are the same here.
+    /// Returns the items on stdout, which must contain only JSON: either one list or JSON lines.
     pub fn items(&self) -> Vec<serde_json::Value> {
         let values = serde_json::Deserializer::from_str(&self.stdout).into_iter();
         let values: Vec<_> = values
             .collect::<Result<_, _>>()
-            .unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"));
+            .unwrap_or_else(|error| panic!("stdout is not JSON: {error}\n{self}"));
         match values.as_slice() {
             [serde_json::Value::Array(items)] => items.clone(),
             _ => values,
         }
     }
 
-    /// The one JSON value on stdout.
+    /// Returns the only JSON value on stdout.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"))
+            .unwrap_or_else(|error| panic!("stdout is not JSON: {error}\n{self}"))
     }
 }
 
@@ -89,6 +90,7 @@ impl std::fmt::Display for Output {
     }
 }
 
+/// A running process. It is killed when this value is dropped.
 pub struct Process {
     child: Child,
     name: String,
@@ -96,8 +98,8 @@ pub struct Process {
     stderr: PathBuf,
 }
 
-/// Returns a command that inherits only what a program needs to be found and to write: a variable of the shell must not
-/// decide whether a test passes.
+/// Returns a command that inherits only the variables for finding programs and writing files. The
+/// result of a test must not depend on other variables of the shell.
 #[must_use]
 pub fn clean_command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
@@ -111,7 +113,7 @@ pub fn clean_command(program: impl AsRef<OsStr>) -> Command {
 }
 
 impl Process {
-    /// Starts it with `stdin` to read; what it writes goes to files in `directory`.
+    /// Starts a process with this standard input. Its output is written to files in `directory`.
     #[must_use]
     pub fn spawn(mut command: Command, directory: &Path, stdin: &str) -> Self {
         let id = RandomIdGenerator.new_gid();
@@ -157,25 +159,25 @@ impl Process {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// Its number.
+    /// Returns the process ID.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The most memory that it ever had, as long as it runs.
+    /// Returns the maximum resident memory so far, or `None` if the process has ended.
     #[must_use]
     pub fn peak_bytes(&self) -> Option<u64> {
         self.memory("VmHWM:")
     }
 
-    /// The memory that it has now, as long as it runs.
+    /// Returns the present resident memory, or `None` if the process has ended.
     #[must_use]
     pub fn resident_bytes(&self) -> Option<u64> {
         self.memory("VmRSS:")
     }
 
-    /// Process ids of the processes that it has started and that have not ended.
+    /// Returns the IDs of the child processes that have not ended.
     #[must_use]
     pub fn children(&self) -> Vec<u32> {
         let parent = format!("PPid:\t{}", self.child.id());
@@ -192,7 +194,7 @@ impl Process {
             .collect()
     }
 
-    /// A line of `/proc/<pid>/status` (proc(5)).
+    /// Returns a size from `/proc/<pid>/status` (proc(5)) in bytes.
     fn memory(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -200,7 +202,7 @@ impl Process {
         Some(kib * 1024)
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
@@ -211,19 +213,23 @@ impl Process {
             .arg("-c")
             .arg(format!("kill -{name} {}", self.child.id()))
             .status();
-        assert!(sent.expect("sh").success(), "{} is gone", self.name);
+        assert!(
+            sent.expect("sh").success(),
+            "{} has ended already",
+            self.name
+        );
     }
 
-    /// SIGKILL: it has no chance to put anything in order.
+    /// Sends SIGKILL, which leaves the process no time to clean up, and waits for its end.
     pub fn kill(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
     }
 
-    /// Its end, by itself.
+    /// Waits until the process ends without a kill, and fails after `within`.
     pub async fn wait_for_exit(&mut self, within: Duration) -> Output {
-        let what = format!("the end of {}", self.name);
-        let status = eventually(&what, within, async || {
+        let description = format!("the end of {}", self.name);
+        let status = eventually(&description, within, async || {
             self.child.try_wait().expect("a child")
         })
         .await;
@@ -234,7 +240,7 @@ impl Process {
         }
     }
 
-    /// The end of its log, for failure messages.
+    /// Returns the end of stderr, for failure messages.
     #[must_use]
     pub fn log(&self) -> String {
         let stderr = self.stderr();

@@ -1,4 +1,4 @@
-//! HTTP byte by byte, for what a well-behaved client can't send.
+//! An HTTP connection that sends and receives bytes, for requests that no HTTP client would send.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
+/// An open TCP connection to a server.
 pub struct Connection {
     stream: TcpStream,
 }
@@ -18,12 +19,13 @@ impl Connection {
         }
     }
 
-    /// Sends what the server is willing to read; it may have closed already.
+    /// Sends bytes and ignores errors, because the server can have closed the connection already.
     pub async fn send(&mut self, bytes: &[u8]) {
         drop(self.stream.write_all(bytes).await);
     }
 
-    /// Reads the next response, whose length its head must say: head and body. The connection must stay open.
+    /// Reads the next response and returns its head, in lower case, and its body. The response must
+    /// have a `Content-Length`.
     pub async fn response(&mut self, within: Duration) -> (String, Vec<u8>) {
         let read = async {
             let mut head = Vec::new();
@@ -44,7 +46,7 @@ impl Connection {
             .expect("a response in time")
     }
 
-    /// Reads up to this text.
+    /// Reads up to and including this text.
     pub async fn until(&mut self, end: &str, within: Duration) -> String {
         let read = async {
             let mut bytes = Vec::new();
@@ -55,10 +57,10 @@ impl Connection {
         };
         tokio::time::timeout(within, read)
             .await
-            .expect("the end of it in time")
+            .expect("the text in time")
     }
 
-    /// What comes until the server closes; fails when it does neither in time.
+    /// Reads until the server closes the connection, and fails if it stays open.
     pub async fn rest(&mut self, within: Duration) -> String {
         let mut bytes = Vec::new();
         let read = tokio::time::timeout(within, self.stream.read_to_end(&mut bytes)).await;
@@ -71,7 +73,7 @@ impl Connection {
     }
 }
 
-/// A `POST` of JSON, head and body apart; the server closes after the answer.
+/// Returns the head and the body of a `POST` of JSON, after which the server closes the connection.
 #[must_use]
 pub fn post(path: &str, body: &str) -> (String, String) {
     let length = body.len();

@@ -1,9 +1,11 @@
-//! An answer as it came, and what the contract says of every answer of its kind.
+//! An unchanged HTTP response, with assertions for each kind of response in the contract of the
+//! HTTP API: the envelope, headers, error codes and messages.
 
 use http::{HeaderMap, HeaderValue};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -20,18 +22,18 @@ impl Answer {
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON: {error}\n{self:?}"))
+            .unwrap_or_else(|error| panic!("the body is not JSON: {error}\n{self:?}"))
     }
 
-    /// A header that is there at most once.
+    /// Returns a header, which must not be repeated.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let values: Vec<&HeaderValue> = self.headers.get_all(name).iter().collect();
-        assert!(values.len() <= 1, "{name} comes {} times", values.len());
+        assert!(values.len() <= 1, "{name} is sent {} times", values.len());
         values.first().map(|value| value.to_str().expect("ASCII"))
     }
 
-    /// The bare token of a login-like answer.
+    /// Returns the token of a login. The header has no `Bearer` prefix in responses.
     pub fn token(&self) -> String {
         assert_eq!(self.status, 200, "{self:?}");
         let token = self
@@ -43,12 +45,12 @@ impl Answer {
                 .filter(|part| !part.is_empty() && !part.contains(' '))
                 .count(),
             3,
-            "{token} is no bare token"
+            "{token} is not a bare token"
         );
         token.to_owned()
     }
 
-    /// A success in the envelope: its `result` and `data`.
+    /// Asserts a success in the envelope and returns its `result` and `data`.
     pub fn success(&self) -> (Value, Value) {
         assert_eq!(self.status, 200, "{self:?}");
         self.assert_envelope();
@@ -57,7 +59,7 @@ impl Answer {
         (json["result"].clone(), json["data"].clone())
     }
 
-    /// An error: the whole answer.
+    /// Asserts the complete response of an error.
     pub fn assert_error(&self, status: u16, message: &str, info: &Value) {
         self.assert_error_result(
             status,
@@ -81,7 +83,8 @@ impl Answer {
         }
     }
 
-    /// 400 for a body that is no JSON object; the reason is free.
+    /// Asserts a 400 for a body that is not a JSON object. The text of the reason is not part of
+    /// the contract.
     pub fn assert_invalid_body(&self) {
         let json = self.json();
         let reason = json["result"]["info"]["Invalid body"]
@@ -91,7 +94,7 @@ impl Answer {
         self.assert_error(400, "Bad request", &json!({"Invalid body": reason}));
     }
 
-    /// 401 as every refusal of a token looks.
+    /// Asserts the 401 that is the same for every rejected token.
     pub fn assert_unauthenticated(&self) {
         self.assert_error(401, "Permission denied", &json!({}));
         assert_eq!(
@@ -100,22 +103,22 @@ impl Answer {
         );
     }
 
-    /// 403 as every failed login looks.
+    /// Asserts the 403 that is the same for every failed login.
     pub fn assert_unknown_user(&self) {
         self.assert_error(403, "Unknown user", &json!({}));
     }
 
-    /// 403 for somebody who is known.
+    /// Asserts the 403 of an authenticated caller without access.
     pub fn assert_forbidden(&self) {
         self.assert_error(403, "Forbidden", &json!({}));
     }
 
-    /// 422 for what can't be done with what was named.
+    /// Asserts a 422 for a rule that the call breaks.
     pub fn assert_unprocessable(&self, reason: &str) {
         self.assert_error(422, "Unprocessable entity", &json!({"reason": reason}));
     }
 
-    /// 1004 for an invitation that is not open any more.
+    /// Asserts error 1004 for an invitation that is no longer open.
     pub fn assert_invite_invalid(&self) {
         self.assert_error_result(
             422,
@@ -123,7 +126,7 @@ impl Answer {
         );
     }
 
-    /// 1001 for a field's data.
+    /// Asserts error 1001 for the value of a field.
     pub fn assert_validation_error(&self, field: &str, reason: &str) {
         self.assert_error_result(
             422,
@@ -131,7 +134,7 @@ impl Answer {
         );
     }
 
-    /// 1001 for a password that would be guessed soon, with what helps to choose a better one.
+    /// Asserts error 1001 for a weak password, with a warning and suggestions.
     pub fn assert_weak(&self, field: &str) {
         let feedback = self.json()["result"]["info"]["feedback"].clone();
         let suggestions = feedback["suggestions"]
@@ -155,17 +158,18 @@ impl Answer {
         );
     }
 
-    /// 1001 for a code that is wrong, used or too old, or comes with something else than before.
+    /// Asserts error 1001 for a code that is wrong, used, expired or sent with other data than in
+    /// the first step.
     pub fn assert_code_rejected(&self) {
         self.assert_validation_error("verification_code", "incorrect");
     }
 
-    /// 400 for the first parameter that is not as it should be.
+    /// Asserts a 400 for the first parameter that is missing or invalid.
     pub fn assert_bad_parameter(&self, reason: &str, name: &str) {
         self.assert_error(400, "Bad request", &json!({reason: name}));
     }
 
-    /// 429 as every attempt during a wait of the throttle looks: the seconds to wait.
+    /// Asserts the 429 of an attempt during a wait of the throttle and returns the seconds to wait.
     pub fn assert_throttled(&self) -> u32 {
         self.assert_error(429, "Too many requests", &json!({}));
         let wait = self
@@ -175,12 +179,12 @@ impl Answer {
             .unwrap_or_else(|| panic!("Retry-After: {self:?}"))
     }
 
-    /// 503, with a time to come back.
+    /// Asserts a 503 with a `Retry-After`.
     pub fn assert_unavailable(&self) {
         self.assert_error(503, "Service unavailable", &json!({}));
     }
 
-    /// What every answer of `/api` has.
+    /// Asserts the headers and members of every response of `/api`.
     fn assert_envelope(&self) {
         let media_type = self.header("content-type").unwrap_or_default();
         assert!(

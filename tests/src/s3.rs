@@ -1,4 +1,4 @@
-//! An S3 server on loopback that keeps its objects in memory.
+//! An S3 server on loopback that stores its objects in memory (moto).
 
 use std::{
     path::PathBuf,
@@ -12,16 +12,17 @@ use crate::{Http, eventually, ports, process::clean_command};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const BUCKET: &str = "pictures";
-/// Not checked by the server, and not to be shown by ours.
+/// Secret access key. The S3 server does not check it; Doorward must never show it.
 pub const SECRET: &str = "s3cret/with+signs";
 
+/// A running S3 server. It ends when this value is dropped.
 pub struct S3 {
     child: Child,
     http: Http,
 }
 
 impl S3 {
-    /// With one bucket.
+    /// Starts a server with one bucket.
     pub async fn start() -> Self {
         let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin/python");
         let address = ports::free_address();
@@ -59,7 +60,7 @@ impl S3 {
         s3
     }
 
-    /// For `DOORWARD_OBJECT_STORE`.
+    /// Returns the value of `DOORWARD_OBJECT_STORE` for the bucket.
     #[must_use]
     pub fn url(&self, prefix: &str) -> String {
         self.url_of(BUCKET, prefix)
@@ -74,7 +75,7 @@ impl S3 {
         )
     }
 
-    /// The names of all objects.
+    /// Returns the names of all objects in the bucket.
     pub async fn names(&self) -> Vec<String> {
         let answer = self
             .http
@@ -89,7 +90,7 @@ impl S3 {
             .collect()
     }
 
-    /// Nothing answers any more.
+    /// Stops the server, so that connections are refused.
     pub fn stop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());

@@ -1,4 +1,5 @@
-//! The three services as processes of their own, talking over TCP.
+//! Starts the three services as separate processes that communicate over TCP, and further replicas
+//! of them.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use crate::{
     installation::SERVICE_TOKEN, ports,
 };
 
+/// The service that a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Auth,
@@ -14,12 +16,14 @@ pub enum Role {
     Gateway,
 }
 
+/// One process of each service and their common installation.
 pub struct Services {
     services: Vec<Service>,
     pub installation: Installation,
     pub http: Http,
-    /// Host and port of the gRPC listeners.
+    /// Host and port of the gRPC listener of auth.
     pub auth: String,
+    /// Host and port of the gRPC listener of directory.
     pub directory: String,
 }
 
@@ -34,7 +38,7 @@ impl Role {
         }
     }
 
-    /// The setting that says where it listens.
+    /// Returns the setting with the address of the listener.
     const fn listen_variable(self) -> &'static str {
         match self {
             Self::Auth => "DOORWARD_AUTH_LISTEN",
@@ -50,9 +54,9 @@ struct Service {
     process: Process,
 }
 
-/// One more process of a role, beside the three.
+/// An additional process of a service.
 pub struct Replica {
-    /// Host and port of its listener: HTTP of a gateway, gRPC of the others.
+    /// Host and port of the listener: HTTP for a gateway, gRPC for the others.
     pub address: String,
     pub ops: Http,
     role: Role,
@@ -61,12 +65,12 @@ pub struct Replica {
 }
 
 impl Services {
-    /// All three, ready.
+    /// Starts all three services in a new installation and waits until they are ready.
     pub async fn start(backend: Backend) -> Self {
         Self::with(backend, &[]).await
     }
 
-    /// With these settings besides.
+    /// Starts all three services with additional settings.
     pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
         let mut split = Self::prepare(backend).await;
         split.installation = split.installation.with(variables);
@@ -74,7 +78,7 @@ impl Services {
         split
     }
 
-    /// Starts all three, and waits until they are ready.
+    /// Starts all three services and waits until they are ready.
     pub async fn start_all(&mut self) {
         for role in Role::ALL {
             self.start_service(role);
@@ -84,14 +88,15 @@ impl Services {
         }
     }
 
-    /// Databases and settings, and nothing running.
+    /// Creates databases and settings without starting a service.
     pub async fn prepare(backend: Backend) -> Self {
         Self::on_installation(Installation::new(backend)).await
     }
 
-    /// Migrates this installation, and starts nothing.
+    /// Migrates an installation without starting a service.
     pub async fn on_installation(installation: Installation) -> Self {
-        let (auth, directory) = (ports::free_address(), ports::free_address());
+        let auth = ports::free_address();
+        let directory = ports::free_address();
         let installation = installation.with(&[
             ("DOORWARD_AUTH_LISTEN", &auth),
             ("DOORWARD_DIRECTORY_LISTEN", &directory),
@@ -110,7 +115,8 @@ impl Services {
         }
     }
 
-    /// Starts a service and doesn't wait for it.
+    /// Starts a service without waiting until it is ready. An earlier process of the service is
+    /// killed.
     pub fn start_service(&mut self, role: Role) {
         let ops = ports::free_address();
         let process = self
@@ -120,9 +126,11 @@ impl Services {
         self.services.push(Service { role, ops, process });
     }
 
-    /// One more of a role, ready, with these settings besides.
+    /// Starts an additional process of a service with additional settings and waits until it is
+    /// ready.
     pub async fn start_replica(&self, role: Role, variables: &[(&str, &str)]) -> Replica {
-        let (address, ops) = (ports::free_address(), ports::free_address());
+        let address = ports::free_address();
+        let ops = ports::free_address();
         let own = [
             ("DOORWARD_OPS_LISTEN", ops.as_str()),
             (role.listen_variable(), address.as_str()),
@@ -144,7 +152,7 @@ impl Services {
         }
     }
 
-    /// SIGKILL, and the same once more, on the same ports.
+    /// Kills a replica and starts it again, on the same ports.
     pub async fn restart(&self, replica: &mut Replica) {
         replica.kill();
         let variables: Vec<(&str, &str)> = replica
@@ -158,7 +166,7 @@ impl Services {
         wait_until_ready(&mut replica.process, &replica.ops).await;
     }
 
-    /// A second directory over the same database, and a gateway that asks that one.
+    /// Starts a second directory on the same database, and a gateway that uses it.
     pub async fn start_second_directory_and_gateway(&self) -> (Replica, Replica) {
         let directory = self.start_replica(Role::Directory, &[]).await;
         let url = format!("http://{}", directory.address);
@@ -168,7 +176,7 @@ impl Services {
         (directory, gateway)
     }
 
-    /// A second auth over the same database, and a gateway that asks that one.
+    /// Starts a second auth on the same database, and a gateway that uses it.
     pub async fn start_second_auth_and_gateway(&self) -> (Replica, Replica) {
         let auth = self.start_replica(Role::Auth, &[]).await;
         let url = format!("http://{}", auth.address);
@@ -178,48 +186,49 @@ impl Services {
         (auth, gateway)
     }
 
+    /// Waits until a service that was started is ready.
     pub async fn ready(&mut self, role: Role) {
         let service = self
             .services
             .iter_mut()
             .find(|service| service.role == role)
-            .expect("started");
+            .expect("a service that was started");
         wait_until_ready(&mut service.process, &Http::new(&service.ops)).await;
     }
 
-    /// SIGKILL.
+    /// Kills a service with SIGKILL.
     pub fn kill(&mut self, role: Role) {
         self.services.retain(|service| service.role != role);
     }
 
-    /// Asks a service to stop: how it ended.
+    /// Sends SIGTERM to a service and waits for its end.
     pub async fn terminate(&mut self, role: Role, within: Duration) -> Output {
         let service = self
             .services
             .iter_mut()
             .find(|service| service.role == role)
-            .expect("started");
+            .expect("a service that was started");
         service.process.terminate();
         service.process.wait_for_exit(within).await
     }
 
-    /// A service that runs.
+    /// Returns the process of a service that was started.
     #[must_use]
     pub fn process(&self, role: Role) -> &Process {
         &self
             .services
             .iter()
             .find(|service| service.role == role)
-            .expect("started")
+            .expect("a service that was started")
             .process
     }
 
-    /// Creates a user by the command line, and logs in.
+    /// Creates a user with the command line and logs in.
     pub async fn user(&self, username: &str) -> User {
         User::create(&self.installation, &self.http, username).await
     }
 
-    /// Health and metrics of a service that runs.
+    /// Returns a client of a service's operations listener: health and metrics.
     #[must_use]
     pub fn ops(&self, role: Role) -> Http {
         Http::new(
@@ -227,20 +236,20 @@ impl Services {
                 .services
                 .iter()
                 .find(|service| service.role == role)
-                .expect("started")
+                .expect("a service that was started")
                 .ops,
         )
     }
 }
 
 impl Replica {
-    /// A client of a gateway.
+    /// Returns a client of a gateway.
     #[must_use]
     pub fn http(&self) -> Http {
         Http::new(&self.address)
     }
 
-    /// SIGKILL.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill();
     }

@@ -1,5 +1,6 @@
-//! A real mail server on loopback (`tests/smtp/serve.py`), a test's own, and the mails that it has received. How it treats
-//! a recipient is said there: `refuse+ann@example.org` is refused.
+//! A private mail server on loopback (`tests/smtp/serve.py`) and the mails that it has received.
+//! The prefix of a recipient determines how the server treats it (listed in that file):
+//! `refuse+ann@example.org`, for example, is rejected.
 
 use std::{
     collections::HashSet,
@@ -14,9 +15,10 @@ use tempfile::TempDir;
 
 use crate::{Process, eventually, process::clean_command};
 
-/// How long a mail may take to come.
+/// Maximum time until a mail has arrived.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A mail that the server has accepted.
 #[derive(Debug, Clone)]
 pub struct ReceivedMail {
     pub from: String,
@@ -24,15 +26,15 @@ pub struct ReceivedMail {
     pub subject: String,
     pub text: String,
     pub html: String,
-    /// Decoded, in their order.
+    /// Decoded headers, in their order.
     pub headers: Vec<(String, String)>,
-    /// As it came, with CRLF.
+    /// The unchanged text of the mail, with CRLF.
     pub raw: String,
-    /// Whether it came by TLS.
+    /// True if the mail was sent over TLS.
     pub is_encrypted: bool,
-    /// Who had logged in.
+    /// The SMTP user, if the client had logged in.
     pub user: Option<String>,
-    /// The name in EHLO.
+    /// The client's name in EHLO.
     pub hello: String,
 }
 
@@ -72,7 +74,7 @@ impl ReceivedMail {
         }
     }
 
-    /// The value of the header that there is once.
+    /// Returns the value of a header that must occur exactly once.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let mut values = self
@@ -85,7 +87,7 @@ impl ReceivedMail {
         value
     }
 
-    /// The verification code: six characters on a line of their own.
+    /// Returns the verification code: six characters on a separate line.
     #[must_use]
     pub fn code(&self) -> String {
         let is_code = |line: &&str| {
@@ -102,28 +104,29 @@ impl ReceivedMail {
     }
 }
 
-/// What the server is like; by default any port, no TLS, no login.
+/// Options of the server. The default is any port, no TLS and no login.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub port: u16,
-    /// Files of a certificate and its key; with it there is STARTTLS.
+    /// Files of a certificate and its key, which enable STARTTLS.
     pub certificate: Option<(PathBuf, PathBuf)>,
-    /// TLS from the first byte on, in place of STARTTLS.
+    /// True for TLS from the first byte on instead of STARTTLS.
     pub is_wrapped: bool,
-    /// User and password without which nothing is accepted.
+    /// User and password that a client must send.
     pub login: Option<(String, String)>,
-    /// It takes no addresses beyond ASCII.
+    /// True if the server rejects addresses that are not ASCII.
     pub is_ascii_only: bool,
-    /// How late `slow+` recipients' mails are acknowledged.
+    /// Delay before mails to `slow+` recipients are acknowledged.
     pub slow: Option<Duration>,
 }
 
+/// A running mail server. It ends when this value is dropped.
 pub struct SmtpServer {
     process: Process,
     port: u16,
     options: Options,
-    /// The places of the mails that [`mail_to`](Self::mail_to) has answered.
-    given: Mutex<HashSet<usize>>,
+    /// Indexes of the mails that [`mail_to`](Self::mail_to) has returned.
+    returned: Mutex<HashSet<usize>>,
     _directory: TempDir,
 }
 
@@ -149,12 +152,12 @@ impl SmtpServer {
             process,
             port,
             options,
-            given: Mutex::default(),
+            returned: Mutex::default(),
             _directory: directory,
         }
     }
 
-    /// For `DOORWARD_SMTP_URL`; with the login, if there is one.
+    /// Returns the value of `DOORWARD_SMTP_URL`, with the login if one is required.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.options.is_wrapped {
@@ -179,11 +182,11 @@ impl SmtpServer {
         self.port
     }
 
-    /// All that have come, in their order.
+    /// Returns all received mails, in their order.
     #[must_use]
     pub fn mails(&self) -> Vec<ReceivedMail> {
         let stdout = self.process.stdout();
-        // The last piece is not a whole line yet, or empty.
+        // The part after the last line break is empty or an incomplete line.
         let lines = stdout
             .rsplit_once('\n')
             .map_or("", |(whole, _)| whole)
@@ -194,22 +197,22 @@ impl SmtpServer {
             .collect()
     }
 
-    /// The next mail to this address: the first that no earlier call has answered.
+    /// Waits for the next mail to this address and returns it. Each mail is returned once.
     pub async fn mail_to(&self, address: &str) -> ReceivedMail {
         eventually(&format!("a mail to {address}"), TIMEOUT, async || {
-            let mut given = self.given.lock().expect("no panic");
-            let (place, mail) = self
+            let mut returned = self.returned.lock().expect("no panic");
+            let (index, mail) = self
                 .mails()
                 .into_iter()
                 .enumerate()
-                .find(|(place, mail)| mail.to == address && !given.contains(place))?;
-            given.insert(place);
+                .find(|(index, mail)| mail.to == address && !returned.contains(index))?;
+            returned.insert(index);
             Some(mail)
         })
         .await
     }
 
-    /// How many mails have come to this address.
+    /// Counts the mails that were received for this address.
     #[must_use]
     pub fn count_to(&self, address: &str) -> usize {
         self.mails()
@@ -228,7 +231,7 @@ fn command(options: &Options) -> Command {
         .status();
     assert!(
         has_server.is_ok_and(|status| status.success()),
-        "no aiosmtpd for {}: `./scripts/setup.sh test` installs it",
+        "{} has no aiosmtpd: `./scripts/setup.sh test` installs it",
         python.display()
     );
     let mut command = clean_command(python);

@@ -1,8 +1,9 @@
-//! Whole answers as text that stays the same: ids by the names that a test gives them.
+//! Makes complete responses comparable between runs: random ids and cursors are replaced by names
+//! and placeholders.
 
 use serde_json::{Value, json};
 
-/// The value with each of these ids, wherever it stands, replaced by its name.
+/// Returns the value with every occurrence of these ids replaced by its name.
 #[must_use]
 pub fn with_names(value: &Value, names: &[(&str, &str)]) -> Value {
     let text = names
@@ -11,7 +12,8 @@ pub fn with_names(value: &Value, names: &[(&str, &str)]) -> Value {
     serde_json::from_str(&text).expect("still JSON")
 }
 
-/// A project's init with what [`redacted`] replaces, and the ids of the project's options by what they are.
+/// Returns a project's init with the replacements of [`redact`] and placeholders for the ids of the
+/// project's options.
 #[must_use]
 pub fn redact_project(answer: &Value, names: &[(&str, &str)]) -> Value {
     let cursor = &answer["result"]["cursor"];
@@ -43,7 +45,7 @@ pub fn redact_project(answer: &Value, names: &[(&str, &str)]) -> Value {
         .zip(["<channel>", "<ordering>", "<fieldlist>"]);
     let mut answer = redact(&with_names(answer, &ids.collect::<Vec<_>>()), names);
     answer["result"]["cursor"] = json!("<cursor>");
-    // The caller first, the others in an order that the contract leaves open.
+    // The caller is first. The contract does not define the order of the other members.
     let members = answer["result"]["project_members"]
         .as_array_mut()
         .expect("a list");
@@ -51,8 +53,8 @@ pub fn redact_project(answer: &Value, names: &[(&str, &str)]) -> Value {
     answer
 }
 
-/// A login-like answer with what differs from run to run, and the long list of languages, replaced: cursor and release
-/// by their form, memberships in an order of ours (the contract leaves it open).
+/// Returns an init with placeholders for the cursor, the version and the long list of languages.
+/// Memberships are sorted, because the contract does not define their order.
 #[must_use]
 pub fn redact(answer: &Value, names: &[(&str, &str)]) -> Value {
     let mut answer = with_names(answer, names);
@@ -76,7 +78,7 @@ pub fn redact(answer: &Value, names: &[(&str, &str)]) -> Value {
     answer
 }
 
-/// `YYYY.MM.NNN`.
+/// Returns whether a value has the form of an API version, `YYYY.MM.NNN`.
 #[must_use]
 pub fn is_release(version: &Value) -> bool {
     let parts: Vec<&str> = version.as_str().unwrap_or_default().split('.').collect();
@@ -86,7 +88,7 @@ pub fn is_release(version: &Value) -> bool {
             .all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Equality with a message that shows both in full.
+/// Asserts that two values are equal, with a message that shows both in full.
 pub fn assert_json_eq(actual: &Value, expected: &Value) {
     assert!(actual == expected, "got {actual:#}\nexpected {expected:#}");
 }

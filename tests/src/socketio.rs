@@ -1,4 +1,5 @@
-//! Clients of Socket.IO as others have written them, driven line by line.
+//! Runs Socket.IO client libraries of others in separate processes. Commands and events are JSON
+//! lines on stdin and stdout.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -12,22 +13,23 @@ use tokio::sync::mpsc;
 
 use crate::process::clean_command;
 
-/// For a client to say what it is expected to.
+/// Maximum time until a client reports an expected event.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A client library.
 #[derive(Debug, Clone, Copy)]
 pub enum Library {
-    /// `python-socketio`, asynchronous, over aiohttp.
+    /// The asynchronous client of `python-socketio`, which uses aiohttp.
     Python,
-    /// `python-socketio`, over requests and websocket-client.
+    /// The threaded client of `python-socketio`, which uses requests and websocket-client.
     PythonThreads,
-    /// `socket.io-client`.
+    /// The JavaScript library `socket.io-client`.
     JavaScript,
 }
 
 impl Library {
     pub const ALL: [Self; 3] = [Self::Python, Self::PythonThreads, Self::JavaScript];
-    /// Those that say what happens in the order in which it happens.
+    /// Libraries that report events in their order.
     pub const IN_ORDER: [Self; 2] = [Self::Python, Self::JavaScript];
 
     fn command(self) -> Command {
@@ -48,7 +50,7 @@ impl Library {
     }
 }
 
-/// A running client; it ends with this value.
+/// A running client. It ends when this value is dropped.
 pub struct SocketClient {
     child: Child,
     stdin: ChildStdin,
@@ -58,20 +60,18 @@ pub struct SocketClient {
 impl SocketClient {
     #[must_use]
     pub fn connect(library: Library, address: &str, transports: &[&str], auth: &Value) -> Self {
-        let asked =
+        let options =
             json!({"url": format!("http://{address}"), "transports": transports, "auth": auth});
         let mut command = library.command();
         command
-            .arg(asked.to_string())
+            .arg(options.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command
             .spawn()
             .expect("a client: `./scripts/setup.sh test` installs it");
-        let (stdin, stdout) = (
-            child.stdin.take().expect("stdin"),
-            child.stdout.take().expect("stdout"),
-        );
+        let stdin = child.stdin.take().expect("stdin");
+        let stdout = child.stdout.take().expect("stdout");
         let (sender, lines) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
             BufReader::new(stdout)
@@ -86,34 +86,34 @@ impl SocketClient {
         }
     }
 
-    /// What it says next: the name of an event, and what came with it.
+    /// Waits for the next message of the client: a list of the name of an event and its arguments.
     pub async fn next_message(&mut self) -> Value {
         let line = tokio::time::timeout(TIMEOUT, self.lines.recv())
             .await
-            .expect("it says nothing");
-        serde_json::from_str(&line.expect("it has ended")).expect("JSON")
+            .expect("a message in time");
+        serde_json::from_str(&line.expect("a running client")).expect("JSON")
     }
 
-    /// What it says next, but for a change of transports, which may come at any time.
+    /// Waits for the next message and skips a change of transports, which can happen at any time.
     pub async fn next_event(&mut self) -> Value {
-        let said = self.next_message().await;
-        if said[0] == "upgrade" {
+        let message = self.next_message().await;
+        if message[0] == "upgrade" {
             self.next_message().await
         } else {
-            said
+            message
         }
     }
 
     pub fn emit(&mut self, words: &Value) {
-        writeln!(self.stdin, "{words}").expect("it reads");
+        writeln!(self.stdin, "{words}").expect("a client that reads");
     }
 
-    /// The answer to an event, before anything else that it says.
+    /// Emits an event and returns the acknowledgement, which must be the next message.
     pub async fn request(&mut self, words: &Value) -> Value {
         self.emit(words);
-        let said = self.next_event().await;
-        assert_eq!(said[0], "ack", "{said}");
-        said[1].clone()
+        let message = self.next_event().await;
+        assert_eq!(message[0], "ack", "{message}");
+        message[1].clone()
     }
 }
 

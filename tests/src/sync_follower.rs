@@ -1,23 +1,29 @@
-//! Clients that follow the feed of changes: each begins with an init, fetches what it is told of, and must end with what a
-//! fresh init gives.
+//! Clients that follow the change feed. Each one starts with an init, reads sync pages, fetches the
+//! changed entries, and must end with the same entries as a new init. Example, with ann and ben in
+//! one project:
+//!
+//! 1. ann's init has `cc.users ben` with the name "Ben" and cursor 40.
+//! 2. ben changes his name; `/sync/get` from cursor 40 returns the row `UPDATE cc.users ben` at 41.
+//! 3. ann's follower fetches ben, replaces the entry, and stores 41.
+//! 4. The entries are compared with a new init: a lost or surplus row makes them differ.
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use crate::{Answer, ApiUser, Http, User, snapshots::with_names};
 
-/// One client. Entries are kept by type and key, as init has them.
+/// A client with the entries of its init, stored by type and key.
 pub struct SyncFollower {
     name: String,
     pub token: String,
     http: Http,
     pub cursor: i64,
     entries: Map<String, Value>,
-    /// Whose token doesn't work now, and who reads on later.
-    is_away: bool,
+    /// True while the token is invalid. The client continues later with another one.
+    is_disconnected: bool,
 }
 
-/// Who follows, and what ids are called in what they are told.
+/// The followers of one test, and the names of ids in expected rows.
 #[derive(Default)]
 pub struct Audience {
     followers: Vec<SyncFollower>,
@@ -28,14 +34,13 @@ impl SyncFollower {
     async fn start(name: &str, token: &str, http: &Http) -> Self {
         let (result, data) = http.init(token).await.success();
         let cursor = result["cc.cursor"].as_i64().expect("a cursor");
-        let (name, token, http) = (name.to_owned(), token.to_owned(), http.clone());
         Self {
-            name,
-            token,
-            http,
+            name: name.to_owned(),
+            token: token.to_owned(),
+            http: http.clone(),
             cursor,
-            entries: picture(&data),
-            is_away: false,
+            entries: entries_by_key(&data),
+            is_disconnected: false,
         }
     }
 
@@ -48,8 +53,8 @@ impl SyncFollower {
             .await
     }
 
-    /// All that is new, page by page: the rows, after doing what they say. While others write, what is fetched may be newer
-    /// than what is told.
+    /// Reads and applies all new rows, page by page, and returns them. If `others_write`, a fetched
+    /// entry can be newer than its row.
     async fn sync(&mut self, others_write: bool) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -80,28 +85,30 @@ impl SyncFollower {
             self.cursor
         );
         self.cursor = cursor;
-        let (data_type, key) = (text(&row["data_type"]), text(&row["data_key"]));
+        let data_type = text(&row["data_type"]);
+        let key = text(&row["data_key"]);
         let fetched = self.fetch(data_type, key).await;
         let entry = format!("{data_type} {key}");
         match (text(&row["action"]), fetched) {
             ("INSERT", Some(fetched)) => drop(self.entries.insert(entry, fetched)),
             ("UPDATE", Some(fetched)) => {
-                // As clients do: what they don't have, they ignore.
+                // Like real clients, the follower ignores updates of entries that it does not have.
                 if let Some(known) = self.entries.get_mut(&entry) {
                     *known = fetched;
                 }
             }
             ("DELETE", None) => drop(self.entries.remove(&entry)),
+            // Another writer has undone the change since the row was written. A later row follows.
             ("DELETE", Some(_)) if others_write => drop(self.entries.remove(&entry)),
             ("INSERT" | "UPDATE", None) if others_write => {}
             (action, fetched) => panic!(
-                "{} is told {action} of {entry}, which is {fetched:?}",
+                "{} received {action} of {entry}, but fetched {fetched:?}",
                 self.name
             ),
         }
     }
 
-    /// An entry, as init has it; None when it is out of sight.
+    /// Fetches an entry in the form of init, or `None` if it is not visible.
     async fn fetch(&self, data_type: &str, key: &str) -> Option<Value> {
         let (path, body, reason) = match (data_type, key.split_once('/')) {
             ("cc.users", None) => ("users", json!({"user": key}), "user_not_found"),
@@ -115,18 +122,18 @@ impl SyncFollower {
         };
         let answer = self.call(&format!("/api/{path}/get"), &body).await;
         if answer.status == 200 {
-            return picture(&answer.success().1).remove(&format!("{data_type} {key}"));
+            return entries_by_key(&answer.success().1).remove(&format!("{data_type} {key}"));
         }
         answer.assert_unprocessable(reason);
         None
     }
 
-    async fn assert_matches_init(&self, what: &str) {
+    async fn assert_matches_init(&self, step: &str) {
         let (_, data) = self.http.init(&self.token).await.success();
-        let fresh = picture(&data);
+        let fresh = entries_by_key(&data);
         assert!(
             self.entries == fresh,
-            "{what}: {} has {:#?}\ninit gives {fresh:#?}",
+            "{step}: {} has {:#?}\ninit returns {fresh:#?}",
             self.name,
             self.entries
         );
@@ -134,21 +141,23 @@ impl SyncFollower {
 }
 
 impl Audience {
-    /// What an id is called from now on.
+    /// Gives an id a name for expected rows.
     pub fn name(&mut self, gid: &str, name: &str) {
         self.names.push((gid.to_owned(), name.to_owned()));
     }
 
-    /// From the present on.
+    /// Adds a user who follows the feed from its present head.
     pub async fn add_user(&mut self, user: &User) {
         self.name(&user.gid, &user.username);
         self.followers
             .push(SyncFollower::start(&user.username, &user.token, &user.http).await);
     }
 
+    /// Adds an API user, with the name `robot`, that follows the feed from its present head.
     pub async fn add_api_user(&mut self, robot: &ApiUser) {
         self.name(&robot.gid, "robot");
-        let (token, http) = (robot.auth().await.token(), robot.http());
+        let token = robot.auth().await.token();
+        let http = robot.http();
         self.followers
             .push(SyncFollower::start("robot", &token, http).await);
     }
@@ -157,60 +166,72 @@ impl Audience {
         self.followers
             .iter_mut()
             .find(|follower| follower.name == name)
-            .expect("somebody who follows")
+            .expect("a follower of this name")
     }
 
-    /// Whose token is dead: they read on once they are back.
+    /// Excludes a follower with an invalid token until [`reconnect`](Self::reconnect).
     pub fn disconnect(&mut self, name: &str) {
-        self.follower(name).is_away = true;
+        self.follower(name).is_disconnected = true;
     }
 
     pub fn reconnect(&mut self, name: &str, token: &str) {
         let follower = self.follower(name);
-        (follower.token, follower.is_away) = (token.to_owned(), false);
+        follower.token = token.to_owned();
+        follower.is_disconnected = false;
     }
 
-    /// As [`is_told_all`](Self::is_told_all); several names before the rows are told the same.
-    pub async fn assert_rows(&mut self, what: &str, expected: &[(&str, &[&str])]) {
+    /// Does the same as [`assert_rows_of_all`](Self::assert_rows_of_all), but an item of `expected`
+    /// can have several names, separated by spaces, which must receive the same rows.
+    pub async fn assert_rows(&mut self, step: &str, expected: &[(&str, &[&str])]) {
         let rows = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect();
         let each = expected
             .iter()
-            .flat_map(|(names, told)| names.split(' ').map(move |name| (name, rows(told))));
-        self.assert_rows_of_all(what, &each.collect::<Vec<_>>())
+            .flat_map(|(names, list)| names.split(' ').map(move |name| (name, rows(list))));
+        self.assert_rows_of_all(step, &each.collect::<Vec<_>>())
             .await;
     }
 
-    /// Everybody reads on: all rows that they are told since the last time, as `UPDATE cc.users ben`, by who is told them.
-    /// Whoever isn't named is told nothing.
-    pub async fn assert_rows_of_all(&mut self, what: &str, expected: &[(&str, Vec<String>)]) {
-        let mut told = Map::new();
+    /// Reads the new rows of all connected followers and asserts that they received exactly these
+    /// rows, such as `UPDATE cc.users ben`, by name. A follower that is not in `expected` must
+    /// receive no rows. Afterwards, all followers must match a new init.
+    pub async fn assert_rows_of_all(&mut self, step: &str, expected: &[(&str, Vec<String>)]) {
+        let mut received = Map::new();
         for follower in self
             .followers
             .iter_mut()
-            .filter(|follower| !follower.is_away)
+            .filter(|follower| !follower.is_disconnected)
         {
             let rows = follower.sync(false).await;
-            told.insert(
+            received.insert(
                 follower.name.clone(),
-                rows.iter().map(|row| shown(row, &self.names)).collect(),
+                rows.iter()
+                    .map(|row| describe_row(row, &self.names))
+                    .collect(),
             );
         }
-        let mut wanted: Map<_, _> = told.keys().map(|name| (name.clone(), json!([]))).collect();
+        let mut wanted: Map<_, _> = received
+            .keys()
+            .map(|name| (name.clone(), json!([])))
+            .collect();
         wanted.extend(
             expected
                 .iter()
                 .map(|(name, rows)| ((*name).to_owned(), json!(rows))),
         );
         assert!(
-            told == wanted,
-            "{what}: got {told:#?}\nexpected {wanted:#?}"
+            received == wanted,
+            "{step}: got {received:#?}\nexpected {wanted:#?}"
         );
-        for follower in self.followers.iter().filter(|follower| !follower.is_away) {
-            follower.assert_matches_init(what).await;
+        for follower in self
+            .followers
+            .iter()
+            .filter(|follower| !follower.is_disconnected)
+        {
+            follower.assert_matches_init(step).await;
         }
     }
 
-    /// Everybody reads what there is while others write.
+    /// Reads the new rows of all followers concurrently, while others write.
     pub async fn sync_concurrently(&mut self) {
         join_all(
             self.followers
@@ -220,7 +241,7 @@ impl Audience {
         .await;
     }
 
-    /// Everybody reads the rest of it.
+    /// Reads the remaining rows of all followers, which must then match a new init.
     pub async fn sync_to_end(&mut self) {
         for follower in &mut self.followers {
             follower.sync(false).await;
@@ -228,7 +249,7 @@ impl Audience {
         }
     }
 
-    /// These read on, whatever they are told.
+    /// Reads the new rows of these followers without comparing them. Names are separated by spaces.
     pub async fn sync(&mut self, names: &str) {
         for name in names.split(' ') {
             self.follower(name).sync(false).await;
@@ -236,7 +257,8 @@ impl Audience {
     }
 }
 
-fn shown(row: &Value, names: &[(String, String)]) -> Value {
+/// Returns a row as `<action> <data type> <data key>`, with names in place of ids.
+fn describe_row(row: &Value, names: &[(String, String)]) -> Value {
     let names: Vec<_> = names
         .iter()
         .map(|(gid, name)| (gid.as_str(), name.as_str()))
@@ -251,12 +273,15 @@ fn shown(row: &Value, names: &[(String, String)]) -> Value {
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a string: {value}"))
 }
 
-/// The entries of an answer by type and key; projects in short.
-fn picture(data: &Value) -> Map<String, Value> {
-    let mut picture = Map::new();
+/// Returns the entries of a response by type and key. Projects are reduced to their summaries,
+/// because init returns no more.
+fn entries_by_key(data: &Value) -> Map<String, Value> {
+    let mut entries = Map::new();
     for data_type in ["cc.users", "cc.projects"] {
         for (gid, entry) in data[data_type].as_object().into_iter().flatten() {
             let mut entry = entry.clone();
@@ -265,7 +290,7 @@ fn picture(data: &Value) -> Map<String, Value> {
                 fields
                     .retain(|field, _| !["options", "build", "backups"].contains(&field.as_str()));
             }
-            picture.insert(format!("{data_type} {gid}"), entry);
+            entries.insert(format!("{data_type} {gid}"), entry);
         }
     }
     for entry in data["cc.projects_members"].as_array().into_iter().flatten() {
@@ -274,7 +299,7 @@ fn picture(data: &Value) -> Map<String, Value> {
             text(&entry["project_gid"]),
             text(&entry["user_gid"])
         );
-        picture.insert(format!("cc.projects_members {key}"), entry.clone());
+        entries.insert(format!("cc.projects_members {key}"), entry.clone());
     }
-    picture
+    entries
 }

@@ -1,4 +1,4 @@
-//! Waiting for something to become true: by asking again, never by sleeping and hoping.
+//! Waits for a condition by polling it. Tests never sleep for a fixed time instead.
 
 use std::time::Duration;
 
@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(20);
 
-/// Asks until there is an answer, and fails the test when there is none in time.
+/// Polls until `attempt` returns a value, and fails the test with `description` if it returns none
+/// in time.
 pub async fn eventually<T>(
-    what: &str,
+    description: &str,
     within: Duration,
     mut attempt: impl AsyncFnMut() -> Option<T>,
 ) -> T {
@@ -17,7 +18,10 @@ pub async fn eventually<T>(
         if let Some(value) = attempt().await {
             return value;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {within:?}");
+        assert!(
+            Instant::now() < deadline,
+            "{description}: not within {within:?}"
+        );
         tokio::time::sleep(BETWEEN_ATTEMPTS).await;
     }
 }

@@ -1,9 +1,11 @@
-//! End-to-end tests, one file for each area. `cargo nextest run -p doorward-tests login::` runs one of them.
+//! End-to-end tests with the real binary, one folder for each area. `cargo nextest run -p
+//! doorward-tests login::` runs the tests of one area.
 
 mod accounts;
 mod api_keys;
 mod clients;
 mod commands;
+mod documented_paths;
 mod grpc;
 mod http;
 mod login;

@@ -1,5 +1,5 @@
-"""Drives the unmodified unicat client for tests/tests/unicat.rs, step by step: it prints what the client says as a line
-of JSON, and reads a line before it goes on."""
+"""Drives the unmodified unicat client for tests/tests/clients/unicat.rs, step by step: prints the results of each step as
+a line of JSON, and reads a line before the next step."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ def tell(**facts):
 
 
 def token():
-    """The token that the client holds, if any."""
+    """Returns the current token of the client, if any."""
     return cat.api._auth_header and cat.api._auth_header["Authorization"].removeprefix("Bearer ")
 
 
@@ -31,7 +31,7 @@ def expires_at(jwt):
 
 
 def ask_for_key():
-    """A call that needs a token, and that is refused to programs: 403, as long as the token is good."""
+    """Makes a call that needs a token and that API users are not allowed to make: 403 as long as the token is valid."""
     _, result = cat.api.call("/apikeys/get", {"user": cat.project.owner.gid})
     return result["code"]
 
@@ -68,7 +68,7 @@ def connect():
 def init():
     before = token()
     done, result = cat.api.init()
-    again = cat.connect()  # with the token of before in the header
+    again = cat.connect()  # with the previous token in the header
     tell(done=done, user=result.get("user"), is_fresh=token() not in (None, before), again=again, **seen())
 
 
@@ -84,7 +84,7 @@ def work_on_beyond_the_first_token():
 
 
 def be_refused():
-    """After the key was deactivated."""
+    """Runs after the key was deactivated."""
     deadline = time.monotonic() + 10
     while (code := ask_for_key()) == 403 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -96,7 +96,7 @@ def be_refused():
 
 
 def refused(change, *arguments):
-    """What the client says of a change that can't be."""
+    """Returns the error that the client reports for a change that is rejected."""
     try:
         return change(*arguments)
     except UnicatError as error:
@@ -147,7 +147,7 @@ def change_project():
 
 
 def see_what_others_changed():
-    """The project has another name and owner, a member is gone and another is there; each entry is asked for, then all."""
+    """The project has a new name and owner, and other members: fetches each entry, then everything with init."""
     changed, _ = cat.api.call("//projects/get", {"project": PROJECT})
     for user in list(cat.users):
         cat.api.call("//users/get", {"user": user})
@@ -160,6 +160,6 @@ connect()
 init()
 work_on_beyond_the_first_token()
 be_refused()
-tell(connected=cat.connect(), **seen())  # after it was activated again
+tell(connected=cat.connect(), **seen())  # after the key was activated again
 change_project()
 see_what_others_changed()

@@ -1,5 +1,6 @@
-"""Follows what others change with the unmodified unicat client, for tests/tests/unicat_sync.rs. Whenever it reads a line,
-two clients sync, a program and a person, and it prints what each has then, what a fresh one has, and all that they see."""
+"""Follows changes of other users with the unmodified unicat client, for tests/tests/clients/unicat_sync.rs. For each line
+that it reads, two clients sync, one of an API user and one of a member. It prints the data of each, the data of a new
+client, and all data that is visible to each."""
 
 import json
 import os
@@ -33,7 +34,7 @@ def cursors(cat):
 
 
 def all_that_is_seen(cat):
-    """Within the project and without."""
+    """Returns all data that is visible in the project and globally."""
     assert cat.api.call("//init", method="get")[0]
     assert cat.api.call("/init")[0]
     return store(cat)

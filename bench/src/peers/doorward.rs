@@ -1,4 +1,4 @@
-//! Doorward, in one process over SQLite.
+//! Doorward with all services in one process over SQLite.
 
 use super::{Memory, Peer, USERS};
 use crate::{

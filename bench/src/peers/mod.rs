@@ -1,5 +1,6 @@
-//! `make bench-peers`: PocketBase and Better Auth next to Doorward, under the same load, in turns. Each of them is over its
-//! SQLite, with its own default password hash and as many users. Prints one table and writes `target/bench-peers.json`.
+//! `make bench-peers`: measures PocketBase and Better Auth next to Doorward, in turns and under the
+//! same load. Each server uses SQLite, its default password hash and the same number of users.
+//! Prints one table and writes `target/bench-peers.json`.
 
 mod better_auth;
 mod doorward;
@@ -24,12 +25,12 @@ use crate::{
 
 const JSON_FILE: &str = "target/bench-peers.json";
 const USERS: usize = 100;
-/// After the start of a server, before its memory is read.
+/// Time between the start of a server and the reading of its memory.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// A server that is ready, with its users.
+/// A server that is ready and has its users.
 struct Peer {
-    /// With the version.
+    /// Name and version.
     name: String,
     password_hash: &'static str,
     server: Server,
@@ -37,13 +38,13 @@ struct Peer {
     login: Call,
     /// The first call of a client after its login.
     start: Call,
-    /// A description of what `start` answers.
+    /// Describes the response to `start`.
     start_means: &'static str,
-    /// The server's files, which are deleted with this value.
+    /// The server's files, which are deleted when this value is dropped.
     _files: Box<dyn Send>,
 }
 
-/// In MiB.
+/// Memory of a process in MiB.
 #[derive(Clone, Copy)]
 struct Memory {
     private: f64,
@@ -58,14 +59,14 @@ impl Memory {
         })
     }
 
-    /// Waits until a server has started completely, and returns its memory.
+    /// Waits until a server has started completely and returns its memory.
     async fn when_idle(server: &Server) -> anyhow::Result<Self> {
         tokio::time::sleep(IDLE).await;
         Self::of(server)
     }
 }
 
-/// Results of one server in one round, in calls a second.
+/// Results of one server in one round, in calls per second.
 #[derive(Clone, Copy)]
 struct Rates {
     logins: f64,
@@ -81,7 +82,7 @@ struct Row {
     logins: Summary,
     starts: Summary,
     idle: Memory,
-    /// After all of the load.
+    /// Memory after all of the load.
     after: Memory,
 }
 
@@ -93,7 +94,7 @@ pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
         better_auth::start().await?,
     ];
     let seconds = |quick, full| Duration::from_secs(if effort.is_quick { quick } else { full });
-    // Just-in-time compilers and caches need a first round, which does not count.
+    // The first round does not count: it warms up just-in-time compilers and caches.
     measure(&peers, seconds(1, 5)).await?;
     let series = rounds::run(effort, async || measure(&peers, seconds(2, 5)).await).await?;
 
@@ -124,7 +125,7 @@ pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
     print(&rows, series.conditions)
 }
 
-/// One round: each server under both loads, one after the other.
+/// Measures one round: each server under both loads, one after the other.
 async fn measure(peers: &[Peer], time: Duration) -> anyhow::Result<Vec<Rates>> {
     let mut rates = Vec::new();
     for peer in peers {
@@ -215,7 +216,7 @@ impl Row {
     }
 }
 
-/// The name that the processor gives itself.
+/// Returns the model name of the processor.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text

@@ -1,4 +1,4 @@
-//! PocketBase, with a collection of members that a user who has logged in may list.
+//! PocketBase with a collection of members that every logged-in user can list.
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
@@ -17,9 +17,10 @@ use crate::{
 const PROGRAM: &str = ".tools/venv/bin/pocketbase";
 const SUPERUSER: &str = "root@example.org";
 const USER: &str = "user-0@example.org";
-/// Number of members, the same as in an init of Doorward.
+/// Number of members, the same as in an init of Doorward (5 projects of 10 members).
 const MEMBERS: usize = 50;
-/// Without the number of all records, which would cost another query.
+/// Lists the members. `skipTotal` leaves out the number of all records, which would cost another
+/// query.
 const LIST: &str = "/api/collections/members/records?perPage=50&skipTotal=1";
 
 pub(super) async fn start() -> anyhow::Result<Peer> {
@@ -28,7 +29,8 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
     run(&directory, &["superuser", "upsert", SUPERUSER, PASSWORD])?;
     let filled = serve(&directory).await?;
     fill(filled.address).await?;
-    // Memory is that of a server that was started with its data.
+    // The memory is measured in a new process that starts with existing data, not in the one that
+    // has written it.
     drop(filled);
     let server = serve(&directory).await?;
     let idle = Memory::when_idle(&server).await?;
@@ -90,7 +92,7 @@ async fn token(connection: &mut Connection, login: &Call) -> anyhow::Result<Stri
         .to_owned())
 }
 
-/// Users, and members of five projects.
+/// Creates the users, and the members of five projects.
 async fn fill(address: SocketAddr) -> anyhow::Result<()> {
     let mut connection = Connection::open(address).await?;
     let token = token(

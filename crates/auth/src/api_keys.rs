@@ -1,4 +1,5 @@
-//! API keys: 256 random bits, looked up by their HMAC, and sealed so that the owner of the project may read one again.
+//! API keys: 256 random bits, found by their HMAC, and stored sealed so that the owner of the
+//! project can read a key again. The directory knows whether an API user is active.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,15 +16,17 @@ use crate::{
     tokens::revocation::{self, RevocationTarget},
 };
 
-/// By which scanners for leaked secrets know one; the checksum of Base58Check tells them a real one from a typo.
+/// Prefix by which scanners for leaked secrets recognize a key. The checksum of Base58Check
+/// distinguishes a key from similar text.
 const PREFIX: &str = "dw_";
+/// Length of the random part of a key.
 const KEY_BYTES: usize = 32;
-/// Longer is no key of ours, and not worth a hash.
+/// Maximum length of a text that is hashed. No key is longer.
 const MAX_CHARS: usize = 128;
-/// How exactly the last use is recorded: a write for each would cost more than the login.
+/// Precision of the time of the last use. A write for every use would cost more than the login.
 const LAST_USE_PRECISION: Duration = Duration::from_secs(3600);
 
-/// An API user's key, as it is stored.
+/// A stored API key.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
     /// The API user.
@@ -33,12 +36,12 @@ pub struct ApiKey {
     pub(crate) lookup_hmac: String,
     pub(crate) sealed_key: String,
     pub created_at: Timestamp,
-    /// Within the hour.
+    /// Time of the last use, with a precision of one hour.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// Whether a use at `now` is worth recording.
+    /// Returns whether a use at `now` must be recorded.
     pub(crate) fn is_use_due(&self, now: Timestamp) -> bool {
         self.last_used_at
             .is_none_or(|used| used < now.saturating_sub(LAST_USE_PRECISION))
@@ -52,25 +55,25 @@ pub struct ApiKeys {
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
     lookup_hmac_key: Arc<hmac::Key>,
-    /// Of a token.
+    /// Lifetime of the tokens that this process issues.
     lifetime: Duration,
 }
 
 impl ApiKeys {
-    /// Makes the secret by which keys are looked up, when there is none.
+    /// Loads the HMAC key with which API keys are found, and creates it at the first start.
     ///
     /// # Errors
-    /// When the master key is not the one that sealed it, and those of the database.
+    /// [`Error::Seal`] if the master key is not the one that sealed it, and database errors.
     pub async fn start(
         database: Database,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
         lifetime: Duration,
     ) -> Result<Self, Error> {
-        let opener = sealer.clone();
+        let secret_sealer = sealer.clone();
         let secret = database
             .write(move |connection| {
-                secrets::find_or_create(connection, &opener, secrets::API_KEY_HMAC_KEY)
+                secrets::find_or_create(connection, &secret_sealer, secrets::API_KEY_HMAC_KEY)
             })
             .await?;
         let lookup = Arc::new(hmac::Key::new(HMAC_SHA256, &secret));
@@ -83,7 +86,11 @@ impl ApiKeys {
         })
     }
 
-    /// By the key's text. Anything else than a key is looked up all the same: the time tells nothing.
+    /// Finds an API key by its text. A malformed text is looked up too, so that the response time
+    /// does not show that it is malformed.
+    ///
+    /// # Errors
+    /// Database errors.
     pub(crate) fn find(
         &self,
         connection: &mut AnyConnection,
@@ -92,7 +99,11 @@ impl ApiKeys {
         self.find_with(store::api_key::find_by_lookup, connection, text)
     }
 
-    /// Does the same as [`find`](Self::find) and locks the row: no other transaction replaces or deletes it before this one ends.
+    /// Does the same as [`find`](Self::find) and locks the row: no other transaction replaces or
+    /// deletes it before this one ends.
+    ///
+    /// # Errors
+    /// Database errors.
     pub(crate) fn find_locked(
         &self,
         connection: &mut AnyConnection,
@@ -121,10 +132,10 @@ impl ApiKeys {
         Ok(found.filter(|key| is_key && secrets::constant_time_eq(&key.lookup_hmac, &lookup)))
     }
 
-    /// An API user's key. There is one from the first time on that this is asked.
+    /// Returns the key of an API user, and creates it at the first call.
     ///
     /// # Errors
-    /// Those of the database; when the master key is another by now.
+    /// [`Error::Seal`] if the master key was replaced meanwhile, and database errors.
     pub async fn get_or_create(
         &self,
         user: Gid,
@@ -136,7 +147,7 @@ impl ApiKeys {
             .write(move |connection| {
                 let mut key = store::api_key::find(connection, user)?;
                 if key.is_none() {
-                    // One at a time: two at once must not make two keys.
+                    // Under the lock, two calls at once do not create two keys.
                     store::trust_version::lock(connection)?;
                     key = store::api_key::find(connection, user)?;
                 }
@@ -158,17 +169,19 @@ impl ApiKeys {
             .await
     }
 
-    /// Another key; the old one and its tokens are dead.
+    /// Replaces the key of an API user. The old key and its tokens are invalid from then on.
     ///
     /// # Errors
-    /// Those of the database; when the master key is another by now.
+    /// [`Error::Seal`] if the master key was replaced meanwhile, and database errors.
     pub async fn rotate(&self, user: Gid, project: Gid, origin: Origin) -> Result<String, Error> {
         let this = self.clone();
         self.database
             .write(move |connection| {
                 store::trust_version::lock(connection)?;
                 let text = this.insert_new(connection, user, project, this.clock.now())?;
-                // Logins with the old key are over now, or wait for the new one: what they began before is covered.
+                // Replacing the row has waited for logins with the old key, which lock it, and
+                // later logins find the new key. The time is taken after that, so all logins with
+                // the old key are covered.
                 let now = this.clock.now();
                 revocation::revoke(
                     connection,
@@ -183,10 +196,11 @@ impl ApiKeys {
             .await
     }
 
-    /// What became of an API user, on somebody's behalf. The change feed brings about the same, but later and without a name.
+    /// Applies a change of an API user that a user has made in the directory, and records that
+    /// user. The change feed has the same effect, but later, and without the user.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub(crate) async fn record_change(
         &self,
         user: Gid,
@@ -194,7 +208,8 @@ impl ApiKeys {
         action: Action,
         origin: Origin,
     ) -> Result<(), Error> {
-        let (clock, lifetime) = (self.clock.clone(), self.lifetime);
+        let clock = self.clock.clone();
+        let lifetime = self.lifetime;
         self.database
             .write(move |connection| {
                 store::trust_version::lock(connection)?;
@@ -225,7 +240,8 @@ impl ApiKeys {
         project: Gid,
         now: Timestamp,
     ) -> Result<String, Error> {
-        // After a change of the master key, a process that still has the old one must seal nothing more.
+        // This fails if the master key was replaced: a process that still has the old one must not
+        // seal anything more.
         secrets::find_or_create(connection, &self.sealer, secrets::API_KEY_HMAC_KEY)?;
         let text = generate()?;
         let sealed = self
@@ -249,7 +265,7 @@ impl ApiKeys {
             &api_key_associated_data(&key.user.to_string()),
             &key.sealed_key,
         )?;
-        String::from_utf8(text).map_err(|_| Error::Internal("a sealed API key is no text"))
+        String::from_utf8(text).map_err(|_| Error::Internal("a sealed API key is not UTF-8"))
     }
 
     fn lookup_hmac(&self, text: &str) -> String {
@@ -257,6 +273,7 @@ impl ApiKeys {
     }
 }
 
+/// Returns the associated data of a sealed API key.
 pub(crate) fn api_key_associated_data(user: &str) -> String {
     format!("api_key/{user}")
 }
@@ -270,6 +287,7 @@ fn generate() -> Result<String, Error> {
     ))
 }
 
+/// Returns whether a text has the format of a key: prefix, length and checksum.
 fn is_well_formed(text: &str) -> bool {
     let decoded = |text: &str| bs58::decode(text).with_check(None).into_vec().ok();
     text.len() <= MAX_CHARS

@@ -1,5 +1,6 @@
-//! The audit trail: what happened to whose access, by whom, from where. Rows are only ever added, and hold no secrets:
-//! no password, no key, no token, and no username as typed, for people type passwords there.
+//! The audit trail: security events with their user, actor and origin. Records are only added, and
+//! deleted after the retention time. They have no secrets: no password, key or token, and no
+//! username as typed, because people type passwords there.
 
 use doorward_domain::{Gid, Timestamp};
 use doorward_mail::GivenUpMail;
@@ -24,33 +25,35 @@ macro_rules! actions {
 }
 
 actions! {
-    /// With a password.
+    /// A login with a password.
     VerifiedLogin = "login",
     LoginFailed = "login_failed",
-    /// The first attempt that a wait of the throttle refuses; the others in the same wait are not told of.
+    /// The first attempt that the throttle rejected during a wait. Later ones in the same wait are
+    /// not recorded.
     LoginThrottled = "login_throttled",
-    /// With an API key.
+    /// A login with an API key.
     ApiLogin = "api_login",
     ApiLoginFailed = "api_login_failed",
     ApiLoginThrottled = "api_login_throttled",
     Logout = "logout",
     LogoutEverywhere = "logout_everywhere",
     PasswordChanged = "password_changed",
-    /// Of these, the first step: a code is mailed. An address without an account has no user.
+    /// The first step of a call in two steps, for which a code is mailed; the same for the next
+    /// two. Without an account, the record has no user.
     SignupRequested = "signup_requested",
     PasswordResetRequested = "password_reset_requested",
     EmailChangeRequested = "email_change_requested",
     PendingSignup = "signup",
     PasswordReset = "password_reset",
     EmailChanged = "email_changed",
-    /// Wrong, used or expired.
+    /// A code that was wrong, used or expired.
     InvalidCode = "code_refused",
-    /// With what stood in the way.
+    /// A mail that is not tried any more, with the reason.
     MailGivenUp = "mail_given_up",
-    /// The service ended tokens because of what happened to their user.
+    /// The service revoked the tokens of a user because of a change in the directory.
     TokensRevoked = "tokens_revoked",
     ApiKeyCreated = "apikey_created",
-    /// Shown again to its owner.
+    /// An API key was returned to the owner of its project again.
     ApiKeyRead = "apikey_read",
     ApiKeyRotated = "apikey_rotated",
     ApiKeyActivated = "apikey_activated",
@@ -58,35 +61,37 @@ actions! {
     ApiKeyDeleted = "apikey_deleted",
     /// An administrator created the user. The next three are actions of administrators too.
     UserCreated = "user_created",
-    /// Username, address or name, by an administrator.
+    /// An administrator changed the username, address or name.
     UserUpdated = "user_updated",
     UserActivated = "user_activated",
     UserDeactivated = "user_deactivated",
-    /// The waits of the login throttle for the user's name were ended by an administrator.
+    /// An administrator deleted the failed logins with the user's username.
     UserUnblocked = "user_unblocked",
-    /// By an administrator or by the user.
+    /// An administrator or the user deleted the user.
     UserDeleted = "user_deleted",
-    /// An invited user declined, or the holder of the emailed link.
+    /// An invitation was declined, by its user or by a person with the emailed link.
     InvitationDeclined = "invitation_declined",
     SigningKeyRotated = "signing_key_rotated",
     SigningKeyRetired = "signing_key_retired",
     MasterKeyReplaced = "master_key_replaced",
-    /// The token of a client, with its name, scopes and projects; the same for the next.
+    /// A named service token, with its name, scopes and projects; its revocation has the name.
     ServiceTokenCreated = "service_token_created",
     ServiceTokenRevoked = "service_token_revoked",
 }
 
-/// Who did something.
+/// The actor of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// The service itself, or somebody who has not proved who they are.
+    /// The service itself, or a client that is not authenticated.
     Service,
     /// An administrator at the command line.
     CommandLine,
+    /// An authenticated user.
     User(Gid),
 }
 
 impl Actor {
+    /// Returns the stored form. None for the service.
     pub(crate) fn to_text(self) -> Option<String> {
         match self {
             Self::Service => None,
@@ -96,19 +101,20 @@ impl Actor {
     }
 }
 
-/// By whom and from where.
+/// The actor of an event and the request that caused it.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub actor: Actor,
-    /// An IP address.
+    /// IP address of the client.
     pub address: Option<String>,
-    /// The server's own id of the request.
+    /// Id of the request that the server created.
     pub request_id: Option<String>,
-    /// The id that the client sent with the request: anything that the client likes.
+    /// Id that the client sent with the request. It can be any text.
     pub client_request_id: Option<String>,
 }
 
 impl Origin {
+    /// Returns the origin of an action of an administrator.
     #[must_use]
     pub const fn command_line() -> Self {
         Self {
@@ -119,6 +125,7 @@ impl Origin {
         }
     }
 
+    /// Returns the origin of an action of the service itself.
     pub(crate) const fn internal() -> Self {
         Self {
             actor: Actor::Service,
@@ -128,7 +135,7 @@ impl Origin {
         }
     }
 
-    /// The same, by somebody who has proved who they are.
+    /// Returns the same origin with an authenticated user.
     pub(crate) fn with_user(&self, user: Gid) -> Self {
         Self {
             actor: Actor::User(user),
@@ -137,11 +144,11 @@ impl Origin {
     }
 }
 
-/// What is to be written down.
+/// An audit record that is not stored yet.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) action: Action,
-    /// Whom it is about, when that is known.
+    /// User that the event is about, if known.
     pub(crate) user: Option<Gid>,
     pub(crate) project: Option<Gid>,
     pub(crate) origin: Origin,
@@ -171,7 +178,10 @@ impl Entry {
     }
 }
 
-/// Writes it down within the caller's transaction.
+/// Stores an audit record in the caller's transaction.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn record(
     connection: &mut AnyConnection,
     entry: Entry,
@@ -180,7 +190,10 @@ pub(crate) fn record(
     Ok(store::audit::insert(connection, entry, now)?)
 }
 
-/// Writes down that a mail is not sent any more.
+/// Records that a mail was given up.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn record_given_up_mail(
     connection: &mut AnyConnection,
     mail: &GivenUpMail,
@@ -194,10 +207,10 @@ pub(crate) fn record_given_up_mail(
     )
 }
 
-/// Writes down what was done elsewhere.
+/// Records an action that was done outside of auth, in its own transaction.
 ///
 /// # Errors
-/// Those of the database.
+/// Database errors.
 pub async fn record_action(
     database: &Database,
     action: Action,
@@ -210,10 +223,10 @@ pub async fn record_action(
         .await
 }
 
-/// What was written down.
+/// A stored audit record.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Grows with time, nearly: of two transactions at once, either may come first.
+    /// Increases with time, except that two concurrent transactions can be in either order.
     pub id: i64,
     pub at: Timestamp,
     pub action: String,
@@ -227,16 +240,18 @@ pub struct Record {
     pub detail: Option<String>,
 }
 
+/// Conditions of a list; None matches all records.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub user: Option<Gid>,
     pub action: Option<String>,
 }
 
-/// A page in the order of time, after the moment and id of the last record of the page before.
+/// Returns a page of records in the order of time, after the time and id of the last record of the
+/// previous page.
 ///
 /// # Errors
-/// Those of the database.
+/// Database errors.
 pub async fn list(
     database: &Database,
     filter: &Filter,

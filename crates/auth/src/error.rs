@@ -1,4 +1,5 @@
-//! What auth refuses, in its own words.
+//! Errors of auth, and their conversion to gRPC errors. The rules use only these words; a status
+//! code appears only here.
 
 use std::time::Duration;
 
@@ -7,20 +8,22 @@ use doorward_rpc::RpcError;
 
 use crate::{passwords::strength::Feedback, sealing::SealError};
 
+/// An error of a call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Storage(#[from] doorward_storage::Error),
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// Wrong password, no such user, no password, deactivated meanwhile: told apart by nothing.
+    /// The password is wrong, or the user does not exist, has no password or was deactivated
+    /// meanwhile. The response is the same in all cases.
     #[error("unknown user or wrong password")]
     UnknownUser,
     #[error("the token is not accepted")]
     InvalidToken,
-    #[error("too many attempts: the next may be made in {0:?}")]
+    #[error("too many attempts; retry in {0:?}")]
     Throttled(Duration),
-    #[error("too many passwords are being checked")]
+    #[error("too many passwords are being verified")]
     HashQueueFull,
     #[error("the password has fewer than {0} characters")]
     PasswordTooShort(usize),
@@ -28,26 +31,27 @@ pub enum Error {
     PasswordTooLong(usize),
     #[error("the password is empty")]
     PasswordInvalid,
-    #[error("the password would be guessed soon")]
+    #[error("the password is easy to guess")]
     PasswordWeak(Feedback),
-    #[error("the current password is needed to change it")]
+    #[error("the current password is required")]
     CurrentPasswordMissing,
-    #[error("that is not the current password")]
+    #[error("the current password is wrong")]
     CurrentPasswordWrong,
-    #[error("not an email address")]
+    #[error("the email address is malformed")]
     EmailInvalid,
-    /// Wrong, used, expired, tried too often, or given with something else than before.
+    /// The code is wrong, used or expired, had too many failed attempts, or was sent with other
+    /// values than those of the first step.
     #[error("the code is not accepted")]
     InvalidCode,
-    #[error("no such user, or no address to send a mail to")]
+    #[error("the user does not exist or has no email address")]
     UserNotFound,
-    #[error("no mails are sent: set smtp_url and mail_from, or log_mails")]
+    #[error("no mails are sent; set smtp_url and mail_from, or log_mails")]
     MailDisabled,
     #[error("{0}")]
     UnusableHash(&'static str),
-    #[error("no such key")]
+    #[error("the key does not exist")]
     KeyNotFound,
-    #[error("the active key can't be retired: rotate first")]
+    #[error("the active key can't be retired; rotate the keys first")]
     KeyIsActive,
     #[error("{0}")]
     Internal(&'static str),
@@ -60,19 +64,21 @@ impl From<Error> for RpcError {
             |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         match error {
             Error::Storage(ref storage) if storage.is_unavailable() => {
-                tracing::warn!(%error, "auth's database is unavailable");
+                tracing::warn!(%error, "the database of auth is unavailable");
                 Self::unavailable()
             }
             Error::Storage(_) | Error::Seal(_) | Error::Internal(_) => {
-                tracing::error!(%error, "auth failed");
+                tracing::error!(%error, "a call to auth failed");
                 Self::new(ErrorCode::Internal)
             }
             Error::UnknownUser => Self::new(ErrorCode::UnknownUser),
             Error::InvalidToken => Self::new(ErrorCode::Unauthenticated),
             Error::Throttled(wait) => Self::new(ErrorCode::Throttled).with_retry_after(wait),
             Error::HashQueueFull => Self::unavailable(),
-            Error::PasswordTooShort(least) => validation("password", "weak")
-                .with_info("feedback", &Feedback::for_short_password(least).to_json()),
+            Error::PasswordTooShort(min_chars) => validation("password", "weak").with_info(
+                "feedback",
+                &Feedback::for_short_password(min_chars).to_json(),
+            ),
             Error::PasswordWeak(feedback) => {
                 validation("password", "weak").with_info("feedback", &feedback.to_json())
             }

@@ -1,5 +1,6 @@
-//! Auth: the secrets. Password hashes, signing keys, tokens and what ends them. It knows a user by gid alone; who that is,
-//! the directory knows.
+//! The auth service: password hashes, API keys, signing keys, tokens and their revocation, the
+//! throttle and the audit trail. It knows a user only by gid; names, addresses and memberships
+//! belong to the directory, which passes them in where auth needs them.
 
 mod accounts;
 mod api_keys;
@@ -48,6 +49,7 @@ pub use tokens::signing_keys::{KeyState, Keys, SigningKey};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// Migrations of auth's database.
 pub const MIGRATIONS: Migrations = Migrations {
     postgres: POSTGRES,
     sqlite: SQLITE,
@@ -55,17 +57,17 @@ pub const MIGRATIONS: Migrations = Migrations {
     data_migrations: &[],
 };
 
-/// What the service stands on.
+/// Services and resources that auth needs.
 pub struct Dependencies {
     pub database: Database,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGenerator>,
     pub sealer: Arc<Sealer>,
-    /// The directory, whose change feed is followed.
+    /// Connection to the directory, whose change feed auth follows.
     pub directory: Channel,
 }
 
-/// The service, ready to serve.
+/// The started service, before it accepts calls.
 pub struct Auth {
     database: Database,
     service: service::Service,
@@ -78,10 +80,12 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Makes the signing keys when there are none, and tries them.
+    /// Creates the signing keys if they are missing, signs one token as a test, and starts the
+    /// parts of the service.
     ///
     /// # Errors
-    /// When the database can't be reached, or the master key is not the one that sealed the signing keys.
+    /// [`Error::Seal`] if the master key is not the one that sealed the signing keys,
+    /// [`Error::Internal`] if settings are invalid or signing fails, and database errors.
     pub async fn start(
         deps: Dependencies,
         config: Config,
@@ -99,10 +103,11 @@ impl Auth {
         Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime)
             .create_missing()
             .await?;
-        let note = move |connection: &mut AnyConnection| {
+        // Recorded before the first token is issued: revocations are kept for the longest lifetime.
+        let record_lifetime = move |connection: &mut AnyConnection| {
             store::trust_version::record_lifetime(connection, lifetime)
         };
-        database.write(note).await?;
+        database.write(record_lifetime).await?;
         let trust = Arc::new(tokens::trust_store::TrustStore::new(
             database.clone(),
             clock.clone(),
@@ -154,21 +159,22 @@ impl Auth {
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         };
-        let (position, followed) = tokio::sync::watch::channel(-1);
-        let feed_age = feed::age::FeedAgeMonitor {
+        // -1: nothing is applied before the follower has read its position.
+        let (applied_sender, applied_receiver) = tokio::sync::watch::channel(-1);
+        let feed_age_monitor = feed::age::FeedAgeMonitor {
             directory: directory.clone(),
             trust: trust.clone(),
-            applied_cursor: followed,
+            applied_cursor: applied_receiver,
         };
         let follower = feed::follow::Follower {
             database: database.clone(),
             directory,
             trust: trust.clone(),
             clock: clock.clone(),
-            applied_cursor: position,
+            applied_cursor: applied_sender,
             lifetime,
         };
-        let upkeep = maintenance::Maintenance {
+        let maintenance = maintenance::Maintenance {
             database: database.clone(),
             clock,
             config,
@@ -177,38 +183,43 @@ impl Auth {
             database,
             service,
             follower,
-            feed_age_monitor: feed_age,
-            maintenance: upkeep,
+            feed_age_monitor,
+            maintenance,
             mailer,
             trust,
             shutdown,
         })
     }
 
+    /// Returns the pool of hashing threads.
     #[must_use]
     pub fn hasher(&self) -> &Hasher {
         self.service.logins.credentials.hasher()
     }
 
-    /// A check of whether this process can vouch for tokens.
+    /// Returns a check of whether this process can accept tokens.
     ///
     /// # Errors
-    /// The check fails when the directory's feed has not been followed to its end for `trust_max_age`.
+    /// The check fails if the database was not read for 3 s, or the directory's feed was not
+    /// applied to its end for `trust_max_age`.
     pub fn readiness_check(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
         let trust = self.trust.clone();
         move || {
             if trust.is_fresh() {
                 Ok(())
             } else {
-                Err("the directory's feed is not followed".to_owned())
+                Err(
+                    "revocations may be missing: the directory feed or the database is stale"
+                        .to_owned(),
+                )
             }
         }
     }
 
-    /// Serves over gRPC until the shutdown.
+    /// Starts the background tasks, and serves gRPC calls until the shutdown.
     ///
     /// # Errors
-    /// When a listener fails.
+    /// Returns an error if a listener fails.
     pub async fn serve(
         self,
         listeners: Listeners,
@@ -218,31 +229,36 @@ impl Auth {
             database,
             service,
             follower,
-            feed_age_monitor: feed_age,
-            maintenance: upkeep,
+            feed_age_monitor,
+            maintenance,
             mailer,
             trust,
             shutdown,
         } = self;
         tokio::spawn(follower.run(shutdown.clone()));
-        tokio::spawn(feed_age.run(shutdown.clone()));
-        tokio::spawn(upkeep.run(shutdown.clone()));
+        tokio::spawn(feed_age_monitor.run(shutdown.clone()));
+        tokio::spawn(maintenance.run(shutdown.clone()));
         if let Some(mailer) = mailer {
             tokio::spawn(mailer.run(shutdown.clone()));
         }
         tokio::spawn({
-            let (trust, shutdown) = (trust.clone(), shutdown.clone());
+            let trust = trust.clone();
+            let shutdown = shutdown.clone();
             async move { trust.run(shutdown).await }
         });
-        let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
+        let authenticator = ClientAuthenticator::start(database.clone(), token, &shutdown);
         let is_ready = server::watch_readiness(
             move || {
-                let (database, trust) = (database.clone(), trust.clone());
+                let database = database.clone();
+                let trust = trust.clone();
                 async move { database.check_writable().await.is_ok() && trust.is_fresh() }
             },
             &shutdown,
         );
-        let routes = Routes::new(AuthenticatedService::new(AuthServer::new(service), gate));
+        let routes = Routes::new(AuthenticatedService::new(
+            AuthServer::new(service),
+            authenticator,
+        ));
         server::serve(
             "doorward.auth.v1.Auth",
             routes,
@@ -254,7 +270,10 @@ impl Auth {
     }
 }
 
-/// Where mails wait, and who sends them: nobody, when that is not configured.
+/// Returns the outbox and the worker that sends its mails, or nothing if mail is not configured.
+///
+/// # Errors
+/// [`Error::Internal`] if the mail settings are invalid.
 fn start_outbox(
     database: &Database,
     clock: &Arc<dyn Clock>,
@@ -271,8 +290,8 @@ fn start_outbox(
         Box::new(audit::record_given_up_mail),
     );
     let worker = worker.map_err(|error| {
-        tracing::error!(%error, "mails can't be sent");
-        Error::Internal("the settings of mail make no sense")
+        tracing::error!(%error, "failed to set up mail; check smtp_url and mail_from");
+        Error::Internal("the mail settings are invalid")
     })?;
     Ok((Some(outbox), Some(worker)))
 }

@@ -1,16 +1,18 @@
-//! Everything that the master key seals: the search for it, and sealing with another master key.
+//! Resealing: seals everything with another master key. It also finds out whether a database has
+//! sealed data at all.
 
 use doorward_domain::Gid;
 use doorward_storage::{AnyConnection, Database};
 
 use crate::{Error, Sealer, api_keys, secrets, store, tokens::signing_keys};
 
+/// Number of API keys in one page.
 const PAGE: i64 = 1000;
 
-/// Returns whether the database holds anything that only its master key opens. The tables must be there.
+/// Returns whether the database has anything that only its master key opens. The tables must exist.
 ///
 /// # Errors
-/// Errors of the database.
+/// Database errors.
 pub async fn has_sealed_data(database: &Database) -> Result<bool, Error> {
     database
         .read_snapshot(|connection| {
@@ -23,17 +25,23 @@ pub async fn has_sealed_data(database: &Database) -> Result<bool, Error> {
         .await
 }
 
-/// Within the caller's transaction.
+/// Seals everything with the new master key in the caller's transaction.
+///
+/// # Errors
+/// [`Error::Seal`] if the old master key is not the one that sealed everything, and database
+/// errors.
 pub(crate) fn reseal_all(
     connection: &mut AnyConnection,
     old: &Sealer,
     new: &Sealer,
 ) -> Result<(), Error> {
-    let again = |place: &str, sealed: &str| new.seal(place, &old.open(place, sealed)?);
+    let reseal = |associated_data: &str, sealed: &str| {
+        new.seal(associated_data, &old.open(associated_data, sealed)?)
+    };
     for key in store::signing_key::list(connection)? {
-        // A key that signs no more has no private part.
+        // A key that does not sign any more has no private part.
         if !key.sealed_private_key.is_empty() {
-            let sealed = again(
+            let sealed = reseal(
                 &signing_keys::signing_key_associated_data(&key.kid),
                 &key.sealed_private_key,
             )?;
@@ -44,11 +52,12 @@ pub(crate) fn reseal_all(
         store::secret::update(
             connection,
             &name,
-            &again(&secrets::secret_associated_data(&name), &sealed)?,
+            &reseal(&secrets::secret_associated_data(&name), &sealed)?,
         )?;
     }
-    doorward_mail::reseal(connection, old, new)
-        .map_err(|_| Error::Internal("a mail that waits does not open"))?;
+    doorward_mail::reseal(connection, old, new).map_err(|_| {
+        Error::Internal("a mail in the outbox can't be unsealed with the old master key")
+    })?;
     let mut after: Option<Gid> = None;
     loop {
         let page = store::api_key::list(connection, after, PAGE)?;
@@ -57,7 +66,7 @@ pub(crate) fn reseal_all(
         };
         after = Some(last.user);
         for mut key in page {
-            key.sealed_key = again(
+            key.sealed_key = reseal(
                 &api_keys::api_key_associated_data(&key.user.to_string()),
                 &key.sealed_key,
             )?;

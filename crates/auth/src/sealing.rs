@@ -1,4 +1,5 @@
-//! Secrets at rest: AES-256-GCM (NIST SP 800-38D) under the master key, bound to the place they belong to.
+//! Encryption of stored secrets: AES-256-GCM (NIST SP 800-38D) with the master key. Associated data
+//! binds each value to its row, so a value that is copied to another row does not open.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -10,40 +11,53 @@ pub struct Sealer {
     key: RandomizedNonceKey,
 }
 
+/// Length of the nonce in front of each sealed value.
 const NONCE_BYTES: usize = 12;
 
+/// An error of sealing or unsealing.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub enum SealError {
-    #[error("the master key has not 32 bytes")]
+    #[error("the master key does not have 32 bytes")]
     InvalidKeyLength,
-    #[error("the master key doesn't open what is stored: it is not the one that sealed it")]
+    #[error("the master key can't unseal the stored secrets; use the one that sealed them")]
     WrongKey,
     #[error("sealing failed")]
     CryptoFailed,
 }
 
 impl Sealer {
+    /// Creates a sealer with a master key.
+    ///
     /// # Errors
-    /// When the key hasn't 32 bytes.
+    /// [`SealError::InvalidKeyLength`] if the key does not have 32 bytes.
     pub fn new(master_key: &SecretSlice<u8>) -> Result<Self, SealError> {
         let key = RandomizedNonceKey::new(&AES_256_GCM, master_key.expose_secret())
             .map_err(|_| SealError::InvalidKeyLength)?;
         Ok(Self { key })
     }
 
-    /// `place` names what is sealed, such as `signing_key/<kid>`: it opens only there.
-    pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<String, SealError> {
+    /// Seals a secret and returns it in base64. `associated_data` names the row of the value, such
+    /// as `signing_key/<kid>`; the value opens only with the same associated data.
+    ///
+    /// # Errors
+    /// [`SealError::CryptoFailed`] if encryption fails.
+    pub(crate) fn seal(&self, associated_data: &str, secret: &[u8]) -> Result<String, SealError> {
         let mut sealed = secret.to_vec();
         let nonce = self
             .key
-            .seal_in_place_append_tag(Aad::from(place), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(associated_data), &mut sealed)
             .map_err(|_| SealError::CryptoFailed)?;
         let mut whole = nonce.as_ref().to_vec();
         whole.append(&mut sealed);
         Ok(STANDARD.encode(whole))
     }
 
-    pub(crate) fn open(&self, place: &str, sealed: &str) -> Result<Vec<u8>, SealError> {
+    /// Opens a sealed secret.
+    ///
+    /// # Errors
+    /// [`SealError::WrongKey`] if the master key or the associated data is another, or the value
+    /// was changed.
+    pub(crate) fn open(&self, associated_data: &str, sealed: &str) -> Result<Vec<u8>, SealError> {
         let whole = STANDARD.decode(sealed).map_err(|_| SealError::WrongKey)?;
         let (nonce, sealed) = whole
             .split_at_checked(NONCE_BYTES)
@@ -52,19 +66,24 @@ impl Sealer {
         let mut sealed = sealed.to_vec();
         let secret = self
             .key
-            .open_in_place(nonce, Aad::from(place), &mut sealed)
+            .open_in_place(nonce, Aad::from(associated_data), &mut sealed)
             .map_err(|_| SealError::WrongKey)?;
         Ok(secret.to_vec())
     }
 }
 
 impl ContentSealer for Sealer {
-    fn seal(&self, place: &str, text: &str) -> Result<String, doorward_mail::SealError> {
-        Self::seal(self, place, text.as_bytes()).map_err(|_| doorward_mail::SealError)
+    fn seal(&self, associated_data: &str, text: &str) -> Result<String, doorward_mail::SealError> {
+        Self::seal(self, associated_data, text.as_bytes()).map_err(|_| doorward_mail::SealError)
     }
 
-    fn open(&self, place: &str, sealed: &str) -> Result<String, doorward_mail::SealError> {
-        let text = Self::open(self, place, sealed).map_err(|_| doorward_mail::SealError)?;
+    fn open(
+        &self,
+        associated_data: &str,
+        sealed: &str,
+    ) -> Result<String, doorward_mail::SealError> {
+        let text =
+            Self::open(self, associated_data, sealed).map_err(|_| doorward_mail::SealError)?;
         String::from_utf8(text).map_err(|_| doorward_mail::SealError)
     }
 }

@@ -1,4 +1,4 @@
-//! The named tokens of clients in auth's database, where a name belongs to one token, and the audit trail of them.
+//! Named service tokens in auth's database, and their audit records. The names are unique.
 
 use doorward_domain::Timestamp;
 use doorward_service_tokens::{ClientName, InsertOutcome, NamedToken};
@@ -9,10 +9,10 @@ use crate::{
     audit::{self, Action, Entry, Origin},
 };
 
-/// Adds a token, unless its name is taken or there are too many.
+/// Adds a token, unless its name is in use or there are too many.
 ///
 /// # Errors
-/// Returns an error when the database fails.
+/// Database errors.
 pub async fn create(
     database: &Database,
     token: NamedToken,
@@ -32,10 +32,10 @@ pub async fn create(
         .await
 }
 
-/// Deletes a token, if there is one, and records the revocation in the audit trail.
+/// Deletes a token if it exists, and records the revocation in the audit trail in any case.
 ///
 /// # Errors
-/// Returns an error when the database fails.
+/// Database errors.
 pub async fn revoke(
     database: &Database,
     name: ClientName,
@@ -52,15 +52,16 @@ pub async fn revoke(
         .await
 }
 
-/// Returns all tokens by name.
+/// Returns all tokens, ordered by name.
 ///
 /// # Errors
-/// Returns an error when the database fails.
+/// Database errors.
 pub async fn list(database: &Database) -> Result<Vec<NamedToken>, Error> {
     Ok(database.query(doorward_service_tokens::list).await?)
 }
 
-/// Such as `records: read, publish in 0f8fad5b-d9cb-469f-a165-70867728950e`.
+/// Returns the detail of the audit record, such as `records: read, publish in
+/// 0f8fad5b-d9cb-469f-a165-70867728950e`.
 fn describe_token(token: &NamedToken) -> String {
     let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
     let mut text = format!("{}: {}", token.name, scopes.join(", "));

@@ -1,10 +1,11 @@
-//! The tables of auth for export and import, and which of their columns the master key seals.
+//! The tables of auth for export and import, and the columns that the master key seals.
 
 use doorward_storage::transfer::{Row, Table, Tables};
 use serde_json::Value;
 
 use crate::{SealError, Sealer, api_keys, secrets, tokens::signing_keys};
 
+/// All tables of auth.
 pub const TABLES: Tables = Tables {
     database: "auth",
     tables: &[
@@ -28,7 +29,7 @@ pub const TABLES: Tables = Tables {
 struct SealedColumn {
     table: &'static str,
     column: &'static str,
-    /// The column that the associated data is made of.
+    /// Column from which the associated data is made.
     id_column: &'static str,
     associated_data: fn(&str) -> String,
 }
@@ -60,23 +61,26 @@ const SEALED: &[SealedColumn] = &[
     },
 ];
 
-/// Opens the sealed values of an export, and seals them with the master key of the installation that imports it.
+/// Opens the sealed values of an export, and seals them with the master key of the installation
+/// that imports it.
 pub struct Reseal {
     old: Sealer,
-    /// None: the same key, so the values stay as they are.
+    /// None if the key is the same; the values then stay as they are.
     new: Option<Sealer>,
 }
 
 impl Reseal {
+    /// Reseals from an old to a new master key. Without a new one, values are only checked.
     #[must_use]
     pub const fn new(old: Sealer, new: Option<Sealer>) -> Self {
         Self { old, new }
     }
 
-    /// Replaces the sealed values of a row of a table of auth.
+    /// Replaces the sealed values in a row of an export. Rows of other databases are left
+    /// unchanged.
     ///
     /// # Errors
-    /// When the old key does not open them.
+    /// [`SealError::WrongKey`] if the old key does not open them.
     pub fn reseal_row(&self, table: &str, row: &mut Row) -> Result<(), SealError> {
         let Some(table) = table
             .strip_prefix(TABLES.database)
@@ -85,7 +89,7 @@ impl Reseal {
             return Ok(());
         };
         for sealed in SEALED.iter().filter(|sealed| sealed.table == table) {
-            // Whether the columns are there at all, the database checks.
+            // A row without these columns is rejected by the database later.
             let (Some(Value::String(id)), Some(Value::String(value))) =
                 (row.get(sealed.id_column), row.get(sealed.column))
             else {
@@ -122,22 +126,22 @@ mod tests {
         row.as_object().unwrap().clone()
     }
 
-    const PLACE: &str = "api_key/0f8fad5b-d9cb-469f-a165-70867728950e";
+    const ASSOCIATED_DATA: &str = "api_key/0f8fad5b-d9cb-469f-a165-70867728950e";
 
     #[test]
     fn resealed_value_opens_with_the_new_key() {
-        let mut row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
+        let mut row = api_key(&sealer(1).seal(ASSOCIATED_DATA, b"secret").unwrap());
         Reseal::new(sealer(1), Some(sealer(2)))
             .reseal_row("auth.api_keys", &mut row)
             .unwrap();
         let sealed = row["sealed_key"].as_str().unwrap();
-        assert_eq!(sealer(2).open(PLACE, sealed).unwrap(), b"secret");
+        assert_eq!(sealer(2).open(ASSOCIATED_DATA, sealed).unwrap(), b"secret");
         assert_eq!(row["lookup_hmac"], json!("x"));
     }
 
     #[test]
     fn value_is_unchanged_with_the_same_key() {
-        let row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
+        let row = api_key(&sealer(1).seal(ASSOCIATED_DATA, b"secret").unwrap());
         let mut resealed = row.clone();
         Reseal::new(sealer(1), None)
             .reseal_row("auth.api_keys", &mut resealed)
@@ -183,7 +187,7 @@ mod tests {
                 .iter()
                 .map(|sealed| (sealed.table, sealed.column))
                 .collect();
-            // Its name doesn't tell.
+            // This column is sealed although its name does not contain `sealed`.
             known.retain(|known| *known != ("outbox", "content"));
             known.sort_unstable();
             let found: Vec<_> = found
@@ -192,12 +196,12 @@ mod tests {
                 .collect();
             assert_eq!(
                 found, known,
-                "each sealed column needs its line in `SEALED`"
+                "every sealed column must be listed in `SEALED`"
             );
         }
     }
 
-    /// Columns that are sealed by their name.
+    /// Returns the columns whose name says that they are sealed.
     fn sealed_columns(connection: &mut AnyConnection) -> Vec<(String, String)> {
         let columns = doorward_storage::transfer::list_columns(connection, &TABLES).unwrap();
         let mut sealed: Vec<_> = columns

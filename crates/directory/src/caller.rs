@@ -1,8 +1,9 @@
-//! The actor of a call: an administrator at the command line, or a user, who must be active at the moment of the action.
+//! The actor of a call: an administrator at the command line, or a user, who must be active at the
+//! moment of the action.
 //!
-//! A call names its caller by a [`Caller`], which keeps its gid to itself. A rule learns who calls only from
-//! [`Caller::active`], which reads the user's status in the transaction of the rule. So a deactivated user cannot act, even
-//! while their token is still accepted elsewhere.
+//! A call names its caller by a [`Caller`], which does not expose its gid. A rule gets the gid only
+//! from [`Caller::active`], which reads the user's status in the transaction of the rule. So a
+//! deactivated user cannot act, even while their token is still accepted elsewhere.
 
 use doorward_domain::{Gid, UserStatus};
 use doorward_storage::AnyConnection;
@@ -20,11 +21,12 @@ impl From<Gid> for Caller {
 }
 
 impl Caller {
-    /// Reads the caller, who must be active. A change does this after [`feed::lock`](crate::feed::lock): a deactivation then
-    /// comes either before, and is seen, or after the change.
+    /// Reads the caller, who must be active. A change does this after
+    /// [`feed::lock`](crate::feed::lock): a deactivation is then either committed before, and
+    /// detected, or after the change.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], also when there is no such user, and database errors.
+    /// [`Error::CallerNotActive`], also if the user does not exist. Database errors.
     pub(crate) fn active(self, connection: &mut AnyConnection) -> Result<ActiveCaller, Error> {
         self.find_active(connection)?.ok_or(Error::CallerNotActive)
     }
@@ -42,11 +44,12 @@ impl Caller {
         Ok(user.map(ActiveCaller))
     }
 
-    /// Reads the caller, who must be active and have an account: API users have none.
+    /// Reads the caller, who must be active and have an account, so not an API user.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
-    pub(crate) fn active_person(
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] if the caller is an API user. Database
+    /// errors.
+    pub(crate) fn active_account(
         self,
         connection: &mut AnyConnection,
     ) -> Result<ActiveCaller, Error> {
@@ -59,7 +62,8 @@ impl Caller {
     }
 }
 
-/// A caller who was active in this transaction. Only [`Caller`] makes one.
+/// A caller who was active in this transaction. Only [`Caller`] creates it, so its existence proves
+/// the check.
 #[derive(Debug, Clone)]
 pub(crate) struct ActiveCaller(User);
 
@@ -86,7 +90,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// The user, who must be active; None is the administrator.
+    /// Reads the user, who must be active. Returns None for the administrator.
     ///
     /// # Errors
     /// The errors of [`Caller::active`].

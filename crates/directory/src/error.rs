@@ -1,8 +1,10 @@
-//! What the directory refuses, in its own words.
+//! The errors of the directory in the terms of its rules, and their mapping to RPC errors. It does
+//! not know HTTP.
 
 use doorward_domain::{DisplayName, ErrorCode, Malformed, Username};
 use doorward_rpc::RpcError;
 
+/// An error of a rule or of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -17,18 +19,19 @@ pub enum Error {
     GidTaken,
     #[error("a username with @ must be the account's own email")]
     UsernameNotOwnEmail,
-    /// Since the code for another one was asked for.
+    /// It has changed since the verification code for another address was requested.
     #[error("the email address has changed meanwhile")]
     EmailChanged,
     #[error("the user still owns a project, perhaps a deleted one: transfer it first")]
     OwnsProjects,
     #[error("the user is not active")]
     UserNotActive,
-    /// Deactivated, deleted or unknown: the token that named them is about to be revoked.
+    /// Deactivated, deleted or unknown: the token that names this user is about to be revoked.
     #[error("the caller is not an active user")]
     CallerNotActive,
-    /// Whether or not there is what they want to get at.
-    #[error("the caller may not do this")]
+    /// The error is the same if the requested entry does not exist, so that the caller cannot find
+    /// out.
+    #[error("the caller is not allowed to do this")]
     Forbidden,
     #[error("no API user of this project")]
     NotAnApiUser,
@@ -38,18 +41,18 @@ pub enum Error {
     AlreadyMember,
     #[error("no such member of the project")]
     MemberNotFound,
-    #[error("the user is no member")]
+    #[error("the user is not a member")]
     NotAMember,
     #[error("the user is not invited")]
     NotInvited,
-    /// Declined or deactivated since.
+    /// It was declined, or the membership was deactivated since.
     #[error("the invitation is not open any more")]
     InviteInvalid,
     #[error("the member is deactivated")]
     MembershipInactive,
     #[error("the member has not accepted yet")]
     MemberNotActive,
-    #[error("that can't be done to the owner of the project")]
+    #[error("this is not possible for the owner of the project")]
     UserIsOwner,
     #[error("no mails are sent: set smtp_url and mail_from, or log_mails")]
     MailDisabled,
@@ -59,26 +62,28 @@ pub enum Error {
     ProjectNotDeleted,
     #[error("the language is not in the global list")]
     UnknownLanguage,
-    #[error("it is there already")]
+    #[error("the list has this entry already")]
     AlreadyInList,
-    #[error("it is not there")]
+    #[error("the list does not have this entry")]
     NotInList,
-    #[error("the last one must stay")]
+    #[error("the last entry of the list cannot be removed")]
     LastInList,
-    #[error("there are as many as there may be")]
+    #[error("the list has the maximum number of entries")]
     TooManyItems,
-    /// Projects of a user, or memberships of a project.
+    /// The number of projects of a user, or of memberships of a project; see
+    /// [`Limits`](crate::Limits).
     #[error("the limit is reached")]
     LimitReached,
-    /// What it has missed is not kept any more.
-    #[error("the cursor is older than what the feed keeps")]
+    /// Rows after the cursor may have been deleted, so the client must call init again.
+    #[error("the feed no longer has the rows after this cursor")]
     CursorExpired,
-    #[error("no such picture was prepared")]
+    #[error("no prepared picture has this name")]
     MediaNotFound,
     #[error("{0} {1}")]
     Malformed(&'static str, Malformed),
 }
 
+/// Reasons are part of the published API; the texts above are only for logs and the command line.
 impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
         let unprocessable =
@@ -129,6 +134,7 @@ impl From<Error> for RpcError {
     }
 }
 
+/// Logs a database error, whose cause is never sent to clients.
 fn storage_error(error: &doorward_storage::Error) -> RpcError {
     if error.is_unavailable() {
         tracing::warn!(%error, "the directory's database is unavailable");

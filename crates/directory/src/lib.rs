@@ -1,4 +1,5 @@
-//! The directory: people and projects, who is in what, and the feed of every change. It knows no password and no token.
+//! The directory service: users, projects, memberships, and the feed of all changes. It does not
+//! know passwords or users' tokens.
 
 mod caller;
 mod error;
@@ -51,6 +52,7 @@ pub use limits::Limits;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// Migrations of the directory's database.
 pub const MIGRATIONS: Migrations = Migrations {
     postgres: POSTGRES,
     sqlite: SQLITE,
@@ -65,7 +67,7 @@ pub struct Directory {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
     feed_head_cache: Arc<feed::head::FeedHead>,
-    /// Told of each change.
+    /// Notified after each committed change of this process or another one.
     feed_changed: watch::Sender<()>,
     /// None: no mails are sent.
     outbox: Option<Outbox>,
@@ -76,10 +78,11 @@ pub struct Directory {
     limits: Limits,
 }
 
-/// Languages of a new project, unless a setting says otherwise.
+/// Default languages of a new project.
 pub const DEFAULT_PROJECT_LANGUAGES: [&str; 2] = ["en", "nl"];
 
 impl Directory {
+    /// Returns a directory with default settings that sends no mails.
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Self {
         Self {
@@ -95,7 +98,8 @@ impl Directory {
         }
     }
 
-    /// Sets the languages of new projects: codes of the global list, at least one, each once.
+    /// Sets the languages of new projects: codes of the global list, at least one, without
+    /// duplicates.
     #[must_use]
     pub fn with_project_languages(self, languages: Vec<String>) -> Self {
         Self {
@@ -113,7 +117,7 @@ impl Directory {
         }
     }
 
-    /// Where mails go that changes bring about.
+    /// Writes mails to the outbox, in the transactions that cause them.
     #[must_use]
     pub fn with_outbox(mut self) -> Self {
         self.outbox = Some(Outbox::new(
@@ -124,16 +128,16 @@ impl Directory {
         self
     }
 
-    /// With other bounds on what users may add.
+    /// Sets the limits on what users can add.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Who sends them.
+    /// Returns the worker that sends the mails of the outbox, or None without an outbox.
     ///
     /// # Errors
-    /// When the settings make no sense.
+    /// [`doorward_mail::Error`] if the configuration is invalid.
     pub fn mail_worker(&self, config: MailConfig) -> Result<Option<Worker>, doorward_mail::Error> {
         let worker = |outbox| Worker::new(outbox, config, Box::new(|_, _, _| Ok(())));
         self.outbox.clone().map(worker).transpose()
@@ -144,24 +148,25 @@ impl Directory {
         &self.database
     }
 
-    /// Makes a change in one transaction, and wakes up who waits for one.
+    /// Runs a change in one transaction, and wakes up the streams of this process after the commit.
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        let done = self.database.write(work).await;
-        if done.is_ok() {
+        let result = self.database.write(work).await;
+        if result.is_ok() {
             self.feed_changed.send_replace(());
         }
-        done
+        result
     }
 }
 
-/// Serves the directory over gRPC until `shutdown`. The feed is kept for so long.
+/// Serves the directory over gRPC until `shutdown`. Rows of the feed are stored for
+/// `feed_retention`.
 ///
 /// # Errors
-/// When a listener fails.
+/// Transport errors of a listener.
 pub async fn serve(
     directory: Directory,
     feed_retention: Duration,
@@ -175,15 +180,16 @@ pub async fn serve(
         shutdown.clone(),
     ));
     tokio::spawn(feed::release::announce(directory.clone(), shutdown.clone()));
-    let news = directory.feed_changed.clone();
+    // Changes of other processes with the same database wake up the streams of this one.
+    let feed_changed = directory.feed_changed.clone();
     listen(
         directory.database.url(),
         feed::new_change::NOTIFY_CHANNEL,
-        move || news.send_replace(()),
+        move || feed_changed.send_replace(()),
         shutdown.clone(),
     );
     let database = directory.database.clone();
-    let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
+    let authenticator = ClientAuthenticator::start(database.clone(), token, &shutdown);
     let is_ready = server::watch_readiness(
         move || {
             let database = database.clone();
@@ -195,7 +201,7 @@ pub async fn serve(
         directory,
         shutdown: shutdown.clone(),
     });
-    let routes = Routes::new(AuthenticatedService::new(service, gate));
+    let routes = Routes::new(AuthenticatedService::new(service, authenticator));
     server::serve(
         "doorward.directory.v1.Directory",
         routes,

@@ -1,4 +1,5 @@
-//! Limits on the projects of a user and the memberships of a project.
+//! Limits on the projects of a user and the memberships of a project. Rate limits are not checked
+//! here, but in the gateway.
 
 use doorward_domain::Gid;
 use doorward_storage::AnyConnection;
@@ -7,12 +8,14 @@ use crate::{Error, store};
 
 /// Bounds on what users may add. Administrators are not bound.
 ///
-/// The checks are exact when many call at once: they run in the transaction that adds, under the lock of the feed.
+/// The checks are exact, also for concurrent calls: they run under the lock of the feed, in the
+/// transaction that inserts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Projects that a user may own, deleted ones included until they are deleted permanently.
     pub projects_per_user: u32,
-    /// Memberships that a project may have, in any status: the owner, API users, and open or declined invitations too.
+    /// Memberships that a project may have, in any status: the owner, API users, and open or
+    /// declined invitations too.
     pub members_per_project: u32,
 }
 
@@ -29,7 +32,7 @@ impl Limits {
     /// Checks that a user may own one more project.
     ///
     /// # Errors
-    /// [`Error::LimitReached`], and database errors.
+    /// [`Error::LimitReached`]. Database errors.
     pub(crate) fn check_projects(
         self,
         connection: &mut AnyConnection,
@@ -46,7 +49,7 @@ impl Limits {
     /// Checks that a project may have one more membership.
     ///
     /// # Errors
-    /// [`Error::LimitReached`], and database errors.
+    /// [`Error::LimitReached`]. Database errors.
     pub(crate) fn check_members(
         self,
         connection: &mut AnyConnection,

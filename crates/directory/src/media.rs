@@ -1,4 +1,9 @@
-//! Whose picture is which, and which belong to nobody. The files are elsewhere, and deleted by whoever keeps them.
+//! Avatars of users and icons of projects: which file belongs to which entry, and which files are
+//! not used. It does not know the object store: the gateway writes and deletes the files.
+//!
+//! A new picture has three steps: `prepare_avatar` returns a name and lists it as discarded in 10
+//! minutes, the gateway stores the file, and `set_avatar` takes the name off that list. If the
+//! second or third step fails, the file is deleted after the 10 minutes.
 
 use std::time::Duration;
 
@@ -14,30 +19,33 @@ use crate::{
     store,
 };
 
-/// How long a new picture may belong to nobody.
+/// Time after which a prepared picture that was not assigned is deleted.
 const UNASSIGNED_LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// Before that ends it is too late: whoever deletes files may have a list from a moment ago, and no transaction takes longer.
+/// A prepared picture cannot be assigned any more when it is due within this time: the gateway may
+/// already have it in its list of files to delete. No transaction takes longer.
 const ASSIGN_MARGIN: Duration = Duration::from_secs(60);
+/// Maximum number of discarded files in one list.
 const PAGE: i64 = 100;
-/// Of names that are forgotten at once.
+/// Maximum number of names in one confirmation.
 pub(crate) const MAX_CONFIRMED: usize = 1000;
 
+/// Checks whether this is the file extension of a picture format that the gateway encodes.
 pub(crate) fn is_extension(text: &str) -> bool {
     ["png", "jpg", "gif", "webp"].contains(&text)
 }
 
 impl Directory {
-    /// Makes a name for a new picture of a user. Unless it is set, it is discarded, so nothing is left of who gives up.
+    /// Returns a name for a new avatar of the caller. Unless the avatar is set, its file is deleted
+    /// later.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] if the caller is an API user. Database
+    /// errors.
     pub async fn prepare_avatar(&self, caller: Caller, extension: &str) -> Result<String, Error> {
-        let (name, clock) = (
-            format!("{}.{extension}", self.ids.new_gid()),
-            self.clock.clone(),
-        );
+        let name = format!("{}.{extension}", self.ids.new_gid());
+        let clock = self.clock.clone();
         let prepare = move |connection: &mut AnyConnection| {
-            caller.active_person(connection)?;
+            caller.active_account(connection)?;
             store::media::discard(
                 connection,
                 &file(&name),
@@ -48,30 +56,32 @@ impl Directory {
         self.write(prepare).await
     }
 
-    /// Gives a user the picture that was prepared, or none.
+    /// Sets the caller's avatar to a prepared picture, or removes it. Returns the user.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] if the caller is an API user,
+    /// [`Error::MediaNotFound`] if the name was not prepared or is about to be deleted. Database
+    /// errors.
     pub async fn set_avatar(&self, caller: Caller, name: Option<String>) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| set_avatar(connection, caller, name, &*clock))
             .await
     }
 
-    /// As for an avatar, but the project's icon. Its owner's, also while the project is deleted.
+    /// Returns a name for a new icon of a project, like [`prepare_avatar`](Self::prepare_avatar).
+    /// The caller must be the owner; the project may be deleted.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] if the caller is not the owner. Database
+    /// errors.
     pub async fn prepare_icon(
         &self,
         caller: Caller,
         project: Gid,
         extension: &str,
     ) -> Result<String, Error> {
-        let (name, clock) = (
-            format!("{}.{extension}", self.ids.new_gid()),
-            self.clock.clone(),
-        );
+        let name = format!("{}.{extension}", self.ids.new_gid());
+        let clock = self.clock.clone();
         let prepare = move |connection: &mut AnyConnection| {
             lifecycle::get_authorized(
                 connection,
@@ -89,8 +99,12 @@ impl Directory {
         self.write(prepare).await
     }
 
+    /// Sets the icon of a project to a prepared picture, or removes it. Returns the project.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MediaNotFound`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] if the caller is not the owner,
+    /// [`Error::MediaNotFound`] if the name was not prepared or is about to be deleted. Database
+    /// errors.
     pub async fn set_icon(
         &self,
         caller: Caller,
@@ -104,10 +118,11 @@ impl Directory {
         .await
     }
 
-    /// The file of an icon.
+    /// Finds the name of the file of an icon. The icon is public as `<project gid>.<ext>`; the name
+    /// of its file changes with each new picture.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn find_icon(&self, icon: String) -> Result<Option<String>, Error> {
         let project = icon
             .split_once('.')
@@ -126,10 +141,10 @@ impl Directory {
         Ok(self.database.query(find).await?)
     }
 
-    /// What is to be deleted now, the longest discarded first.
+    /// Returns up to 100 files that are due for deletion, the longest due first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn list_discarded_media(&self) -> Result<Vec<String>, Error> {
         let now = self.clock.now();
         Ok(self
@@ -138,10 +153,11 @@ impl Directory {
             .await?)
     }
 
-    /// These were deleted. What isn't to be deleted yet stays listed.
+    /// Removes deleted files from the list of discarded files. Names that are not due yet stay
+    /// listed.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn confirm_media_deletion(&self, names: Vec<String>) -> Result<(), Error> {
         let now = self.clock.now();
         self.write(move |connection| Ok(store::media::delete_due(connection, &names, now)?))
@@ -156,8 +172,8 @@ fn set_avatar(
     clock: &dyn Clock,
 ) -> Result<User, Error> {
     feed::lock(connection)?;
-    let mut user = caller.active_person(connection)?.into_user();
-    // Also when the answer to the same call got lost.
+    let mut user = caller.active_account(connection)?.into_user();
+    // The caller may repeat a call whose response was lost; then nothing is left to do.
     if user.avatar == name {
         return Ok(user);
     }
@@ -200,7 +216,7 @@ fn set_icon(
         Permission::AdministerProject,
     )?;
     let old = store::project::find_icon_file(connection, project.gid)?;
-    // Also when the answer to the same call got lost.
+    // The caller may repeat a call whose response was lost; then nothing is left to do.
     if old.as_deref() != name {
         let now = clock.now();
         if let Some(name) = name
@@ -223,7 +239,7 @@ fn set_icon(
     Ok((project, options))
 }
 
-/// The icon of a project that gets another one, or goes.
+/// Discards the file of a project's icon, which is replaced or removed.
 pub(crate) fn discard_icon(
     connection: &mut AnyConnection,
     project: Gid,
@@ -235,7 +251,7 @@ pub(crate) fn discard_icon(
     Ok(())
 }
 
-/// The picture of a user who gets another one, or goes.
+/// Discards the file of a user's avatar, which is replaced or removed.
 pub(crate) fn discard_avatar(
     connection: &mut AnyConnection,
     user: &User,
@@ -247,12 +263,12 @@ pub(crate) fn discard_avatar(
     Ok(())
 }
 
-/// The name of an avatar where files are kept.
+/// Returns the name of an avatar in the object store.
 pub(crate) fn file(avatar: &str) -> String {
     format!("avatars/{avatar}")
 }
 
-/// The name of an icon where files are kept.
+/// Returns the name of an icon in the object store.
 pub(crate) fn icon_path(name: &str) -> String {
     format!("icons/{name}")
 }

@@ -1,4 +1,5 @@
-//! The entries of the directory, as its rules speak of them.
+//! The entries of the directory as the rules use them, shared by rules, stores and feed. It does
+//! not know database rows or gRPC messages.
 
 use std::{fmt, str::FromStr};
 
@@ -7,13 +8,13 @@ use doorward_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::feed::audience::Scope;
+use crate::feed::audience::Audience;
 
-/// A user, complete: for themself and for administrators.
+/// A user with all details, which only the user and administrators see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub gid: Gid,
-    /// None for API users and for invitees without an account.
+    /// None for API users and placeholder accounts.
     pub username: Option<String>,
     pub email: Option<String>,
     pub name: String,
@@ -25,20 +26,22 @@ pub struct User {
 }
 
 impl User {
-    /// Who was invited by email and has no account yet.
+    /// Checks whether this is a placeholder account: a user who was invited by email and has no
+    /// account yet.
     #[must_use]
     pub fn is_placeholder(&self) -> bool {
         self.username.is_none() && self.status == UserStatus::Invited
     }
 
-    /// A program of a project: it has no name to log in by. (Who is invited by email has none yet either.)
+    /// Checks whether this is an API user. Like a placeholder account, it has no username, so the
+    /// status makes the difference.
     #[must_use]
     pub fn is_api_user(&self) -> bool {
         self.username.is_none() && matches!(self.status, UserStatus::Active | UserStatus::Inactive)
     }
 }
 
-/// A user as others see them.
+/// A user as other users see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserSummary {
     pub gid: Gid,
@@ -48,6 +51,7 @@ pub struct UserSummary {
     pub status: UserStatus,
 }
 
+/// The summary of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     pub gid: Gid,
@@ -59,17 +63,18 @@ pub struct Project {
     pub timezone: String,
 }
 
-/// What a project has besides, in its full form.
+/// The lists and settings of a project that only its members see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectOptions {
     pub channels: Vec<ProjectItem>,
     pub orderings: Vec<ProjectItem>,
     pub fieldlists: Vec<ProjectItem>,
-    /// Codes of the global list.
+    /// Codes of the global list of languages.
     pub languages: Vec<String>,
     pub timezone: String,
 }
 
+/// A channel, ordering or fieldlist of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectItem {
     pub gid: Gid,
@@ -105,9 +110,9 @@ impl FromStr for ItemKind {
     }
 }
 
-/// A program of a project, with its membership.
+/// An API user with its membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserIsApiUser {
+pub struct ApiUser {
     pub user: User,
     pub membership: Membership,
 }
@@ -118,15 +123,17 @@ pub struct Membership {
     pub user: Gid,
     pub role: Role,
     pub status: MembershipStatus,
+    /// None: no limit.
     pub rate_limit_per_second: Option<u32>,
-    /// None: what everybody begins with.
+    /// None: the defaults.
     pub notifications: Option<Notifications>,
 }
 
-/// What a member wants to be told of, and how.
+/// Notification settings of a member. The directory only stores them; other services send the
+/// notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notifications {
-    /// None: to the user's own address.
+    /// None: the address of the user's account.
     pub email: Option<String>,
     pub events: Vec<String>,
     pub frequency: String,
@@ -142,26 +149,27 @@ impl Default for Notifications {
     }
 }
 
-/// A row of the change feed.
+/// A row of the change feed for services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub cursor: i64,
     pub action: Action,
     pub data_type: String,
     pub data_key: String,
-    /// The status of the entry after the change; empty when it is gone.
+    /// Status of the entry after the change; empty if the entry was deleted.
     pub entry_status: String,
     pub changed_at: Timestamp,
-    /// Of what a service publishes in the feed of a project; None: of the global feed.
+    /// Project to whose feed a published row belongs. None: the global feed.
     pub project: Option<Gid>,
 }
 
-/// A change, as users are told of it whom its scope concerns.
+/// A change as it is delivered to the users of one audience.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FeedEvent {
-    pub(crate) audience: Scope,
+    pub(crate) audience: Audience,
     pub(crate) cursor: i64,
-    /// Of a notice about all members of a project, which has a range of cursors: the first.
+    /// First cursor of the range of an event about all members of a project; `cursor` is the last.
+    /// None for other events.
     pub(crate) first_cursor: Option<i64>,
     pub(crate) action: Action,
     pub(crate) data_type: String,

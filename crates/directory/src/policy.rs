@@ -1,19 +1,20 @@
-//! Who may do what in a project: pure. `docs/security.md` has the table, and the test compares it.
+//! Permissions: which role allows which actions in a project. Pure functions without a database. A
+//! test compares them with the table in `docs/security.md`.
 
 use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 
-/// What somebody wants to do in a project.
+/// A group of actions in a project that a role allows or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
-    /// Start work in it: see it in full, and its members.
+    /// Log in to the project, and see it in full with its members.
     AccessProject,
-    /// Its name and time zone, its languages, channels, orderings and fieldlists.
+    /// Change its name, time zone, languages, channels, orderings and fieldlists.
     EditProject,
-    /// Make, see, change and end API users and their keys.
+    /// Create, see, change and delete API users and their keys.
     ManageApiUsers,
-    /// Invite members, deactivate and remove them, limit them.
+    /// Invite, deactivate and remove members, and set their rate limits.
     ManageMembers,
-    /// Its icon, its end, and who owns it. Also while it is deleted.
+    /// Change its icon, delete, restore, purge and transfer it. Also while it is deleted.
     AdministerProject,
 }
 
@@ -28,8 +29,8 @@ impl Permission {
     ];
 }
 
-/// What somebody is in a project, as far as it gives access: nothing, while they are no active member or the project is not
-/// active.
+/// Returns the role that gives access to a project: None unless both the membership and the project
+/// are active.
 pub(crate) fn active_role(
     project: ProjectStatus,
     membership: MembershipStatus,
@@ -45,8 +46,9 @@ pub(crate) fn active_role(
     }
 }
 
-pub(crate) fn is_allowed(standing: Option<Role>, deed: Permission) -> bool {
-    match (deed, standing) {
+/// Checks whether a role has a permission. None is a user without a role that gives access.
+pub(crate) fn is_allowed(role: Option<Role>, permission: Permission) -> bool {
+    match (permission, role) {
         (_, None) => false,
         (
             Permission::AccessProject | Permission::EditProject,

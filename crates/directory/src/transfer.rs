@@ -1,9 +1,12 @@
-//! The tables of the directory for export and import, and which pictures they name.
+//! The tables of the directory for export and import, and the pictures that their rows name. It
+//! does not know the format of an export.
 
 use doorward_storage::transfer::{Snapshot, Table, Tables, TransferError};
 
 use crate::media;
 
+/// All tables, in an order in which they can be imported: a row refers only to rows of tables
+/// before.
 pub const TABLES: Tables = Tables {
     database: "directory",
     tables: &[
@@ -30,13 +33,13 @@ const DISCARDED_MEDIA: Table = Table::new("discarded_media");
 
 /// A picture that a row names.
 pub struct Picture {
-    /// Its name in the media store.
+    /// Name in the object store.
     pub name: String,
-    /// Whether it will be deleted, or was never used; the media store may no longer have it.
+    /// Whether it will be deleted or was never used; the object store may no longer have it.
     pub is_discarded: bool,
 }
 
-/// Hands over all pictures, one after another.
+/// Calls `each` for every picture that a row names.
 ///
 /// # Errors
 /// Errors of `each`, and database errors.
@@ -44,14 +47,16 @@ pub fn for_each_picture<E: From<TransferError>>(
     snapshot: &mut Snapshot,
     mut each: impl FnMut(Picture) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut used = |name| {
+    let mut each_used = |name| {
         each(Picture {
             name,
             is_discarded: false,
         })
     };
-    snapshot.for_each_value(&USERS, "avatar", |find_name| used(media::file(&find_name)))?;
-    snapshot.for_each_value(&PROJECTS, "icon_file", |name| used(media::icon_path(&name)))?;
+    snapshot.for_each_value(&USERS, "avatar", |name| each_used(media::file(&name)))?;
+    snapshot.for_each_value(&PROJECTS, "icon_file", |name| {
+        each_used(media::icon_path(&name))
+    })?;
     snapshot.for_each_value(&DISCARDED_MEDIA, "name", |name| {
         each(Picture {
             name,
@@ -60,7 +65,8 @@ pub fn for_each_picture<E: From<TransferError>>(
     })
 }
 
-/// Whether this can be the name of a picture in the media store.
+/// Checks whether this can be the name of a picture in the object store. An import rejects other
+/// names, which could lead out of the directory.
 #[must_use]
 pub fn is_picture(name: &str) -> bool {
     let is_file = |file: &str| {

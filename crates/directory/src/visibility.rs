@@ -1,36 +1,47 @@
-//! How much of a project somebody sees: pure. What is in sight of a user changes with this alone.
+//! How much of a project a user sees. Pure functions of the status of the project and the user's
+//! membership; every query and feed event follows them.
+//!
+//! | project | membership | visibility |
+//! | --- | --- | --- |
+//! | active | active | full |
+//! | active | invited | summary |
+//! | active | declined or inactive | hidden |
+//! | deleted | of the owner | summary |
+//! | deleted | any other | hidden |
 
 use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 
 use crate::model::Membership;
 
+/// How much of a project a user sees. The order of the variants is significant: each sees more than
+/// the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Visibility {
-    None,
-    /// The project itself and the own membership.
-    Card,
-    /// All memberships too, and the people behind those that are active or invited.
-    Inside,
+    Hidden,
+    /// The project's public fields and the user's own membership.
+    Summary,
+    /// The whole project, all memberships, and the users of those that are active or invited.
+    Full,
 }
 
-/// Deleted projects are seen by their owner alone, from without; a membership that is not active only while it is an
-/// invitation.
+/// Returns how much of a project a user with this membership sees.
 pub(crate) fn of_project(project: ProjectStatus, membership: Option<&Membership>) -> Visibility {
     let Some(membership) = membership else {
-        return Visibility::None;
+        return Visibility::Hidden;
     };
     match (project, membership.status) {
-        (ProjectStatus::Deleted, _) if membership.role == Role::Owner => Visibility::Card,
+        (ProjectStatus::Deleted, _) if membership.role == Role::Owner => Visibility::Summary,
         (ProjectStatus::Deleted, _)
         | (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => {
-            Visibility::None
+            Visibility::Hidden
         }
-        (ProjectStatus::Active, MembershipStatus::Invited) => Visibility::Card,
-        (ProjectStatus::Active, MembershipStatus::Active) => Visibility::Inside,
+        (ProjectStatus::Active, MembershipStatus::Invited) => Visibility::Summary,
+        (ProjectStatus::Active, MembershipStatus::Active) => Visibility::Full,
     }
 }
 
-/// Members see each other's memberships in every state, but only the people behind these.
+/// Checks whether members see the user of a membership. They see the membership itself in any
+/// status.
 pub(crate) fn is_user_visible(status: MembershipStatus) -> bool {
     match status {
         MembershipStatus::Active | MembershipStatus::Invited => true,

@@ -1,4 +1,4 @@
-//! Limits on what users may add, also when they add much at the same time.
+//! Tests of the limits on projects and memberships, also with concurrent calls, on both databases.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -34,25 +34,26 @@ async fn create(directory: Directory, owner: Gid) -> Result<Project, Error> {
         .await
 }
 
-/// Those that were made; all others reached the limit.
-fn made<T>(answers: Vec<Result<T, Error>>) -> Vec<T> {
-    let made = answers.into_iter().filter_map(|answer| match answer {
-        Ok(made) => Some(made),
+/// Returns the successful results; all others must have reached the limit.
+fn successes<T>(results: Vec<Result<T, Error>>) -> Vec<T> {
+    let successes = results.into_iter().filter_map(|result| match result {
+        Ok(success) => Some(success),
         Err(Error::LimitReached) => None,
         Err(error) => panic!("{error}"),
     });
-    made.collect()
+    successes.collect()
 }
 
+/// Creates projects concurrently until the owner reaches the limit, and returns them.
 async fn fill(directory: &Directory, owner: &User) -> Vec<Project> {
     let mut calls = JoinSet::new();
     for _ in 0..12 {
         calls.spawn(create(directory.clone(), owner.gid));
     }
-    made(calls.join_all().await)
+    successes(calls.join_all().await)
 }
 
-async fn end(directory: &Directory, owner: &User, project: &Project) {
+async fn delete_and_purge(directory: &Directory, owner: &User, project: &Project) {
     let actor = Actor::User(owner.gid.into());
     directory
         .set_project_status(actor, project.gid, ProjectStatus::Deleted)
@@ -65,7 +66,8 @@ async fn end(directory: &Directory, owner: &User, project: &Project) {
 async fn projects_per_user_are_limited() {
     for fixture in both() {
         let directory = limited(&fixture);
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
         let projects = fill(&directory, &ann).await;
         assert_eq!(projects.len(), 3);
         assert_eq!(
@@ -88,11 +90,11 @@ async fn projects_per_user_are_limited() {
             .await
             .unwrap();
         assert_eq!(fill(&directory, &ann).await.len(), 1);
-        // The command line is not bound, and what it makes counts.
-        end(&directory, &ann, &projects[1]).await;
-        end(&directory, &ann, &projects[2]).await;
+        // An administrator is not bound by the limit, but the projects that they create count.
+        delete_and_purge(&directory, &ann, &projects[1]).await;
+        delete_and_purge(&directory, &ann, &projects[2]).await;
         for _ in 0..4 {
-            fixture.project(&ann, "Made by an administrator").await;
+            fixture.project(&ann, "Created by an administrator").await;
         }
         assert!(fill(&directory, &ann).await.is_empty());
     }
@@ -102,21 +104,20 @@ async fn projects_per_user_are_limited() {
 async fn transfer_counts_for_the_new_owner() {
     for fixture in both() {
         let directory = limited(&fixture);
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
-        let (project, others) = (
-            create(directory.clone(), ann.gid).await.unwrap(),
-            fill(&directory, &ben).await,
-        );
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
+        let project = create(directory.clone(), ann.gid).await.unwrap();
+        let others = fill(&directory, &ben).await;
         directory.add_member(project.gid, ben.gid).await.unwrap();
-        let refused = directory
+        let rejected = directory
             .transfer_project(Actor::User(ann.gid.into()), project.gid, ben.gid)
             .await;
-        assert!(matches!(refused, Err(Error::LimitReached)), "{refused:?}");
+        assert!(matches!(rejected, Err(Error::LimitReached)), "{rejected:?}");
         assert_eq!(
             directory.get_project(project.gid).await.unwrap().owner,
             ann.gid
         );
-        end(&directory, &ben, &others[0]).await;
+        delete_and_purge(&directory, &ben, &others[0]).await;
         directory
             .transfer_project(Actor::User(ann.gid.into()), project.gid, ben.gid)
             .await
@@ -124,12 +125,12 @@ async fn transfer_counts_for_the_new_owner() {
         assert_eq!(
             fill(&directory, &ann).await.len(),
             3,
-            "it counts for the old owner no more"
+            "the project does not count for the previous owner"
         );
-        let back = directory
+        let rejected = directory
             .transfer_project(Actor::User(ben.gid.into()), project.gid, ann.gid)
             .await;
-        assert!(matches!(back, Err(Error::LimitReached)), "{back:?}");
+        assert!(matches!(rejected, Err(Error::LimitReached)), "{rejected:?}");
         directory
             .transfer_project(Actor::Administrator, project.gid, ann.gid)
             .await
@@ -141,12 +142,14 @@ async fn transfer_counts_for_the_new_owner() {
 async fn memberships_per_project_are_limited() {
     for fixture in both() {
         let directory = limited(&fixture);
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
         let project = create(directory.clone(), ann.gid).await.unwrap().gid;
         // The owner is one of the four; half of the calls invite, half create API users.
         let mut calls = JoinSet::new();
         for number in 0..12 {
-            let (directory, ann) = (directory.clone(), ann.gid);
+            let directory = directory.clone();
+            let ann = ann.gid;
             calls.spawn(async move {
                 if number % 2 == 0 {
                     let name = format!("new{number}@example.org");
@@ -159,11 +162,11 @@ async fn memberships_per_project_are_limited() {
                     directory
                         .create_api_user(actor, project, "Robot".to_owned())
                         .await
-                        .map(|made| made.user.gid)
+                        .map(|api_user| api_user.user.gid)
                 }
             });
         }
-        let members = made(calls.join_all().await);
+        let members = successes(calls.join_all().await);
         assert_eq!(members.len(), 3);
         let count = async || {
             directory
@@ -174,17 +177,18 @@ async fn memberships_per_project_are_limited() {
         };
         assert_eq!(count().await, 4);
         let users = directory.list_users(None, 100).await.unwrap().len();
-        let refused = directory
+        let rejected = directory
             .invite_member(ann.gid.into(), project, "late@example.org".to_owned())
             .await;
-        assert!(matches!(refused, Err(Error::LimitReached)));
+        assert!(matches!(rejected, Err(Error::LimitReached)));
         assert_eq!(
             directory.list_users(None, 100).await.unwrap().len(),
             users,
-            "no placeholder is left behind"
+            "no placeholder account remains"
         );
 
-        // A removal makes room; one who has declined still counts, and can be invited again.
+        // A removed membership does not count. A declined one does, and the user can be invited
+        // again. The first of these members is invited or an API user, so one of the calls fails.
         directory
             .remove_member(Actor::Administrator, project, members[0])
             .await
@@ -202,10 +206,10 @@ async fn memberships_per_project_are_limited() {
             .decline_invitation(ben.gid.into(), project)
             .await
             .unwrap();
-        let refused = directory
+        let rejected = directory
             .create_api_user(Actor::User(ann.gid.into()), project, "Robot".to_owned())
             .await;
-        assert!(matches!(refused, Err(Error::LimitReached)));
+        assert!(matches!(rejected, Err(Error::LimitReached)));
         directory
             .invite_member(ann.gid.into(), project, "ben".to_owned())
             .await
@@ -214,7 +218,7 @@ async fn memberships_per_project_are_limited() {
             .accept_invitation(ben.gid.into(), project)
             .await
             .unwrap();
-        // The command line is not bound.
+        // An administrator is not bound by the limit.
         let cas = fixture.user("cas").await;
         directory.add_member(project, cas.gid).await.unwrap();
         directory

@@ -1,4 +1,4 @@
-//! Whose picture is which, on both databases.
+//! Tests of avatars and discarded media, on both databases.
 #![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
 
 use std::{
@@ -16,16 +16,16 @@ use doorward_domain::{
 use doorward_storage::testing::TestDatabase;
 
 #[derive(Default)]
-struct SetClock(AtomicI64);
+struct ManualClock(AtomicI64);
 
-impl Clock for SetClock {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
     }
 }
 
-impl SetClock {
-    fn wait(&self, time: Duration) {
+impl ManualClock {
+    fn advance(&self, time: Duration) {
         self.0
             .fetch_add(time.as_secs().try_into().unwrap(), Ordering::SeqCst);
     }
@@ -33,13 +33,13 @@ impl SetClock {
 
 struct Fixture {
     directory: Directory,
-    clock: Arc<SetClock>,
+    clock: Arc<ManualClock>,
     _database: TestDatabase,
 }
 
 fn both() -> Vec<Fixture> {
     let fixture = |test: TestDatabase| {
-        let clock = Arc::new(SetClock::default());
+        let clock = Arc::new(ManualClock::default());
         let directory = Directory::new(
             test.database.clone(),
             clock.clone(),
@@ -59,10 +59,8 @@ fn both() -> Vec<Fixture> {
 
 impl Fixture {
     async fn user(&self, username: &str) -> User {
-        let (gid, name) = (
-            RandomIdGenerator.new_gid(),
-            DisplayName::parse(username).unwrap(),
-        );
+        let gid = RandomIdGenerator.new_gid();
+        let name = DisplayName::parse(username).unwrap();
         let new = NewUser::new(gid, Username::parse(username).unwrap(), None, name);
         self.directory.create_user(new).await.unwrap()
     }
@@ -114,7 +112,7 @@ async fn new_picture_discards_the_previous_one() {
                 .as_deref(),
             Some(first.as_str())
         );
-        // Once more, as after an answer that got lost.
+        // A client repeats the call if it did not get the response.
         assert_eq!(
             fixture.set(&ann, &first).await.unwrap().avatar.as_deref(),
             Some(first.as_str())
@@ -127,7 +125,7 @@ async fn new_picture_discards_the_previous_one() {
         let second = fixture.prepare(&ann).await;
         fixture.set(&ann, &second).await.unwrap();
         assert_eq!(fixture.discarded().await, [file(&first)]);
-        fixture.clock.wait(Duration::from_secs(1));
+        fixture.clock.advance(Duration::from_secs(1));
         for _ in 0..2 {
             assert_eq!(
                 fixture
@@ -153,19 +151,22 @@ async fn new_picture_discards_the_previous_one() {
 #[tokio::test]
 async fn unassigned_upload_is_discarded_after_ten_minutes() {
     for fixture in both() {
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
-        let (first, second) = (fixture.prepare(&ann).await, fixture.prepare(&ann).await);
-        // It stays until then, whatever is said.
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
+        let first = fixture.prepare(&ann).await;
+        let second = fixture.prepare(&ann).await;
+        // A confirmation has no effect before the file is due for deletion.
         fixture
             .directory
             .confirm_media_deletion(vec![file(&first), file(&second)])
             .await
             .unwrap();
-        fixture.clock.wait(Duration::from_secs(9 * 60 - 1));
+        fixture.clock.advance(Duration::from_secs(9 * 60 - 1));
         fixture.set(&ann, &first).await.unwrap();
-        fixture.clock.wait(Duration::from_secs(1));
+        fixture.clock.advance(Duration::from_secs(1));
         assert!(fixture.discarded().await.is_empty());
-        // Too late, or nobody's, or somebody's.
+        // Nine minutes after the upload is too late, and a file of another user or an unknown file
+        // is never accepted.
         for name in [
             second.as_str(),
             "0f8fad5b-d9cb-469f-a165-70867728950e.png",
@@ -177,7 +178,7 @@ async fn unassigned_upload_is_discarded_after_ten_minutes() {
                 "{name}"
             );
         }
-        fixture.clock.wait(Duration::from_secs(60));
+        fixture.clock.advance(Duration::from_secs(60));
         assert_eq!(fixture.discarded().await, [file(&second)]);
     }
 }
@@ -185,7 +186,8 @@ async fn unassigned_upload_is_discarded_after_ten_minutes() {
 #[tokio::test]
 async fn picture_of_a_deleted_user_is_discarded() {
     for fixture in both() {
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
         let avatar = fixture.prepare(&ann).await;
         fixture.set(&ann, &avatar).await.unwrap();
         fixture.directory.delete_user(ben.gid).await.unwrap();
@@ -198,7 +200,8 @@ async fn picture_of_a_deleted_user_is_discarded() {
 #[tokio::test]
 async fn pictures_require_an_active_account() {
     for fixture in both() {
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
         let project = fixture
             .directory
             .create_project_for(
@@ -221,13 +224,13 @@ async fn pictures_require_an_active_account() {
             .await
             .unwrap();
         for avatar in [None, Some(name.clone())] {
-            let of = |user: &User| {
+            let set = |user: &User| {
                 fixture
                     .directory
                     .set_avatar(user.gid.into(), avatar.clone())
             };
-            assert!(matches!(of(&robot).await, Err(Error::Forbidden)));
-            assert!(matches!(of(&ben).await, Err(Error::CallerNotActive)));
+            assert!(matches!(set(&robot).await, Err(Error::Forbidden)));
+            assert!(matches!(set(&ben).await, Err(Error::CallerNotActive)));
         }
         assert!(matches!(
             fixture
@@ -253,7 +256,7 @@ async fn discarded_list_is_limited_to_a_hundred() {
         for _ in 0..101 {
             fixture.prepare(&ann).await;
         }
-        fixture.clock.wait(Duration::from_secs(600));
+        fixture.clock.advance(Duration::from_secs(600));
         let names = fixture.discarded().await;
         assert_eq!(names.len(), 100);
         fixture

@@ -1,4 +1,4 @@
-//! Adding members, and the rights of members, on both databases.
+//! Tests of members, their roles and their permissions, on both databases.
 #![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
 
 mod support;
@@ -9,7 +9,7 @@ use doorward_domain::{
 };
 use support::{Fixture, both};
 
-/// A project with its owner, a member and an API user; and a user who is no member.
+/// A project with its owner, a member and an API user, and a user who is not a member.
 struct ProjectFixture {
     directory: Directory,
     project: Gid,
@@ -22,11 +22,9 @@ struct ProjectFixture {
 impl ProjectFixture {
     async fn new(fixture: &Fixture) -> Self {
         let directory = fixture.directory.clone().with_outbox();
-        let (ann, ben, cas) = (
-            fixture.user("ann").await,
-            fixture.user("ben").await,
-            fixture.user("cas").await,
-        );
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
+        let cas = fixture.user("cas").await;
         let project = fixture.project(&ann, "One").await.gid;
         directory.add_member(project, ben.gid).await.unwrap();
         let robot = directory
@@ -72,45 +70,45 @@ impl ProjectFixture {
 #[tokio::test]
 async fn roles_require_active_membership_and_project() {
     for fixture in both() {
-        let scene = ProjectFixture::new(&fixture).await;
-        let directory = &scene.directory;
+        let setup = ProjectFixture::new(&fixture).await;
+        let directory = &setup.directory;
         let all = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
-        assert_eq!(scene.roles().await, all);
-        scene.set_project(ProjectStatus::Deleted).await;
-        assert_eq!(scene.roles().await, [None; 4]);
-        scene.set_project(ProjectStatus::Active).await;
+        assert_eq!(setup.roles().await, all);
+        setup.set_project(ProjectStatus::Deleted).await;
+        assert_eq!(setup.roles().await, [None; 4]);
+        setup.set_project(ProjectStatus::Active).await;
 
         directory
-            .set_user_status(scene.member, UserStatus::Inactive)
+            .set_user_status(setup.member, UserStatus::Inactive)
             .await
             .unwrap();
-        assert_eq!(scene.role(scene.member).await, None, "an inactive user");
+        assert_eq!(setup.role(setup.member).await, None, "an inactive user");
         directory
-            .set_user_status(scene.member, UserStatus::Active)
+            .set_user_status(setup.member, UserStatus::Active)
             .await
             .unwrap();
         directory
-            .set_member_status(scene.owner.into(), scene.project, scene.member, false)
+            .set_member_status(setup.owner.into(), setup.project, setup.member, false)
             .await
             .unwrap();
-        assert_eq!(scene.role(scene.member).await, None, "a deactivated member");
+        assert_eq!(setup.role(setup.member).await, None, "a deactivated member");
         directory
-            .invite_member(scene.owner.into(), scene.project, "cas".to_owned())
+            .invite_member(setup.owner.into(), setup.project, "cas".to_owned())
             .await
             .unwrap();
-        assert_eq!(scene.role(scene.stranger).await, None, "an invited user");
+        assert_eq!(setup.role(setup.stranger).await, None, "an invited user");
         directory
-            .accept_invitation(scene.stranger.into(), scene.project)
+            .accept_invitation(setup.stranger.into(), setup.project)
             .await
             .unwrap();
-        assert_eq!(scene.role(scene.stranger).await, Some(Role::Member));
+        assert_eq!(setup.role(setup.stranger).await, Some(Role::Member));
     }
 }
 
 #[tokio::test]
 async fn only_the_owner_manages_members() {
     for fixture in both() {
-        let scene = ProjectFixture::new(&fixture).await;
+        let setup = ProjectFixture::new(&fixture).await;
         let ProjectFixture {
             directory,
             project,
@@ -118,7 +116,7 @@ async fn only_the_owner_manages_members() {
             member,
             robot,
             stranger,
-        } = &scene;
+        } = &setup;
         for caller in [*member, *robot, *stranger] {
             let invited = directory
                 .invite_member(caller.into(), *project, "cas".to_owned())
@@ -126,23 +124,26 @@ async fn only_the_owner_manages_members() {
             let deactivated = directory
                 .set_member_status(caller.into(), *project, *owner, false)
                 .await;
-            let (removed, user) = (
-                Actor::User(caller.into()),
-                if caller == *member { *owner } else { *member },
-            );
-            let removed = directory.remove_member(removed, *project, user).await;
-            for answer in [invited.map(drop), deactivated.map(drop), removed] {
-                assert!(matches!(answer, Err(Error::Forbidden)), "{answer:?}");
+            // A member is allowed to remove themself, so the member tries to remove the owner.
+            let user = if caller == *member { *owner } else { *member };
+            let removed = directory
+                .remove_member(Actor::User(caller.into()), *project, user)
+                .await;
+            for result in [invited.map(drop), deactivated.map(drop), removed] {
+                assert!(matches!(result, Err(Error::Forbidden)), "{result:?}");
             }
         }
-        let nowhere = directory
+        let unknown_project = directory
             .invite_member(
                 (*owner).into(),
                 RandomIdGenerator.new_gid(),
                 "cas".to_owned(),
             )
             .await;
-        assert!(matches!(nowhere, Err(Error::Forbidden)), "no such project");
+        assert!(
+            matches!(unknown_project, Err(Error::Forbidden)),
+            "no such project"
+        );
         directory
             .invite_member((*owner).into(), *project, "cas".to_owned())
             .await
@@ -153,11 +154,12 @@ async fn only_the_owner_manages_members() {
 #[tokio::test]
 async fn user_is_added_to_an_active_project_once() {
     for fixture in both() {
-        let scene = ProjectFixture::new(&fixture).await;
-        let (directory, project) = (&scene.directory, scene.project);
+        let setup = ProjectFixture::new(&fixture).await;
+        let directory = &setup.directory;
+        let project = setup.project;
         let add = async |project, user| directory.add_member(project, user).await;
         assert!(matches!(
-            add(RandomIdGenerator.new_gid(), scene.stranger).await,
+            add(RandomIdGenerator.new_gid(), setup.stranger).await,
             Err(Error::ProjectNotFound)
         ));
         assert!(matches!(
@@ -165,38 +167,38 @@ async fn user_is_added_to_an_active_project_once() {
             Err(Error::UserNotFound)
         ));
         assert!(matches!(
-            add(project, scene.robot).await,
+            add(project, setup.robot).await,
             Err(Error::UserIsApiUser)
         ));
         assert!(matches!(
-            add(project, scene.member).await,
+            add(project, setup.member).await,
             Err(Error::AlreadyMember)
         ));
-        scene.set_project(ProjectStatus::Deleted).await;
+        setup.set_project(ProjectStatus::Deleted).await;
         assert!(matches!(
-            add(project, scene.stranger).await,
+            add(project, setup.stranger).await,
             Err(Error::ProjectNotFound)
         ));
-        scene.set_project(ProjectStatus::Active).await;
+        setup.set_project(ProjectStatus::Active).await;
         directory
-            .set_user_status(scene.stranger, UserStatus::Inactive)
+            .set_user_status(setup.stranger, UserStatus::Inactive)
             .await
             .unwrap();
         assert!(matches!(
-            add(project, scene.stranger).await,
+            add(project, setup.stranger).await,
             Err(Error::UserNotActive)
         ));
 
         directory
-            .set_member_status(scene.owner.into(), project, scene.member, false)
+            .set_member_status(setup.owner.into(), project, setup.member, false)
             .await
             .unwrap();
         assert_eq!(
-            add(project, scene.member).await.unwrap().status,
+            add(project, setup.member).await.unwrap().status,
             MembershipStatus::Active
         );
         assert_eq!(
-            scene.role(scene.member).await,
+            setup.role(setup.member).await,
             Some(Role::Member),
             "a deactivated member is active again"
         );
@@ -206,39 +208,39 @@ async fn user_is_added_to_an_active_project_once() {
 #[tokio::test]
 async fn members_are_listed_in_pages_in_the_order_of_gids() {
     for fixture in both() {
-        let scene = ProjectFixture::new(&fixture).await;
+        let setup = ProjectFixture::new(&fixture).await;
         let page = async |after, limit| {
-            let page = scene
+            let page = setup
                 .directory
-                .list_members(scene.project, after, limit)
+                .list_members(setup.project, after, limit)
                 .await
                 .unwrap();
             page.into_iter()
                 .map(|membership| membership.user)
                 .collect::<Vec<_>>()
         };
-        let mut all = [scene.owner, scene.member, scene.robot];
+        let mut all = [setup.owner, setup.member, setup.robot];
         all.sort_unstable();
         assert_eq!(page(None, 10).await, all);
         assert_eq!(page(None, 2).await, all[..2]);
         assert_eq!(page(Some(all[1]), 2).await, all[2..]);
-        let nowhere = scene
+        let unknown_project = setup
             .directory
             .list_members(RandomIdGenerator.new_gid(), None, 10)
             .await;
-        assert!(matches!(nowhere, Err(Error::ProjectNotFound)));
+        assert!(matches!(unknown_project, Err(Error::ProjectNotFound)));
     }
 }
 
 #[tokio::test]
 async fn placeholder_account_is_deleted_with_its_last_invitation() {
     for fixture in both() {
-        let scene = ProjectFixture::new(&fixture).await;
-        let directory = &scene.directory;
-        let owner = directory.get_user_by_gid(scene.owner).await.unwrap();
+        let setup = ProjectFixture::new(&fixture).await;
+        let directory = &setup.directory;
+        let owner = directory.get_user_by_gid(setup.owner).await.unwrap();
         let other = fixture.project(&owner, "Two").await.gid;
         let mut invited = Vec::new();
-        for project in [scene.project, other] {
+        for project in [setup.project, other] {
             let member = directory
                 .invite_member(owner.gid.into(), project, "dan@example.org".to_owned())
                 .await
@@ -250,14 +252,14 @@ async fn placeholder_account_is_deleted_with_its_last_invitation() {
         let remove =
             async |project, user| directory.remove_member(actor, project, user).await.unwrap();
         assert_eq!(invited, [dan, dan]);
-        remove(scene.project, dan).await;
+        remove(setup.project, dan).await;
         directory.get_user_by_gid(dan).await.unwrap();
         remove(other, dan).await;
         assert!(matches!(
             directory.get_user_by_gid(dan).await,
             Err(Error::UserNotFound)
         ));
-        remove(scene.project, scene.member).await;
-        directory.get_user_by_gid(scene.member).await.unwrap();
+        remove(setup.project, setup.member).await;
+        directory.get_user_by_gid(setup.member).await.unwrap();
     }
 }

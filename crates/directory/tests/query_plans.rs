@@ -1,5 +1,6 @@
-//! No query of a login, an init or a call about users, projects and members walks through a table: in a large installation each
-//! is answered by index.
+//! Tests that the queries of logins, inits, sync pages and calls about users, projects and members
+//! use an index on both databases. A query that scans a table is too slow in a large installation.
+//! Each test makes calls, and then asks the database for the plan of every recorded query.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -26,8 +27,8 @@ use doorward_domain::{Gid, ProjectStatus, RandomIdGenerator, SystemClock};
 use doorward_storage::{AnyConnection, Database, Error, Options, testing::TestDatabase};
 use serde_json::Value;
 
-/// 20,000 users; 4,000 projects, each with five members and what projects have; and in one of them 10,000, and one user in
-/// 2,000 of them.
+/// Inserts 20,000 users and 4,000 projects with their options. A project has five members, but
+/// project 4000 has 10,000. A user is in one project, but user 20000 is in 2,000.
 const FILL_POSTGRES: &str = "
     CREATE FUNCTION gid(n int) RETURNS text LANGUAGE sql AS
         $$ SELECT '00000000-0000-4000-8000-' || lpad(n::text, 12, '0') $$;
@@ -114,47 +115,54 @@ fn fill(connection: &mut AnyConnection) -> Result<(), Error> {
     Ok(connection.batch_execute(sql)?)
 }
 
+/// A row of the output of `EXPLAIN`.
 #[derive(QueryableByName)]
-struct Step {
+struct PlanRow {
     #[diesel(sql_type = Text)]
     detail: String,
 }
 
-/// A statement as it was sent, and the values that went with it.
-struct Sent {
+/// A statement and its bind values.
+struct RecordedQuery {
     sql: String,
     values: Vec<Value>,
 }
 
-impl Sent {
-    /// Diesel's own way to show one.
-    fn parse(shown: &str) -> Option<Self> {
-        let (sql, binds) = shown.split_once(" -- binds: ")?;
-        let is_looked_for = ["SELECT", "UPDATE", "DELETE"]
+impl RecordedQuery {
+    /// Parses the text that diesel writes for debugging. Returns `None` for a statement whose plan
+    /// is not checked.
+    fn parse(debug_text: &str) -> Option<Self> {
+        let (sql, binds) = debug_text.split_once(" -- binds: ")?;
+        let uses_plan = ["SELECT", "UPDATE", "DELETE"]
             .iter()
             .any(|word| sql.starts_with(word));
-        // The first rows of all, in the order of the key: SQLite calls that a scan.
+        // This query reads the first rows in the order of the primary key. SQLite reports that as a
+        // scan, although it stops at the limit.
         let is_first_rows =
             sql.contains("`feed_changes`.`changed_at` FROM `feed_changes` ORDER BY `feed_changes`.`cursor` LIMIT");
+        // A table with one row is scanned, and needs no index.
         let has_one_row = ["feed_head", "feed_tail", "announced_api_version"]
             .iter()
             .any(|table| sql.contains(table));
-        if !is_looked_for || is_first_rows || has_one_row || sql.contains("pg_advisory_xact_lock") {
+        if !uses_plan || is_first_rows || has_one_row || sql.contains("pg_advisory_xact_lock") {
             return None;
         }
+        // The bind values are in the format of Rust's `Debug`, which is almost JSON.
         let json = binds
             .replace("None", "null")
             .replace("Some(", "")
             .replace(')', "");
-        let values = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {shown}"));
+        let values =
+            serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {debug_text}"));
         Some(Self {
             sql: sql.to_owned(),
             values,
         })
     }
 
-    /// With the values in their places, as PostgreSQL has them.
-    fn in_full(&self) -> String {
+    /// Returns the SQL with literals instead of the parameters `$1`, `$2` and so on. PostgreSQL
+    /// needs them for `EXPLAIN`; the SQL for SQLite has other parameters and stays unchanged.
+    fn with_literals(&self) -> String {
         let literal = |value: &Value| match value {
             Value::String(text) => format!("'{text}'"),
             Value::Array(values) => {
@@ -166,118 +174,128 @@ impl Sent {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
         };
-        // The last first, for $1 is the beginning of $10.
-        let places = self.values.iter().enumerate().rev();
-        places.fold(self.sql.clone(), |text, (n, value)| {
+        // The last parameter is replaced first, because `$1` is a prefix of `$10`.
+        let parameters = self.values.iter().enumerate().rev();
+        parameters.fold(self.sql.clone(), |text, (n, value)| {
             text.replace(&format!("${}", n + 1), &literal(value))
         })
     }
 }
 
-/// How much of a table an answer is: of half of it, PostgreSQL rightly reads all, unless it is told not to.
+/// The part of a table that a query returns. For half of a table, PostgreSQL rightly plans a
+/// sequential scan, so with `Many` such scans are disabled: the test then only checks that there is
+/// an index to use.
 #[derive(Clone, Copy)]
 enum ResultSize {
     Few,
     Many,
 }
 
-fn plan(connection: &mut AnyConnection, sent: &Sent, answer: ResultSize) -> Result<String, Error> {
-    let steps: Vec<Step> = match connection {
+fn plan(
+    connection: &mut AnyConnection,
+    query: &RecordedQuery,
+    result_size: ResultSize,
+) -> Result<String, Error> {
+    let rows: Vec<PlanRow> = match connection {
         AnyConnection::Sqlite(connection) => {
-            sql_query(format!("EXPLAIN QUERY PLAN {}", sent.sql)).load(connection)?
+            sql_query(format!("EXPLAIN QUERY PLAN {}", query.sql)).load(connection)?
         }
         AnyConnection::Postgres(connection) => {
-            if matches!(answer, ResultSize::Many) {
+            if matches!(result_size, ResultSize::Many) {
                 connection.batch_execute("SET LOCAL enable_seqscan = off")?;
             }
+            // The column of `EXPLAIN` is named `QUERY PLAN`; a function returns it as `detail`.
             connection.batch_execute(&format!(
                 "CREATE OR REPLACE FUNCTION pg_temp.plan() RETURNS SETOF text LANGUAGE plpgsql AS \
                  $f$ BEGIN RETURN QUERY EXECUTE $q$EXPLAIN {}$q$; END $f$",
-                sent.in_full()
+                query.with_literals()
             ))?;
             sql_query("SELECT pg_temp.plan() AS detail").load(connection)?
         }
     };
-    Ok(steps
+    Ok(rows
         .into_iter()
-        .map(|step| step.detail)
+        .map(|row| row.detail)
         .collect::<Vec<_>>()
         .join("\n"))
 }
 
-/// A directory over a filled database, and what it asks.
-struct Place {
+/// A directory on a filled database, and the queries that it has sent.
+struct Fixture {
     _test: TestDatabase,
     database: Database,
     directory: Directory,
-    shown: Arc<Mutex<Vec<String>>>,
+    queries: Arc<Mutex<Vec<String>>>,
 }
 
-impl Place {
+impl Fixture {
     async fn both() -> Vec<Self> {
-        let mut places = Vec::new();
+        let mut fixtures = Vec::new();
         for test in TestDatabase::both(&MIGRATIONS) {
-            let one = Options {
+            // The instrumentation belongs to a connection, so there must be only one.
+            let options = Options {
                 name: "plans",
                 url: test.database.url().clone(),
                 pool_size: 1,
             };
-            let database = Database::new(one);
+            let database = Database::new(options);
             database.write(fill).await.unwrap();
-            let shown = Arc::new(Mutex::new(Vec::new()));
-            let seen = shown.clone();
-            let listen = move |connection: &mut AnyConnection| {
+            let queries = Arc::new(Mutex::new(Vec::new()));
+            let recorded = queries.clone();
+            let record = move |connection: &mut AnyConnection| {
                 connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
                     if let InstrumentationEvent::StartQuery { query, .. } = event {
-                        seen.lock().unwrap().push(query.to_string());
+                        recorded.lock().unwrap().push(query.to_string());
                     }
                 });
                 Ok::<_, Error>(())
             };
-            database.read_snapshot(listen).await.unwrap();
+            database.read_snapshot(record).await.unwrap();
             let directory = Directory::new(
                 database.clone(),
                 Arc::new(SystemClock),
                 Arc::new(RandomIdGenerator),
             )
             .with_outbox();
-            places.push(Self {
+            fixtures.push(Self {
                 _test: test,
                 database,
                 directory,
-                shown,
+                queries,
             });
         }
-        places
+        fixtures
     }
 
-    /// What was asked since the last time, each by index; so many at least.
-    async fn assert_indexed(&self, least: usize, answer: ResultSize) {
-        let shown = std::mem::take(&mut *self.shown.lock().unwrap());
-        let sent: Vec<Sent> = shown
+    /// Asserts that all queries since the previous call use an index, and that there are at least
+    /// `min_queries` of them: without any, the test would prove nothing.
+    async fn assert_indexed(&self, min_queries: usize, result_size: ResultSize) {
+        let texts = std::mem::take(&mut *self.queries.lock().unwrap());
+        let queries: Vec<RecordedQuery> = texts
             .iter()
-            .filter_map(|shown| Sent::parse(shown))
+            .filter_map(|text| RecordedQuery::parse(text))
             .collect();
-        assert!(sent.len() >= least, "{shown:?}");
-        for sent in sent {
-            let query = sent.in_full();
+        assert!(queries.len() >= min_queries, "{texts:?}");
+        for query in queries {
+            let sql = query.with_literals();
             let plan = self
                 .database
-                .write(move |connection| plan(connection, &sent, answer))
+                .write(move |connection| plan(connection, &query, result_size))
                 .await;
             let plan = plan
                 .unwrap_or_else(|error| error.to_string())
                 .replace("SCAN CONSTANT ROW", "");
             assert!(
                 plan.contains("Index") || plan.contains("SEARCH"),
-                "{query}\n{plan}"
+                "{sql}\n{plan}"
             );
             assert!(
                 !plan.contains("Seq Scan") && !plan.contains("SCAN "),
-                "{query}\n{plan}"
+                "{sql}\n{plan}"
             );
         }
-        self.shown.lock().unwrap().clear();
+        // The queries for the plans have been recorded, too.
+        self.queries.lock().unwrap().clear();
     }
 }
 
@@ -289,8 +307,8 @@ fn gid(number: u32) -> Gid {
 
 #[tokio::test]
 async fn login_and_init_queries_use_indexes() {
-    for place in Place::both().await {
-        let directory = &place.directory;
+    for fixture in Fixture::both().await {
+        let directory = &fixture.directory;
         assert!(
             directory
                 .find_login(LoginIdentifier::Username("user12345".to_owned()), None)
@@ -305,14 +323,16 @@ async fn login_and_init_queries_use_indexes() {
             .await
             .unwrap();
         assert_eq!((init.users.len(), init.projects.len()), (4, 1));
-        place.assert_indexed(8, ResultSize::Few).await;
+        fixture.assert_indexed(8, ResultSize::Few).await;
     }
 }
 
 #[tokio::test]
 async fn view_queries_use_indexes() {
-    for place in Place::both().await {
-        let (directory, project, ann) = (&place.directory, gid(346), gid(12_345));
+    for fixture in Fixture::both().await {
+        let directory = &fixture.directory;
+        let project = gid(346);
+        let ann = gid(12_345);
         directory.view_user(ann.into(), gid(4345)).await.unwrap();
         directory.view_user(ann.into(), gid(1)).await.unwrap_err();
         directory.view_project(ann.into(), project).await.unwrap();
@@ -354,14 +374,17 @@ async fn view_queries_use_indexes() {
                 .len(),
             10
         );
-        place.assert_indexed(15, ResultSize::Few).await;
+        fixture.assert_indexed(15, ResultSize::Few).await;
     }
 }
 
 #[tokio::test]
 async fn invitation_queries_use_indexes() {
-    for place in Place::both().await {
-        let (directory, project, ann, dan) = (&place.directory, gid(346), gid(12_345), gid(1));
+    for fixture in Fixture::both().await {
+        let directory = &fixture.directory;
+        let project = gid(346);
+        let ann = gid(12_345);
+        let dan = gid(1);
         for name in ["user1", "nobody@example.org"] {
             directory
                 .invite_member(ann.into(), project, name.to_owned())
@@ -372,7 +395,7 @@ async fn invitation_queries_use_indexes() {
             .resend_invitation(ann.into(), project, dan)
             .await
             .unwrap();
-        // Only emails have the ids of invitations: this is none of them.
+        // Only mails contain the ids of invitations, so the test uses an unknown id.
         directory
             .view_invitation(gid(77), project)
             .await
@@ -404,14 +427,17 @@ async fn invitation_queries_use_indexes() {
             .unwrap();
         directory.add_member(project, dan).await.unwrap();
         directory.leave_project(dan.into(), project).await.unwrap();
-        place.assert_indexed(30, ResultSize::Few).await;
+        fixture.assert_indexed(30, ResultSize::Few).await;
     }
 }
 
 #[tokio::test]
 async fn project_lifecycle_queries_use_indexes() {
-    for place in Place::both().await {
-        let (directory, project, ann, ben) = (&place.directory, gid(346), gid(12_345), gid(4345));
+    for fixture in Fixture::both().await {
+        let directory = &fixture.directory;
+        let project = gid(346);
+        let ann = gid(12_345);
+        let ben = gid(4345);
         let change = ProjectChange {
             name: Some("Flora".to_owned()),
             timezone: None,
@@ -483,14 +509,16 @@ async fn project_lifecycle_queries_use_indexes() {
             .purge_project(Actor::User(ann.into()), project)
             .await
             .unwrap();
-        place.assert_indexed(100, ResultSize::Few).await;
+        fixture.assert_indexed(100, ResultSize::Few).await;
     }
 }
 
 #[tokio::test]
 async fn large_project_queries_use_indexes() {
-    for place in Place::both().await {
-        let (directory, project, busy) = (&place.directory, gid(4000), gid(20_000));
+    for fixture in Fixture::both().await {
+        let directory = &fixture.directory;
+        let project = gid(4000);
+        let busy = gid(20_000);
         let init = directory
             .get_project_init(project, gid(1).into())
             .await
@@ -516,7 +544,7 @@ async fn large_project_queries_use_indexes() {
             .list_members(project, Some(gid(5000)), 1000)
             .await
             .unwrap();
-        place.assert_indexed(15, ResultSize::Many).await;
+        fixture.assert_indexed(15, ResultSize::Many).await;
         directory
             .set_project_status(Actor::Administrator, project, ProjectStatus::Deleted)
             .await
@@ -526,15 +554,17 @@ async fn large_project_queries_use_indexes() {
             .await
             .unwrap();
         assert!(directory.get_project(project).await.is_err());
-        place.assert_indexed(20, ResultSize::Many).await;
+        fixture.assert_indexed(20, ResultSize::Many).await;
     }
 }
 
 #[tokio::test]
 async fn sync_queries_use_indexes() {
-    for place in Place::both().await {
-        let (directory, ann, busy, project) =
-            (&place.directory, gid(12_345), gid(20_000), gid(346));
+    for fixture in Fixture::both().await {
+        let directory = &fixture.directory;
+        let ann = gid(12_345);
+        let busy = gid(20_000);
+        let project = gid(346);
         let since = SyncCursors {
             cc_cursor: Some(0),
             project: None,
@@ -547,7 +577,7 @@ async fn sync_queries_use_indexes() {
                 .unwrap()
                 .has_more
         );
-        place.assert_indexed(5, ResultSize::Many).await;
+        fixture.assert_indexed(5, ResultSize::Many).await;
         assert_eq!(
             directory
                 .sync(ann.into(), since, true)
@@ -606,8 +636,8 @@ async fn sync_queries_use_indexes() {
                 .rows
                 .is_empty()
         );
-        place.assert_indexed(40, ResultSize::Few).await;
+        fixture.assert_indexed(40, ResultSize::Few).await;
         directory.delete_old_changes(Duration::ZERO).await.unwrap();
-        place.assert_indexed(150, ResultSize::Many).await;
+        fixture.assert_indexed(150, ResultSize::Many).await;
     }
 }

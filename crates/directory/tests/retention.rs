@@ -1,4 +1,4 @@
-//! What is not kept any more, on both databases.
+//! Tests of the retention of the change feed, on both databases.
 
 mod support;
 
@@ -9,7 +9,8 @@ use doorward_directory::{Error, SyncCursors};
 use doorward_storage::AnyConnection;
 use support::both;
 
-/// As after the migration that began with notices: the changes of before have none.
+/// Sets the tail as the migration did that introduced feed events: older changes have no events, so
+/// cursors before it must stay expired.
 #[tokio::test]
 async fn changes_without_events_stay_expired() {
     for fixture in both() {

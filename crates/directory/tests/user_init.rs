@@ -1,4 +1,4 @@
-//! What one user may see, on both databases.
+//! Tests of the init of a user, on both databases.
 
 #![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
 
@@ -15,17 +15,13 @@ async fn init(fixture: &Fixture, user: Gid) -> Init {
 #[tokio::test]
 async fn user_sees_only_members_of_own_projects() {
     for fixture in both() {
-        let (ann, ben, carl, dora) = (
-            fixture.user("ann").await,
-            fixture.user("ben").await,
-            fixture.user("carl").await,
-            fixture.user("dora").await,
-        );
-        let (one, two, three) = (
-            fixture.project(&ann, "One").await,
-            fixture.project(&ben, "Two").await,
-            fixture.project(&carl, "Three").await,
-        );
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
+        let carl = fixture.user("carl").await;
+        let dora = fixture.user("dora").await;
+        let one = fixture.project(&ann, "One").await;
+        let two = fixture.project(&ben, "Two").await;
+        let three = fixture.project(&carl, "Three").await;
         for (project, member) in [(&one, &ben), (&two, &ann), (&two, &dora)] {
             fixture
                 .directory
@@ -33,30 +29,35 @@ async fn user_sees_only_members_of_own_projects() {
                 .await
                 .unwrap();
         }
-        let seen = init(&fixture, ann.gid).await;
-        assert_eq!(seen.caller, ann);
-        let mut people: Vec<_> = seen
+        let ann_init = init(&fixture, ann.gid).await;
+        assert_eq!(ann_init.caller, ann);
+        let mut usernames: Vec<_> = ann_init
             .users
             .iter()
-            .filter_map(|person| person.username.clone())
+            .filter_map(|user| user.username.clone())
             .collect();
-        people.sort();
-        assert_eq!(people, ["ben", "dora"], "each once");
-        let mut roles: Vec<_> = seen.user_projects().collect();
+        usernames.sort();
+        // Ben is in two projects with Ann.
+        assert_eq!(usernames, ["ben", "dora"], "each once");
+        let mut roles: Vec<_> = ann_init.user_projects().collect();
         roles.sort();
         let mut expected = vec![(one.gid, Role::Owner), (two.gid, Role::Member)];
         expected.sort();
         assert_eq!(roles, expected);
-        assert_eq!(seen.other_memberships.len(), 3);
+        assert_eq!(ann_init.other_memberships.len(), 3);
         assert!(
-            seen.other_memberships
+            ann_init
+                .other_memberships
                 .iter()
                 .all(|membership| membership.project != three.gid && membership.user != ann.gid)
         );
-        assert_eq!(seen.owned_projects, [one.gid].into());
-        assert_eq!(seen.cursor, fixture.directory.feed_head().await.unwrap());
-        let lonely = init(&fixture, carl.gid).await;
-        assert!(lonely.users.is_empty() && lonely.other_memberships.is_empty());
+        assert_eq!(ann_init.owned_projects, [one.gid].into());
+        assert_eq!(
+            ann_init.cursor,
+            fixture.directory.feed_head().await.unwrap()
+        );
+        let carl_init = init(&fixture, carl.gid).await;
+        assert!(carl_init.users.is_empty() && carl_init.other_memberships.is_empty());
     }
 }
 
@@ -87,7 +88,8 @@ async fn inactive_user_gets_no_init() {
 #[tokio::test]
 async fn inactive_member_is_visible_as_inactive() {
     for fixture in both() {
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
         let project = fixture.project(&ann, "One").await;
         fixture
             .directory
@@ -103,40 +105,42 @@ async fn inactive_member_is_visible_as_inactive() {
             .set_user_status(ben.gid, UserStatus::Inactive)
             .await
             .unwrap();
-        let seen = init(&fixture, ann.gid).await;
+        let ann_init = init(&fixture, ann.gid).await;
         assert_eq!(
-            seen.users
+            ann_init
+                .users
                 .iter()
-                .map(|person| person.status)
+                .map(|user| user.status)
                 .collect::<Vec<_>>(),
             [UserStatus::Inactive]
         );
     }
 }
 
-/// A snapshot's cursor is exactly its position: what is in the answer is in the feed up to it, and nothing else is.
+/// Checks that the init has exactly the changes up to its cursor, while another task adds members.
 #[tokio::test(flavor = "multi_thread")]
 async fn init_cursor_matches_its_snapshot() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         let project = fixture.project(&ann, "One").await;
-        let mut people = Vec::new();
+        let mut users = Vec::new();
         for number in 0..30 {
-            people.push(fixture.user(&format!("p{number}")).await);
+            users.push(fixture.user(&format!("p{number}")).await);
         }
         let before = fixture.directory.feed_head().await.unwrap();
         let directory = fixture.directory.clone();
         let writer = tokio::spawn(async move {
-            for person in people {
-                directory.add_member(project.gid, person.gid).await.unwrap();
+            for user in users {
+                directory.add_member(project.gid, user.gid).await.unwrap();
             }
         });
         loop {
+            // The writer is checked first, so that the last iteration has all members.
             let is_done = writer.is_finished();
-            let seen = init(&fixture, ann.gid).await;
+            let init = init(&fixture, ann.gid).await;
             let changes = fixture.directory.list_changes(before).await.unwrap();
-            let are_seen = changes.iter().filter(|change| change.cursor <= seen.cursor);
-            assert_eq!(are_seen.count(), seen.other_memberships.len());
+            let included = changes.iter().filter(|change| change.cursor <= init.cursor);
+            assert_eq!(included.count(), init.other_memberships.len());
             if is_done {
                 break;
             }

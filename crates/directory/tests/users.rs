@@ -1,4 +1,4 @@
-//! Users, on both databases.
+//! Tests of users and logins, on both databases.
 
 mod support;
 
@@ -25,8 +25,8 @@ async fn user_is_found_by_any_form_of_username_and_by_gid() {
             fixture.directory.get_user_by_gid(ann.gid).await.unwrap(),
             ann
         );
-        for stranger in ["Ann", "ben", "", "a b", &"x".repeat(4000)] {
-            assert_eq!(find(stranger).await, None, "{stranger}");
+        for unknown in ["Ann", "ben", "", "a b", &"x".repeat(4000)] {
+            assert_eq!(find(unknown).await, None, "{unknown}");
         }
     }
 }
@@ -34,15 +34,15 @@ async fn user_is_found_by_any_form_of_username_and_by_gid() {
 #[tokio::test]
 async fn one_of_ten_concurrent_users_gets_the_username() {
     for fixture in both() {
-        let tries = (0..10).map(|_| fixture.directory.create_user(new_user("ann")));
-        let mut made = 0;
-        for answer in futures_util::future::join_all(tries).await {
-            match answer {
-                Ok(_) => made += 1,
+        let calls = (0..10).map(|_| fixture.directory.create_user(new_user("ann")));
+        let mut created = 0;
+        for result in futures_util::future::join_all(calls).await {
+            match result {
+                Ok(_) => created += 1,
                 Err(error) => assert!(matches!(error, Error::UsernameTaken), "{error}"),
             }
         }
-        assert_eq!(made, 1);
+        assert_eq!(created, 1);
         assert_eq!(fixture.directory.feed_head().await.unwrap(), 1);
     }
 }
@@ -51,26 +51,27 @@ async fn one_of_ten_concurrent_users_gets_the_username() {
 async fn valid_users_of_a_batch_are_created() {
     for fixture in both() {
         fixture.user("ann").await;
-        let thief = NewUser::new(
+        // The username is an address, but not the user's own.
+        let with_foreign_address = NewUser::new(
             RandomIdGenerator.new_gid(),
             Username::parse("ben@example.org").unwrap(),
             Some(Email::parse("carl@example.org").unwrap()),
-            DisplayName::parse("Thief").unwrap(),
+            DisplayName::parse("Ben").unwrap(),
         );
-        let twin = new_user("dora");
-        let answers = fixture
+        let dora = new_user("dora");
+        let results = fixture
             .directory
             .create_users(vec![
                 new_user("ann"),
                 new_user("ben"),
-                thief,
-                twin.clone(),
-                twin,
+                with_foreign_address,
+                dora.clone(),
+                dora,
             ])
             .await
             .unwrap();
-        let made: Vec<bool> = answers.iter().map(Result::is_ok).collect();
-        assert_eq!(made, [false, true, false, true, false]);
+        let created: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(created, [false, true, false, true, false]);
         assert_eq!(
             fixture.directory.list_users(None, 10).await.unwrap().len(),
             3
@@ -122,7 +123,8 @@ async fn every_change_and_only_changes_are_in_the_feed() {
 #[tokio::test]
 async fn owner_cannot_be_deleted_and_memberships_are_deleted_with_a_user() {
     for fixture in both() {
-        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let ann = fixture.user("ann").await;
+        let ben = fixture.user("ben").await;
         let project = fixture.project(&ann, "One").await;
         fixture
             .directory
@@ -143,12 +145,13 @@ async fn owner_cannot_be_deleted_and_memberships_are_deleted_with_a_user() {
             members.iter().map(|member| member.user).collect::<Vec<_>>(),
             [ann.gid]
         );
-        let again = fixture.user("ben").await;
-        assert_ne!(again.gid, ben.gid);
+        // A user with the same username is another user, and gets no membership of the first one.
+        let new_ben = fixture.user("ben").await;
+        assert_ne!(new_ben.gid, ben.gid);
         assert!(
             fixture
                 .directory
-                .get_init(again.gid.into())
+                .get_init(new_ben.gid.into())
                 .await
                 .unwrap()
                 .projects

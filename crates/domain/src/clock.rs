@@ -1,8 +1,8 @@
-//! The clock as a parameter, so that tests can set the time.
+//! Time: the clock is a parameter everywhere, so that tests can set it.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// A moment: microseconds since 1970-01-01 UTC, the finest both databases keep.
+/// A moment, in microseconds since 1970-01-01 UTC, as both databases store it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
@@ -22,7 +22,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since 1970, rounded down: a JWT's NumericDate (RFC 7519, section 2).
+    /// Returns the seconds since 1970-01-01 UTC, rounded down. This is the `NumericDate` of a JWT
+    /// (RFC 7519, section 2).
     #[must_use]
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
@@ -43,11 +44,12 @@ fn to_micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// The source of the current time.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The clock of the machine. A time before 1970 counts as 1970.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -55,7 +57,7 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         #[expect(
             clippy::disallowed_methods,
-            reason = "the one place that asks the machine for the time"
+            reason = "the only code that reads the clock of the machine"
         )]
         let now = std::time::SystemTime::now();
         Timestamp(to_micros(

@@ -122,7 +122,7 @@ fn lengths_count_the_canonical_form() {
     assert!(Email::parse(&format!("\"{escaped}\"@example.org")).is_ok());
     assert!(Email::parse(&format!("{}@example.org", local(65))).is_err());
     assert!(Email::parse(&format!("\"{}\"@example.org", local(65))).is_err());
-    // In bytes: an é has two.
+    // The limits count bytes, and an é has two.
     assert!(Email::parse(&format!("{}@example.org", "é".repeat(32))).is_ok());
     assert!(Email::parse(&format!("{}@example.org", "é".repeat(33))).is_err());
 
@@ -131,9 +131,9 @@ fn lengths_count_the_canonical_form() {
     assert_eq!(whole(3).len(), 254);
     assert!(Email::parse(&whole(3)).is_ok());
     assert!(Email::parse(&whole(4)).is_err());
-    // Longer as written, but not in ASCII.
+    // The address is longer as written than in ASCII.
     assert!(Email::parse(&whole(3).replace('y', "ｙ")).is_ok());
-    // Fewer characters as written than in ASCII.
+    // The address has fewer characters as written than in ASCII.
     let label = "ü".repeat(48);
     assert!(Email::parse(&format!("a@{label}.{label}.{label}.{label}.example")).is_ok());
     assert!(
@@ -148,7 +148,7 @@ fn lengths_count_the_canonical_form() {
 
 #[test]
 fn malformed_addresses_are_rejected() {
-    for bad in [
+    for invalid in [
         "",
         "@",
         "ann",
@@ -195,7 +195,7 @@ fn malformed_addresses_are_rejected() {
         "ann＠example.org",
         &format!("ann@{}.example", "ａ".repeat(400)),
     ] {
-        assert!(Email::parse(bad).is_err(), "{bad}");
+        assert!(Email::parse(invalid).is_err(), "{invalid}");
     }
 }
 
@@ -205,13 +205,13 @@ fn white_space_around_an_address_is_ignored() {
         " \t\r\n\u{b}\u{c}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
     let email = Email::parse(&format!("{around}ann@example.org{around}")).unwrap();
     assert_eq!(email.as_str(), "ann@example.org");
-    for bad in [
+    for invalid in [
         "\u{200b}ann@example.org",
         "ann @example.org",
         "ann@ example.org",
         "ann@example.org\u{feff}",
     ] {
-        assert!(Email::parse(bad).is_err(), "{bad:?}");
+        assert!(Email::parse(invalid).is_err(), "{invalid:?}");
     }
 }
 
@@ -230,11 +230,12 @@ proptest! {
     #[test]
     fn quotes_and_escapes_change_nothing(local in "[a-zA-Z0-9.+_ \"\\\\@,<>-]{1,20}") {
         let escaped: String = local.chars().flat_map(|c| ['\\', c]).collect();
-        let least = local.replace('\\', "\\\\").replace('"', "\\\"");
-        let all = email(&format!("\"{escaped}\"@Example.org"));
-        prop_assert_eq!(&all, &email(&format!("\"{least}\"@example.org")));
-        if let Ok(plain) = Email::parse(&format!("{local}@example.org")) && !local.starts_with(['"', ' ']) {
-            prop_assert_eq!(&all, &plain);
+        let minimal = local.replace('\\', "\\\\").replace('"', "\\\"");
+        let fully_escaped = email(&format!("\"{escaped}\"@Example.org"));
+        prop_assert_eq!(&fully_escaped, &email(&format!("\"{minimal}\"@example.org")));
+        let plain = Email::parse(&format!("{local}@example.org"));
+        if let Ok(plain) = plain && !local.starts_with(['"', ' ']) {
+            prop_assert_eq!(&fully_escaped, &plain);
         }
     }
 }

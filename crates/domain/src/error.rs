@@ -1,11 +1,11 @@
-//! The error codes that cross the lines between services. Each has one row in the table to gRPC (`proto`) and one in
-//! the table to HTTP (`gateway`).
+//! Error codes that services send to each other. Each code has one row in the table to gRPC (`rpc`)
+//! and one row in the table to HTTP (`gateway`).
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use crate::Malformed;
 
-/// What the caller is told beside the code, such as `{"username": "unavailable"}`.
+/// Details that the caller receives with an error code, such as `{"username": "unavailable"}`.
 pub type Info = BTreeMap<String, String>;
 
 macro_rules! codes {
@@ -16,7 +16,7 @@ macro_rules! codes {
         impl ErrorCode {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word by which the code travels.
+            /// Returns the word that stands for the code in messages between services.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -39,24 +39,25 @@ macro_rules! codes {
 codes! {
     /// A parameter is missing or has the wrong type or value.
     InvalidRequest = "INVALID_REQUEST",
-    /// No token, or one that is not accepted.
+    /// The token is missing or not accepted.
     Unauthenticated = "UNAUTHENTICATED",
-    /// A login failed; why, nobody is told.
+    /// A login failed. The reason is not revealed, because it would show which users exist.
     UnknownUser = "UNKNOWN_USER",
-    /// A known caller who may not do this.
+    /// The caller is known, but is not allowed to make this call.
     Forbidden = "FORBIDDEN",
     NotFound = "NOT_FOUND",
-    /// The thing named doesn't exist or is in no state for this; the info's `reason` says which.
+    /// An entry does not exist, or its state does not allow the call; `reason` in the info says
+    /// which.
     Unprocessable = "UNPROCESSABLE",
-    /// A field's data is not acceptable; the info has a reason by field.
+    /// The value of a field is not acceptable; the info has a reason for each field.
     Validation = "VALIDATION",
     /// The membership is not `invited` any more.
     InviteInvalid = "INVITE_INVALID",
-    /// Too many attempts or requests; come back later.
+    /// There were too many attempts or requests; the caller should try again later.
     Throttled = "THROTTLED",
-    /// A peer, a database or a queue can't serve this now; come back soon.
+    /// A peer, a database or a queue is not available now; the caller should try again soon.
     Unavailable = "UNAVAILABLE",
-    /// Our fault.
+    /// An error of the server, such as a failed query; the request is not to blame.
     Internal = "INTERNAL",
 }
 

@@ -1,4 +1,4 @@
-//! Global ids: what users, projects and keys are called for ever.
+//! Global ids of users, projects and other entries. The gid of an entry never changes.
 
 use std::{fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use crate::Malformed;
 pub struct Gid(Uuid);
 
 impl Gid {
-    /// Nobody's.
+    /// Gid that no entry has (RFC 9562, section 5.9). It stands for a dummy user.
     pub const NIL: Self = Self(Uuid::nil());
 
     #[must_use]
@@ -28,8 +28,9 @@ impl Gid {
 impl FromStr for Gid {
     type Err = Malformed;
 
-    /// Takes the hyphenated form alone, in either case.
+    /// Parses the form with hyphens only, in upper or lower case.
     fn from_str(text: &str) -> Result<Self, Malformed> {
+        // `try_parse` also accepts other notations, which have other lengths.
         if text.len() != 36 {
             return Err(Malformed("not a UUID"));
         }
@@ -51,18 +52,21 @@ impl fmt::Debug for Gid {
     }
 }
 
-/// The source of new ids, a parameter so that tests can name what is made.
+/// The source of new gids. It is a parameter, so that tests can choose the gids.
 pub trait IdGenerator: Send + Sync {
     fn new_gid(&self) -> Gid;
 }
 
-/// Random ids (version 4).
+/// Generator of random gids (UUID version 4; RFC 9562, section 5.4).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RandomIdGenerator;
 
 impl IdGenerator for RandomIdGenerator {
     fn new_gid(&self) -> Gid {
-        #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the only code that generates ids"
+        )]
         Gid(Uuid::new_v4())
     }
 }
@@ -79,14 +83,14 @@ mod tests {
             lower.to_uppercase().parse::<Gid>().unwrap().to_string(),
             lower
         );
-        for bad in [
+        for invalid in [
             "",
             "x",
             "0f8fad5bd9cb469fa16570867728950e",
             "{0f8fad5b-d9cb-469f-a165-70867728950e}",
             "0f8fad5b-d9cb-469f-a165-70867728950g",
         ] {
-            assert!(bad.parse::<Gid>().is_err(), "{bad}");
+            assert!(invalid.parse::<Gid>().is_err(), "{invalid}");
         }
     }
 }

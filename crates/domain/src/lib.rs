@@ -1,5 +1,6 @@
-//! What every part of Doorward means by the same word: ids, names, roles, states, error codes, the clock.
-//! A leaf: no async, no I/O, nothing of HTTP, gRPC or SQL.
+//! Types that all parts of Doorward share: ids, names, addresses, roles, statuses, error codes, the
+//! clock. This crate depends on no other crate of the workspace, has no async code and no I/O, and
+//! knows nothing of HTTP, gRPC or SQL.
 
 pub mod clock;
 pub mod email;
@@ -22,7 +23,8 @@ pub use timezone::Timezone;
 pub use username::Username;
 pub use version::ApiVersion;
 
-/// A value that doesn't fit its type; the text names the rule that it broke and never repeats the value.
+/// The error for a value that does not have the form of its type. The text names the rule that the
+/// value breaks, and never contains the value, which can be personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);

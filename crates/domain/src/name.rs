@@ -1,18 +1,21 @@
-//! Names that people read: of people, projects, keys.
+//! Display names of users, projects, project items and API users. They are not unique, and nothing
+//! is looked up by them.
 
 use std::fmt;
 
 use crate::Malformed;
 
-/// Trimmed, at most 200 characters, without control characters.
+/// A trimmed name of at most 200 characters, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayName(String);
 
 impl DisplayName {
     pub const TOO_LONG: Malformed = Malformed("has more than 200 characters");
 
+    /// Parses a name.
+    ///
     /// # Errors
-    /// When the name is empty, too long or holds control characters.
+    /// [`Malformed`] if the name is empty, is too long or has control characters.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let name = Self::parse_or_empty(text)?;
         if name.0.is_empty() {
@@ -21,10 +24,10 @@ impl DisplayName {
         Ok(name)
     }
 
-    /// As [`parse`](Self::parse), but a person's own name may be empty until they set it.
+    /// Parses the name of a user, which can be empty until the user sets it.
     ///
     /// # Errors
-    /// When the name is too long or holds control characters.
+    /// [`Malformed`] if the name is too long or has control characters.
     pub fn parse_or_empty(text: &str) -> Result<Self, Malformed> {
         let text = text.trim();
         if text.chars().count() > 200 {
@@ -56,8 +59,8 @@ mod tests {
     fn names_are_trimmed_and_bounded() {
         assert_eq!(DisplayName::parse("  Ann  ").unwrap().as_str(), "Ann");
         assert!(DisplayName::parse(&"é".repeat(200)).is_ok());
-        for bad in ["", "   ", "a\nb", "a\0b", &"x".repeat(201)] {
-            assert!(DisplayName::parse(bad).is_err());
+        for invalid in ["", "   ", "a\nb", "a\0b", &"x".repeat(201)] {
+            assert!(DisplayName::parse(invalid).is_err());
         }
         assert_eq!(DisplayName::parse_or_empty(" ").unwrap().as_str(), "");
     }

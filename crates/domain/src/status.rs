@@ -1,4 +1,5 @@
-//! The states of users, projects and memberships, and the roles, by the words that the API uses.
+//! Statuses of users, projects and memberships, and roles. The words are part of the HTTP API and
+//! are stored in both databases.
 
 use std::{fmt, str::FromStr};
 
@@ -39,16 +40,28 @@ macro_rules! words {
 }
 
 words! {
-    /// Only active users get a token.
-    UserStatus { Active = "active", Invited = "invited", Inactive = "inactive", Deleted = "deleted" }
+    /// Status of a user. Only active users get a token.
+    UserStatus {
+        Active = "active",
+        Invited = "invited",
+        Inactive = "inactive",
+        Deleted = "deleted",
+    }
 }
 words! {
+    /// Status of a project.
     ProjectStatus { Active = "active", Deleted = "deleted" }
 }
 words! {
-    /// Only an active membership gives access.
-    MembershipStatus { Active = "active", Invited = "invited", Declined = "declined", Inactive = "inactive" }
+    /// Status of a membership. Only an active membership gives access.
+    MembershipStatus {
+        Active = "active",
+        Invited = "invited",
+        Declined = "declined",
+        Inactive = "inactive",
+    }
 }
 words! {
+    /// Role of a user in a project.
     Role { Owner = "owner", Member = "member", Api = "api" }
 }

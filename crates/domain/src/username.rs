@@ -1,4 +1,5 @@
-//! Usernames: RFC 8265, profile UsernameCasePreserved.
+//! Usernames: the profile `UsernameCasePreserved` of RFC 8265. Whether a username is free is up to
+//! the directory.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +7,7 @@ use precis_profiles::{UsernameCasePreserved, precis_core::profile::PrecisFastInv
 
 use crate::{Email, Malformed};
 
-/// A normalised username of 1 to 64 characters; case-sensitive.
+/// A normalized username of 1 to 64 characters; case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Username(String);
 
@@ -14,10 +15,12 @@ impl Username {
     pub const MAX_CHARS: usize = 64;
     pub const TOO_LONG: Malformed = Malformed("has more than 64 characters");
 
-    /// Parses the name that an account is to have. White space (Unicode `White_Space`) around it is ignored.
+    /// Parses the username of a new account or a changed username. White space (Unicode
+    /// `White_Space`) around it is ignored.
     ///
     /// # Errors
-    /// The text is not a username by RFC 8265, is too long, or is a UUID in any notation: it could be the gid of another user.
+    /// [`Malformed`] if the text is not a username by RFC 8265, is too long, or is a UUID in any
+    /// notation, which could be the gid of another user.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let username = Self::parse_existing(text)?;
         if is_uuid(&username.0) {
@@ -27,13 +30,15 @@ impl Username {
         }
     }
 
-    /// Parses the name by which an account is looked up. Accounts from before the rule about UUIDs can have such a name.
+    /// Parses the username by which an account is looked up. It can be a UUID, because earlier
+    /// releases accepted such usernames.
     ///
     /// # Errors
-    /// The text is not a username by RFC 8265, or is too long.
+    /// [`Malformed`] if the text is not a username by RFC 8265 or is too long.
     pub fn parse_existing(text: &str) -> Result<Self, Malformed> {
         let text = text.trim();
-        // A character takes at most 4 bytes, and normalisation at most triples them: what is longer can't fit.
+        // This bounds the work of the normalization. No username is longer: a character of the
+        // normalized text is composed of at most 12 bytes.
         if text.len() > Self::MAX_CHARS * 12 {
             return Err(Self::TOO_LONG);
         }
@@ -46,15 +51,16 @@ impl Username {
         }
     }
 
-    /// Returns the form by which a name that was typed is compared and counted: the normalised username, or the trimmed text
-    /// if it is no username.
+    /// Returns the form in which a text that a user entered is compared and counted: the normalized
+    /// username, or the trimmed text if it is not a username.
     #[must_use]
     pub fn normalize_for_lookup(text: &str) -> String {
         Self::parse_existing(text).map_or_else(|_| text.trim().to_owned(), |name| name.0)
     }
 
-    /// Returns whether an account with this verified address may have this name. A name with `@` must be that address, in any
-    /// spelling: otherwise a user could take another user's address as a name.
+    /// Returns whether an account with this verified address can have this username. A username
+    /// with `@` must be that address, in any spelling: otherwise a user could take the address of
+    /// another user as a username.
     #[must_use]
     pub fn is_allowed_for_email(&self, email: Option<&Email>) -> bool {
         !self.0.contains('@')
@@ -67,7 +73,8 @@ impl Username {
     }
 }
 
-/// Whether the text is a UUID: hyphenated, plain hexadecimal, in braces, or as a URN (RFC 9562, section 4).
+/// Returns whether the text is a UUID: with hyphens, as plain hexadecimal digits, in braces, or as
+/// a URN (RFC 9562, section 4).
 fn is_uuid(text: &str) -> bool {
     uuid::Uuid::try_parse(&text.to_lowercase()).is_ok()
 }
@@ -92,9 +99,9 @@ mod tests {
 
     use super::*;
 
-    /// All characters with the property.
-    const WHITE_SPACE: &str = "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\
-        \u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
+    /// All characters with the Unicode property `White_Space`.
+    const WHITE_SPACE: &str = "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\
+        \u{2003}\u{2004}\u{2005}\u{2006}\u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
 
     #[test]
     fn equivalent_usernames_normalize_to_the_same() {
@@ -114,7 +121,7 @@ mod tests {
 
     #[test]
     fn usernames_forbidden_by_rfc_8265_are_rejected() {
-        for bad in [
+        for invalid in [
             "",
             "a b",
             "a\0",
@@ -125,7 +132,7 @@ mod tests {
             &"x".repeat(65),
             &"x".repeat(4000),
         ] {
-            assert!(Username::parse(bad).is_err(), "{bad:?}");
+            assert!(Username::parse(invalid).is_err(), "{invalid:?}");
         }
         assert!(Username::parse(&"é".repeat(64)).is_ok());
     }
@@ -215,16 +222,16 @@ mod tests {
             Username::parse(&format!("{}ann", " ".repeat(100_000))).unwrap(),
             name
         );
-        for bad in [
+        for invalid in [
             around.to_owned(),
             format!("a{around}nn"),
             "\u{200b}ann".to_owned(),
             "\u{feff}ann".to_owned(),
         ] {
-            assert!(Username::parse(&bad).is_err(), "{bad:?}");
+            assert!(Username::parse(&invalid).is_err(), "{invalid:?}");
         }
-        for (typed, compared) in [(" \u{ff41}nn\n", "ann"), ("\ta b ", "a b"), (" ", "")] {
-            assert_eq!(Username::normalize_for_lookup(typed), compared);
+        for (entered, normalized) in [(" \u{ff41}nn\n", "ann"), ("\ta b ", "a b"), (" ", "")] {
+            assert_eq!(Username::normalize_for_lookup(entered), normalized);
         }
     }
 

@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::Malformed;
 
-/// `YYYY.MM.NNN`, so that comparing as text compares the releases.
+/// Returns the release of this build as `YYYY.MM.NNN`. The parts have a fixed width, so releases
+/// can be compared as text.
 #[must_use]
 pub fn current_release() -> String {
     let mut parts = env!("CARGO_PKG_VERSION").split(['.', '-', '+']);
@@ -17,7 +18,8 @@ pub fn current_release() -> String {
     format!("{:04}.{:02}.{:03}", next(), next(), next())
 }
 
-/// The version of the published API, by which clients detect features: `YYYY.MM.NNN`, compared as text.
+/// The version of the published API, by which clients detect features: `YYYY.MM.NNN`, compared as
+/// text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ApiVersion(String);
 
@@ -25,7 +27,7 @@ impl ApiVersion {
     /// Parses `YYYY.MM.NNN`.
     ///
     /// # Errors
-    /// When the text has another form, or the month is none.
+    /// [`Malformed`] if the text has another form or the month is not between 01 and 12.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let parts: Vec<&str> = text.split('.').collect();
         let is_number = |part: &str, digits| {
@@ -51,7 +53,7 @@ impl ApiVersion {
 }
 
 impl Default for ApiVersion {
-    /// Returns the release.
+    /// Returns the release of this build.
     fn default() -> Self {
         Self(current_release())
     }
@@ -81,12 +83,13 @@ mod tests {
         assert_eq!(release.len(), "2026.11.001".len());
         assert!(release.as_str() >= "2026.11.001");
     }
+
     #[test]
     fn api_version_has_fixed_width() {
-        for good in ["2024.01.001", "2026.12.999", "0000.10.000"] {
-            assert_eq!(ApiVersion::parse(good).unwrap().as_str(), good);
+        for valid in ["2024.01.001", "2026.12.999", "0000.10.000"] {
+            assert_eq!(ApiVersion::parse(valid).unwrap().as_str(), valid);
         }
-        for bad in [
+        for invalid in [
             "",
             "2024",
             "2024.01",
@@ -106,7 +109,7 @@ mod tests {
             "+024.01.001",
             "\u{0662}024.01.001",
         ] {
-            assert!(ApiVersion::parse(bad).is_err(), "{bad:?}");
+            assert!(ApiVersion::parse(invalid).is_err(), "{invalid:?}");
         }
         assert_eq!(
             ApiVersion::parse(&super::current_release()).unwrap(),

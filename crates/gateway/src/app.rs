@@ -1,4 +1,5 @@
-//! The list of what the gateway answers to.
+//! The routes of the gateway: one line for each call. Handlers are in `handlers`; the OpenAPI
+//! document has an entry for each route (`openapi::calls`), and a test compares the two lists.
 
 use actix_web::{
     Handler, Resource, Responder,
@@ -19,12 +20,13 @@ use crate::{
     openapi,
 };
 
-/// Method, path, function. `change` is a `POST` that counts against the write budget.
+/// Adds all routes. `post`, `get` and `get_or_post` name the methods; `change` is a `POST` that
+/// counts against the write budget of the caller.
 // One line for each route.
 #[rustfmt::skip]
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
-        // Open to anybody.
+        // Without a token.
         .service(post("/api/login", login::login))
         .service(post("/api/username", signup::username))
         .service(post("/api/signup_request", signup::request))
@@ -40,7 +42,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/api/docs", openapi::docs))
         .service(get("/media/avatars/{name}", media::avatar))
         .service(get("/media/icons/{name}", media::icon))
-        // Socket.IO, which has its own ways.
+        // Socket.IO, which has its own protocol and authentication.
         .configure(sockets::routes)
         // With a token.
         .service(get_or_post("/api/init", init::init))
@@ -67,18 +69,20 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(change("/api/projects/transfer", projects::transfer))
         .service(post("/sync/get", sync::get))
         .service(post("/sync/cursors", sync::cursors))
-        .service(web::scope("/api/p/{project}").wrap(from_fn(rate_limit::enforce)).configure(project_routes))
+        .service(web::scope("/api/p/{project}")
+            .wrap(from_fn(rate_limit::enforce)).configure(project_routes))
         .configure(not_implemented)
         .default_service(web::to(|| async { Err::<String, _>(ApiError::not_found()) }));
 }
 
-/// Under `/api/p/{project}`. Within a scope one pattern is matched for all of them, and names are compared from there on.
+/// Adds the routes below `/api/p/{project}`. They are one scope, so that the pattern with the
+/// project is matched once per request, and only fixed names are compared after it.
 // One line for each route.
 #[rustfmt::skip]
 fn project_routes(config: &mut ServiceConfig) {
     config
         .configure(not_implemented_in_project)
-        // Open to anybody.
+        // Without a token.
         .service(post("/login", project_login::login))
         .service(post("/auth", project_login::auth))
         // With a token.
@@ -113,7 +117,8 @@ fn project_routes(config: &mut ServiceConfig) {
         .service(change("/apikeys/delete", api_keys::delete));
 }
 
-/// First segments under `/api/p/{project}` of the published API that concern product data.
+/// First path segments below `/api/p/{project}` of the calls for product data, which this server
+/// does not implement.
 const PRODUCT_DATA: [&str; 11] = [
     "assets",
     "backups",
@@ -134,19 +139,20 @@ fn not_implemented_in_project(config: &mut ServiceConfig) {
     }
 }
 
-/// The image server of the published API.
+/// Answers 501 for the image server of the published API.
 fn not_implemented(config: &mut ServiceConfig) {
     config.service(unimplemented_paths("dam"));
 }
 
 /// Answers 501 to every method on this path and all paths below it.
 fn unimplemented_paths(segment: &str) -> Resource {
-    let answer = || async { Err::<String, _>(ApiError::NotImplemented) };
+    let not_implemented = || async { Err::<String, _>(ApiError::NotImplemented) };
     web::resource([format!("/{segment}"), format!("/{segment}/{{path:.*}}")])
-        .default_service(web::to(answer))
+        .default_service(web::to(not_implemented))
 }
 
-/// Routes `GET`, and `HEAD` with it (RFC 9110, section 9.3.2). The server sends no body in response to `HEAD`.
+/// Routes `GET` and `HEAD` (RFC 9110, section 9.3.2). The server sends no body in response to
+/// `HEAD`.
 fn get<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -159,6 +165,7 @@ where
         .default_service(not_allowed("GET, HEAD"))
 }
 
+/// Routes `POST`.
 fn post<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -170,8 +177,9 @@ where
         .default_service(not_allowed("POST"))
 }
 
-/// A call that changes data, and counts against the caller's write budget. `logout` does not: a thief of the token who uses
-/// up the budget must not keep the user from ending the session.
+/// Routes `POST` for a call that changes data and counts against the caller's write budget.
+/// `logout` is not one of them: an attacker who has stolen a token could use up the budget, and
+/// must not be able to keep the user from ending the session.
 fn change<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
 where
     F: Handler<Args>,
@@ -181,6 +189,7 @@ where
     post(path, handler).wrap(from_fn(write_budget::enforce_write_budget))
 }
 
+/// Routes `GET`, `HEAD` and `POST`.
 fn get_or_post<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -194,6 +203,7 @@ where
     resource.default_service(not_allowed("GET, HEAD, POST"))
 }
 
+/// Answers 405 with the methods that the path has.
 pub(crate) fn not_allowed(methods: &'static str) -> actix_web::Route {
     web::to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(methods)) })
 }

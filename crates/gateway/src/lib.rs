@@ -1,5 +1,8 @@
-//! The gateway: JSON in, calls to the peers, JSON out. It keeps no state but what auth streams to it, and has no rules and
-//! no SQL.
+//! The gateway: it turns HTTP calls with JSON into RPCs to auth and directory, and their responses
+//! into JSON. It has no business rules and no SQL.
+//!
+//! All its state is in memory and can be lost: the trust data that auth streams, caches, and the
+//! counts of the rate limits and write budgets.
 
 mod app;
 #[cfg(feature = "fuzzing")]
@@ -35,28 +38,30 @@ pub use crate::http::write_budget::WriteBudget;
 pub use openapi::openapi_json;
 pub use peers::{PeerSettings, Peers};
 
+/// Settings of the gateway.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Expected in tokens.
+    /// Expected `iss` claim of tokens.
     pub issuer: String,
-    /// In `WWW-Authenticate`.
+    /// Realm in `WWW-Authenticate`.
     pub realm: String,
+    /// Networks of the proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// `*`, or origins such as `https://app.example.org`.
+    /// Allowed origins, such as `https://app.example.org`, or `*`. Empty: CORS is off.
     pub cors_origins: Vec<String>,
-    /// A token older than this is renewed by any call.
+    /// Age of a token from which any call with it renews it.
     pub renew_after: Duration,
-    /// The version of the published API that `cc.version` reports.
+    /// Version of the published API that `cc.version` reports.
     pub api_version: ApiVersion,
-    /// How old the knowledge may be that a user is active; then calls with a token are answered 503.
+    /// Maximum age of the trust data. While it is older, calls with a token are answered with 503.
     pub trust_max_age: Duration,
-    /// Calls that change data, per user.
+    /// Limit on the calls of a user that change data.
     pub write_budget: WriteBudget,
-    /// Besides the API.
+    /// Static pages that are served in addition to the API.
     pub pages: &'static [Page],
 }
 
-/// What every request may use.
+/// State that all requests share.
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
@@ -68,21 +73,25 @@ pub struct Gateway {
     pub(crate) write_budgets: http::write_budget::WriteBudgets,
     pub(crate) languages: handlers::languages::Languages,
     pub(crate) documents: openapi::Documents,
-    /// Whether the log tells of a proxy that is not trusted: once is enough.
+    /// Whether the warning about a proxy that is not trusted has been logged. It is logged once.
     pub(crate) has_warned_about_proxy: AtomicBool,
-    /// The value of `WWW-Authenticate`.
+    /// Value of `WWW-Authenticate`.
     pub(crate) challenge: HeaderValue,
-    /// Where pictures are kept.
+    /// Object store of the pictures.
     pub(crate) object_store: Store,
     pub(crate) decoder: DecoderPool,
     pub(crate) upload_memory: http::upload::UploadMemory,
-    /// Told when pictures were discarded.
+    /// Wakes the media cleanup after pictures were discarded.
     pub(crate) media_discarded: Notify,
 }
 
 impl Gateway {
+    /// Creates a gateway that has no trust data yet: until [`serve`] receives it from auth, calls
+    /// with a token are answered with 503.
+    ///
     /// # Errors
-    /// When the realm can't stand in a header.
+    /// The realm is not a valid header value, or the languages or the OpenAPI document cannot be
+    /// serialized.
     pub fn new(
         config: Config,
         store: Store,
@@ -118,8 +127,9 @@ impl Gateway {
         })
     }
 
-    /// Whether a token that was issued some time ago is to be renewed. One that doesn't live long enough to get as old as the
-    /// setting says is renewed after a tenth of its life.
+    /// Returns whether renewal of a token is due. A token whose lifetime is not longer than
+    /// `renew_after` would never become due; its renewal is due after a tenth of its lifetime
+    /// instead.
     pub(crate) fn is_renewal_due(&self, claims: &Claims) -> bool {
         let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         let age = seconds(self.clock.now().as_seconds().saturating_sub(claims.iat));
@@ -132,12 +142,15 @@ impl Gateway {
         }
     }
 
-    /// Whether the keys and revocations are known, and known to be current.
+    /// Checks that the trust data was received and is not older than `trust_max_age`.
+    ///
+    /// # Errors
+    /// A text for the readiness check.
     pub fn check_trust(&self) -> Result<(), String> {
         if self.trust.is_fresh() {
             Ok(())
         } else {
-            Err("auth is not heard of".to_owned())
+            Err("no recent trust data from auth".to_owned())
         }
     }
 }
@@ -145,7 +158,7 @@ impl Gateway {
 /// Serves HTTP until `shutdown`, then lets requests in flight finish.
 ///
 /// # Errors
-/// When the listener fails or the peers' settings make no sense.
+/// The listener fails, or the settings of the peers are invalid.
 pub async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
@@ -153,21 +166,23 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     http::denials::register();
-    let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
+    // The background tasks share these connections; each HTTP worker makes its own below.
+    let background_peers = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
     tokio::spawn(gateway.trust.clone().run(
-        own.auth.clone(),
+        background_peers.auth.clone(),
         move || clock.now(),
         shutdown.clone(),
     ));
     tokio::spawn(media_cleanup::run(
         gateway.clone(),
-        own.directory.clone(),
+        background_peers.directory.clone(),
         shutdown.clone(),
     ));
-    let sockets = handlers::sockets::start(gateway.clone(), own, &shutdown);
-    let in_server = gateway.clone();
-    let (gateway, in_app) = (Data::from(gateway), Data::from(sockets.clone()));
+    let sockets = handlers::sockets::start(gateway.clone(), background_peers, &shutdown);
+    let server_gateway = gateway.clone();
+    let gateway = Data::from(gateway);
+    let app_sockets = Data::from(sockets.clone());
     let app = move || {
         let cors = Condition::new(
             !gateway.config.cors_origins.is_empty(),
@@ -177,21 +192,25 @@ pub async fn serve(
             |config: &mut ServiceConfig| http::static_pages::routes(config, gateway.config.pages);
         let app = App::new()
             .app_data(gateway.clone())
-            .app_data(in_app.clone())
+            .app_data(app_sockets.clone())
             .configure(app::routes)
             .configure(pages);
+        // Middleware that is added last runs first: `handle_request` also sees the responses of
+        // CORS.
         let app = app
             .wrap(cors)
             .wrap(from_fn(http::middleware::handle_request));
         match Peers::connect(&peers) {
             Ok(peers) => app.app_data(Data::new(peers)),
             Err(error) => {
-                tracing::error!(%error, "can't set up the connections to the peers");
+                // A worker cannot report an error from here. Without peers, its calls answer with
+                // 500.
+                tracing::error!(%error, "cannot set up the connections to auth and directory");
                 app
             }
         }
     };
-    let server = http::server::run(listener, app, sockets, in_server)?;
+    let server = http::server::run(listener, app, sockets, server_gateway)?;
     let handle = server.handle();
     tokio::spawn(async move {
         shutdown.cancelled().await;

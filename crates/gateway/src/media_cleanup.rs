@@ -1,4 +1,8 @@
-//! Deletes the files of pictures that belong to nobody. Every gateway does, and several may do it at once.
+//! Deletes the files of discarded pictures from the object store. The directory decides which files
+//! are discarded; this task only deletes them.
+//!
+//! Every gateway runs it. Several can delete the same file at the same time, because deleting a
+//! missing file is not an error.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,17 +17,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Gateway;
 
-/// Sooner, when this gateway itself has caused something.
-const PAUSE: Duration = Duration::from_secs(2);
-const AT_ONCE: usize = 8;
+/// Time between two rounds. A round starts sooner when this gateway has discarded a picture.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Maximum number of concurrent deletions.
+const MAX_CONCURRENT_DELETIONS: usize = 8;
 
+/// Runs until `shutdown`. Failures are logged once until a round succeeds again.
 pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: CancellationToken) {
     let mut client = DirectoryClient::new(directory);
     let mut is_logged = false;
     loop {
         let round = async {
-            // Woken, or not.
-            let _ = tokio::time::timeout(PAUSE, gateway.media_discarded.notified()).await;
+            // Woken by a discarded picture or by the timeout: both start a round.
+            let _ = tokio::time::timeout(INTERVAL, gateway.media_discarded.notified()).await;
             delete_discarded(&gateway, &mut client).await
         };
         match shutdown.run_until_cancelled(round).await {
@@ -31,14 +37,18 @@ pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: Can
             Some(Ok(())) => is_logged = false,
             Some(Err(reason)) => {
                 if !std::mem::replace(&mut is_logged, true) {
-                    tracing::warn!(reason, "discarded pictures can't be deleted; trying on");
+                    tracing::warn!(reason, "cannot delete discarded pictures; retrying");
                 }
             }
         }
     }
 }
 
-/// Page by page, until none is left.
+/// Deletes all discarded files, page by page.
+///
+/// Files are confirmed to the directory only after their deletion, so a crash in between leaves
+/// them in the list. On a failure the round ends after its page: the next page would contain the
+/// failed files again.
 async fn delete_discarded(
     gateway: &Gateway,
     client: &mut DirectoryClient<Channel>,
@@ -48,7 +58,7 @@ async fn delete_discarded(
             .list_discarded_media(ListDiscardedMediaRequest {})
             .await;
         let names = list
-            .map_err(|status| format!("the directory: {:?}", status.code()))?
+            .map_err(|status| format!("directory: {:?}", status.code()))?
             .into_inner()
             .file_names;
         if names.is_empty() {
@@ -58,24 +68,27 @@ async fn delete_discarded(
             let deleted = gateway.object_store.delete(&file_name).await;
             deleted
                 .map(|()| file_name)
-                .map_err(|error| format!("the object store: {error}"))
+                .map_err(|error| format!("object store: {error}"))
         });
-        let (mut gone, mut failure) = (Vec::new(), None);
-        for deleted in deletions
-            .buffer_unordered(AT_ONCE)
+        let mut deleted_names = Vec::new();
+        let mut last_error = None;
+        for result in deletions
+            .buffer_unordered(MAX_CONCURRENT_DELETIONS)
             .collect::<Vec<_>>()
             .await
         {
-            match deleted {
-                Ok(name) => gone.push(name),
-                Err(reason) => failure = Some(reason),
+            match result {
+                Ok(name) => deleted_names.push(name),
+                Err(reason) => last_error = Some(reason),
             }
         }
-        let forget = client
-            .confirm_media_deletion(ConfirmMediaDeletionRequest { file_names: gone })
+        let confirmed = client
+            .confirm_media_deletion(ConfirmMediaDeletionRequest {
+                file_names: deleted_names,
+            })
             .await;
-        forget.map_err(|status| format!("the directory: {:?}", status.code()))?;
-        if let Some(reason) = failure {
+        confirmed.map_err(|status| format!("directory: {:?}", status.code()))?;
+        if let Some(reason) = last_error {
             return Err(reason);
         }
     }

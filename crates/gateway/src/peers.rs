@@ -1,18 +1,18 @@
-//! The services behind the gateway.
+//! Connections from the gateway to auth and directory, and their gRPC clients.
 
 use doorward_rpc::{
     Channel, Peer, ServiceToken, auth::v1::auth_client::AuthClient, channel::MAX_MESSAGE_BYTES,
     directory::v1::directory_client::DirectoryClient,
 };
 
-/// Connections to the peers; each HTTP worker has its own, so that a call stays on one thread.
+/// Connections to the peers. Each HTTP worker has its own, so that a call stays on one thread.
 #[derive(Clone)]
 pub struct Peers {
     pub(crate) auth: Channel,
     pub(crate) directory: Channel,
 }
 
-/// How to reach the peers.
+/// Addresses of the peers, and the service token for them.
 #[derive(Clone)]
 pub struct PeerSettings {
     pub auth: Peer,
@@ -21,10 +21,11 @@ pub struct PeerSettings {
 }
 
 impl Peers {
-    /// Doesn't connect yet. To be called within a runtime, which then does the connections' work.
+    /// Prepares the connections; each is made when it is first used. Must be called within a tokio
+    /// runtime, which then drives the connections.
     ///
     /// # Errors
-    /// When the settings make no sense.
+    /// A URL or the TLS settings are invalid.
     pub fn connect(settings: &PeerSettings) -> Result<Self, tonic::transport::Error> {
         Ok(Self {
             auth: settings.auth.connect(&settings.token)?,

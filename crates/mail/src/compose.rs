@@ -1,4 +1,5 @@
-//! A letter as a mail: MIME (RFC 2046) with text and HTML, headers of RFC 5322 and 3834.
+//! Composes a message from mail content: a MIME body (RFC 2046) with text and HTML, and the headers
+//! of RFC 5322 and RFC 3834. It does not know how the message is sent.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,9 +17,10 @@ use crate::{MailContent, render, retry::DeliveryError, store::LeasedMail, templa
 
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 const MESSAGE_ID: HeaderName = HeaderName::new_from_ascii_str("Message-ID");
-/// The end of the year 9999, the last that a date has room for.
+/// End of the year 9999, the last year that a date header can express.
 const MAX_DATE_SECONDS: u64 = 253_402_300_799;
 
+/// Composes messages with the sender and the links of one configuration.
 pub(crate) struct Composer {
     pub(crate) from: Mailbox,
     pub(crate) app_url: String,
@@ -26,58 +28,64 @@ pub(crate) struct Composer {
 
 pub(crate) struct ComposedMail {
     pub(crate) envelope: Envelope,
+    /// The message as it is sent, with all headers.
     pub(crate) bytes: Vec<u8>,
     pub(crate) subject: String,
     pub(crate) text: String,
 }
 
 impl Composer {
+    /// Composes the message of a mail.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Refused`] if the recipient is not an address that a message can have.
     pub(crate) fn compose(
         &self,
         mail: &LeasedMail,
-        letter: &MailContent,
+        content: &MailContent,
     ) -> Result<ComposedMail, DeliveryError> {
-        let no_mail =
+        let invalid_recipient =
             || DeliveryError::Refused("no mail can be sent to an address of this form".to_owned());
         let to: Address = mail
             .recipient
             .parse()
             .map(with_ascii_domain)
-            .map_err(|_| no_mail())?;
-        // From the headers, it would come without addresses that are quoted in odd ways.
+            .map_err(|_| invalid_recipient())?;
+        // The envelope is built explicitly: lettre would derive it from the headers and lose
+        // recipients with an unusual quoted form.
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()])
-            .map_err(|_| no_mail())?;
-        let words = templates::write(letter, &mail.language);
-        let text = render::render_text(&words, &self.app_url);
+            .map_err(|_| invalid_recipient())?;
+        let mail_text = templates::write(content, &mail.language);
+        let text = render::render_text(&mail_text, &self.app_url);
         let body = MultiPart::alternative_plain_html(
             text.clone(),
-            render::render_html(&words, &self.app_url),
+            render::render_html(&mail_text, &self.app_url),
         );
         let message = Message::builder()
             .envelope(envelope.clone())
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
-            .subject(words.subject.clone())
+            .subject(mail_text.subject.clone())
             .date(to_system_time(mail.created_at))
             .raw_header(raw_header(MESSAGE_ID, self.message_id(mail.id)))
             .raw_header(raw_header(AUTO_SUBMITTED, "auto-generated".to_owned()))
             .multipart(body)
-            .map_err(|_| no_mail())?;
+            .map_err(|_| invalid_recipient())?;
         Ok(ComposedMail {
             envelope,
             bytes: message.formatted(),
-            subject: words.subject,
+            subject: mail_text.subject,
             text,
         })
     }
 
-    /// The same at each try.
+    /// Returns the same id at each attempt, so that mailboxes recognize a copy.
     fn message_id(&self, id: Gid) -> String {
         format!("<{id}@{}>", self.from.email.domain())
     }
 }
 
-/// Of a value that is ASCII and without spaces.
+/// Returns a header that lettre does not encode. The value must be ASCII without spaces.
 fn raw_header(name: HeaderName, value: String) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value)
 }
@@ -89,7 +97,8 @@ fn to_system_time(at: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// So that a server needs SMTPUTF8 only for what stands before the `@`.
+/// Converts the domain of an address to ASCII (RFC 5890), so that only a local part beyond ASCII
+/// needs a server with SMTPUTF8 (RFC 6531).
 pub(crate) fn with_ascii_domain(address: Address) -> Address {
     if address.domain().is_ascii() {
         return address;
@@ -116,7 +125,7 @@ mod tests {
         }
     }
 
-    fn waiting(to: &str) -> LeasedMail {
+    fn leased(to: &str) -> LeasedMail {
         LeasedMail {
             id: "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap(),
             recipient: to.to_owned(),
@@ -132,7 +141,7 @@ mod tests {
         }
     }
 
-    /// The lines of the headers, those that go on put together.
+    /// Returns the header lines, with folded lines joined.
     fn headers(bytes: &[u8]) -> Vec<String> {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         assert_eq!(
@@ -173,12 +182,12 @@ mod tests {
 
     #[test]
     fn mail_has_the_expected_headers() {
-        let letter = MailContent::ResetCode {
+        let content = MailContent::ResetCode {
             code: "K7MWQ4".to_owned(),
             usernames: vec!["ann".to_owned()],
         };
         let composed = composer()
-            .compose(&waiting("ann@example.org"), &letter)
+            .compose(&leased("ann@example.org"), &content)
             .unwrap();
         let headers = headers(&composed.bytes);
         let (content_type, others) = headers.split_last().unwrap();
@@ -204,7 +213,7 @@ mod tests {
 
     #[test]
     fn unusual_addresses_are_not_changed() {
-        let letter = MailContent::SignupCode {
+        let content = MailContent::SignupCode {
             code: "K7MWQ4".to_owned(),
         };
         for (address, sent_to) in [
@@ -216,7 +225,7 @@ mod tests {
         ] {
             let address = Email::parse(address).unwrap();
             let composed = composer()
-                .compose(&waiting(address.as_str()), &letter)
+                .compose(&leased(address.as_str()), &content)
                 .unwrap();
             assert_eq!(
                 composed
@@ -242,7 +251,7 @@ mod tests {
         ] {
             assert!(
                 matches!(
-                    composer().compose(&waiting(address), &letter),
+                    composer().compose(&leased(address), &content),
                     Err(DeliveryError::Refused(_))
                 ),
                 "{address}"
@@ -252,7 +261,7 @@ mod tests {
 
     #[test]
     fn unusual_senders_are_accepted() {
-        let letter = MailContent::SignupCode {
+        let content = MailContent::SignupCode {
             code: "K7MWQ4".to_owned(),
         };
         for (from, header) in [
@@ -271,7 +280,7 @@ mod tests {
                 ..composer()
             };
             let composed = composer
-                .compose(&waiting("ann@example.org"), &letter)
+                .compose(&leased("ann@example.org"), &content)
                 .unwrap();
             assert!(
                 headers(&composed.bytes).contains(&header.to_owned()),
@@ -283,9 +292,9 @@ mod tests {
 
     #[test]
     fn hostile_names_do_not_reach_headers() {
-        for letter in all_contents("a\u{202e}b\r\nBcc: x@y.org\r\n\r\n<script>") {
+        for content in all_contents("a\u{202e}b\r\nBcc: x@y.org\r\n\r\n<script>") {
             let composed = composer()
-                .compose(&waiting("ann@example.org"), &letter)
+                .compose(&leased("ann@example.org"), &content)
                 .unwrap();
             assert_eq!(names(&composed.bytes), NAMES);
             assert!(!composed.text.contains("\nBcc"));
@@ -295,9 +304,9 @@ mod tests {
     proptest! {
         #[test]
         fn content_never_changes_the_headers(text in any::<String>(), language in any::<String>()) {
-            for letter in all_contents(&text) {
-                let mail = LeasedMail { language: language.clone(), ..waiting("ann@example.org") };
-                let composed = composer().compose(&mail, &letter).unwrap();
+            for content in all_contents(&text) {
+                let mail = LeasedMail { language: language.clone(), ..leased("ann@example.org") };
+                let composed = composer().compose(&mail, &content).unwrap();
                 prop_assert_eq!(names(&composed.bytes), NAMES);
             }
         }
@@ -307,13 +316,13 @@ mod tests {
             text in "(\"[ -~]{0,12}\"|[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~é-]{1,12})@[a-zé0-9-]{1,8}[.][a-zé]{2,5}"
         ) {
             if let Ok(email) = Email::parse(&text) {
-                let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
-                match composer().compose(&waiting(email.as_str()), &letter) {
+                let content = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
+                match composer().compose(&leased(email.as_str()), &content) {
                     Ok(composed) => {
                         prop_assert_eq!(names(&composed.bytes), NAMES);
                         prop_assert_eq!(composed.envelope.to().len(), 1);
                     }
-                    Err(failure) => prop_assert!(matches!(failure, DeliveryError::Refused(_))),
+                    Err(error) => prop_assert!(matches!(error, DeliveryError::Refused(_))),
                 }
             }
         }

@@ -1,47 +1,50 @@
-//! Where mails go, and from whom.
+//! Configuration of mails: the mail server, the sender and the links.
 
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 
 use crate::{Error, compose::with_ascii_domain, smtp_url::SmtpUrl};
 
-/// What the app is called in mails.
+/// Name of the app in mails.
 pub const APP_NAME: &str = "Doorward";
 
+/// Settings of the mails of a service.
 #[derive(Debug, Clone)]
 pub struct MailConfig {
     pub delivery: Delivery,
-    /// `Name <address>`, or an address.
+    /// Sender: `Name <address>`, or only an address.
     pub from: String,
-    /// Where the app is, for links.
+    /// URL of the app, for links.
     pub app_url: String,
-    /// Name in SMTP's EHLO, as [`is_hello`](crate::is_hello) accepts it.
+    /// Name for EHLO, in a form that [`is_ehlo_name`](crate::is_ehlo_name) accepts.
     pub ehlo_name: String,
 }
 
+/// How mails are delivered.
 #[derive(Debug, Clone)]
 pub enum Delivery {
-    /// The URL of the mail server, as [`check_url`] accepts it.
+    /// Over SMTP to the server with this URL, in a form that [`check_url`] accepts.
     Smtp(SecretString),
-    /// Mails are written to the log, codes and all: for trying it out.
+    /// To the log, including codes. This is only for trials and development.
     Log,
 }
 
-/// Whether this is the URL of a mail server: `smtp://user:password@host:port?tls=required`, or `smtps://`.
+/// Checks the URL of a mail server: `smtp://user:password@host:port?tls=required`, or `smtps://`.
 ///
-/// With `smtp://`, `?tls=` is `required` (STARTTLS), `opportunistic` or `none`; left out, it is `required`, but `none` for a
-/// server on this machine. Credentials are sent without TLS only to a server on this machine, or when `none` is said.
+/// With `smtp://`, `?tls=` is `required` (STARTTLS), `opportunistic` or `none`. The default is
+/// `required`, or `none` for a server on this machine. Without TLS, credentials are sent only to a
+/// server on this machine or if `none` is explicit.
 ///
 /// # Errors
-/// A sentence that says what is wrong and repeats nothing of the URL.
+/// A sentence with the mistake. It contains no part of the URL.
 pub fn check_url(text: &str) -> Result<(), String> {
     SmtpUrl::parse(text).map(drop)
 }
 
-/// Whether this is a sender: `Name <address>`, or an address.
+/// Checks a sender: `Name <address>`, or only an address.
 ///
 /// # Errors
-/// A sentence that says what is wrong.
+/// A sentence with the mistake.
 pub fn check_from(text: &str) -> Result<(), String> {
     parse_from(text)
         .map(drop)
@@ -49,11 +52,12 @@ pub fn check_from(text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn parse_from(text: &str) -> Result<Mailbox, Error> {
-    let wrong = || Error::Config("the sender is not `Name <address>`, nor an address".to_owned());
+    let malformed =
+        || Error::Config("the sender is not `Name <address>`, nor an address".to_owned());
     if text.chars().any(char::is_control) {
-        return Err(wrong());
+        return Err(malformed());
     }
-    let Mailbox { name, email } = text.trim().parse().map_err(|_| wrong())?;
+    let Mailbox { name, email } = text.trim().parse().map_err(|_| malformed())?;
     Ok(Mailbox {
         name,
         email: with_ascii_domain(email),

@@ -1,48 +1,39 @@
-//! What a mail says: facts, which become words when it is sent.
+//! The facts of a mail. Templates turn them into text when the mail is sent.
 
 use serde::{Deserialize, Serialize};
 
-/// Kept as JSON; a mail that waits is read by the release that sends it, so variants and fields stay.
+/// Content of a mail, stored as JSON. A stored mail can be read by a later release, so variants and
+/// fields must not be removed or renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum MailContent {
-    SignupCode {
-        code: String,
-    },
-    /// A signup with an address that has accounts.
-    AccountExists {
-        usernames: Vec<String>,
-    },
+    /// Confirms the address of a new account.
+    SignupCode { code: String },
+    /// Reports a signup with an address that has accounts.
+    AccountExists { usernames: Vec<String> },
+    /// Allows a new password.
     ResetCode {
         code: String,
         usernames: Vec<String>,
     },
-    /// Confirms the new address.
-    EmailCode {
-        code: String,
-        username: String,
-    },
-    /// A notice to the owner.
-    PasswordChanged {
-        username: String,
-    },
-    /// A notice to the old address. It shows the new one masked.
-    EmailChanged {
-        username: String,
-        email: String,
-    },
-    /// To a project, from a member: with the link by which it is accepted or declined.
+    /// Confirms the new address of an account. It is sent to that address.
+    EmailCode { code: String, username: String },
+    /// Reports a new password to the user.
+    PasswordChanged { username: String },
+    /// Reports a new address to the old one, which sees the new one masked.
+    EmailChanged { username: String, email: String },
+    /// Invites to a project, with the link to accept or decline.
     Invitation {
         inviter: String,
         project: String,
-        /// For the link: the random id of the invitation (not of the user), and the gid of the project.
+        /// Random id of the invitation, which is not the gid of the user.
         invitee_gid: String,
         project_gid: String,
     },
 }
 
 impl MailContent {
-    /// As it is kept, and told of in logs and the audit trail.
+    /// Returns the name of the kind, as in the database, in logs and in the audit trail.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -61,9 +52,10 @@ impl MailContent {
 pub(crate) mod tests {
     use super::*;
 
-    /// One of each; every text a user may have chosen is `text`.
+    /// Returns one mail of each kind, with `text` in place of everything that a user can choose.
     pub(crate) fn all_contents(text: &str) -> Vec<MailContent> {
-        let (code, text) = ("K7MWQ4".to_owned(), text.to_owned());
+        let code = "K7MWQ4".to_owned();
+        let text = text.to_owned();
         vec![
             MailContent::SignupCode { code: code.clone() },
             MailContent::AccountExists {
@@ -95,19 +87,22 @@ pub(crate) mod tests {
 
     #[test]
     fn content_is_stored_as_json_with_its_kind() {
-        for letter in all_contents("ann") {
-            let json = serde_json::to_string(&letter).unwrap();
+        for content in all_contents("ann") {
+            let json = serde_json::to_string(&content).unwrap();
             assert!(
-                json.contains(&format!(r#""kind":"{}""#, letter.kind())),
+                json.contains(&format!(r#""kind":"{}""#, content.kind())),
                 "{json}"
             );
-            assert_eq!(serde_json::from_str::<MailContent>(&json).unwrap(), letter);
+            assert_eq!(serde_json::from_str::<MailContent>(&json).unwrap(), content);
         }
-        let kept = r#"{"kind":"reset_code","code":"K7MWQ4","usernames":["ann"]}"#;
-        let letter = MailContent::ResetCode {
+        let stored = r#"{"kind":"reset_code","code":"K7MWQ4","usernames":["ann"]}"#;
+        let content = MailContent::ResetCode {
             code: "K7MWQ4".to_owned(),
             usernames: vec!["ann".to_owned()],
         };
-        assert_eq!(serde_json::from_str::<MailContent>(kept).unwrap(), letter);
+        assert_eq!(
+            serde_json::from_str::<MailContent>(stored).unwrap(),
+            content
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! One mail: read, composed, sent, and what follows.
+//! Delivery of one leased mail: compose, send, and record the outcome. It does not know how mails
+//! are claimed; see [`worker`](crate::worker) for an example.
 
 use std::{
     collections::HashSet,
@@ -25,21 +26,21 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUpMail {
     pub id: Gid,
-    /// Whose account it was about.
+    /// User whose account the mail was about.
     pub user: Option<Gid>,
     pub kind: String,
-    /// Without addresses and codes.
+    /// Reason, without addresses and codes.
     pub reason: String,
 }
 
-/// Runs in the transaction in which the mail goes.
+/// Called in the transaction that deletes a mail that is given up.
 pub type OnGiveUp = Box<
     dyn Fn(&mut AnyConnection, &GivenUpMail, Timestamp) -> Result<(), doorward_storage::Error>
         + Send
         + Sync,
 >;
 
-/// Between tries to delete what was sent.
+/// Pause between attempts to delete a sent mail.
 const PAUSE: Duration = Duration::from_secs(1);
 
 enum Transport {
@@ -47,24 +48,25 @@ enum Transport {
     Log,
 }
 
-/// Of a mail that wasn't sent.
+/// The recorded outcome of a mail that was not sent.
 enum Outcome {
     Retried,
-    GivenUpMail,
-    SetAside,
-    /// A newer one of its topic is on its way in its place.
+    GivenUp,
+    Quarantined,
+    /// A newer mail of its topic exists, so this one was deleted.
     Replaced,
 }
 
-/// What the mails of a worker have in common.
+/// Delivers the mails of one worker.
 pub(crate) struct Deliverer {
     pub(crate) outbox: Outbox,
     transport: Transport,
     composer: Composer,
     on_give_up: OnGiveUp,
-    /// Sent, and not deleted yet: never to be sent again.
+    /// Mails that the server accepted and that are still in the outbox, because the database was
+    /// unavailable. This process must not send them again.
     sent_ids: Mutex<HashSet<Gid>>,
-    /// Whether the log tells of it already.
+    /// Whether the log has a message about it, so that each outage is logged once.
     is_server_unavailable: AtomicBool,
 }
 
@@ -78,7 +80,7 @@ impl Deliverer {
             from: parse_from(&config.from)?,
             app_url: config.app_url,
         };
-        let way = match &config.delivery {
+        let transport = match &config.delivery {
             Delivery::Smtp(url) => {
                 Transport::Smtp(Box::new(SmtpTransport::new(url, &config.ehlo_name)?))
             }
@@ -86,7 +88,7 @@ impl Deliverer {
         };
         Ok(Self {
             outbox,
-            transport: way,
+            transport,
             composer,
             on_give_up,
             sent_ids: Mutex::default(),
@@ -94,6 +96,8 @@ impl Deliverer {
         })
     }
 
+    /// Sends a mail and records the outcome. A mail whose lease expired during its deletion can be
+    /// claimed again by this process; it is then only deleted.
     pub(crate) async fn deliver(self: Arc<Self>, mail: LeasedMail) {
         let is_sent_already = self.acknowledged().contains(&mail.id);
         let sent = if is_sent_already {
@@ -129,18 +133,24 @@ impl Deliverer {
             }
             Transport::Log => {
                 let (to, subject, text) = (&mail.recipient, &composed.subject, &composed.text);
-                tracing::info!(target: "doorward::mail", to, subject, text, "a mail that is not sent");
+                tracing::info!(
+                    target: "doorward::mail",
+                    to, subject, text, "mail written to the log instead of sent"
+                );
                 Ok(())
             }
         }
     }
 
-    /// Tells once when the server goes away, and once when it is back.
+    /// Logs once when the server becomes unavailable and once when it is available again.
     fn log_server_state(&self, failure: Option<&DeliveryError>) {
         match failure {
             Some(DeliveryError::Away(reason)) => {
                 if !self.is_server_unavailable.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(reason, "the mail server can't be used: mails wait");
+                    tracing::warn!(
+                        reason,
+                        "the mail server is unavailable; mails wait in the outbox"
+                    );
                 }
             }
             Some(
@@ -151,19 +161,20 @@ impl Deliverer {
             )
             | None => {
                 if self.is_server_unavailable.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the mail server can be used again");
+                    tracing::info!("the mail server is available again");
                 }
             }
         }
     }
 
-    /// However long the database is away: what was sent must not stay.
+    /// Deletes a sent mail. Retries for as long as the database is unavailable, because a mail that
+    /// stays in the outbox would be sent again.
     async fn delete_sent(&self, id: Gid) {
         let delete = move |connection: &mut AnyConnection| store::delete(connection, id);
         let mut is_logged = false;
         while let Err(error) = self.outbox.database.write(delete).await {
             if !is_logged {
-                tracing::warn!(%id, %error, "a mail that was sent can't be deleted yet");
+                tracing::warn!(%id, %error, "failed to delete a sent mail; retrying");
                 is_logged = true;
             }
             tokio::time::sleep(PAUSE).await;
@@ -171,41 +182,50 @@ impl Deliverer {
         self.acknowledged().remove(&id);
     }
 
+    /// Records that a mail was not sent: it is retried, given up, quarantined or replaced.
     async fn retry_later(self: Arc<Self>, mail: LeasedMail, failure: DeliveryError) {
-        let (id, kind, reason) = (mail.id, mail.kind.clone(), failure.reason().to_owned());
+        let id = mail.id;
+        let kind = mail.kind.clone();
+        let reason = failure.reason().to_owned();
         let now = self.outbox.clock.now();
         let next = mail.attempt().next_attempt_at(&failure, now);
         let this = self.clone();
+        // A replaced mail is deleted even if it could be retried: its code or link is outdated.
         let written = self.outbox.database.write(move |connection| match next {
             _ if store::is_replaced(connection, &mail)? => {
                 store::delete_leased(connection, &mail).map(|_| Outcome::Replaced)
             }
             _ if matches!(failure, DeliveryError::Unreadable(_)) => {
-                store::quarantine(connection, &mail.id.to_string(), now).map(|()| Outcome::SetAside)
+                store::quarantine(connection, &mail.id.to_string(), now)
+                    .map(|()| Outcome::Quarantined)
             }
             Some(next) => store::release(connection, &mail, next).map(|()| Outcome::Retried),
             None => this
                 .give_up(connection, &mail, &failure, now)
-                .map(|()| Outcome::GivenUpMail),
+                .map(|()| Outcome::GivenUp),
         });
         match written.await {
             Ok(Outcome::Retried) => {
-                tracing::info!(%id, kind, reason, "a mail is tried again later");
+                tracing::info!(%id, kind, reason, "failed to send a mail; it will be retried");
                 self.count("retried");
             }
-            Ok(Outcome::GivenUpMail) => {
-                tracing::warn!(%id, kind, reason, "a mail is given up");
+            Ok(Outcome::GivenUp) => {
+                tracing::warn!(%id, kind, reason, "gave up on a mail");
                 self.count("given_up");
             }
-            Ok(Outcome::SetAside) => self.log_quarantined(&id.to_string(), &reason),
+            Ok(Outcome::Quarantined) => self.log_quarantined(&id.to_string(), &reason),
             Ok(Outcome::Replaced) => {}
-            // It is tried again when the lease ends.
+            // The row is unchanged, so the mail is due again when its lease ends.
             Err(error) => {
-                tracing::warn!(%id, kind, %error, "what became of a mail can't be written down")
+                tracing::warn!(
+                    %id, kind, %error,
+                    "failed to record the outcome of a mail; it will be retried"
+                )
             }
         }
     }
 
+    /// Deletes a mail and calls the service, unless another process has the lease now.
     fn give_up(
         &self,
         connection: &mut AnyConnection,
@@ -230,7 +250,7 @@ impl Deliverer {
         tracing::error!(
             id,
             reason,
-            "a mail can't be read and is set aside; the next start tries it again"
+            "quarantined a mail that cannot be read; it will be retried at the next start"
         );
         self.count("set_aside");
     }

@@ -1,5 +1,5 @@
-//! The name that EHLO gives to the mail server: a domain name or an address literal (RFC 5321, sections 2.3.5, 4.1.2 and
-//! 4.1.3).
+//! The client name in EHLO: a domain name or an address literal (RFC 5321, sections 2.3.5, 4.1.2
+//! and 4.1.3).
 
 use std::net::Ipv4Addr;
 
@@ -15,8 +15,8 @@ pub fn is_ehlo_name(text: &str) -> bool {
     parse(text).is_some()
 }
 
-/// Returns the host of a URL if it is a domain name of at least two labels, which strict servers ask for, and otherwise an
-/// address literal.
+/// Returns the EHLO name for an app with this URL: its host if that is a domain name of at least
+/// two labels, which strict servers require, and otherwise an address literal.
 #[must_use]
 pub fn default_ehlo_name(app_url: &str) -> String {
     let host = Url::parse(app_url)
@@ -59,7 +59,7 @@ fn is_domain(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    // Otherwise it is an IP address, which is written as a literal.
+    // A name that ends with a number would be an IPv4 address, which needs the literal form.
     let ends_with_number = text
         .rsplit('.')
         .next()
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn default_ehlo_name_is_the_host_of_the_app_url() {
-        for (app_url, hello) in [
+        for (app_url, name) in [
             ("https://app.example.org/start", "app.example.org"),
             ("https://App.Example.org:8443", "app.example.org"),
             ("https://app.example.org.", "app.example.org"),
@@ -143,8 +143,8 @@ mod tests {
             ("http://[::]:8080", "[127.0.0.1]"),
             ("http://[2001:db8::1]:8080", "[IPv6:2001:db8::1]"),
         ] {
-            assert_eq!(default_ehlo_name(app_url), hello, "{app_url}");
-            assert!(is_ehlo_name(hello), "{hello}");
+            assert_eq!(default_ehlo_name(app_url), name, "{app_url}");
+            assert!(is_ehlo_name(name), "{name}");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Mails: what they say, the outbox they wait in, and how they leave by SMTP.
+//! Mails: their content, the outbox that they wait in, and their delivery over SMTP.
 //!
-//! A mail is a row that is written in the transaction that causes it, so it is sent if, and only if, that commits. A
-//! [`Worker`] in each process takes rows with a lease, so that replicas share them, and deletes a row after the mail server
-//! has acknowledged it: whatever ends a process, no mail is lost. One that ends between the acknowledgement and the deletion
-//! leaves a row that another sends again, two minutes later, with the same `Message-ID`, by which mailboxes know the copy.
-//! Clocks of replicas may differ by less than a minute.
+//! A mail is a row that is written in the transaction that causes it, so it is sent if and only if
+//! that transaction commits. A [`Worker`] in each process claims rows with a lease, so that
+//! replicas share the work, and deletes a row after the mail server has accepted the mail. No mail
+//! is lost when a process ends, but one can be sent twice: if the process ends between acceptance
+//! and deletion, another one sends the mail again two minutes later, with the same `Message-ID`.
+//! The clocks of replicas must differ by less than a minute.
 
 mod compose;
 mod config;
@@ -31,7 +32,7 @@ pub use worker::Worker;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting that can't be used; says nothing secret.
+    /// A setting is invalid. The text contains no secrets.
     #[error("{0}")]
     Config(String),
     #[error(transparent)]

@@ -1,4 +1,16 @@
-//! Where mails are written, in the transaction that causes them.
+//! The outbox: mails are rows, written in the transaction that causes them. It does not know how
+//! they are sent.
+//!
+//! # Example
+//!
+//! A member invites Ann and then invites her again. Both mails have the topic `invitation/7/ann`.
+//!
+//! 1. The first transaction inserts the membership and mail A. If it rolls back, there is no mail.
+//! 2. The second transaction locks the topic, deletes mail A because it still waits, and inserts
+//!    mail B. Ann gets one mail, with the link that is valid. Without the lock, two such
+//!    transactions at the same time would not see each other's rows, and both mails would stay.
+//! 3. If a worker has a lease on mail A at step 2, the mail may be on the wire, so its row stays.
+//!    If that attempt fails, the row is deleted instead of retried, because mail B has replaced it.
 
 use std::sync::Arc;
 
@@ -12,44 +24,48 @@ use crate::{
     store::{self, LeasedMail, Row, StoredContent},
 };
 
+/// A mail to write.
 pub struct NewMail {
     pub id: Gid,
     pub recipient: Email,
-    /// A code such as `nl-be`.
+    /// Language code such as `nl-be`.
     pub language: String,
     pub content: MailContent,
-    /// A mail that still waits with the same topic is replaced: a code that is asked for again.
+    /// Topic; a waiting mail of the same topic is replaced, such as an invitation that is sent
+    /// again.
     pub topic: Option<String>,
-    /// Not sent any more from then on, such as when the code in it has expired.
+    /// Time after which the mail is no longer sent, such as the expiry of the code in it.
     pub expires_at: Option<Timestamp>,
-    /// Whose account it is about, for the audit trail.
+    /// User whose account the mail is about, for the audit trail.
     pub user: Option<Gid>,
 }
 
+/// The outbox of a service.
 #[derive(Clone)]
 pub struct Outbox {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
-    seal: Arc<dyn ContentSealer>,
-    woken: Arc<Notify>,
+    sealer: Arc<dyn ContentSealer>,
+    wake_up: Arc<Notify>,
 }
 
 impl Outbox {
     #[must_use]
-    pub fn new(database: Database, clock: Arc<dyn Clock>, seal: Arc<dyn ContentSealer>) -> Self {
+    pub fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<dyn ContentSealer>) -> Self {
         Self {
             database,
             clock,
-            seal,
-            woken: Arc::default(),
+            sealer,
+            wake_up: Arc::default(),
         }
     }
 
-    /// Writes a mail within the caller's transaction. It replaces what waits with the same topic; what is being sent
-    /// meanwhile is tried no second time.
+    /// Writes a mail within the caller's transaction. It replaces a waiting mail of the same topic.
+    /// A mail of the topic that is being sent now is not retried if that attempt fails.
     ///
     /// # Errors
-    /// Those of the database, and when the letter can't be sealed.
+    /// Database errors; [`Error::Other`](doorward_storage::Error::Other) if the content cannot be
+    /// sealed.
     pub fn enqueue(
         &self,
         connection: &mut AnyConnection,
@@ -62,12 +78,12 @@ impl Outbox {
             store::lock_topic(connection, topic)?;
             store::delete_waiting(connection, topic, now)?;
         }
-        let letter = serde_json::to_string(&mail.content).map_err(|error| other(&error))?;
+        let content = serde_json::to_string(&mail.content).map_err(|error| other(&error))?;
         let id = mail.id.to_string();
         let row = Row {
             content: self
-                .seal
-                .seal(&associated_data(&id), &letter)
+                .sealer
+                .seal(&associated_data(&id), &content)
                 .map_err(|error| other(&error))?,
             id,
             recipient: mail.recipient.delivery_address().to_owned(),
@@ -84,8 +100,8 @@ impl Outbox {
         store::insert(connection, &row)
     }
 
-    /// Deletes the mails of a topic that nothing needs any more, within the caller's transaction. What is being sent meanwhile
-    /// is not stopped.
+    /// Deletes the waiting mails of a topic within the caller's transaction. A mail that is being
+    /// sent now is not stopped.
     ///
     /// # Errors
     /// Database errors.
@@ -98,62 +114,64 @@ impl Outbox {
         store::delete_waiting(connection, topic, now)
     }
 
-    /// To be called after the commit: the worker of this process looks at once.
+    /// Makes the worker of this process poll immediately. Must be called after the commit; before
+    /// it, the worker would find nothing.
     pub fn wake_worker(&self) {
-        self.woken.notify_one();
+        self.wake_up.notify_one();
     }
 
     pub(crate) async fn wait_for_wake(&self) {
-        self.woken.notified().await;
+        self.wake_up.notified().await;
     }
 
-    /// Returns what a mail says.
+    /// Unseals and parses the content of a mail.
     ///
     /// # Errors
-    /// [`DeliveryError::Unreadable`]: it may be of another release, or its key may just be replaced.
+    /// [`DeliveryError::Unreadable`] if another release wrote it, or if the key was just replaced.
     pub(crate) fn unseal(&self, mail: &LeasedMail) -> Result<MailContent, DeliveryError> {
         let unreadable = |error: &dyn std::fmt::Display| {
             DeliveryError::Unreadable(format!("unreadable: {error}"))
         };
-        let letter = self
-            .seal
+        let content = self
+            .sealer
             .open(&associated_data(&mail.id.to_string()), &mail.content)
             .map_err(|error| unreadable(&error))?;
-        // Its own words could repeat a piece of the letter.
-        serde_json::from_str(&letter)
-            .map_err(|_| unreadable(&"not a letter that this release knows"))
+        // The error of serde is not used: it could quote a part of the content.
+        serde_json::from_str(&content)
+            .map_err(|_| unreadable(&"not a kind of content that this release knows"))
     }
 }
 
-/// Returns what a letter is bound to when it is sealed: [`ContentSealer::seal`] takes it as `place`.
+/// Returns the associated data with which the content of a mail is sealed.
 #[must_use]
 pub fn associated_data(id: &str) -> String {
     format!("outbox/{id}")
 }
 
-/// Returns whether there is any mail, also one that was set aside.
+/// Returns whether there is any mail, including quarantined ones.
 ///
 /// # Errors
-/// Errors of the database.
+/// Database errors.
 pub fn has_mails(connection: &mut AnyConnection) -> Result<bool, doorward_storage::Error> {
     Ok(!store::list_contents(connection, "", 1)?.is_empty())
 }
 
+/// Number of mails that [`reseal`] reads at once.
 const PAGE: i64 = 1000;
 
-/// Opens all letters with the old key and seals them with the new one, within the caller's transaction. Letters that were set
-/// aside and don't open stay as they are.
+/// Unseals the content of all mails with the old key and seals it with the new one, within the
+/// caller's transaction. Quarantined content that cannot be unsealed stays as it is.
 ///
 /// # Errors
-/// Those of the database; [`SealError`] when the old key isn't the one that sealed them.
+/// Database errors; [`SealError`] if other content was not sealed with the old key.
 pub fn reseal(
     connection: &mut AnyConnection,
     old: &dyn ContentSealer,
     new: &dyn ContentSealer,
 ) -> Result<(), crate::Error> {
-    let again = |id: &str, sealed: &str| -> Result<String, SealError> {
-        let place = associated_data(id);
-        new.seal(&place, &old.open(&place, sealed)?)
+    let reseal_content = |id: &str, sealed: &str| -> Result<String, SealError> {
+        let associated_data = associated_data(id);
+        new.seal(&associated_data, &old.open(&associated_data, sealed)?)
     };
     let mut after = String::new();
     loop {
@@ -164,11 +182,11 @@ pub fn reseal(
         after.clone_from(&last.id);
         for StoredContent {
             id,
-            content: letter,
+            content,
             quarantined_at,
         } in page
         {
-            match again(&id, &letter) {
+            match reseal_content(&id, &content) {
                 Ok(resealed) => store::set_content(connection, &id, &resealed)?,
                 Err(_) if quarantined_at.is_some() => {}
                 Err(error) => return Err(error.into()),

@@ -1,9 +1,10 @@
-//! Words as text and as HTML: the same blocks in both, nothing that is loaded from elsewhere.
+//! Renders the text of a mail as plain text and as HTML. Both have the same blocks, and the HTML
+//! loads nothing from elsewhere.
 
 use crate::templates::{Block, MailText};
 
-pub(crate) fn render_text(words: &MailText, app_url: &str) -> String {
-    let blocks = words.blocks.iter().map(|block| match block {
+pub(crate) fn render_text(mail: &MailText, app_url: &str) -> String {
+    let blocks = mail.blocks.iter().map(|block| match block {
         Block::Paragraph(text) | Block::Code(text) => text.clone(),
         Block::List(items) => items
             .iter()
@@ -18,12 +19,13 @@ pub(crate) fn render_text(words: &MailText, app_url: &str) -> String {
     text
 }
 
+/// Style of the body.
 const PAGE: &str = "font-family: sans-serif; font-size: 16px; line-height: 1.5; max-width: 36em";
-/// Spaced by style alone, so that it is copied as it is.
+/// Style of a code. The letters are spaced by style only, so that a copied code contains no spaces.
 const CODE: &str = "font-family: monospace; font-size: 32px; font-weight: bold; letter-spacing: 4px; user-select: all";
 
-pub(crate) fn render_html(words: &MailText, app_url: &str) -> String {
-    let blocks = words.blocks.iter().map(|block| match block {
+pub(crate) fn render_html(mail: &MailText, app_url: &str) -> String {
+    let blocks = mail.blocks.iter().map(|block| match block {
         Block::Paragraph(text) => format!("<p>{}</p>", escape_html(text)),
         Block::Code(code) => format!("<p style=\"{CODE}\">{}</p>", escape_html(code)),
         Block::List(items) => {
@@ -36,7 +38,8 @@ pub(crate) fn render_html(words: &MailText, app_url: &str) -> String {
         Block::Link(path) => html_link(&format!("{app_url}{path}")),
     });
     let body = blocks.collect::<Vec<_>>().join("\n");
-    let (language, subject) = (words.language, escape_html(&words.subject));
+    let language = mail.language;
+    let subject = escape_html(&mail.subject);
     format!(
         "<!doctype html>\n<html lang=\"{language}\">\n<head><meta charset=\"utf-8\"><title>{subject}</title></head>\n\
          <body style=\"{PAGE}\">\n{body}\n</body>\n</html>\n"
@@ -74,23 +77,23 @@ mod tests {
         let languages = ["en", "nl", "de"];
         let pairs = all_contents(text)
             .into_iter()
-            .flat_map(|letter| languages.map(|language| (letter.clone(), language)));
+            .flat_map(|content| languages.map(|language| (content.clone(), language)));
         pairs
-            .map(|(letter, language)| (letter.clone(), templates::write(&letter, language)))
+            .map(|(content, language)| (content.clone(), templates::write(&content, language)))
             .collect()
     }
 
     #[test]
     fn code_has_its_own_line_and_one_html_element() {
-        for (letter, words) in all("ann") {
-            let has_code = letter.kind().ends_with("_code");
-            let text = render_text(&words, APP);
+        for (content, mail) in all("ann") {
+            let has_code = content.kind().ends_with("_code");
+            let text = render_text(&mail, APP);
             assert_eq!(
                 text.lines().filter(|line| *line == "K7MWQ4").count(),
                 usize::from(has_code),
                 "{text}"
             );
-            let html = render_html(&words, APP);
+            let html = render_html(&mail, APP);
             assert_eq!(
                 html.matches(">K7MWQ4<").count(),
                 usize::from(has_code),
@@ -101,20 +104,20 @@ mod tests {
                 has_code,
                 "{text}"
             );
-            assert!(!words.subject.contains("K7MWQ4"));
+            assert!(!mail.subject.contains("K7MWQ4"));
         }
     }
 
     #[test]
     fn text_and_html_link_to_the_app_and_load_nothing() {
-        for (_, words) in all(HOSTILE) {
+        for (_, mail) in all(HOSTILE) {
             assert_eq!(
-                render_text(&words, APP)
+                render_text(&mail, APP)
                     .matches(&format!("\n\n{APP}"))
                     .count(),
                 1
             );
-            let html = render_html(&words, APP).to_lowercase();
+            let html = render_html(&mail, APP).to_lowercase();
             assert_eq!(
                 html.matches("<a href=\"https://app.example.org/a&amp;b")
                     .count(),
@@ -139,53 +142,53 @@ mod tests {
 
     #[test]
     fn user_text_is_escaped() {
-        for (letter, words) in all(HOSTILE) {
-            let html = render_html(&words, APP);
+        for (content, mail) in all(HOSTILE) {
+            let html = render_html(&mail, APP);
             assert!(!html.contains(HOSTILE));
-            let shows_username = !matches!(letter.kind(), "signup_code" | "invitation");
+            let shows_username = !matches!(content.kind(), "signup_code" | "invitation");
             let escaped = "&lt;img src=https://evil.example/x.png&gt;&quot;&#39;&amp;&lt;/p&gt;";
             let unlinked = "&lt;img src=https···evil·example·x·png&gt;&quot;&#39;&amp;&lt;·p&gt;";
             assert_eq!(
                 html.contains(unlinked),
-                letter.kind() == "invitation",
+                content.kind() == "invitation",
                 "{html}"
             );
             assert_eq!(html.contains(escaped), shows_username, "{html}");
-            assert_eq!(render_text(&words, APP).contains(HOSTILE), shows_username);
+            assert_eq!(render_text(&mail, APP).contains(HOSTILE), shows_username);
         }
     }
 
     #[test]
     fn invitation_links_to_its_page() {
         let path = "/invite?invitee=0f8fad5b-d9cb-469f-a165-70867728950e&project=7c9e6679-7425-40de-944b-e07fc1f90ae7";
-        for (_, words) in all("ann")
+        for (_, mail) in all("ann")
             .into_iter()
-            .filter(|(letter, _)| letter.kind() == "invitation")
+            .filter(|(content, _)| content.kind() == "invitation")
         {
             assert!(
-                render_text(&words, "https://app.example.org")
+                render_text(&mail, "https://app.example.org")
                     .contains(&format!("\n\nhttps://app.example.org{path}\n\n"))
             );
             assert!(
-                render_html(&words, "https://app.example.org")
-                    .contains(&path.replace('&', "&amp;"))
+                render_html(&mail, "https://app.example.org").contains(&path.replace('&', "&amp;"))
             );
         }
     }
 
     #[test]
     fn code_mail_snapshot() {
-        let letter = MailContent::ResetCode {
+        let content = MailContent::ResetCode {
             code: "K7MWQ4".to_owned(),
             usernames: vec!["ann".to_owned(), "ben".to_owned()],
         };
-        let expected = "With this code you can set a new Doorward password:\n\nK7MWQ4\n\n\
-            It is good for 15 minutes, and only once. Don't give it to anybody.\n\n\
-            Your username with this email address:\n\n- ann\n- ben\n\n\
-            You didn't ask for a new password? Then you need to do nothing: the old one still works.\n\n\
-            https://app.example.org\n";
+        let expected = "Use this code to set a new password for your Doorward account:\n\n\
+            K7MWQ4\n\n\
+            This code expires in 15 minutes and works once. Don't share it with anyone.\n\n\
+            Usernames registered with this email address:\n\n- ann\n- ben\n\n\
+            If you didn't request a new password, ignore this email. Your current password still \
+            works.\n\nhttps://app.example.org\n";
         assert_eq!(
-            render_text(&templates::write(&letter, "en"), "https://app.example.org"),
+            render_text(&templates::write(&content, "en"), "https://app.example.org"),
             expected
         );
     }

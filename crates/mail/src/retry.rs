@@ -1,25 +1,28 @@
-//! Why a mail hasn't been sent, and what is done then.
+//! Why a mail was not sent, and when it is tried again. This is pure: it knows neither SMTP nor the
+//! database.
 
 use std::time::Duration;
 
 use doorward_domain::Timestamp;
 
-/// Reasons hold neither addresses nor codes.
+/// Why a mail was not sent. Reasons contain neither addresses nor codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeliveryError {
-    /// For good.
+    /// The mail will never be accepted.
     Refused(String),
-    /// It wouldn't be of use any more.
+    /// The mail has expired.
     Expired,
-    /// What it says can't be read.
+    /// The content cannot be unsealed or parsed.
     Unreadable(String),
-    /// This mail, for now.
+    /// This mail was not accepted for now.
     Later(String),
-    /// Any mail, for now: the server is away, or doesn't let us in. What it says of that is for the log alone.
+    /// No mail is accepted for now: the server is unavailable or rejects the login. The reason can
+    /// have details of the server, so it is only logged.
     Away(String),
 }
 
 impl DeliveryError {
+    /// Returns the reason for the audit trail.
     pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Refused(reason) | Self::Later(reason) | Self::Unreadable(reason) => reason,
@@ -29,7 +32,7 @@ impl DeliveryError {
     }
 }
 
-/// Before the second try, the third, and so on; the last one from then on.
+/// Pauses before the second attempt, the third, and so on. The last one is repeated.
 const BACKOFF: [Duration; 6] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
@@ -38,22 +41,23 @@ const BACKOFF: [Duration; 6] = [
     Duration::from_secs(15 * 60),
     Duration::from_secs(60 * 60),
 ];
-/// While the server is away: codes are good for minutes, so they go soon after it is back.
+/// Maximum pause while the server is unavailable. Codes are valid for 15 minutes, so they must be
+/// sent soon after the server is back.
 const MAX_SERVER_BACKOFF: Duration = Duration::from_secs(60);
-/// Since the mail was written.
+/// Age at which a mail is given up.
 const MAX_RETRY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Of a mail that was tried.
+/// The facts that decide about another attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
-    /// This one too.
+    /// Number of attempts, including this one.
     pub(crate) attempts: i64,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl Attempt {
-    /// When to try again; never, when that has no sense.
+    /// Returns the time of the next attempt, or `None` if there must not be another one.
     pub(crate) fn next_attempt_at(
         &self,
         failure: &DeliveryError,
@@ -70,7 +74,7 @@ impl Attempt {
             return None;
         }
         let next = now.saturating_add(wait);
-        // At its end it is given up in time.
+        // A mail that expires before its next attempt is due at its expiry, and is given up then.
         Some(self.expires_at.map_or(next, |end| next.min(end)))
     }
 
@@ -91,7 +95,7 @@ mod tests {
         START.saturating_add(Duration::from_secs(seconds))
     }
 
-    fn tries(attempts: i64) -> Attempt {
+    fn attempt(attempts: i64) -> Attempt {
         Attempt {
             attempts,
             created_at: START,
@@ -114,18 +118,18 @@ mod tests {
         ];
         for (attempts, wait, wait_for_server) in cases {
             assert_eq!(
-                tries(attempts).next_attempt_at(&later, START),
+                attempt(attempts).next_attempt_at(&later, START),
                 Some(after(wait)),
                 "{attempts}"
             );
             assert_eq!(
-                tries(attempts).next_attempt_at(&away, START),
+                attempt(attempts).next_attempt_at(&away, START),
                 Some(after(wait_for_server)),
                 "{attempts}"
             );
         }
         assert_eq!(
-            tries(i64::MAX).next_attempt_at(&later, START),
+            attempt(i64::MAX).next_attempt_at(&later, START),
             Some(after(3600))
         );
     }
@@ -133,19 +137,19 @@ mod tests {
     #[test]
     fn mail_is_given_up_after_a_day_on_rejection_and_on_expiry() {
         let later = DeliveryError::Later("451".to_owned());
-        assert!(tries(30).next_attempt_at(&later, after(86_399)).is_some());
-        assert_eq!(tries(30).next_attempt_at(&later, after(86_400)), None);
+        assert!(attempt(30).next_attempt_at(&later, after(86_399)).is_some());
+        assert_eq!(attempt(30).next_attempt_at(&later, after(86_400)), None);
         assert_eq!(
-            tries(1).next_attempt_at(&DeliveryError::Refused("550".to_owned()), START),
+            attempt(1).next_attempt_at(&DeliveryError::Refused("550".to_owned()), START),
             None
         );
         assert_eq!(
-            tries(1).next_attempt_at(&DeliveryError::Expired, START),
+            attempt(1).next_attempt_at(&DeliveryError::Expired, START),
             None
         );
         let ends = Attempt {
             expires_at: Some(after(900)),
-            ..tries(4)
+            ..attempt(4)
         };
         assert_eq!(ends.next_attempt_at(&later, after(800)), Some(after(900)));
     }

@@ -1,31 +1,35 @@
-//! How letters are kept: a service whose letters hold secrets seals them.
+//! How mail content is stored. A service whose mails contain secrets, such as codes, seals them.
 
+/// Seals and unseals the content of mails.
 pub trait ContentSealer: Send + Sync {
-    /// `place` names what is sealed, `outbox/<id>`: it opens only there.
+    /// Seals a text. It is bound to `associated_data`, which is `outbox/<id>`.
     ///
     /// # Errors
-    /// When it can't be sealed.
-    fn seal(&self, place: &str, text: &str) -> Result<String, SealError>;
+    /// [`SealError`] if the text cannot be sealed.
+    fn seal(&self, associated_data: &str, text: &str) -> Result<String, SealError>;
 
+    /// Unseals a text.
+    ///
     /// # Errors
-    /// When this is not what was sealed there.
-    fn open(&self, place: &str, sealed: &str) -> Result<String, SealError>;
+    /// [`SealError`] if the text was sealed with another key or other associated data.
+    fn open(&self, associated_data: &str, sealed: &str) -> Result<String, SealError>;
 }
 
+/// The content of a mail cannot be sealed or unsealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a letter can't be sealed, or was sealed with another key")]
+#[error("mail content cannot be sealed, or was sealed with another key")]
 pub struct SealError;
 
-/// Letters without secrets, as they are.
+/// Stores content without sealing it, for services whose mails contain no secrets.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainContent;
 
 impl ContentSealer for PlainContent {
-    fn seal(&self, _place: &str, text: &str) -> Result<String, SealError> {
+    fn seal(&self, _associated_data: &str, text: &str) -> Result<String, SealError> {
         Ok(text.to_owned())
     }
 
-    fn open(&self, _place: &str, sealed: &str) -> Result<String, SealError> {
+    fn open(&self, _associated_data: &str, sealed: &str) -> Result<String, SealError> {
         Ok(sealed.to_owned())
     }
 }

@@ -1,7 +1,8 @@
-//! One mail over one SMTP connection (RFC 5321), with TLS (RFC 3207, 8314) and credentials (RFC 4954) as the URL says.
+//! Sends one mail over one SMTP connection (RFC 5321), with TLS (RFC 3207, RFC 8314) and
+//! credentials (RFC 4954) as the URL says. It does not decide about retries.
 //!
-//! The steps are taken one by one, and not by lettre's transport, because what a refusal means depends on the step: up to
-//! the login it is about us, after it about the mail.
+//! The steps are separate, without lettre's transport, because the meaning of a rejection depends
+//! on the step: up to the login it concerns this server or its settings, afterwards the mail.
 
 use std::{error::Error as _, time::Duration};
 
@@ -22,42 +23,53 @@ use crate::{
     smtp_url::{SmtpUrl, Tls},
 };
 
-/// For each address of the server.
+/// Maximum time to connect to one address of the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Until it would take a mail: addresses, greeting, TLS, login.
+/// Maximum time until the server is ready for a mail: name lookup, connection, greeting, TLS,
+/// login.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(25);
-/// All of it. Far below the lease, so nobody else has the mail meanwhile.
+/// Maximum time to send a mail. It is far below the duration of the lease, so no other process
+/// sends the mail at the same time.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// They are about the login, whenever they come (RFC 4954, section 6).
+/// Reply codes that concern the login, in any step of the session (RFC 4954, section 6).
 const LOGIN_CODES: [&str; 4] = ["530", "534", "535", "538"];
 
+/// The connection settings of a mail server.
 pub(crate) struct SmtpTransport {
     url: SmtpUrl,
     tls: TlsParameters,
-    hello: ClientId,
+    ehlo_name: ClientId,
 }
 
 impl SmtpTransport {
-    /// Reads the authorities that the system trusts.
-    pub(crate) fn new(url: &SecretString, hello: &str) -> Result<Self, Error> {
+    /// Parses the settings and reads the certificate authorities that the system trusts.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub(crate) fn new(url: &SecretString, ehlo_name: &str) -> Result<Self, Error> {
         let url = SmtpUrl::parse(url.expose_secret())
             .map_err(|error| Error::Config(format!("the URL of the mail server: {error}")))?;
         let tls = TlsParameters::new(url.host.clone());
         let tls = tls.map_err(|error| {
             Error::Config(format!("TLS with the mail server: {}", error_chain(&error)))
         })?;
-        let hello = ehlo::parse(hello)
-            .ok_or_else(|| Error::Config(format!("EHLO can't give the name {hello}")))?;
-        Ok(Self { url, tls, hello })
+        let ehlo_name = ehlo::parse(ehlo_name)
+            .ok_or_else(|| Error::Config(format!("EHLO can't give the name {ehlo_name}")))?;
+        Ok(Self {
+            url,
+            tls,
+            ehlo_name,
+        })
     }
 
-    /// Returns once the server has taken over the responsibility for the mail.
+    /// Sends a mail. Returns when the server has accepted it, and with it the responsibility for
+    /// its delivery.
     pub(crate) async fn send(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.send_message(mail)).await;
         sent.unwrap_or_else(|_| {
             Err(DeliveryError::Later(
-                "the mail server was too slow".to_owned(),
+                "the mail server did not respond in time".to_owned(),
             ))
         })
     }
@@ -65,40 +77,48 @@ impl SmtpTransport {
     async fn send_message(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
         let connected = tokio::time::timeout(GREETING_TIMEOUT, self.connect()).await;
         let mut connection = connected
-            .map_err(|_| DeliveryError::Away("no greeting in time".to_owned()))?
+            .map_err(|_| {
+                DeliveryError::Away("the server was not ready for a mail in time".to_owned())
+            })?
             .map_err(|error| DeliveryError::Away(error_chain(&error)))?
             .ok_or_else(|| {
-                DeliveryError::Away("it offers no TLS, and credentials don't go without".to_owned())
+                DeliveryError::Away(
+                    "the server does not offer TLS, without which credentials are not sent"
+                        .to_owned(),
+                )
             })?;
         connection
             .send(&mail.envelope, &mail.bytes)
             .await
             .map_err(|error| classify_error(&error))?;
-        // The mail is sent; that it ends politely is nobody's worry.
+        // The server has the mail. QUIT runs in the background, because its failure would not
+        // matter.
         tokio::spawn(async move { tokio::time::timeout(QUIT_TIMEOUT, connection.abort()).await });
         Ok(())
     }
 
-    /// Nothing when the credentials can't go over this connection.
+    /// Connects and logs in. Returns `None` if the connection is not encrypted and credentials must
+    /// not be sent over it.
     async fn connect(&self) -> Result<Option<AsyncSmtpConnection>, SmtpError> {
-        let (host, tls) = (self.url.host.as_str(), self.tls.clone());
-        let wrapped = (self.url.tls == Tls::Implicit).then(|| tls.clone());
+        let host = self.url.host.as_str();
+        let tls = self.tls.clone();
+        let implicit_tls = (self.url.tls == Tls::Implicit).then(|| tls.clone());
         let address = (host, self.url.port);
         let mut connection = AsyncSmtpConnection::connect_tokio1(
             address,
             Some(CONNECT_TIMEOUT),
-            &self.hello,
-            wrapped,
+            &self.ehlo_name,
+            implicit_tls,
             None,
         )
         .await?;
-        let upgrades = match self.url.tls {
+        let uses_starttls = match self.url.tls {
             Tls::Required => true,
             Tls::Opportunistic => connection.can_starttls(),
             Tls::Implicit | Tls::None => false,
         };
-        if upgrades {
-            connection.starttls(tls, &self.hello).await?;
+        if uses_starttls {
+            connection.starttls(tls, &self.ehlo_name).await?;
         }
         if let Some(credentials) = &self.url.credentials {
             if !connection.is_encrypted() && !self.url.may_send_credentials_plainly {
@@ -112,44 +132,46 @@ impl SmtpTransport {
     }
 }
 
-/// What an error after the login means.
+/// Classifies an error that occurred after the login.
 fn classify_error(error: &SmtpError) -> DeliveryError {
     match error.status() {
-        Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => {
-            DeliveryError::Away(format!("it wants a login: {}", reply_code(code, error)))
-        }
+        Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => DeliveryError::Away(
+            format!("the server requires a login: {}", reply_code(code, error)),
+        ),
         Some(code) if error.is_permanent() => DeliveryError::Refused(format!(
             "the mail server refused it: {}",
             reply_code(code, error)
         )),
-        Some(code) => {
-            DeliveryError::Later(format!("the mail server said {}", reply_code(code, error)))
-        }
-        // Ours: it saw that the server knows no such addresses (SMTPUTF8).
+        Some(code) => DeliveryError::Later(format!(
+            "the mail server replied {}",
+            reply_code(code, error)
+        )),
+        // From lettre, which saw that the server lacks SMTPUTF8 (RFC 6531).
         None if error.is_client() => {
             DeliveryError::Refused("the mail server takes no addresses of this form".to_owned())
         }
-        None => DeliveryError::Later("the connection to the mail server broke".to_owned()),
+        None => DeliveryError::Later("lost the connection to the mail server".to_owned()),
     }
 }
 
-/// The code, and the extended one (RFC 3463) when there is one; no more, for servers repeat addresses.
+/// Returns the reply code, and the enhanced status code (RFC 3463) if there is one. The text of a
+/// reply is left out, because servers repeat addresses in it.
 fn reply_code(code: Code, error: &SmtpError) -> String {
-    let words = error.source().map(ToString::to_string).unwrap_or_default();
-    let extended = words.split_whitespace().next().unwrap_or_default();
-    let is_extended = extended.len() <= 11
-        && extended.split('.').count() == 3
-        && extended
+    let text = error.source().map(ToString::to_string).unwrap_or_default();
+    let enhanced = text.split_whitespace().next().unwrap_or_default();
+    let is_enhanced = enhanced.len() <= 11
+        && enhanced.split('.').count() == 3
+        && enhanced
             .split('.')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-    if is_extended {
-        format!("{code} {extended}")
+    if is_enhanced {
+        format!("{code} {enhanced}")
     } else {
         code.to_string()
     }
 }
 
-/// An error and its causes, on one line.
+/// Returns the text of an error, with its causes, on one line.
 fn error_chain(error: &SmtpError) -> String {
     let text = error.to_string();
     text.chars()

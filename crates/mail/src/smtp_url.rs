@@ -1,4 +1,4 @@
-//! The URL of a mail server.
+//! The URL of a mail server: its host, port, TLS mode and credentials.
 
 use std::net::IpAddr;
 
@@ -8,28 +8,32 @@ use lettre::transport::smtp::{
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+/// When a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tls {
-    /// From the first byte on.
+    /// From the first byte (RFC 8314).
     Implicit,
-    /// STARTTLS, or no mail.
+    /// With STARTTLS (RFC 3207); without it no mail is sent.
     Required,
-    /// STARTTLS where the server offers it: whoever sits in between can take the offer away.
+    /// With STARTTLS if the server offers it. An attacker on the network path can remove the offer,
+    /// so this only protects against passive listening.
     Opportunistic,
     None,
 }
 
 pub(crate) struct SmtpUrl {
-    /// An IPv6 address without brackets.
+    /// Host name or IP address; an IPv6 address has no brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: Tls,
     pub(crate) credentials: Option<Credentials>,
-    /// Whether anybody may see them on the way.
+    /// Whether the credentials may be sent without TLS.
     pub(crate) may_send_credentials_plainly: bool,
 }
 
 impl SmtpUrl {
+    /// Parses a URL. The error is a sentence that contains no part of the URL, which has a
+    /// password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| format!("it is no URL: {error}"))?;
         let host = url
@@ -45,35 +49,36 @@ impl SmtpUrl {
                 "it has a path or a fragment; in a password, `/`, `?` and `#` are written %2F, %3F and %23".into()
             );
         }
-        let named = parse_tls(&url)?;
-        let is_here = is_loopback(&host);
-        let tls = match (url.scheme(), named) {
+        let explicit = parse_tls(&url)?;
+        let is_local = is_loopback(&host);
+        let tls = match (url.scheme(), explicit) {
             ("smtps", None) => Tls::Implicit,
             ("smtps", Some(_)) => {
                 return Err("smtps:// is TLS from the start: leave out `tls=`".to_owned());
             }
-            ("smtp", Some(named)) => named,
-            ("smtp", None) if is_here => Tls::None,
+            ("smtp", Some(explicit)) => explicit,
+            ("smtp", None) if is_local => Tls::None,
             ("smtp", None) => Tls::Required,
             _ => return Err("it begins with neither smtp:// nor smtps://".to_owned()),
         };
-        let usual_port = match tls {
+        let default_port = match tls {
             Tls::Implicit => SUBMISSIONS_PORT,
             Tls::Required | Tls::Opportunistic => SUBMISSION_PORT,
             Tls::None => SMTP_PORT,
         };
         Ok(Self {
             host,
-            port: url.port().unwrap_or(usual_port),
+            port: url.port().unwrap_or(default_port),
             tls,
             credentials: parse_credentials(&url)?,
-            may_send_credentials_plainly: is_here || named == Some(Tls::None),
+            may_send_credentials_plainly: is_local || explicit == Some(Tls::None),
         })
     }
 }
 
+/// Returns the parameter `tls`, which is the only one that exists.
 fn parse_tls(url: &Url) -> Result<Option<Tls>, String> {
-    let mut named = None;
+    let mut explicit = None;
     for (name, value) in url.query_pairs() {
         let tls = match (name.as_ref(), value.as_ref()) {
             ("tls", "required") => Tls::Required,
@@ -82,11 +87,11 @@ fn parse_tls(url: &Url) -> Result<Option<Tls>, String> {
             ("tls", _) => return Err("`tls=` is `required`, `opportunistic` or `none`".to_owned()),
             _ => return Err("it has a parameter other than `tls`".to_owned()),
         };
-        if named.replace(tls).is_some() {
+        if explicit.replace(tls).is_some() {
             return Err("`tls=` is there twice".to_owned());
         }
     }
-    Ok(named)
+    Ok(explicit)
 }
 
 fn parse_credentials(url: &Url) -> Result<Option<Credentials>, String> {
@@ -139,11 +144,11 @@ mod tests {
             ("smtp://localhost.example.org", 587, Tls::Required, false),
             ("smtp://10.0.0.1", 587, Tls::Required, false),
         ];
-        for (text, port, tls, plainly) in cases {
+        for (text, port, tls, without_tls) in cases {
             let url = SmtpUrl::parse(text).unwrap();
             assert_eq!(
                 (url.port, url.tls, url.may_send_credentials_plainly),
-                (port, tls, plainly),
+                (port, tls, without_tls),
                 "{text}"
             );
         }

@@ -1,4 +1,5 @@
-//! The rows of the outbox, a table that each service which sends mails has.
+//! The table `outbox`, which each service that sends mails has. It knows neither SMTP nor when a
+//! mail is tried again.
 
 use diesel::{prelude::*, result::Error as Diesel, sql_types::Text};
 use doorward_domain::{Gid, Timestamp};
@@ -41,11 +42,11 @@ pub(crate) struct Row {
     pub(crate) leased_until: Option<i64>,
 }
 
-/// A mail that is this process's to send, until the lease ends.
+/// A mail that only this process may send until the lease ends.
 #[derive(Debug, Clone)]
 pub(crate) struct LeasedMail {
     pub(crate) id: Gid,
-    /// An address when it was written; whether it still is one, the sending shows.
+    /// Address of the recipient, as stored. It is parsed when the mail is composed.
     pub(crate) recipient: String,
     pub(crate) language: String,
     pub(crate) kind: String,
@@ -54,6 +55,7 @@ pub(crate) struct LeasedMail {
     pub(crate) user: Option<Gid>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
+    /// Number of attempts, including the one of this lease.
     pub(crate) attempts: i64,
     pub(crate) leased_until: Timestamp,
 }
@@ -91,9 +93,9 @@ pub(crate) fn insert(connection: &mut AnyConnection, row: &Row) -> Result<()> {
     Ok(())
 }
 
-/// Until the commit nobody else writes a mail of this topic.
+/// Locks a topic until the transaction ends, so that no other transaction writes a mail of it.
 pub(crate) fn lock_topic(connection: &mut AnyConnection, topic: &str) -> Result<()> {
-    // In SQLite a write transaction has the database to itself.
+    // In SQLite, write transactions exclude each other anyway.
     if let AnyConnection::Postgres(connection) = connection {
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('outbox/' || $1, 0))";
         diesel::sql_query(lock)
@@ -103,25 +105,25 @@ pub(crate) fn lock_topic(connection: &mut AnyConnection, topic: &str) -> Result<
     Ok(())
 }
 
-/// Those of the topic that aren't being sent.
+/// Deletes the mails of a topic that no process has a lease on.
 pub(crate) fn delete_waiting(
     connection: &mut AnyConnection,
     topic: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let is_free = outbox::leased_until
+    let has_no_lease = outbox::leased_until
         .is_null()
         .or(outbox::leased_until.le(now.as_micros()));
     diesel::delete(
         outbox::table
             .filter(outbox::topic.eq(topic))
-            .filter(is_free),
+            .filter(has_no_lease),
     )
     .execute(connection)?;
     Ok(())
 }
 
-/// Whether there is something to claim.
+/// Returns whether there is a mail to claim.
 pub(crate) fn has_due(connection: &mut AnyConnection, now: Timestamp) -> Result<bool> {
     let due = outbox::table
         .filter(outbox::next_attempt_at.le(now.as_micros()))
@@ -130,15 +132,15 @@ pub(crate) fn has_due(connection: &mut AnyConnection, now: Timestamp) -> Result<
     Ok(due.get_result::<String>(connection).optional()?.is_some())
 }
 
-/// What [`claim`] took.
+/// The result of [`claim`].
 #[derive(Debug, Default)]
 pub(crate) struct Claimed {
     pub(crate) mails: Vec<LeasedMail>,
-    /// The ids of rows that can't be read, which are set aside.
+    /// Ids of rows that could not be read and are now quarantined.
     pub(crate) quarantined: Vec<String>,
 }
 
-/// Takes those that have waited longest, until `lease_end`.
+/// Takes leases until `lease_end` on the mails that have been due longest, at most `limit`.
 pub(crate) fn claim(
     connection: &mut AnyConnection,
     now: Timestamp,
@@ -154,8 +156,10 @@ pub(crate) fn claim(
             .limit(limit)
     };
     let ids: Vec<String> = match connection {
+        // Rows that another process is claiming are skipped, so replicas do not wait for each
+        // other.
         AnyConnection::Postgres(connection) => due().for_update().skip_locked().load(connection)?,
-        // A write transaction has the database to itself.
+        // Write transactions exclude each other, so no other process is claiming now.
         AnyConnection::Sqlite(connection) => due().load(connection)?,
     };
     let mut claimed = Claimed::default();
@@ -174,7 +178,8 @@ pub(crate) fn claim(
     Ok(claimed)
 }
 
-/// Reads a row by itself, so that one that can't be read keeps no other from being sent: that one is `None`.
+/// Reads one row, or returns `None` if it cannot be read. Rows are read one at a time so that such
+/// a row does not keep the others from being sent.
 fn find_leased(
     connection: &mut AnyConnection,
     id: &str,
@@ -191,6 +196,8 @@ fn find_leased(
     }
 }
 
+/// Marks a mail as leased. The end of the lease is also when the mail is due again, so a process
+/// that is killed needs no cleanup.
 fn lease(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<()> {
     diesel::update(outbox::table.find(id))
         .set((
@@ -202,7 +209,7 @@ fn lease(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Resu
     Ok(())
 }
 
-/// Keeps a row that can't be read, and excludes it from sending.
+/// Excludes a row that cannot be read from sending, and keeps it.
 pub(crate) fn quarantine(connection: &mut AnyConnection, id: &str, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.find(id))
         .set((
@@ -213,7 +220,8 @@ pub(crate) fn quarantine(connection: &mut AnyConnection, id: &str, now: Timestam
     Ok(())
 }
 
-/// Lets all rows that were set aside be tried again: another release, or another key, may be able to read them.
+/// Makes all quarantined rows due again. A later release, or a process with another key, may be
+/// able to read them.
 pub(crate) fn retry_quarantined(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.filter(outbox::quarantined_at.is_not_null()))
         .set((
@@ -224,13 +232,15 @@ pub(crate) fn retry_quarantined(connection: &mut AnyConnection, now: Timestamp) 
     Ok(())
 }
 
-/// It was sent.
+/// Deletes a mail that was sent, also if its lease has ended: a process that has it now must not
+/// send it again.
 pub(crate) fn delete(connection: &mut AnyConnection, id: Gid) -> Result<()> {
     diesel::delete(outbox::table.find(id.to_string())).execute(connection)?;
     Ok(())
 }
 
-/// Lets it wait, unless its lease has ended and somebody else has it.
+/// Ends the lease and sets the time of the next attempt. Does nothing if another process has a
+/// lease on the mail now, which has another end.
 pub(crate) fn release(
     connection: &mut AnyConnection,
     mail: &LeasedMail,
@@ -246,14 +256,14 @@ pub(crate) fn release(
     Ok(())
 }
 
-/// Deletes it, unless somebody else has it; whether it did.
+/// Deletes a mail, unless another process has a lease on it now. Returns whether it was deleted.
 pub(crate) fn delete_leased(connection: &mut AnyConnection, mail: &LeasedMail) -> Result<bool> {
     let leased = outbox::table.find(mail.id.to_string());
     let leased = leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros()));
     Ok(diesel::delete(leased).execute(connection)? > 0)
 }
 
-/// Whether a newer mail of the same topic was written while this one was being sent.
+/// Returns whether a newer mail of the same topic was written while this one was being sent.
 pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &LeasedMail) -> Result<bool> {
     let Some(topic) = &mail.topic else {
         return Ok(false);
@@ -270,7 +280,7 @@ pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &LeasedMail) -> 
         .is_some())
 }
 
-/// Returns the number of mails that wait.
+/// Returns the number of mails in the outbox, without quarantined ones.
 pub(crate) fn count(connection: &mut AnyConnection) -> Result<i64> {
     Ok(outbox::table
         .filter(outbox::quarantined_at.is_null())
@@ -278,7 +288,7 @@ pub(crate) fn count(connection: &mut AnyConnection) -> Result<i64> {
         .get_result(connection)?)
 }
 
-/// A letter as it is stored.
+/// The content of a mail as stored.
 #[derive(Queryable)]
 pub(crate) struct StoredContent {
     pub(crate) id: String,
@@ -286,7 +296,7 @@ pub(crate) struct StoredContent {
     pub(crate) quarantined_at: Option<i64>,
 }
 
-/// Returns a page in the order of ids, after the last of the page before.
+/// Lists the contents of mails in the order of their ids, after the id `after`.
 pub(crate) fn list_contents(
     connection: &mut AnyConnection,
     after: &str,
@@ -301,9 +311,9 @@ pub(crate) fn list_contents(
         .load(connection)?)
 }
 
-pub(crate) fn set_content(connection: &mut AnyConnection, id: &str, letter: &str) -> Result<()> {
+pub(crate) fn set_content(connection: &mut AnyConnection, id: &str, content: &str) -> Result<()> {
     diesel::update(outbox::table.find(id))
-        .set(outbox::content.eq(letter))
+        .set(outbox::content.eq(content))
         .execute(connection)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The contract of the outbox, on both databases.
+//! Contract tests of the outbox on both databases.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,16 +38,16 @@ fn mail(code: &str, topic: Option<&str>) -> NewMail {
     }
 }
 
-/// Seals by writing the key and the place beside the text.
+/// Seals by writing the key and the associated data in front of the text.
 struct Labelled(&'static str);
 
 impl ContentSealer for Labelled {
-    fn seal(&self, place: &str, text: &str) -> std::result::Result<String, SealError> {
-        Ok(format!("{}|{place}|{text}", self.0))
+    fn seal(&self, associated_data: &str, text: &str) -> std::result::Result<String, SealError> {
+        Ok(format!("{}|{associated_data}|{text}", self.0))
     }
 
-    fn open(&self, place: &str, sealed: &str) -> std::result::Result<String, SealError> {
-        let text = sealed.strip_prefix(&format!("{}|{place}|", self.0));
+    fn open(&self, associated_data: &str, sealed: &str) -> std::result::Result<String, SealError> {
+        let text = sealed.strip_prefix(&format!("{}|{associated_data}|", self.0));
         text.map(str::to_owned).ok_or(SealError)
     }
 }
@@ -57,7 +57,8 @@ fn outbox(database: &Database, seal: impl ContentSealer + 'static) -> Outbox {
 }
 
 async fn put(database: &Database, mail: NewMail, now: Timestamp) -> Gid {
-    let (outbox, id) = (outbox(database, PlainContent), mail.id);
+    let id = mail.id;
+    let outbox = outbox(database, PlainContent);
     database
         .write(move |connection| outbox.enqueue(connection, mail, now))
         .await
@@ -130,16 +131,16 @@ async fn queued_mail_is_claimed_unchanged_and_once() {
             (Some(user), NOW, Some(after(900)))
         );
         assert_eq!((claimed.attempts, claimed.leased_until), (1, after(120)));
-        let letter = outbox(&test.database, PlainContent).unseal(claimed);
+        let content = outbox(&test.database, PlainContent).unseal(claimed);
         assert_eq!(
-            letter.unwrap(),
+            content.unwrap(),
             MailContent::SignupCode {
                 code: "K7MWQ4".to_owned()
             }
         );
 
         assert!(claim_at(&test.database, after(119), 4).await.is_empty());
-        // Its process has died.
+        // The process with the lease was killed, so the mail is due again.
         assert_eq!(claim_at(&test.database, after(120), 4).await.len(), 1);
     }
 }
@@ -315,9 +316,9 @@ async fn resealed_content_opens_only_with_the_new_key() {
             .unwrap();
         for claimed in claim_at(database, NOW, 4).await {
             assert!(outbox(database, Labelled("old")).unseal(&claimed).is_err());
-            let letter = outbox(database, Labelled("new")).unseal(&claimed).unwrap();
+            let content = outbox(database, Labelled("new")).unseal(&claimed).unwrap();
             assert_eq!(
-                letter,
+                content,
                 MailContent::SignupCode {
                     code: "K7MWQ4".to_owned()
                 }
@@ -326,7 +327,7 @@ async fn resealed_content_opens_only_with_the_new_key() {
     }
 }
 
-/// Runs SQL on a row, as a mistake of an operator or a faulty disk might.
+/// Changes a row with SQL, in place of a mistake of an operator or a faulty disk.
 async fn damage(database: &Database, id: &str, change: &str) {
     let sql = format!("UPDATE outbox SET {change} WHERE id = '{id}'");
     write(database, move |connection| {
@@ -358,7 +359,7 @@ async fn unreadable_rows_are_quarantined_and_others_claimed() {
         assert_eq!(
             database.query(count).await.unwrap(),
             1,
-            "what is set aside is not waiting"
+            "quarantined rows count as waiting"
         );
         assert!(
             !database
@@ -367,7 +368,7 @@ async fn unreadable_rows_are_quarantined_and_others_claimed() {
                 .unwrap()
         );
 
-        // They are kept, and tried again when asked for.
+        // The rows are kept and can be made due again.
         write(database, |connection| {
             retry_quarantined(connection, after(2))
         })
@@ -376,7 +377,7 @@ async fn unreadable_rows_are_quarantined_and_others_claimed() {
         assert_eq!(
             (claimed.mails.len(), claimed.quarantined.len()),
             (0, 0),
-            "not before their time"
+            "rows were claimed before they were due"
         );
         let claim_all =
             move |connection: &mut AnyConnection| claim(connection, after(2), after(122), limit);

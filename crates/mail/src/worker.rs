@@ -1,4 +1,21 @@
-//! Takes mails from the outbox and sends them, a few at a time.
+//! Claims mails from the outbox and passes them to the delivery, a few at a time. It does not know
+//! what happens to a mail.
+//!
+//! # Example
+//!
+//! The replicas A and B share an outbox with one mail, which is due at 0 s.
+//!
+//! 1. A claims the mail at 0 s. Its lease ends at 120 s, and it is not due before that. B skips the
+//!    row while A's transaction has it locked, and finds no due mail afterwards.
+//! 2. The mail server replies 451 (not now). A ends the lease and makes the mail due at 5 s. The
+//!    replica that polls first claims it for the second attempt.
+//! 3. The mail server accepts the mail at the second attempt. The replica deletes the row.
+//!
+//! If A is killed during step 1 or 2, the mail is due again at 120 s, and B claims it. If the mail
+//! server had accepted it before A was killed, the mail is sent twice, with the same `Message-ID`.
+//!
+//! If A is only slow and finishes after 120 s, when B has the lease: a failure changes nothing,
+//! because [`store::release`] compares the end of the lease; an acceptance deletes the row.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,24 +32,28 @@ use crate::{
     store::{self, LeasedMail},
 };
 
-/// How many mails are on their way at once, in this process.
-const AT_ONCE: usize = 4;
-/// Between looks, for what others wrote and for what is due again.
+/// Maximum number of mails in flight in this process.
+const MAX_IN_FLIGHT: usize = 4;
+/// Interval of polls. They find mails that other processes wrote and mails that are due again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a mail is this process's alone: well above all that sending one may take.
+/// Duration of a lease. It exceeds the maximum time to send a mail (60 s) plus the difference that
+/// the clocks of replicas may have (less than 60 s).
 const LEASE_DURATION: Duration = Duration::from_secs(120);
-/// Between counts of what waits.
+/// Interval between counts of waiting mails, for the metric.
 const COUNT_INTERVAL: Duration = Duration::from_secs(15);
-/// For what is on its way at shutdown. What is cut off then waits for the end of its lease.
+/// Time at shutdown for mails in flight. A mail that takes longer is due again when its lease ends.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 
+/// Sends the mails of an outbox.
 pub struct Worker {
     deliverer: Arc<Deliverer>,
 }
 
 impl Worker {
+    /// Returns a worker that has not started.
+    ///
     /// # Errors
-    /// When the configuration can't be used.
+    /// [`Error::Config`] if a setting is invalid.
     pub fn new(outbox: Outbox, config: MailConfig, on_give_up: OnGiveUp) -> Result<Self, Error> {
         let deliverer = Deliverer::new(outbox, config, on_give_up)?;
         Ok(Self {
@@ -40,25 +61,28 @@ impl Worker {
         })
     }
 
-    /// Until `shutdown`, and until what is being sent by then is sent, within reason.
+    /// Sends mails until `shutdown`, and then waits for mails in flight, but at most 8 s.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut looks = interval(POLL_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polls = interval(POLL_INTERVAL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut counts = interval(COUNT_INTERVAL);
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut on_their_way = JoinSet::new();
+        let mut in_flight = JoinSet::new();
         self.retry_quarantined().await;
         let mut is_logged = false;
         while !shutdown.is_cancelled() {
-            match self.claim(AT_ONCE.saturating_sub(on_their_way.len())).await {
+            match self
+                .claim(MAX_IN_FLIGHT.saturating_sub(in_flight.len()))
+                .await
+            {
                 Ok(mails) => {
                     is_logged = false;
                     for mail in mails {
-                        on_their_way.spawn(self.deliverer.clone().deliver(mail));
+                        in_flight.spawn(self.deliverer.clone().deliver(mail));
                     }
                 }
                 Err(error) if !is_logged => {
-                    tracing::warn!(%error, "the outbox can't be read: mails wait");
+                    tracing::warn!(%error, "failed to read the outbox; mails wait; retrying");
                     is_logged = true;
                 }
                 Err(_) => {}
@@ -66,29 +90,29 @@ impl Worker {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.deliverer.outbox.wait_for_wake() => {}
-                _ = looks.tick() => {}
-                Some(_) = on_their_way.join_next() => {}
+                _ = polls.tick() => {}
+                Some(_) = in_flight.join_next() => {}
                 _ = counts.tick() => self.count_waiting().await,
             }
         }
         let finished = tokio::time::timeout(SHUTDOWN_GRACE, async {
-            while on_their_way.join_next().await.is_some() {}
+            while in_flight.join_next().await.is_some() {}
         });
         if finished.await.is_err() {
             tracing::warn!(
-                mails = on_their_way.len(),
-                "mails that were being sent are tried again later"
+                mails = in_flight.len(),
+                "mails were in flight at shutdown; they will be retried when their leases end"
             );
         }
     }
 
+    /// Claims due mails, at most `limit`.
     async fn claim(&self, limit: usize) -> Result<Vec<LeasedMail>, doorward_storage::Error> {
         let limit = i64::try_from(limit).unwrap_or(0);
-        let (database, now) = (
-            &self.deliverer.outbox.database,
-            self.deliverer.outbox.clock.now(),
-        );
-        // Most looks find nothing, and then nothing is locked.
+        let database = &self.deliverer.outbox.database;
+        let now = self.deliverer.outbox.clock.now();
+        // Most polls find nothing. This query takes no write lock, which in SQLite would block
+        // all other writers every second.
         if limit == 0
             || !database
                 .query(move |connection| store::has_due(connection, now))
@@ -99,23 +123,25 @@ impl Worker {
         let end = now.saturating_add(LEASE_DURATION);
         let claim = move |connection: &mut AnyConnection| store::claim(connection, now, end, limit);
         let claimed = database.write(claim).await?;
-        for id_column in claimed.quarantined {
+        for id in claimed.quarantined {
             self.deliverer
-                .log_quarantined(&id_column, "a column of its row is not of its type");
+                .log_quarantined(&id, "a column of its row has the wrong type");
         }
         Ok(claimed.mails)
     }
 
+    /// Makes quarantined mails due again, once at each start.
     async fn retry_quarantined(&self) {
-        let (database, now) = (
-            &self.deliverer.outbox.database,
-            self.deliverer.outbox.clock.now(),
-        );
+        let database = &self.deliverer.outbox.database;
+        let now = self.deliverer.outbox.clock.now();
         let retried = database
             .write(move |connection| store::retry_quarantined(connection, now))
             .await;
         if let Err(error) = retried {
-            tracing::warn!(%error, "mails that were set aside stay so until the next start");
+            tracing::warn!(
+                %error,
+                "failed to retry quarantined mails; they stay quarantined until the next start"
+            );
         }
     }
 

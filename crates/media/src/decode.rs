@@ -1,4 +1,5 @@
-//! From a file to its pixels: upright, in 8 bits a channel, and no larger than they are served.
+//! Decodes a file to pixels that are upright, have 8 bits per channel and are at most as large as a
+//! served image. It runs only in a decoder process, whose limits bound its memory and time.
 
 use std::io::Cursor;
 
@@ -10,24 +11,26 @@ use crate::{Format, PictureError, decoder_process::MAX_DATA_BYTES, file_structur
 
 /// Maximum width times height of a file.
 pub(crate) const MAX_PIXELS: u64 = 50_000_000;
-/// Maximum width and height of what is served; larger images are scaled down.
+/// Maximum width and height of a served image; larger images are scaled down.
 pub(crate) const MAX_SIDE: u32 = 1024;
 
-/// Returns the first frame. The largest files need several hundred megabytes and seconds.
+/// Decodes the first frame. The largest files take several hundred megabytes and several seconds.
 pub(crate) fn decode(format: Format, mut file: Vec<u8>) -> Result<DynamicImage, PictureError> {
     let (width, height) =
         file_structure::find_dimensions(format, &file).ok_or(PictureError::NotAPicture)?;
+    // Before anything is allocated for the pixels.
     check_pixels(width, height)?;
     let length = file_structure::find_length(format, &file).ok_or(PictureError::NotAPicture)?;
     file.truncate(length);
     let exif = file_structure::find_exif(format, &file).and_then(Orientation::from_exif_chunk);
     let mut decoder = new_decoder(format, file)?;
-    // The decoder may know better than the header.
+    // The decoder can come to other dimensions than the header, so they are checked as well.
     let (width, height) = decoder.dimensions();
     check_pixels(width, height)?;
     let orientation = exif
         .or_else(|| decoder.orientation().ok())
         .unwrap_or(Orientation::NoTransforms);
+    // The image is scaled before it is rotated: the rotation copies all pixels.
     let mut image = to_eight_bits(scale_down(DynamicImage::from_decoder(decoder)?, MAX_SIDE));
     image.apply_orientation(orientation);
     Ok(image)
@@ -41,7 +44,8 @@ fn check_pixels(width: u32, height: u32) -> Result<(), PictureError> {
     }
 }
 
-/// Takes the file, so that a decoder which copies it does not keep it twice.
+/// Returns a decoder that owns the file, so that a decoder that copies the file can drop the
+/// original.
 fn new_decoder(format: Format, file: Vec<u8>) -> ImageResult<impl ImageDecoder> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DATA_BYTES);
@@ -56,8 +60,9 @@ impl From<ImageError> for PictureError {
     }
 }
 
-/// Scales down to at most this width and height, keeping the aspect ratio. Colors count by their alpha, so that those of
-/// transparent pixels do not appear at the edges. Nothing of the size of the original is allocated.
+/// Scales an image down to at most this width and height, keeping the aspect ratio. Colors are
+/// weighted by their alpha, so that the colors of transparent pixels do not appear at edges.
+/// Nothing of the size of the original is allocated.
 pub(crate) fn scale_down(mut image: DynamicImage, max_side: u32) -> DynamicImage {
     if image.width() <= max_side && image.height() <= max_side {
         return image;
@@ -75,7 +80,8 @@ pub(crate) fn scale_down(mut image: DynamicImage, max_side: u32) -> DynamicImage
     small
 }
 
-/// Applies a function of color, alpha and their maximum to every color of an image with transparency.
+/// Applies a function of color, alpha and their maximum to every color of an image with
+/// transparency.
 fn map_colors(image: &mut DynamicImage, weigh: impl Fn(u32, u32, u32) -> u32) {
     if let Some(pixels) = image.as_mut_luma_alpha8() {
         map_samples(pixels, 2, u8::MAX.into(), weigh);
@@ -106,7 +112,9 @@ fn map_samples<T>(
     }
 }
 
-/// Returns 8 bits a channel, and alpha only if a pixel is transparent. What was under fully transparent pixels is gone.
+/// Converts an image to 8 bits per channel, with alpha only if a pixel is transparent. The colors
+/// of fully transparent pixels are erased, because they may show something that was meant to be
+/// hidden.
 fn to_eight_bits(image: DynamicImage) -> DynamicImage {
     let color = image.color();
     let mut image: DynamicImage = match (color.has_color(), color.has_alpha()) {

@@ -1,4 +1,5 @@
-//! Decodes images in processes of their own: a few at a time, in a bounded queue of which each user has a bounded share.
+//! Decodes images in separate processes: a few at a time, with a bounded queue of which each user
+//! has a bounded share. It does not know how an image is decoded.
 
 use std::{
     collections::HashMap,
@@ -26,22 +27,23 @@ use crate::{
     encode::MAX_BYTES,
 };
 
-/// Maximum number of decoders at a time. Each may take 512 MiB.
+/// Maximum number of decoders that run at the same time. Each can take 512 MiB.
 const MAX_DECODERS: usize = 2;
-/// Maximum number of images that are decoded or wait for it.
+/// Maximum number of images that are being decoded or wait for it.
 const MAX_IMAGES: usize = 16;
-/// Maximum of one user among them; one of these at a time is decoded.
+/// Maximum number of such images of one user. Only one of them is decoded at a time.
 const MAX_IMAGES_PER_USER: usize = 8;
-/// How long an image waits for its turn.
+/// Maximum time that an image waits for a decoder.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// Decodes the images that reach this process, whose program must call [`crate::run_decoder`] when its first argument is
-/// [`DECODER_COMMAND`].
+/// The decoders of this process. Its program must call [`crate::run_decoder`] when its first
+/// argument is [`DECODER_COMMAND`].
 #[derive(Clone)]
 pub struct DecoderPool {
     program: Arc<PathBuf>,
     queue_slots: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
+    /// One permit per user, for users with images in the queue.
     users: Arc<Mutex<HashMap<Gid, Weak<Semaphore>>>>,
     /// Maximum time of one decoder.
     max_time: Duration,
@@ -64,16 +66,19 @@ impl DecoderPool {
         }
     }
 
-    /// Checks the file of this user and encodes it as it is served. A call that is dropped ends its process.
+    /// Decodes a file that a user uploaded and returns the picture to serve. Dropping the call ends
+    /// its process.
     ///
     /// # Errors
     /// See [`PictureError`].
     pub async fn decode(&self, user: Gid, file: File) -> Result<Picture, PictureError> {
-        let _place = self
+        let _queue_slot = self
             .queue_slots
             .try_acquire()
             .map_err(|_| PictureError::Busy)?;
         let turn = self.user_queue(user)?;
+        // The turn of the user comes first: images of one user must not occupy all decoders while
+        // they wait for each other.
         let turns = async { (turn.acquire().await, self.decoders.acquire().await) };
         let (Ok(_turn), Ok(_decoder)) = timeout(MAX_WAIT, turns)
             .await
@@ -82,13 +87,14 @@ impl DecoderPool {
             return Err(PictureError::Busy);
         };
         let child = self.spawn(file).map_err(|error| {
-            tracing::error!(%error, "can't start a decoder of images");
+            tracing::error!(%error, "failed to start an image decoder");
             PictureError::Busy
         })?;
         wait_for_decoder(child, self.max_time).await
     }
 
-    /// Returns what admits one image of the user at a time.
+    /// Returns the semaphore that admits one image of the user at a time. Its strong count is the
+    /// number of images of the user in the queue.
     fn user_queue(&self, user: Gid) -> Result<Arc<Semaphore>, PictureError> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         users.retain(|_, turn| turn.strong_count() > 0);
@@ -103,7 +109,7 @@ impl DecoderPool {
 
     fn spawn(&self, mut file: File) -> std::io::Result<Child> {
         file.rewind()?;
-        // No variables: they hold secrets.
+        // Environment variables can contain secrets, which a decoder must not have.
         let mut command = Command::new(self.program.as_path());
         command
             .arg0("doorward")
@@ -119,7 +125,8 @@ impl DecoderPool {
     }
 }
 
-/// Returns the program that runs. On Linux not by its path, so that it is the same one after an upgrade has replaced the file.
+/// Returns the path of the running program. On Linux this is a link that still leads to the same
+/// program after an upgrade has replaced the file.
 fn current_executable() -> PathBuf {
     if cfg!(target_os = "linux") {
         "/proc/self/exe".into()
@@ -128,7 +135,8 @@ fn current_executable() -> PathBuf {
     }
 }
 
-/// Waits for a decoder and reads what it wrote; kills one that takes too long or writes too much.
+/// Reads the output of a decoder and waits for its end. Kills a decoder that takes too long. Output
+/// beyond the maximum size is not read.
 async fn wait_for_decoder(mut child: Child, max_time: Duration) -> Result<Picture, PictureError> {
     let stdout = child.stdout.take();
     let mut bytes = Vec::new();
@@ -140,20 +148,18 @@ async fn wait_for_decoder(mut child: Child, max_time: Duration) -> Result<Pictur
         child.wait().await
     });
     let Ok(end) = end.await else {
-        tracing::warn!(
-            ?max_time,
-            "the decoder of an image took too long and was ended"
-        );
+        tracing::warn!(?max_time, "killed an image decoder that took too long");
         if let Err(error) = child.kill().await {
-            tracing::error!(%error, "can't end a decoder of images");
+            tracing::error!(%error, "failed to kill an image decoder");
         }
         return Err(PictureError::NotAPicture);
     };
     let status = end.map_err(|error| {
-        tracing::error!(%error, "lost a decoder of images");
+        tracing::error!(%error, "failed to read from an image decoder");
         PictureError::Busy
     })?;
     match status.code().map(u8::try_from) {
+        // The output is not trusted either: a decoder that was taken over can write anything.
         Some(Ok(0)) => {
             let format = Format::detect(&bytes)
                 .filter(|_| bytes.len() <= MAX_BYTES)
@@ -163,11 +169,13 @@ async fn wait_for_decoder(mut child: Child, max_time: Duration) -> Result<Pictur
         Some(Ok(TOO_MANY_PIXELS)) => Err(PictureError::TooManyPixels),
         Some(Ok(NOT_AN_IMAGE)) => Err(PictureError::NotAPicture),
         Some(Ok(CANNOT_SET_LIMITS)) => {
-            tracing::error!("a decoder of images can't limit itself, so none is decoded");
+            tracing::error!(
+                "an image decoder cannot set its resource limits; no image can be decoded"
+            );
             Err(PictureError::Busy)
         }
         Some(_) | None => {
-            tracing::warn!(%status, "the decoder of an image crashed or reached a limit");
+            tracing::warn!(%status, "an image decoder crashed or reached a limit");
             Err(PictureError::NotAPicture)
         }
     }

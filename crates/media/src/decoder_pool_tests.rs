@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A program that is run in place of ours.
+/// A program that runs in place of the decoder.
 struct Program {
     directory: TempDir,
     pictures: DecoderPool,
@@ -23,7 +23,8 @@ impl Program {
         }
     }
 
-    /// Runs until there is a file `go` in its directory; writes its number to a file `running.<number>`.
+    /// Returns a program that runs until its directory has a file `go`. It creates a file
+    /// `running.<process id>`.
     fn waiting() -> Self {
         let program = Self::new("");
         let directory = program.directory.path().display();
@@ -38,7 +39,7 @@ impl Program {
         fs::write(self.directory.path().join("go"), "").unwrap();
     }
 
-    /// Process ids of all that were started.
+    /// Returns the ids of all processes that were started.
     fn started(&self) -> Vec<String> {
         let names = fs::read_dir(self.directory.path())
             .unwrap()
@@ -82,7 +83,7 @@ async fn decoder_reads_the_file_and_writes_the_picture() {
         (picture.format, picture.bytes.as_slice()),
         (Format::Png, PNG)
     );
-    // What the process writes is not believed.
+    // The output of the process is checked.
     assert_eq!(
         pictures.decode(user(), file(b"<html>")).await,
         Err(PictureError::NotAPicture)
@@ -133,7 +134,7 @@ async fn process_gets_no_variables_and_one_argument() {
     fs::write(program.directory.path().join("program"), script).unwrap();
     assert!(program.pictures.decode(user(), file(PNG)).await.is_err());
     let out = fs::read_to_string(path).unwrap();
-    // These two are the shell's own.
+    // The shell itself sets these two.
     let lines: Vec<&str> = out
         .lines()
         .filter(|line| !line.starts_with("PWD=") && !line.starts_with("_="))
@@ -144,7 +145,8 @@ async fn process_gets_no_variables_and_one_argument() {
 #[tokio::test]
 async fn dropped_call_kills_its_process() {
     let program = Program::waiting();
-    let (pictures, file) = (program.pictures.clone(), file(PNG));
+    let pictures = program.pictures.clone();
+    let file = file(PNG);
     let call = tokio::spawn(async move { pictures.decode(user(), file).await });
     program.wait_until_started(1).await;
     let process = Path::new("/proc").join(&program.started()[0]);
@@ -179,10 +181,11 @@ async fn process_that_takes_too_long_is_ended() {
 async fn running_and_waiting_decoders_are_bounded() {
     let program = Program::waiting();
     let decode = |user: Gid| {
-        let (pictures, file) = (program.pictures.clone(), file(PNG));
+        let pictures = program.pictures.clone();
+        let file = file(PNG);
         tokio::spawn(async move { pictures.decode(user, file).await })
     };
-    // One user has one process at a time, and so many places.
+    // A user has one process at a time and a limited number of images in the queue.
     let ann = user();
     let mut calls: Vec<_> = (0..MAX_IMAGES_PER_USER).map(|_| decode(ann)).collect();
     wait_until(|| {
@@ -194,7 +197,7 @@ async fn running_and_waiting_decoders_are_bounded() {
         Err(PictureError::Busy)
     );
     program.wait_until_started(1).await;
-    // Images of others are decoded at the same time.
+    // Images of other users are decoded at the same time.
     calls.push(decode(user()));
     program.wait_until_started(2).await;
     calls.extend((calls.len()..MAX_IMAGES).map(|_| decode(user())));

@@ -1,5 +1,5 @@
-//! The process that decodes one image: `doorward decode-image`, with the file on standard input. It limits itself before it
-//! reads a byte, so that the harm a hostile file can do ends with this process.
+//! The process that decodes one image: `doorward decode-image`, with the file on standard input. It
+//! limits itself before it reads a byte, so that a hostile file can harm only this process.
 
 use std::{
     io::{Read, Write},
@@ -15,20 +15,24 @@ pub const DECODER_COMMAND: &str = "decode-image";
 
 /// Maximum size of a file.
 pub const MAX_FILE_BYTES: usize = 10_000_000;
-/// Memory of a decoder. With the program itself, its stack and its buffers it stays below 512 MiB.
+/// Maximum heap of a decoder. With the program itself and its stack, the process stays below 512
+/// MiB.
 pub(crate) const MAX_DATA_BYTES: u64 = 480 * 1024 * 1024;
-/// The same with what takes no memory, such as the parts of the program that are not used.
+/// Maximum address space of a decoder. It also counts what takes no memory, such as unused parts of
+/// the program.
 const MAX_ADDRESS_SPACE_BYTES: u64 = 640 * 1024 * 1024;
-/// CPU time of a decoder, and the time that it is waited for.
+/// Maximum CPU time of a decoder, and the maximum time that its caller waits for it.
 pub(crate) const MAX_SECONDS: u64 = 20;
 
-/// How a decoder ended that was not killed. Without an image the code says why.
+/// Exit code: the file is not an image, or decoding it reached a limit.
 pub(crate) const NOT_AN_IMAGE: u8 = 3;
+/// Exit code: the image has too many pixels.
 pub(crate) const TOO_MANY_PIXELS: u8 = 4;
+/// Exit code: the process could not limit itself, and read nothing.
 pub(crate) const CANNOT_SET_LIMITS: u8 = 5;
 
-/// Limits this process, decodes the image on standard input, writes the image to serve to standard output, and returns
-/// the exit code.
+/// Limits this process, decodes the image on standard input, writes the picture to serve to
+/// standard output, and returns the exit code.
 #[must_use]
 pub fn run_decoder() -> ExitCode {
     if apply_limits().is_err() {
@@ -61,15 +65,17 @@ pub fn run_decoder() -> ExitCode {
 }
 
 fn apply_limits() -> std::io::Result<()> {
-    // The first to be killed when memory runs out. Where there is no such file, the limits below have to do.
+    // The kernel kills this process first when memory runs out. The file only exists on Linux;
+    // elsewhere the limits below must suffice.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     for (resource, wanted) in [
         (Resource::DATA, MAX_DATA_BYTES),
         (Resource::AS, MAX_ADDRESS_SPACE_BYTES),
         (Resource::CPU, MAX_SECONDS),
-        // No dump of the memory. One byte and not zero: that also counts where dumps go to a program (core(5)).
+        // No core dump. The limit is one byte and not zero, because one byte also stops dumps that
+        // are piped to a program; see core(5).
         (Resource::CORE, 1),
-        // No threads and processes, no files but those that are open.
+        // No further threads, processes or files.
         (Resource::NPROC, 0),
         (Resource::NOFILE, 0),
     ] {

@@ -1,4 +1,4 @@
-//! From pixels to a file that is small enough to be served.
+//! Encodes pixels to a file that is small enough to be served.
 
 use image::{
     DynamicImage, ImageResult,
@@ -11,13 +11,15 @@ use image::{
 
 use crate::{Format, Picture, PictureError, decode::scale_down};
 
-/// Maximum size of a file that is served.
+/// Maximum size of a served file.
 pub(crate) const MAX_BYTES: usize = 512 * 1024;
-/// Qualities of JPEG that are tried, of 100. The first is not told apart from the original.
+/// JPEG qualities in the order in which they are tried, on a scale of 100. At the first one, no
+/// difference from the original is visible.
 const JPEG_QUALITIES: [u8; 4] = [90, 75, 60, 45];
 
-/// Encodes in the format of the source if that gets small enough, else as JPEG with falling quality, or, with transparency,
-/// as WebP; then smaller and smaller. GIF becomes PNG.
+/// Encodes an image in the format of its source if the result is small enough. Otherwise tries JPEG
+/// with decreasing quality, or WebP for an image with transparency, and then smaller dimensions.
+/// GIF becomes PNG.
 pub(crate) fn encode(mut image: DynamicImage, source: Format) -> Result<Picture, PictureError> {
     loop {
         let mut smallest = usize::MAX;
@@ -33,12 +35,11 @@ pub(crate) fn encode(mut image: DynamicImage, source: Format) -> Result<Picture,
     }
 }
 
-/// Estimates the side that fits: the size of a file grows with the square of it. At least a tenth smaller, so that it ends.
+/// Estimates the longer side at which the file is small enough, given that its size grows with the
+/// square of the side. The result is at least a tenth smaller, so that the loop ends.
 fn estimate_side(side: u32, bytes: usize) -> u32 {
-    let (max, bytes) = (
-        u64::try_from(MAX_BYTES).unwrap_or(u64::MAX),
-        u64::try_from(bytes).unwrap_or(u64::MAX),
-    );
+    let max = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     let fitting = (u64::from(side) * u64::from(side) * max / bytes.max(1)).isqrt();
     u32::try_from(fitting)
         .unwrap_or(side)
@@ -53,6 +54,7 @@ enum Encoding {
     Jpeg { quality: u8 },
 }
 
+/// Lists the encodings to try, in order. Without transparency, the last ones are always JPEG.
 fn list_encodings(source: Format, has_alpha: bool) -> Vec<Encoding> {
     let qualities = || {
         JPEG_QUALITIES

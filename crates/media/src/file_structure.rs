@@ -1,13 +1,14 @@
-//! The structure of files: their size in pixels, their end, their EXIF. Looked at before any decoder sees the file, because
-//! decoders allocate for what a header claims and invent pixels that are missing.
+//! The structure of image files: dimensions, end and EXIF. It is checked before a decoder sees the
+//! file, because decoders allocate what a header claims and make up pixels that are missing.
 
 use crate::Format;
 
 const PNG_SIGNATURE_BYTES: usize = 8;
-/// Prefix that some encoders put before the EXIF of a WebP, as JPEG requires it.
+/// Prefix of EXIF in JPEG, which some encoders also write in WebP.
 const EXIF_PREFIX: &[u8] = b"Exif\0\0";
 
-/// Returns width and height as the header states them, of the logical screen or canvas for GIF and WebP.
+/// Finds the width and height in the header; for GIF and WebP those of the logical screen or
+/// canvas.
 pub(crate) fn find_dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
     let mut rest = ByteReader(bytes);
     match format {
@@ -21,7 +22,7 @@ pub(crate) fn find_dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)
         }
         Format::Jpeg => loop {
             let Segment { marker, data } = rest.read_segment()?;
-            // SOF0 to SOF15; DHT, JPG and DAC are among their numbers.
+            // SOF0 to SOF15, except the numbers of DHT, JPG and DAC.
             if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
                 let mut frame = ByteReader(data);
                 frame.read_byte()?;
@@ -43,8 +44,8 @@ pub(crate) fn find_dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)
     }
 }
 
-/// Returns the length of the file up to its own end, or `None` if a part of it is missing. A GIF ends with its first frame:
-/// no more of it is used, and often its trailer is missing.
+/// Finds the length of the image in the file, or `None` if a part of it is missing. A GIF counts up
+/// to the end of its first frame, because no more of it is used and often its trailer is missing.
 pub(crate) fn find_length(format: Format, bytes: &[u8]) -> Option<usize> {
     let mut rest = ByteReader(bytes);
     match format {
@@ -56,7 +57,8 @@ pub(crate) fn find_length(format: Format, bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - rest.0.len())
 }
 
-/// Returns the EXIF of a PNG or WebP, wherever it is in the file; the decoder of PNG misses it behind the pixels.
+/// Finds the EXIF of a PNG or WebP anywhere in the file. The PNG decoder does not find it after the
+/// pixels.
 pub(crate) fn find_exif(format: Format, bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = ByteReader(bytes);
     let exif = match format {
@@ -101,6 +103,7 @@ fn skip_gif(rest: &mut ByteReader<'_>) -> Option<()> {
     rest.read_bytes(6)?;
     let [.., flags, _background, _ratio]: [u8; 7] = rest.read_array()?;
     rest.skip_color_table(flags)?;
+    // 0x21 starts an extension, 0x2c a frame. Both end with sub-blocks, each with its length first.
     loop {
         let is_frame = match rest.read_byte()? {
             0x21 => {
@@ -139,7 +142,8 @@ fn skip_webp(rest: &mut ByteReader<'_>) -> Option<()> {
     Some(())
 }
 
-/// Reads the first chunk of a WebP (RFC 9649, sections 2.5 to 2.7; RFC 6386, section 9.1 for `VP8 `).
+/// Reads the first chunk of a WebP (RFC 9649, sections 2.5 to 2.7; RFC 6386, section 9.1 for `VP8
+/// `).
 fn find_webp_dimensions(mut rest: ByteReader<'_>) -> Option<(u32, u32)> {
     rest.read_bytes(12)?;
     let kind: [u8; 4] = rest.read_array()?;
@@ -182,7 +186,7 @@ struct Chunk<'a> {
     data: &'a [u8],
 }
 
-/// The bytes that are not read yet.
+/// Reader of the bytes that were not read yet. Reading beyond the end returns `None`.
 struct ByteReader<'a>(&'a [u8]);
 
 impl<'a> ByteReader<'a> {
@@ -232,7 +236,8 @@ impl<'a> ByteReader<'a> {
         })
     }
 
-    /// Returns the next marker of a JPEG. The data of a scan before it is skipped: there 0xff is followed by 0.
+    /// Returns the next marker of a JPEG. Data of a scan before it is skipped; in such data, 0xff
+    /// is followed by 0.
     fn read_marker(&mut self) -> Option<u8> {
         loop {
             let position = self.0.iter().position(|byte| *byte == 0xff)?;
@@ -248,7 +253,7 @@ impl<'a> ByteReader<'a> {
         }
     }
 
-    /// Skips the colors of a GIF, if these flags announce any.
+    /// Skips the color table of a GIF if the flags announce one.
     fn skip_color_table(&mut self, flags: u8) -> Option<()> {
         let count = if flags & 0x80 == 0 {
             0

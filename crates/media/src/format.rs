@@ -1,7 +1,8 @@
-//! The formats that are taken.
+//! The supported image formats.
 
 use image::ImageFormat;
 
+/// Format of an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Png,
@@ -13,7 +14,8 @@ pub enum Format {
 impl Format {
     pub const ALL: [Self; 4] = [Self::Png, Self::Jpeg, Self::Gif, Self::Webp];
 
-    /// By how the content begins; names and what the sender calls it don't matter.
+    /// Detects the format by the first bytes of a file. File names and declared media types are
+    /// ignored.
     #[must_use]
     pub fn detect(bytes: &[u8]) -> Option<Self> {
         let found = image::guess_format(bytes).ok()?;
@@ -22,7 +24,7 @@ impl Format {
             .find(|format| format.decoder() == found)
     }
 
-    /// By the end of a file's name, in small letters.
+    /// Returns the format with this file extension in lower case.
     #[must_use]
     pub fn from_extension(extension: &str) -> Option<Self> {
         Self::ALL

@@ -1,5 +1,5 @@
-//! Images that people upload: decoded in processes with limits and encoded again ([`DecoderPool`]), and kept in a directory or in
-//! an S3-compatible store ([`Store`]). It knows no HTTP.
+//! Uploaded images: decoded and encoded again in processes with limits ([`DecoderPool`]), and
+//! stored in a directory or an S3-compatible bucket ([`Store`]). It knows no HTTP.
 
 mod decode;
 mod decoder_pool;
@@ -23,7 +23,7 @@ pub use location::Location;
 pub use picture::Picture;
 pub use store::{Object, Store, StoreError};
 
-/// Why there is no picture.
+/// Why an upload was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PictureError {
     #[error("not a complete PNG, JPEG, GIF or WebP, or decoding it needs too much memory or time")]

@@ -1,4 +1,4 @@
-//! Where pictures are kept, as a setting says it.
+//! The location of the object store, as in the setting `object_store`.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -6,7 +6,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::s3::Bucket;
 
-/// A directory, or a bucket of an S3-compatible store. Neither form prints its parameters: they may be secrets.
+/// A directory, or a bucket of an S3-compatible store. `Display` and `Debug` leave out parameters,
+/// which can be secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     Directory(PathBuf),
@@ -16,7 +17,8 @@ pub enum Location {
 impl FromStr for Location {
     type Err = String;
 
-    /// `<path>`, `file://<path>` or `s3://<bucket>/<prefix>?<parameter>=<value>&...`. The message repeats nothing.
+    /// `<path>`, `file://<path>` or `s3://<bucket>/<prefix>?<parameter>=<value>&...`. The error
+    /// contains no part of the text.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(rest) = text.strip_prefix("s3://") {
             return rest.parse().map(Self::S3);
@@ -35,7 +37,7 @@ impl FromStr for Location {
     }
 }
 
-/// Returns the text without its percent-encoding.
+/// Decodes the percent-encoding of a text.
 pub(crate) fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded

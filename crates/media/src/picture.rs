@@ -1,8 +1,8 @@
-//! From a file that a stranger sent to an image of ours: nothing but its pixels is kept.
+//! The picture that is made of an uploaded file. Nothing but the pixels of the file is used.
 
 use crate::{Format, PictureError, decode, encode};
 
-/// An image that was encoded again and can be served.
+/// An encoded image that can be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     pub format: Format,
@@ -10,8 +10,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Decodes a file and encodes it as it is served. Decoders take as much memory and time as a stranger wants, so this
-    /// is for a process with limits: see [`crate::run_decoder`].
+    /// Decodes a file and encodes the picture to serve. The file decides how much memory and time
+    /// this takes, so it must run in a process with limits: see [`crate::run_decoder`].
     ///
     /// # Errors
     /// [`PictureError::NotAPicture`] and [`PictureError::TooManyPixels`].

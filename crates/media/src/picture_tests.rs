@@ -17,7 +17,8 @@ use crate::{
 
 const SECRET: &str = "52.3731,4.8922";
 
-/// Two colors, so that it is the same as a GIF; wider than high, and not symmetric.
+/// An image of two colors, which a GIF preserves. It is wider than high and not symmetric, so that
+/// rotations are visible.
 fn pixels() -> DynamicImage {
     let color = |x, y| {
         if x < 4 || y < 2 {
@@ -52,7 +53,7 @@ const fn served_format(format: Format) -> Format {
     }
 }
 
-/// Pixels that no encoder makes small; the same each time.
+/// Returns the same noise each time, which no encoder compresses well.
 fn noise(width: u32, height: u32) -> RgbaImage {
     let mut state = 1_u32;
     let mut byte = || {
@@ -64,14 +65,14 @@ fn noise(width: u32, height: u32) -> RgbaImage {
     RgbaImage::from_fn(width, height, |_, _| Rgba([byte(), byte(), byte(), byte()]))
 }
 
-/// Exif with an orientation and a text.
+/// Returns EXIF with an orientation and a text.
 fn exif(orientation: u8) -> Vec<u8> {
     let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
     [exif.as_slice(), SECRET.as_bytes()].concat()
 }
 
-/// With Exif and a color profile, where the format has them.
+/// Returns a file with EXIF and a color profile, or a comment in a GIF.
 fn sample_with_metadata(format: Format, orientation: u8) -> Vec<u8> {
     fn write(mut encoder: impl ImageEncoder, orientation: u8) {
         encoder.set_exif_metadata(exif(orientation)).unwrap();
@@ -106,7 +107,7 @@ fn image_of(picture: &Picture) -> DynamicImage {
     image::load_from_memory_with_format(&picture.bytes, picture.format.decoder()).unwrap()
 }
 
-/// How far the most different pixels are apart.
+/// Returns the largest difference between samples at the same position.
 fn difference(one: &DynamicImage, other: &DynamicImage) -> u8 {
     assert_eq!((one.width(), one.height()), (other.width(), other.height()));
     let (one, other) = (one.to_rgb8(), other.to_rgb8());
@@ -198,7 +199,8 @@ fn palettes_and_low_bit_depths_are_accepted() {
     }
 }
 
-/// Gray, 8 by 8, in the seven passes of Adam7, each pixel 16 times its column plus its row.
+/// Returns a gray PNG of 8 by 8 pixels in the seven passes of Adam7. The value of a pixel is 16
+/// times its column plus its row.
 fn interlaced() -> Vec<u8> {
     let mut data = Vec::new();
     for (x0, y0, dx, dy) in [
@@ -299,7 +301,7 @@ fn progressive_jpegs_of_every_sampling_are_accepted() {
 #[test]
 fn cmyk_jpegs_are_accepted() {
     use jpeg_encoder::ColorType;
-    // Mostly cyan: no red, much green and blue.
+    // Cyan has no red and much green and blue.
     let cyan = [255, 0, 0, 0].repeat(16 * 16);
     for color in [ColorType::Cmyk, ColorType::CmykAsYcck] {
         for is_progressive in [false, true] {
@@ -336,7 +338,7 @@ fn metadata_is_removed() {
         decoded(&[&jpeg[..2], &comment, &jpeg[2..]].concat()),
         decoded(&jpeg)
     );
-    // Colors of pixels that are not seen.
+    // The colors of transparent pixels are removed as well.
     let mut hidden = noise(20, 20);
     hidden.pixels_mut().for_each(|pixel| pixel.0[3] = 0);
     let read = image_of(&decoded(&file(Format::Png, &hidden.into())).unwrap());
@@ -368,20 +370,20 @@ fn exif_after_the_pixels_or_with_a_prefix_is_applied() {
     let png = sample(Format::Png);
     let (before, end) = png.split_at(png.len() - 12);
     let webp = sample_with_metadata(Format::Webp, 6);
-    let place = webp
+    let position = webp
         .windows(4)
         .position(|window| window == b"EXIF")
         .unwrap()
         + 4;
-    let length = u32::from_le_bytes(webp[place..place + 4].try_into().unwrap());
+    let length = u32::from_le_bytes(webp[position..position + 4].try_into().unwrap());
     let riff = u32::from_le_bytes(webp[4..8].try_into().unwrap()) + 6;
     let prefixed = [
         &webp[..4],
         &riff.to_le_bytes(),
-        &webp[8..place],
+        &webp[8..position],
         &(length + 6).to_le_bytes(),
         b"Exif\0\0",
-        &webp[place + 4..],
+        &webp[position + 4..],
     ]
     .concat();
     let big_endian = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
@@ -455,7 +457,7 @@ fn transparency_is_kept_and_hidden_colors_are_removed() {
         let image: DynamicImage = RgbaImage::from_fn(2048, 64, |x, _| color(x, alpha)).into();
         for image in [image.clone(), image.into_rgba16().into()] {
             for format in [Format::Png, Format::Webp] {
-                // WebP has 8 bits a channel.
+                // WebP has 8 bits per channel.
                 let image = if format == Format::Webp {
                     image.to_rgba8().into()
                 } else {
@@ -535,7 +537,7 @@ fn served_image_is_small_even_for_noise() {
     }
 }
 
-/// Files of every format whose header states this size; without the pixels.
+/// Returns files of every format whose header claims these dimensions, without the pixels.
 fn files_claiming(width: u32, height: u32) -> Vec<Vec<u8>> {
     let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
     head.extend([8, 6, 0, 0, 0]);
@@ -547,10 +549,8 @@ fn files_claiming(width: u32, height: u32) -> Vec<Vec<u8>> {
         chunk(b"IEND", &[]),
     ]
     .concat();
-    let (w, h) = (
-        u16::try_from(width).unwrap_or(u16::MAX),
-        u16::try_from(height).unwrap_or(u16::MAX),
-    );
+    let w = u16::try_from(width).unwrap_or(u16::MAX);
+    let h = u16::try_from(height).unwrap_or(u16::MAX);
     let mut gif = sample(Format::Gif);
     gif[6..10].copy_from_slice(&[w.to_le_bytes(), h.to_le_bytes()].concat());
     let mut jpegs = [
@@ -592,14 +592,14 @@ fn too_many_pixels_are_rejected_by_the_header() {
     let mut lossless = sample(Format::Webp);
     lossless[21..25].fill(0xff);
     assert_eq!(decoded(&lossless), Err(PictureError::TooManyPixels));
-    // The maximum, in two shapes.
+    // The maximum number of pixels is accepted, in two shapes.
     for size in [(50_000, 1000), (1000, 50_000)] {
         assert_eq!(u64::from(size.0 * size.1), MAX_PIXELS);
         let image = GrayImage::new(size.0, size.1).into();
         let read = image_of(&decoded(&file(Format::Png, &image)).unwrap());
         assert_eq!(read.width().max(read.height()), MAX_SIDE);
     }
-    // A frame far larger than its picture, and no pixels at all.
+    // A frame far larger than its image, and images without pixels, are rejected.
     let mut gif = sample(Format::Gif);
     let frame = gif.iter().position(|byte| *byte == 0x2c).unwrap();
     gif[frame + 5..frame + 9].fill(0xff);
@@ -733,7 +733,7 @@ fn format() -> impl Strategy<Value = Format> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// In this process, so that a decoder that panics is known.
+    /// Decodes in this process, so that a panic of a decoder fails the test.
     #[test]
     fn mutated_files_decode_or_are_rejected(
         format in format(),
@@ -743,15 +743,15 @@ proptest! {
         noise in prop::collection::vec(any::<u8>(), 0..40),
     ) {
         let mut bytes = sample_with_metadata(format, orientation);
-        for (place, byte) in changes {
-            let place = place.index(bytes.len());
-            bytes[place] = byte;
+        for (position, byte) in changes {
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
         }
         if let Ok(picture) = decoded(&bytes) {
             prop_assert!(decoded(&picture.bytes).is_ok());
         }
-        let place = cut.index(bytes.len());
-        bytes.splice(place..place, noise);
+        let position = cut.index(bytes.len());
+        bytes.splice(position..position, noise);
         if let Ok(picture) = decoded(&bytes) {
             prop_assert!(decoded(&picture.bytes).is_ok());
         }

@@ -1,4 +1,4 @@
-//! Buckets of S3-compatible stores.
+//! Buckets of S3-compatible stores: the setting and the client.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -12,39 +12,44 @@ use object_store::{
 
 use crate::location::decoded;
 
+/// Maximum number of retries of one request.
 const RETRIES: usize = 2;
-/// Defaults of the parameters. There is no limit for a whole body: its reader may be slow.
+/// Defaults of the client parameters. The timeout of a whole body is practically infinite, because
+/// its reader may be slow.
 const CLIENT_DEFAULTS: [(ClientConfigKey, &str); 3] = [
     (ClientConfigKey::ConnectTimeout, "3 seconds"),
     (ClientConfigKey::ReadTimeout, "10 seconds"),
     (ClientConfigKey::Timeout, "1 day"),
 ];
 
-/// The part of `s3://<bucket>/<prefix>?<parameter>=<value>&...` after `s3://`. Printed without its parameters, which may
-/// be secrets.
+/// A bucket, parsed from the part of `s3://<bucket>/<prefix>?<parameter>=<value>&...` after
+/// `s3://`. `Display` leaves out the parameters, which can be secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bucket {
     name: String,
-    /// Before every name of an object; may be empty.
+    /// Prefix of all object names; may be empty.
     prefix: Path,
     parameters: Vec<(AmazonS3ConfigKey, String)>,
 }
 
 impl Bucket {
-    /// Returns the store. Parameters that the setting lacks come from the standard `AWS_*` variables.
+    /// Returns a client of the bucket. Parameters that the setting lacks are read from the standard
+    /// `AWS_*` variables.
     pub(crate) fn open(&self, retry_timeout: Duration) -> Result<impl ObjectStore, Error> {
-        let with = |builder: AmazonS3Builder, (key, value): (AmazonS3ConfigKey, &str)| {
+        let set = |builder: AmazonS3Builder, (key, value): (AmazonS3ConfigKey, &str)| {
             builder.with_config(key, value)
         };
         let defaults = CLIENT_DEFAULTS
             .iter()
             .map(|(key, value)| (AmazonS3ConfigKey::Client(*key), *value));
-        let builder = defaults.fold(AmazonS3Builder::from_env(), with);
+        // Parameters of the setting come last, so that they override the defaults and the
+        // variables.
+        let builder = defaults.fold(AmazonS3Builder::from_env(), set);
         let builder = self
             .parameters
             .iter()
             .map(|(key, value)| (*key, value.as_str()))
-            .fold(builder, with);
+            .fold(builder, set);
         let retry = RetryConfig {
             max_retries: RETRIES,
             retry_timeout,
@@ -62,8 +67,8 @@ impl FromStr for Bucket {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (place, query) = text.split_once('?').unwrap_or((text, ""));
-        let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let (location, query) = text.split_once('?').unwrap_or((text, ""));
+        let (name, prefix) = location.split_once('/').unwrap_or((location, ""));
         let is_in_bucket_name =
             |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
         if name.is_empty() || !name.chars().all(is_in_bucket_name) {
@@ -84,7 +89,8 @@ impl FromStr for Bucket {
     }
 }
 
-/// Keys have + and / in them: a + is itself here, and not a blank as in forms.
+/// Parses `<parameter>=<value>`. Access keys can contain + and /, so a + stands for itself and not
+/// for a space as in forms.
 fn parse_parameter(pair: &str) -> Result<(AmazonS3ConfigKey, String), String> {
     let (key, value) = pair
         .split_once('=')

@@ -1,4 +1,5 @@
-//! Objects by name, such as `avatars/<gid>.png`. What is put is there as a whole or not at all.
+//! The object store: objects by name, such as `avatars/<gid>.png`. An object is stored completely
+//! or not at all. It does not know what an object contains.
 
 use std::{
     fs::DirBuilder, future::Future, io::ErrorKind, ops::Range, os::unix::fs::DirBuilderExt,
@@ -15,10 +16,11 @@ use object_store::{
 
 use crate::Location;
 
-/// For one object; a body that is read has a time of its own, for each piece.
+/// Maximum time of one operation. Reading a body is not included; each of its chunks has its own
+/// timeout.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The store doesn't do what it should; the text is for the log.
+/// An operation of the store failed. The text is for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(String);
@@ -31,28 +33,29 @@ impl From<Error> for StoreError {
 
 /// An object, or a part of it.
 pub struct Object {
-    /// Of the whole.
+    /// Size of the whole object.
     pub size: u64,
-    /// As in HTTP, with its quotes; another one when the content is another.
+    /// Entity tag as in HTTP, with its quotes. It changes with the content.
     pub etag: Option<String>,
-    /// Which bytes `body` has; none at all when only the head was asked for.
+    /// Range of the bytes in `body`; empty for [`Store::head`].
     pub range: Range<u64>,
     pub body: BoxStream<'static, Result<Bytes, StoreError>>,
 }
 
+/// A client of the object store.
 #[derive(Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    /// Where the objects are files.
+    /// Directory of the objects, if they are files.
     directory: Option<PathBuf>,
 }
 
 impl Store {
-    /// Creates the directory, for this user alone, if there is none. What the parameters of a bucket leave open comes from
-    /// the standard `AWS_*` variables.
+    /// Opens a store. Creates a missing directory, accessible only to the user of this process.
+    /// Parameters that the setting of a bucket lacks are read from the standard `AWS_*` variables.
     ///
     /// # Errors
-    /// When the directory can't be created, or the parameters make no sense.
+    /// [`StoreError`] if the directory cannot be created or a parameter is invalid.
     pub fn open(location: &Location) -> Result<Self, StoreError> {
         match location {
             Location::Directory(path) => {
@@ -72,10 +75,10 @@ impl Store {
         }
     }
 
-    /// Whether objects can be put, read and deleted.
+    /// Checks that objects can be stored, read and deleted.
     ///
     /// # Errors
-    /// When they can't.
+    /// [`StoreError`] if one of these fails.
     pub async fn probe(&self, ids: &dyn IdGenerator) -> Result<(), StoreError> {
         let name = format!("probe/{}", ids.new_gid());
         self.put(&name, b"doorward".to_vec()).await?;
@@ -92,20 +95,20 @@ impl Store {
         }
     }
 
-    /// In place of what has the name.
+    /// Stores an object, in place of one with the same name.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`StoreError`] if the store fails or the name is invalid.
     pub async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         let path = parse(name)?;
         with_timeout(self.objects.put(&path, bytes.into())).await?;
         Ok(())
     }
 
-    /// The whole, or some bytes that are known to be there.
+    /// Finds an object and opens its body, or a range of it, which must be within the object.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`StoreError`] if the store fails or the name is invalid.
     pub async fn find(
         &self,
         name: &str,
@@ -125,10 +128,10 @@ impl Store {
         }))
     }
 
-    /// The same without a body.
+    /// Finds an object without its body.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`StoreError`] if the store fails or the name is invalid.
     pub async fn head(&self, name: &str) -> Result<Option<Object>, StoreError> {
         let found = none_if_missing(with_timeout(self.objects.head(&parse(name)?)).await)?;
         Ok(found.map(|ObjectMeta { size, e_tag, .. }| Object {
@@ -139,23 +142,25 @@ impl Store {
         }))
     }
 
-    /// One that isn't there is no error.
+    /// Deletes an object. A missing object is not an error.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`StoreError`] if the store fails or the name is invalid.
     pub async fn delete(&self, name: &str) -> Result<(), StoreError> {
         let path = parse(name)?;
         if let Some(directory) = &self.directory {
-            // Of a process that ended while it wrote.
-            let half = tokio::fs::remove_file(directory.join(format!("{path}#1"))).await;
-            half.or_else(|error| {
-                if error.kind() == ErrorKind::NotFound {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            })
-            .map_err(|error| StoreError(error.to_string()))?;
+            // A process that ended while it wrote the object has left this partial file, under the
+            // name that `object_store` uses.
+            let removed = tokio::fs::remove_file(directory.join(format!("{path}#1"))).await;
+            removed
+                .or_else(|error| {
+                    if error.kind() == ErrorKind::NotFound {
+                        Ok(())
+                    } else {
+                        Err(error)
+                    }
+                })
+                .map_err(|error| StoreError(error.to_string()))?;
         }
         none_if_missing(with_timeout(self.objects.delete(&path)).await).map(drop)
     }

@@ -24,10 +24,8 @@ async fn stored_object_is_found_whole_and_in_ranges_until_deleted() {
             && store.head(NAME).await.unwrap().is_none()
     );
     store.put(NAME, b"0123456789".to_vec()).await.unwrap();
-    let (head, whole) = (
-        store.head(NAME).await.unwrap().unwrap(),
-        store.find(NAME, None).await.unwrap().unwrap(),
-    );
+    let head = store.head(NAME).await.unwrap().unwrap();
+    let whole = store.find(NAME, None).await.unwrap().unwrap();
     assert_eq!((head.size, whole.size, &whole.range), (10, 10, &(0..10)));
     assert!(head.etag.is_some() && head.etag == whole.etag);
     assert_eq!(text(whole).await, "0123456789");
@@ -60,12 +58,12 @@ async fn directory_is_private_and_empty_after_a_probe() {
 async fn partial_write_of_a_crash_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
-    let half = directory.path().join(format!("a/media/{NAME}#1"));
-    std::fs::create_dir_all(half.parent().unwrap()).unwrap();
-    std::fs::write(&half, "01").unwrap();
+    let partial = directory.path().join(format!("a/media/{NAME}#1"));
+    std::fs::create_dir_all(partial.parent().unwrap()).unwrap();
+    std::fs::write(&partial, "01").unwrap();
     assert!(store.find(NAME, None).await.unwrap().is_none());
     store.delete(NAME).await.unwrap();
-    assert!(!half.exists());
+    assert!(!partial.exists());
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
-//! In place of `s3.rs` in a build without the feature `s3`.
+//! Replacement of `s3.rs` in a build without the feature `s3`: every bucket is rejected.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use object_store::{Error, local::LocalFileSystem};
 
-/// No bucket: there is no value of this type.
+/// A type without values, because this build cannot open a bucket.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Bucket {}
 

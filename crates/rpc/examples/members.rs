@@ -1,8 +1,9 @@
-//! Another service that reads users and members over gRPC. The README has the same text, below its first lines.
+//! Example of another service that reads users and members over gRPC. The README has the same code,
+//! without these first lines.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "an example has few settings, and prints what it finds"
+    reason = "an example reads the environment itself and prints its result"
 )]
 
 use doorward_rpc::{

@@ -1,4 +1,5 @@
-//! The table of the RPCs and the clients that are allowed to call them, exhaustive by the compiler.
+//! The table of the RPCs and the clients that are allowed to call them. The match is exhaustive, so
+//! a new RPC does not compile without its row. `doorward_service_tokens` enforces the table.
 
 use std::{fmt, str::FromStr};
 
@@ -6,22 +7,23 @@ use doorward_domain::Malformed;
 
 include!("generated/rpc.rs");
 
-/// A set of RPCs that a named service token opens.
+/// Set of RPCs that a named service token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Verifying users' tokens.
+    /// Verify tokens of users.
     Verify,
-    /// Reading users, projects and members.
+    /// Read users, projects and members.
     Read,
-    /// Following the change feed.
+    /// Follow the change feed.
     Follow,
-    /// Publishing rows in the feeds of the projects that the token names.
+    /// Publish rows in the feeds of the projects that the token names.
     Publish,
 }
 
 impl Scope {
     pub const ALL: [Self; 4] = [Self::Verify, Self::Read, Self::Follow, Self::Publish];
 
+    /// Returns the word for the scope in settings.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +50,8 @@ impl FromStr for Scope {
     }
 }
 
-/// The clients that are allowed to call an RPC. The three services, which share a token of their own, are allowed to call all.
+/// Clients that are allowed to call an RPC. The three services share a token of their own and are
+/// allowed to call all RPCs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// The three services only.

@@ -1,5 +1,5 @@
-//! Outgoing connections: where a peer is, and what every call to it carries (the service token, the trace context, the
-//! request id, a deadline).
+//! Outgoing connections to a peer, and the metadata of every call to it: the service token, the
+//! trace context, the ids of the HTTP request, and a deadline.
 
 use std::time::Duration;
 
@@ -16,57 +16,60 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::ServiceToken;
 
-/// How long any call may take, queues and hashes included.
+/// Maximum duration of a call, including the time in queues and for hashes.
 pub const RPC_DEADLINE: Duration = Duration::from_secs(10);
-/// Flow control windows: large enough for the largest usual init answer in one go.
+/// Flow control windows of HTTP/2 (RFC 9113, section 5.2). An init response of usual size fits, so
+/// that it is sent without waiting for window updates.
 pub(crate) const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 pub(crate) const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
-/// A bound for messages; an init answer with ten thousand members has about 2 MB.
+/// Maximum size of a message. An init response with ten thousand members has about 2 MB.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Size of the buffer in each direction of a connection in memory.
 const IN_MEMORY_BUFFER_BYTES: usize = 128 * 1024;
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 pub(crate) const CLIENT_REQUEST_ID: &str = "x-client-request-id";
 
-/// The ids of the HTTP request on whose behalf a call is made.
+/// Ids of the HTTP request on whose behalf a call is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestIds {
-    /// The id that the gateway gave to the request.
+    /// Id that the gateway assigned to the request.
     pub request_id: Option<String>,
-    /// The id that the client sent with the request. It proves nothing: any client can send any id.
+    /// Id that the client sent with the request. It proves nothing: any client can send any id.
     pub client_request_id: Option<String>,
 }
 
 tokio::task_local! {
-    /// The request on whose behalf this task calls peers.
+    /// Ids of the HTTP request on whose behalf this task calls peers.
     pub static CURRENT_REQUEST_IDS: RequestIds;
 }
 
-/// A connection to a peer, made when first needed and again when lost.
+/// Connection to a peer. It is made when it is first used, and again after it was lost.
 pub type Channel = InterceptedService<tonic::transport::Channel, MetadataInterceptor>;
 
-/// Where a service is found.
+/// Address of a service.
 #[derive(Clone)]
 pub enum Peer {
     Url {
         url: String,
         tls: Option<ClientTlsConfig>,
     },
-    /// In this process.
+    /// A service in this process.
     InMemory(mpsc::Sender<DuplexStream>),
 }
 
 impl Peer {
-    /// Both ends of an in-memory listener.
+    /// Returns both ends of an in-memory listener.
     #[must_use]
     pub fn in_memory_pair() -> (Self, mpsc::Receiver<DuplexStream>) {
         let (sender, receiver) = mpsc::channel(16);
         (Self::InMemory(sender), receiver)
     }
 
-    /// Doesn't connect yet. Must be called within a tokio runtime, which then does the connection's work.
+    /// Prepares the connection; it is made when it is first used. Must be called within a tokio
+    /// runtime, which then drives the connection.
     ///
     /// # Errors
-    /// When the URL or the TLS settings make no sense.
+    /// The URL or the TLS settings are invalid.
     pub fn connect(&self, token: &ServiceToken) -> Result<Channel, tonic::transport::Error> {
         let channel = match self {
             Self::Url { url, tls } => {
@@ -76,15 +79,16 @@ impl Peer {
                     None => endpoint.connect_lazy(),
                 }
             }
+            // Each (re)connection sends one end of a new pipe to the listener in this process.
             Self::InMemory(sender) => {
                 let sender = sender.clone();
                 configure_endpoint(Endpoint::from_static("http://in-memory"))
                     .connect_with_connector_lazy(tower::service_fn(move |_| {
                         let sender = sender.clone();
                         async move {
-                            let (ours, theirs) = tokio::io::duplex(IN_MEMORY_BUFFER_BYTES);
-                            sender.send(theirs).await.map_err(std::io::Error::other)?;
-                            Ok::<_, std::io::Error>(TokioIo::new(ours))
+                            let (client, server) = tokio::io::duplex(IN_MEMORY_BUFFER_BYTES);
+                            sender.send(server).await.map_err(std::io::Error::other)?;
+                            Ok::<_, std::io::Error>(TokioIo::new(client))
                         }
                     }))
             }
@@ -98,6 +102,7 @@ impl Peer {
     }
 }
 
+/// Sets time limits with which a peer that does not answer is noticed within ten seconds.
 fn configure_endpoint(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(Duration::from_secs(2))
@@ -109,7 +114,7 @@ fn configure_endpoint(endpoint: Endpoint) -> Endpoint {
         .initial_connection_window_size(CONNECTION_WINDOW)
 }
 
-/// Adds to each call what our services expect of it.
+/// Adds to each call the metadata that the services expect.
 #[derive(Clone)]
 pub struct MetadataInterceptor {
     token: Option<MetadataValue<Ascii>>,
@@ -117,6 +122,7 @@ pub struct MetadataInterceptor {
 
 impl Interceptor for MetadataInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        // The deadline covers the time until a response begins, so it does not end a stream.
         if request.metadata().get("grpc-timeout").is_none() {
             request.set_timeout(RPC_DEADLINE);
         }
@@ -154,10 +160,10 @@ impl Injector for MetadataInjector<'_> {
     }
 }
 
-/// Asks a peer's health service about one of its services by full name.
+/// Asks the health service of a peer about one of its services, by its full name.
 ///
 /// # Errors
-/// When it can't be reached or says that it doesn't serve.
+/// A text for the readiness check: the peer cannot be reached, or is not serving.
 pub async fn check_health(channel: Channel, service: &str) -> Result<(), String> {
     use tonic_health::pb::{
         HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -166,7 +172,7 @@ pub async fn check_health(channel: Channel, service: &str) -> Result<(), String>
         service: service.to_owned(),
     };
     match HealthClient::new(channel).check(request).await {
-        Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
+        Ok(response) if response.get_ref().status() == ServingStatus::Serving => Ok(()),
         Ok(_) => Err("not serving".to_owned()),
         Err(status) => Err(format!("{:?}", status.code())),
     }

@@ -1,20 +1,22 @@
-//! From the words of `domain` to the generated types.
+//! Conversions from the enums of `domain` to the generated ones, which have the same variants.
 
 use doorward_domain::{MembershipStatus, ProjectStatus, Role, UserStatus};
 
 use crate::directory::v1 as pb;
 
-macro_rules! same_words {
-    ($ours:ident, $($variant:ident),+) => {
-        impl From<$ours> for pb::$ours {
-            fn from(value: $ours) -> Self {
-                match value { $($ours::$variant => Self::$variant),+ }
+/// Implements `From` for two enums with the same variants. The match is exhaustive, so a new
+/// variant must be added here.
+macro_rules! same_variants {
+    ($name:ident, $($variant:ident),+) => {
+        impl From<$name> for pb::$name {
+            fn from(value: $name) -> Self {
+                match value { $($name::$variant => Self::$variant),+ }
             }
         }
     };
 }
 
-same_words!(UserStatus, Active, Invited, Inactive, Deleted);
-same_words!(ProjectStatus, Active, Deleted);
-same_words!(MembershipStatus, Active, Invited, Declined, Inactive);
-same_words!(Role, Owner, Member, Api);
+same_variants!(UserStatus, Active, Invited, Inactive, Deleted);
+same_variants!(ProjectStatus, Active, Deleted);
+same_variants!(MembershipStatus, Active, Invited, Declined, Inactive);
+same_variants!(Role, Owner, Member, Api);

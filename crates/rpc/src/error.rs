@@ -1,4 +1,10 @@
-//! An error on its way between services: the table between our codes and gRPC's, and how both travel in a status.
+//! Errors between services: the table from error codes to gRPC codes, and the conversion of an
+//! error to a gRPC status and back.
+//!
+//! Example: `Validation` with `{"username": "unavailable"}` becomes the status `INVALID_ARGUMENT`
+//! with a google.rpc.ErrorInfo of the domain `doorward`: reason `VALIDATION`, metadata `username`.
+//! The client restores the same error from the ErrorInfo. A status without it was made by the
+//! transport, and becomes `Unavailable` or `Internal`.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -6,15 +12,15 @@ use doorward_domain::{ErrorCode, Info};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// The `domain` of google.rpc.ErrorInfo in our statuses.
+/// `domain` of google.rpc.ErrorInfo in the statuses of Doorward.
 const DOMAIN: &str = "doorward";
 
-/// What a service answers instead of a result; all of it may be shown to the caller.
+/// Error of an RPC. All of it can be shown to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RpcError {
     pub code: ErrorCode,
     pub info: Info,
-    /// When trying again makes sense.
+    /// Time after which to try again.
     pub retry_after: Option<Duration>,
 }
 
@@ -34,7 +40,7 @@ impl RpcError {
         self
     }
 
-    /// The same about a parameter that the caller knows by another name.
+    /// Renames a key of `info`, for a parameter that has another name in the calling layer.
     #[must_use]
     pub fn with_renamed_key(mut self, from: &str, to: &str) -> Self {
         if let Some(value) = self.info.remove(from) {
@@ -49,32 +55,34 @@ impl RpcError {
         self
     }
 
-    /// A peer, a database or a queue that can't serve this now.
+    /// Returns the error for a peer, a database or a queue that cannot serve the call now.
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(ErrorCode::Unavailable).with_retry_after(Duration::from_secs(1))
     }
 
-    /// What one of ours has said in this status; nothing, when it comes from the transport.
+    /// Returns the error that a service sent in a status, or `None` if the status comes from the
+    /// transport.
     #[must_use]
     pub fn from_service_status(status: &Status) -> Option<Self> {
         let details = status.get_error_details();
-        let ours = details.error_info().filter(|info| info.domain == DOMAIN)?;
+        let error_info = details.error_info().filter(|info| info.domain == DOMAIN)?;
         Some(Self {
-            code: ours.reason.parse().ok()?,
-            info: ours.metadata.clone().into_iter().collect(),
+            code: error_info.reason.parse().ok()?,
+            info: error_info.metadata.clone().into_iter().collect(),
             retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
         })
     }
 
-    /// A parameter of an RPC that the caller should have checked.
+    /// Returns the error for a parameter of an RPC that the calling service should have checked.
     #[must_use]
     pub fn invalid_parameter(parameter: &str) -> Self {
         Self::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", parameter)
     }
 }
 
-/// Each of our codes as gRPC's; several of ours share one, so the status carries ours too.
+/// Returns the gRPC code of an error code. Several error codes share one, so the status also has
+/// the error code itself.
 const fn to_grpc_code(code: ErrorCode) -> Code {
     match code {
         ErrorCode::InvalidRequest | ErrorCode::Validation => Code::InvalidArgument,
@@ -89,18 +97,19 @@ const fn to_grpc_code(code: ErrorCode) -> Code {
 }
 
 impl From<RpcError> for Status {
-    fn from(failure: RpcError) -> Self {
-        let info: HashMap<String, String> = failure.info.into_iter().collect();
-        let mut details = ErrorDetails::with_error_info(failure.code.as_str(), DOMAIN, info);
-        if failure.retry_after.is_some() {
-            details.set_retry_info(failure.retry_after);
+    fn from(error: RpcError) -> Self {
+        let info: HashMap<String, String> = error.info.into_iter().collect();
+        let mut details = ErrorDetails::with_error_info(error.code.as_str(), DOMAIN, info);
+        if error.retry_after.is_some() {
+            details.set_retry_info(error.retry_after);
         }
-        Self::with_error_details(to_grpc_code(failure.code), failure.code.as_str(), details)
+        Self::with_error_details(to_grpc_code(error.code), error.code.as_str(), details)
     }
 }
 
 impl From<Status> for RpcError {
-    /// A status without our details comes from the transport: a peer that is away or too slow, or speaks otherwise.
+    /// Restores the error that a service sent. A status without one comes from the transport: the
+    /// peer is unavailable or too slow, or has another version of the contract.
     fn from(status: Status) -> Self {
         if let Some(sent) = Self::from_service_status(&status) {
             return sent;
@@ -112,8 +121,10 @@ impl From<Status> for RpcError {
             | Code::Cancelled
             | Code::ResourceExhausted
             | Code::Aborted
+            // The service token is wrong. This is a fault of the installation and not of the user,
+            // so it must not become a 401.
             | Code::Unauthenticated
-            // What h2 says of a connection that broke.
+            // h2 reports a broken connection with these two.
             | Code::Unknown
             | Code::Internal => Self::unavailable(),
             Code::Ok

@@ -1,4 +1,9 @@
-//! Connections on which no call is open end after a while: those on which nothing was ever asked, too.
+//! Closes connections on which no call is open for some time, including those on which no call was
+//! ever made. Otherwise an idle or silent client could hold connections without a limit.
+//!
+//! A connection without an open call gets GOAWAY after 50 s, and its client makes a new connection
+//! for its next call. If it is still open after 55 s, for example because the client never sent the
+//! HTTP/2 preface, it is closed.
 
 use std::{
     future::Future,
@@ -21,7 +26,7 @@ use tonic::{
     transport::server::{Connected, TcpConnectInfo},
 };
 
-/// When an idle connection is asked to end (GOAWAY), and when it is cut: 60 s at most.
+/// Times after which an idle connection gets GOAWAY, and is closed. Both are at most 60 s.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdleLimits {
     pub(crate) goaway_after: Duration,
@@ -33,13 +38,14 @@ pub(crate) const IDLE_LIMITS: IdleLimits = IdleLimits {
     close_after: Duration::from_secs(55),
 };
 
-/// The calls of one connection. Clones share it.
+/// Open calls of one connection. Clones share the state.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionActivity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     active_calls: usize,
+    /// Time of the end of the last call, or of the start of the connection.
     idle_since: Instant,
 }
 
@@ -57,9 +63,10 @@ impl ConnectionActivity {
         ActiveCall(self.clone())
     }
 
-    /// Waits until no call was open for so long.
+    /// Waits until no call was open for the whole of `limit`.
     pub(crate) async fn wait_until_idle(self, limit: Duration) {
         loop {
+            // While a call is open, the earliest possible end is `limit` from now.
             let end = {
                 let state = self.state();
                 if state.active_calls == 0 {
@@ -80,11 +87,13 @@ impl ConnectionActivity {
     }
 }
 
+/// Open call; it ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ActiveCall(ConnectionActivity);
 
 impl ActiveCall {
-    /// Keeps the call open until the whole answer is sent.
+    /// Keeps the call open until the whole response is sent: the body owns the call, and streams
+    /// can be long.
     pub(crate) fn hold_until_sent(self, response: http::Response<Body>) -> http::Response<Body> {
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {
@@ -103,7 +112,8 @@ impl Drop for ActiveCall {
     }
 }
 
-/// A connection that reads an end of file once it was idle for too long.
+/// Connection that reads an end of file after it was idle for too long, which makes the server
+/// close it.
 pub(crate) struct IdleTimeoutStream {
     stream: TcpStream,
     close_timer: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -112,7 +122,7 @@ pub(crate) struct IdleTimeoutStream {
 }
 
 impl IdleTimeoutStream {
-    /// `on_end` is cancelled when the connection has ended.
+    /// Wraps a connection. `on_end` is dropped together with it, which cancels its token.
     pub(crate) fn new(
         stream: TcpStream,
         activity: ConnectionActivity,

@@ -1,5 +1,6 @@
-//! The gRPC contracts as Rust: generated code, error codes to and from gRPC statuses, and what every connection
-//! between the services has in common. No rules and no storage.
+//! The gRPC contracts as Rust: generated code, the conversion between error codes and gRPC
+//! statuses, and the parts that every client and server of the services share. It has no business
+//! rules and no storage.
 
 pub mod access;
 pub mod channel;
@@ -14,7 +15,7 @@ pub use channel::{Channel, Peer};
 pub use error::RpcError;
 pub use service_token::ServiceToken;
 
-/// The compiled contracts, for gRPC reflection.
+/// Compiled contracts, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptors.bin");
 
 #[expect(
@@ -41,7 +42,8 @@ pub mod directory {
     }
 }
 
-/// The trace that a context belongs to, for the logs, when somebody gathers it.
+/// Returns the id of the trace of a context, for the logs. A trace that is not sampled has no id,
+/// because no collector receives it.
 #[must_use]
 pub fn trace_id(context: &opentelemetry::Context) -> Option<String> {
     use opentelemetry::trace::TraceContextExt;

@@ -1,5 +1,5 @@
-//! What every gRPC server of ours has in common: health, reflection, a span and a measurement for each call, time-outs,
-//! and a shutdown that lets calls finish.
+//! The parts that every gRPC server shares: health, reflection, a span and a metric for each call,
+//! time limits, and a shutdown that lets calls finish. It knows no service.
 
 use std::{
     any::Any,
@@ -37,24 +37,26 @@ use crate::{
     idle_timeout::{ConnectionActivity, IDLE_LIMITS, IdleLimits, IdleTimeoutStream},
 };
 
-/// How long a shutdown waits for calls in flight, all of which end by their deadline.
+/// Maximum time for which a shutdown waits for calls in flight. All of them end by their deadline.
 const SHUTDOWN_GRACE: Duration = channel::RPC_DEADLINE;
+/// Maximum time of one readiness check.
 const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
-/// After a connection couldn't be accepted, mostly for lack of open files.
+/// Delay after a connection could not be accepted, usually because the process has too many open
+/// files. Without it, the loop would use a whole core.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Where a service listens, any of these.
+/// Listeners of a service; each is optional.
 #[derive(Default)]
 pub struct Listeners {
     pub tcp: Option<(TcpListener, Option<ServerTlsConfig>)>,
     pub in_memory: Option<mpsc::Receiver<DuplexStream>>,
 }
 
-/// Serves until `shutdown`, then lets calls in flight finish. `name` is the service's full gRPC name, whose health
-/// follows `is_ready`.
+/// Serves until `shutdown`, then lets calls in flight finish. `name` is the full gRPC name of the
+/// service, whose health follows `is_ready`.
 ///
 /// # Errors
-/// When a listener fails or the TLS settings make no sense.
+/// A listener fails, or the TLS settings are invalid.
 pub async fn serve(
     name: &'static str,
     routes: Routes,
@@ -70,7 +72,7 @@ pub async fn serve(
     let mut routes = routes.add_service(health);
     match reflection {
         Ok(reflection) => routes = routes.add_service(reflection),
-        Err(error) => tracing::error!(%error, "no gRPC reflection"),
+        Err(error) => tracing::error!(%error, "cannot set up gRPC reflection; serving without it"),
     }
     let report = report_health(name, reporter, is_ready, shutdown.clone());
     let tcp = serve_tcp(routes.clone(), listeners.tcp, IDLE_LIMITS, shutdown.clone());
@@ -79,17 +81,18 @@ pub async fn serve(
         let ((), tcp, in_memory) = tokio::join!(report, tcp, in_memory);
         tcp.and(in_memory)
     };
-    let too_late = async {
+    let grace_is_over = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
     tokio::select! {
         served = serving => served,
-        // Connections on which nothing happens don't hold up the process.
-        () = too_late => Ok(()),
+        // A connection that does not end must not keep the process running.
+        () = grace_is_over => Ok(()),
     }
 }
 
+/// Accepts TCP connections until `shutdown`, then waits until they have ended.
 async fn serve_tcp(
     routes: Routes,
     listener: Option<(TcpListener, Option<ServerTlsConfig>)>,
@@ -122,7 +125,7 @@ async fn serve_tcp(
                 ));
             }
             Err(error) => {
-                tracing::warn!(%error, "can't accept a connection");
+                tracing::warn!(%error, "cannot accept a connection; retrying");
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
@@ -133,7 +136,8 @@ async fn serve_tcp(
     Ok(())
 }
 
-/// Serves one connection until it ends, is idle for too long, or the shutdown.
+/// Serves one connection until it ends, is idle for too long, or the server shuts down. Each
+/// connection has a server of its own, because tonic sends GOAWAY only when a server shuts down.
 async fn serve_connection(
     server: Server,
     routes: Routes,
@@ -173,6 +177,7 @@ async fn serve_connection(
     }
 }
 
+/// Serves the connections from within this process. They have no idle limit.
 async fn serve_in_memory(
     routes: Routes,
     connections: Option<mpsc::Receiver<DuplexStream>>,
@@ -189,6 +194,8 @@ async fn serve_in_memory(
         .await
 }
 
+/// Sets limits. The time limit of the server is longer than the deadline of the clients, so that a
+/// slow call normally ends by the deadline of its client.
 fn configure_server(server: Server) -> Server {
     server
         .timeout(channel::RPC_DEADLINE + Duration::from_secs(5))
@@ -199,6 +206,8 @@ fn configure_server(server: Server) -> Server {
         .initial_connection_window_size(channel::CONNECTION_WINDOW)
 }
 
+/// Reports the readiness of the service as its health, also for the server as a whole (the empty
+/// name).
 async fn report_health(
     name: &'static str,
     mut reporter: tonic_health::server::HealthReporter,
@@ -225,15 +234,16 @@ async fn report_health(
     reporter
         .set_service_status("", ServingStatus::NotServing)
         .await;
-    // Open health watches would keep the server from stopping.
+    // An open health watch would keep its connection open and the server from stopping.
     reporter.clear_service_status(name).await;
     reporter.clear_service_status("").await;
 }
 
-/// A span and a measurement for each call; a panic in one call is that call's error and no other's.
+/// Layer that adds a span and a metric to each call, and turns a panic in a call into an error of
+/// that call.
 #[derive(Clone)]
 struct RpcLayer {
-    /// Of the connection, where it ends when it is idle.
+    /// Activity of the connection, if it has an idle limit.
     activity: Option<ConnectionActivity>,
 }
 
@@ -272,10 +282,10 @@ where
         let open_call = self.activity.as_ref().map(ConnectionActivity::start_call);
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let span = call_span(&method, request.headers());
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let result = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(
             async move {
-                let response = match answer.await {
+                let response = match result.await {
                     Ok(response) => response,
                     Err(panic) => Ok(panic_response(panic.as_ref())),
                 };
@@ -296,7 +306,8 @@ where
     }
 }
 
-/// Whether the method doesn't exist: such names are the caller's, and labels must be few.
+/// Returns whether the called method does not exist (status 12, UNIMPLEMENTED). Its name comes from
+/// the client and must not become a label, because the number of labels must be bounded.
 fn is_unknown_method(response: &Result<http::Response<Body>, Infallible>) -> bool {
     response.as_ref().is_ok_and(|response| {
         response
@@ -306,12 +317,14 @@ fn is_unknown_method(response: &Result<http::Response<Body>, Infallible>) -> boo
     })
 }
 
+/// Opens the span of a call, as part of the trace of the client.
 fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
     let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.extract(&HeaderExtractor(headers))
     });
     let id = |header| headers.get(header).and_then(|id| id.to_str().ok());
-    let (request_id, client_request_id) = (id(channel::REQUEST_ID), id(channel::CLIENT_REQUEST_ID));
+    let request_id = id(channel::REQUEST_ID);
+    let client_request_id = id(channel::CLIENT_REQUEST_ID);
     let trace_id = crate::trace_id(&parent);
     let span = tracing::info_span!(
         "rpc",
@@ -322,7 +335,7 @@ fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
         trace_id
     );
     if let Err(error) = span.set_parent(parent) {
-        tracing::trace!(%error, "no trace context");
+        tracing::trace!(%error, "cannot set the trace context of a call");
     }
     span
 }
@@ -345,7 +358,10 @@ fn panic_response(panic: &(dyn Any + Send)) -> http::Response<Body> {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
+    tracing::error!(
+        panic = text.unwrap_or("payload is not a text"),
+        "a call panicked"
+    );
     Status::from(RpcError::new(ErrorCode::Internal)).into_http()
 }
 
@@ -361,7 +377,8 @@ impl Extractor for HeaderExtractor<'_> {
     }
 }
 
-/// Asks each second whether the service can do its work.
+/// Checks each second whether the service is ready. A check that takes longer than a second counts
+/// as not ready.
 pub fn watch_readiness<F, R>(check: F, shutdown: &CancellationToken) -> watch::Receiver<bool>
 where
     F: Fn() -> R + Send + 'static,

@@ -1,3 +1,5 @@
+//! Idle connections and the shutdown of a server.
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -11,7 +13,7 @@ const LIMITS: IdleLimits = IdleLimits {
     close_after: Duration::from_millis(600),
 };
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// The preface and empty SETTINGS of HTTP/2 (RFC 9113, 3.4).
+/// Preface and empty SETTINGS of HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 async fn start() -> (std::net::SocketAddr, CancellationToken) {
@@ -34,8 +36,8 @@ async fn idle_connections_are_closed() {
     for sent in [&b""[..], b"PRI", PREFACE] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(sent).await.unwrap();
-        let mut answer = Vec::new();
-        let closed = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await;
+        let mut received = Vec::new();
+        let closed = timeout(TIMEOUT, stream.read_to_end(&mut received)).await;
         assert!(closed.is_ok(), "still open after {} bytes", sent.len());
     }
 }
@@ -79,8 +81,8 @@ async fn shutdown_closes_idle_connections_immediately() {
         .await
         .unwrap();
     shutdown.cancel();
-    let gone = async { while TcpStream::connect(address).await.is_ok() {} };
-    timeout(TIMEOUT, gone).await.unwrap();
+    let refused = async { while TcpStream::connect(address).await.is_ok() {} };
+    timeout(TIMEOUT, refused).await.unwrap();
 }
 
 #[test]

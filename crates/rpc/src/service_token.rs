@@ -1,14 +1,15 @@
-//! The token that a client of the gRPC services shows: the one that the three services share, or one of a client's own.
+//! The service token that a client sends to the gRPC services: the one that the three services
+//! share, or a named one. It does not decide what a token allows; `access` does.
 
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use tonic::metadata::{Ascii, MetadataValue};
 
-/// The metadata key of the token.
+/// Metadata key of the token.
 pub const HEADER: &str = "x-service-token";
 
-/// A token that is sent with every call, or none. Prints nothing of it.
+/// Token that is sent with every call, if there is one. It is never printed.
 #[derive(Clone)]
 pub struct ServiceToken(Option<Arc<SecretString>>);
 
@@ -31,7 +32,8 @@ impl ServiceToken {
         self.0.is_some()
     }
 
-    /// Compares in constant time; false without a token.
+    /// Returns whether a sent token is equal, in constant time for its content. Without a token it
+    /// is always false.
     #[must_use]
     pub fn matches(&self, sent: &[u8]) -> bool {
         self.0.as_ref().is_some_and(|token| {

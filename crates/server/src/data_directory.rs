@@ -1,4 +1,4 @@
-//! The data directory: private, and used by one process at a time where that serves SQLite alone.
+//! The data directory. It is private, and with SQLite only one server at a time uses it.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -11,26 +11,27 @@ use anyhow::{Context, bail};
 
 const LOCK_FILE: &str = "doorward.lock";
 
-/// Held as long as this lives; the system gives it back when the process ends, however it does.
+/// Lock of the data directory, held until it is dropped. The system releases it when the process
+/// ends in any way.
 #[derive(Debug)]
 pub(crate) struct DataDirectoryLock {
     _file: File,
 }
 
-/// Creates the directory, for this user alone, if there is none.
+/// Creates the directory if it is missing, accessible only to this user.
 ///
 /// # Errors
-/// When it can't be created.
+/// The directory cannot be created.
 pub(crate) fn create(path: &Path) -> anyhow::Result<()> {
     let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
     created.with_context(|| format!("can't create the directory {}", path.display()))
 }
 
-/// Creates a file, for this user alone, if there is none: SQLite would make one that everybody may read, and what it writes
-/// beside a database has the database's mode.
+/// Creates a file if it is missing, accessible only to this user. SQLite would create a file that
+/// every user can read, and gives its additional files the mode of the database.
 ///
 /// # Errors
-/// When it can't be created.
+/// The file cannot be created.
 pub(crate) fn create_file(path: &Path) -> anyhow::Result<()> {
     let created = match OpenOptions::new()
         .write(true)
@@ -44,21 +45,26 @@ pub(crate) fn create_file(path: &Path) -> anyhow::Result<()> {
     created.with_context(|| format!("can't create {}", path.display()))
 }
 
-/// Creates the data directory, and warns where it is not private.
+/// Creates the data directory if it is missing, and warns if it is not private.
 ///
 /// # Errors
-/// When it can't be created.
+/// The directory cannot be created.
 pub(crate) fn create_private(path: &Path) -> anyhow::Result<()> {
     create(path)?;
     let mode = fs::metadata(path).map(|metadata| metadata.permissions().mode());
     if mode.is_ok_and(|mode| mode & 0o007 != 0) {
-        tracing::warn!(path = %path.display(), "every user of this machine can look into the data directory");
+        tracing::warn!(
+            path = %path.display(),
+            "every user of this machine can read the data directory; restrict its mode to 0700"
+        );
     }
     Ok(())
 }
 
+/// Locks the data directory.
+///
 /// # Errors
-/// When another process holds the lock, or the directory can't be written.
+/// Another process holds the lock, or the directory cannot be written.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<DataDirectoryLock> {
     let file = OpenOptions::new()
         .read(true)
@@ -83,7 +89,7 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<DataDirectoryLock> {
                 .with_context(|| format!("can't lock the data directory {}", path.display()));
         }
     }
-    // For the message above, and for people.
+    // The process id is for the message above, and for administrators.
     let noted = file
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
@@ -109,7 +115,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A directory of its own for a test.
+    /// Temporary directory of a test.
     pub(crate) struct Scratch(PathBuf);
 
     impl Scratch {

@@ -1,4 +1,5 @@
-//! `examples/live`, which `doorward demo` serves beside the API. It is a client as any other.
+//! The page `examples/live`, which `doorward demo` serves in addition to the API. It is an ordinary
+//! client.
 
 use doorward_gateway::Page;
 

@@ -1,4 +1,4 @@
-//! Entries as the command line prints them: by the names of the HTTP API.
+//! Entries as the command line prints them, with the field names of the HTTP API.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -31,7 +31,7 @@ pub(crate) fn membership_to_json(membership: &Membership) -> Value {
     })
 }
 
-/// Times by RFC 3339, here and below.
+/// Converts a signing key. All times are in the format of RFC 3339, here and below.
 pub(crate) fn signing_key_to_json(key: &SigningKey) -> Value {
     json!({
         "kid": key.kid, "state": key.state.as_str(), "public_key": key.public_key,

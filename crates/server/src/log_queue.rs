@@ -1,5 +1,5 @@
-//! The queue of log lines. A separate thread writes them to stderr, so that a reader of stderr that is slow or gone never
-//! holds up the service: lines beyond a bound are dropped and counted.
+//! The queue of log lines. A separate thread writes them to stderr, so that a slow or closed reader
+//! of stderr never delays the service: lines above a limit are dropped and counted.
 
 use std::{
     io::{self, Write},
@@ -16,14 +16,14 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Of the lines that wait; as much again may be with the thread that writes.
+/// Maximum size of the waiting lines. The writing thread can hold as much again.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// How long the end of the process waits for the reader of stderr.
+/// Maximum time for which the end of the process waits for the reader of stderr.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
 
-/// The number of lines that this process dropped.
+/// Returns the number of lines that this process has dropped.
 pub(crate) fn dropped_lines() -> u64 {
     DROPPED_LINES.load(Ordering::Relaxed)
 }
@@ -48,7 +48,7 @@ impl LogQueue {
     /// Starts the thread that writes to `output`.
     ///
     /// # Errors
-    /// When the system starts no thread.
+    /// The system cannot start a thread.
     pub(crate) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
         Self::with_bound(output, MAX_BYTES)
     }
@@ -66,7 +66,7 @@ impl LogQueue {
         Ok(queue)
     }
 
-    /// Never waits for the output.
+    /// Adds lines, or drops them if the queue is full. Never waits for the output.
     fn push(&self, lines: &[u8]) {
         let mut state = self.state();
         if state.waiting.len().saturating_add(lines.len()) > self.0.max_bytes {
@@ -103,7 +103,7 @@ impl LogQueue {
         }
     }
 
-    /// Waits until everything is written, for a bounded time.
+    /// Waits until all lines are written, for at most [`FLUSH_LIMIT`].
     pub(crate) fn flush_for_exit(&self) {
         let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
         drop(
@@ -113,7 +113,8 @@ impl LogQueue {
         );
     }
 
-    /// Writes what the default hook would write to stderr itself, and might have to wait for.
+    /// Sends panic messages through the queue. The default hook writes to stderr directly, which
+    /// may block.
     pub(crate) fn report_panics(&self) {
         let queue = self.clone();
         std::panic::set_hook(Box::new(move |panic| {
@@ -164,11 +165,12 @@ impl MakeWriter<'_> for LogQueue {
     }
 }
 
-/// Writes to stderr, and waits for its reader for a bounded time only: for what is said outside the log.
+/// Writes a message that is not part of the log to stderr, and waits for the reader for at most
+/// [`FLUSH_LIMIT`].
 pub(crate) fn print_for_exit(text: String) {
     let (done, is_done) = mpsc::channel();
     let write = move || {
-        // Where stderr is gone, the exit code says it.
+        // Ignored: if stderr is closed, the exit code still reports the failure.
         let _ = io::stderr().write_all(text.as_bytes());
         let _ = done.send(());
     };
@@ -183,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// An output that waits until the test reads.
+    /// An output that blocks until the test reads.
     struct Stuck(mpsc::SyncSender<Vec<u8>>);
 
     impl Write for Stuck {

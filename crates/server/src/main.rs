@@ -1,4 +1,4 @@
-//! The binary `doorward`: commands, settings, and what wires the services together.
+//! The binary `doorward`: commands, settings, and the wiring of the services.
 
 mod cli;
 mod commands;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use settings::{Settings, SettingsError};
 
 fn main() -> ExitCode {
-    // Before anything else, so that the decoder has limits before it does anything.
+    // Before anything else, so that the decoder of images sets its limits first.
     if std::env::args_os()
         .nth(1)
         .is_some_and(|word| word == doorward_media::DECODER_COMMAND)

@@ -1,4 +1,5 @@
-//! The operations listener: liveness, readiness, metrics. For orchestrators and Prometheus, never for the public.
+//! The operations listener: liveness, readiness and metrics, for orchestrators and Prometheus. It
+//! must not be public.
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -24,16 +25,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a shutdown waits for answers in flight.
+/// Maximum time for which a shutdown waits for responses in flight.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-/// How long a connection may take for the head of a request, and be idle before it: 60 s at most.
+/// Maximum time for the head of a request, including the idle time before it. The documentation
+/// promises 60 s.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(55);
-/// After a connection couldn't be accepted, mostly for lack of open files.
+/// Delay after a connection could not be accepted, which mostly means too many open files.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// From a fast read to the deadline of calls; dense where one password hash lies.
+/// Upper bounds in seconds, from a fast query to the deadline of calls, with small steps around the
+/// time of a password hash.
 const DURATION_BUCKETS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -43,7 +46,7 @@ const HISTOGRAM_NAMES: &[&str] = &[
     "doorward_hash_duration_seconds",
 ];
 
-/// Whether something that this process needs is there; the error says why not, to operators.
+/// A readiness check. The error tells operators what is missing.
 #[derive(Clone)]
 pub(crate) struct Check(Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>);
 
@@ -70,10 +73,10 @@ impl fmt::Debug for Check {
     }
 }
 
-/// Makes the `metrics` macros count. Once per process.
+/// Installs the recorder for the `metrics` macros. Can be called once per process.
 ///
 /// # Errors
-/// The second time.
+/// A recorder is already installed.
 pub(crate) fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     let builder = HISTOGRAM_NAMES
         .iter()
@@ -85,7 +88,7 @@ pub(crate) fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Serves until `shutdown`. `before_scrape` sets gauges to what they are now.
+/// Serves until `shutdown`. `before_scrape` updates the gauges.
 pub(crate) async fn serve(
     listener: TcpListener,
     checks: Vec<(&'static str, Check)>,
@@ -93,7 +96,7 @@ pub(crate) async fn serve(
     before_scrape: impl Fn() + Send + Sync + 'static,
     shutdown: CancellationToken,
 ) {
-    let upkeep = tokio::spawn(run_upkeep(metrics.clone(), shutdown.clone()));
+    let upkeep = tokio::spawn(run_maintenance(metrics.clone(), shutdown.clone()));
     let before_scrape = Arc::new(before_scrape);
     let scrape = move || {
         before_scrape();
@@ -143,7 +146,7 @@ async fn serve_connections(
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
-    // A client that doesn't read its answer doesn't hold up the process.
+    // A client that does not read its response must not delay the end of the process.
     let ended = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, ended).await;
 }
@@ -155,7 +158,7 @@ async fn serve_connection(
     shutdown: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
+        tracing::debug!(%error, "can't set TCP_NODELAY");
     }
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -198,9 +201,10 @@ fn json_response(code: StatusCode, body: &Value) -> Response {
     (code, headers, body.to_string()).into_response()
 }
 
-/// Histograms gather what was recorded until someone looks: without scrapes, this does.
-async fn run_upkeep(metrics: PrometheusHandle, shutdown: CancellationToken) {
-    let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+/// Aggregates the recorded values of histograms, which would otherwise accumulate in memory between
+/// scrapes.
+async fn run_maintenance(metrics: PrometheusHandle, shutdown: CancellationToken) {
+    let mut interval = tokio::time::interval(MAINTENANCE_INTERVAL);
     while shutdown
         .run_until_cancelled(interval.tick())
         .await

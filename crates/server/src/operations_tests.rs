@@ -115,7 +115,8 @@ async fn it_ends_at_shutdown() {
         .unwrap();
 }
 
-/// Connections that send nothing, half a head, or nothing more after an answer, are closed after the limit.
+/// Connections that send nothing, half a head, or nothing more after a response are closed after
+/// the limit.
 #[tokio::test]
 async fn connections_that_wait_for_a_head_end() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,5 +1,5 @@
-//! Secrets that nobody set: the master key, kept in the data directory, and the service token, which a process that is
-//! its own peer keeps to itself.
+//! Generated secrets: the master key, which is stored in the data directory, and the service token
+//! of a process that runs all services, which stays in memory.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ use crate::settings::{Role, Settings};
 const FILE: &str = "master.key";
 const MODE: u32 = 0o600;
 
-/// 32 bytes, from base64. Doesn't print.
+/// The master key: 32 bytes, in base64 in files and settings. Its `Debug` output is redacted.
 pub(crate) struct MasterKey(SecretBox<[u8; 32]>);
 
 impl MasterKey {
@@ -58,11 +58,12 @@ impl FromStr for MasterKey {
     }
 }
 
-/// Refuses to start without the master key that has sealed what is in auth's database. To be called before [`master_key`],
-/// which would make another one that opens nothing of it.
+/// Checks that the master key file exists if auth's database contains sealed data. The caller must
+/// call this before [`load_master_key`], which would generate another key that cannot unseal this
+/// data.
 ///
 /// # Errors
-/// When the key is missing; errors of the database.
+/// The key is missing, or database errors.
 pub(crate) async fn check_master_key_present(
     settings: &Settings,
     auth: &Database,
@@ -72,19 +73,20 @@ pub(crate) async fn check_master_key_present(
     let path = settings.data_dir.join(FILE);
     if makes_keys && find(&path)?.is_none() && doorward_auth::has_sealed_data(auth).await? {
         bail!(
-            "the master key {} is missing, and auth's database holds secrets that only it opens: put the file back or set \
-             DOORWARD_MASTER_KEY",
+            "the master key {} is missing, and auth's database contains secrets that only this key \
+             unseals: put the file back or set DOORWARD_MASTER_KEY",
             path.display()
         );
     }
     Ok(())
 }
 
-/// The key that is set, or else the one in the data directory, which `demo` and `all` make on first start (over
-/// PostgreSQL settings are wrong without one). None where there is neither.
+/// Returns the key of the settings or, if none is set, the key in the data directory. `demo` and
+/// `all` generate the latter at the first start; over PostgreSQL the settings must contain one.
+/// None if there is no key.
 ///
 /// # Errors
-/// When the file can't be read or written, or holds something else.
+/// The file cannot be read or written, or does not contain a key.
 pub(crate) fn load_master_key(settings: &Settings) -> anyhow::Result<Option<MasterKey>> {
     if let Some(key) = &settings.auth.master_key {
         return Ok(Some(key.clone()));
@@ -97,11 +99,11 @@ pub(crate) fn load_master_key(settings: &Settings) -> anyhow::Result<Option<Mast
     }
 }
 
-/// Returns the key that is set, or else the one in the data directory, which is made when both databases are SQLite files: a
-/// server would make it on its first start.
+/// Returns the key of the settings or, if none is set, the key in the data directory. If both
+/// databases are SQLite files, a missing key is generated, as a server would do at its first start.
 ///
 /// # Errors
-/// When there is no key, or the file can't be read or written.
+/// There is no key, or the file cannot be read or written.
 pub(crate) fn load_master_key_for_import(settings: &Settings) -> anyhow::Result<MasterKey> {
     match load_master_key(settings)? {
         Some(key) => Ok(key),
@@ -114,29 +116,32 @@ pub(crate) fn load_master_key_for_import(settings: &Settings) -> anyhow::Result<
     }
 }
 
-/// The master key in the data directory, where it is the one in use.
+/// Path of the master key in the data directory, if this key is in use.
 pub(crate) struct GeneratedKeyFile(PathBuf);
 
 impl GeneratedKeyFile {
+    /// Finds the master key file of the data directory. None if the settings contain a key.
+    ///
     /// # Errors
-    /// When the file can't be read.
+    /// The file cannot be read.
     pub(crate) fn find(settings: &Settings) -> anyhow::Result<Option<Self>> {
         let path = settings.data_dir.join(FILE);
         let is_used = settings.auth.master_key.is_none() && find(&path)?.is_some();
         Ok(is_used.then_some(Self(path)))
     }
 
-    /// Writes another key beside it.
+    /// Writes the new key to a file next to the old one.
     ///
     /// # Errors
-    /// When there is one already: what it has sealed would be lost with it.
+    /// The file exists: its key may be in use, so it must not be overwritten.
     pub(crate) fn write_draft(self, key: &MasterKey) -> anyhow::Result<KeyFileDraft> {
         let draft = self.0.with_extension("key.new");
         let is_made = create(&draft, key)
             .with_context(|| format!("can't write the new master key {}", draft.display()))?;
         if !is_made {
             bail!(
-                "{} is left from a `keys reseal` that was cut off: if the server refuses {}, move it there; else delete it",
+                "{} is left from an interrupted `keys reseal`: if the server rejects {}, move it there; \
+                 otherwise delete it",
                 draft.display(),
                 self.0.display()
             );
@@ -148,14 +153,14 @@ impl GeneratedKeyFile {
     }
 }
 
-/// A key that is to replace another.
+/// File with the new key, which has not replaced the old one yet.
 pub(crate) struct KeyFileDraft {
     draft: PathBuf,
     path: PathBuf,
 }
 
 impl KeyFileDraft {
-    /// Nothing was sealed with it.
+    /// Deletes the new key, with which nothing was sealed.
     pub(crate) fn discard(self) {
         let _ = fs::remove_file(self.draft);
     }
@@ -164,7 +169,7 @@ impl KeyFileDraft {
         let Self { draft, path } = self;
         fs::rename(&draft, &path).with_context(|| {
             format!(
-                "{} couldn't take the place of {}: move it there",
+                "can't rename {} to {}: rename it",
                 draft.display(),
                 path.display()
             )
@@ -172,10 +177,10 @@ impl KeyFileDraft {
     }
 }
 
-/// The token that is set, or a new one for a process that is its own peer.
+/// Returns the token of the settings, or a new one for a process that runs all services.
 ///
 /// # Errors
-/// When the machine has no randomness.
+/// The system has no random numbers.
 pub(crate) fn load_service_token(settings: &Settings) -> anyhow::Result<Option<SecretString>> {
     match &settings.service_token {
         Some(token) => Ok(Some(token.clone())),
@@ -208,12 +213,17 @@ fn find_or_create(path: &Path) -> anyhow::Result<MasterKey> {
     }
     let key = MasterKey::generate()?;
     create(path, &key).with_context(|| format!("can't write the master key {}", path.display()))?;
-    tracing::info!(path = %path.display(), "generated the master key: without it the database's keys can't be read, so keep a copy");
-    // Of two processes at once one has written the key, and both use it.
-    find(path)?.with_context(|| format!("the master key {} went away", path.display()))
+    tracing::info!(
+        path = %path.display(),
+        "generated the master key; keep a copy, because the secrets in auth's database can't be read \
+         without it"
+    );
+    // If two processes generate a key concurrently, one of them writes the file, and both use its
+    // key.
+    find(path)?.with_context(|| format!("the master key {} was deleted", path.display()))
 }
 
-/// The file appears whole or not at all, and never replaces another: false when there is one.
+/// Creates the file completely or not at all. Never replaces a file: returns false if there is one.
 fn create(path: &Path, key: &MasterKey) -> std::io::Result<bool> {
     let draft = path.with_extension(format!("key.{}", std::process::id()));
     let _ = fs::remove_file(&draft);
@@ -241,7 +251,7 @@ fn random_bytes() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes)
         .ok()
-        .context("this machine has no randomness")?;
+        .context("the system has no random numbers")?;
     Ok(bytes)
 }
 
@@ -263,7 +273,7 @@ mod tests {
             MODE
         );
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
-        // The file's text is what the setting takes.
+        // The text of the file is a valid value of the setting.
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(
             text.trim_end().parse::<MasterKey>().unwrap().expose(),

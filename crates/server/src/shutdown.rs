@@ -1,22 +1,25 @@
-//! SIGTERM and SIGINT end the process gracefully; a second one ends it immediately. SIGHUP is ignored.
+//! SIGTERM and SIGINT end the process gracefully; a second one ends it immediately. SIGHUP is
+//! ignored.
 
 use std::{io, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// As a shell reports a process that was interrupted.
+/// Exit code that shells use for an interrupted process.
 const EXIT_AT_ONCE: i32 = 130;
 
-/// Signals within this time count as one: a terminal and a supervisor often send the same request to the process.
+/// Signals within this time count as one: a terminal and a supervisor often send the same request
+/// to the process.
 const SAME_REQUEST: Duration = Duration::from_millis(100);
 
-/// Returns a token that the first signal cancels. From then on signals do nothing else, so call this once, early.
+/// Returns a token that the first signal cancels. From then on signals do nothing else, so call
+/// this once, early.
 ///
 /// # Errors
-/// The system refuses to install a handler.
+/// The system cannot install a signal handler.
 pub(crate) fn on_signals() -> io::Result<CancellationToken> {
-    // A handler that does nothing: the end of a terminal does not end the service.
+    // A handler that does nothing: closing the terminal must not end the service.
     let hangup = signal(SignalKind::hangup())?;
     let mut signals = [
         signal(SignalKind::terminate())?,

@@ -1,11 +1,13 @@
-//! What other programs read. Everything else goes to stderr.
+//! Output of commands for other programs. All other messages go to stderr.
 
 use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
+/// Prints a text. A reader that has closed the pipe is not an error.
+///
 /// # Errors
-/// When stdout can't be written. That its reader has seen enough is no error.
+/// Stdout cannot be written.
 pub(crate) fn print_text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout
@@ -17,10 +19,10 @@ pub(crate) fn print_text(text: &str) -> io::Result<()> {
     }
 }
 
-/// One line of JSON.
+/// Prints one line of JSON.
 ///
 /// # Errors
-/// When stdout can't be written.
+/// Stdout cannot be written.
 pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
     print_text(&format!("{}\n", serde_json::to_string(value)?))
 }

@@ -1,4 +1,5 @@
-//! The log on stderr, and spans with trace ids that travel between the services, exported where a collector is configured.
+//! The log on stderr, and tracing spans: trace ids are sent between the services, and spans are
+//! exported to a collector if one is configured.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -31,18 +32,18 @@ use crate::{
     settings::{LogFormat, LogSettings, Role, SettingsError},
 };
 
-/// How long an exit waits for a collector.
+/// Maximum time for which the end of the process waits for the collector.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 
-/// Exports the last spans and writes the last lines of the log when dropped, each within a bounded time. Must be dropped
-/// before the runtime.
+/// Exports the last spans and writes the last lines of the log when dropped, each within a bounded
+/// time. Must be dropped before the runtime.
 #[must_use]
-pub(crate) struct AuthenticatedService {
+pub(crate) struct TelemetryGuard {
     provider: SdkTracerProvider,
     log: LogQueue,
 }
 
-impl Drop for AuthenticatedService {
+impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_LIMIT) {
             tracing::warn!(%error, "the last spans were not exported");
@@ -51,11 +52,12 @@ impl Drop for AuthenticatedService {
     }
 }
 
-/// Once per process, within a tokio runtime.
+/// Starts the log and the export of spans. Must be called within a tokio runtime, and only once per
+/// process.
 ///
 /// # Errors
-/// When the exporter's settings make no sense, or the second time.
-pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<AuthenticatedService> {
+/// The settings of the exporter are invalid, or the log is already started.
+pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<TelemetryGuard> {
     let provider = tracer_provider(settings, role)?;
     let queue = LogQueue::start(stderr()).context("can't start the log")?;
     queue.report_panics();
@@ -65,14 +67,14 @@ pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Authen
         .with(span_layer(&provider))
         .try_init()
         .context("can't start the log")?;
-    Ok(AuthenticatedService {
+    Ok(TelemetryGuard {
         provider,
         log: queue,
     })
 }
 
-/// What clients send that is no HTTP is an error to actix; it would let anybody fill the log. Naming `actix_http` in the
-/// filter shows it.
+/// Parses the filter, and turns the messages of `actix_http` off unless the filter names it: it
+/// logs an error for each malformed request, so any client could fill the log.
 fn parse_filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     let quiet = if text.contains("actix_http") {
         ""
@@ -101,8 +103,8 @@ where
     }
 }
 
-/// Spans of our own crates, whatever the log leaves out. Those of libraries stay away: the exporter's own connection
-/// would report about itself without end.
+/// Exports the spans of our own crates, independent of the log filter. Spans of libraries are
+/// excluded: the exporter's own connection would create new spans for each export, without end.
 fn span_layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -120,7 +122,7 @@ where
 
 fn tracer_provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTracerProvider> {
     let Some(collector) = &settings.collector else {
-        // Ids are made and passed on, and nothing is gathered.
+        // Trace ids are still created and sent to other services, but no spans are recorded.
         let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
         return Ok(SdkTracerProvider::builder().with_sampler(sampler).build());
     };
@@ -148,7 +150,8 @@ fn exporting_provider(_: &str, _: Role) -> anyhow::Result<SdkTracerProvider> {
     Err(SettingsError::one("OTEL_EXPORTER_OTLP_ENDPOINT", reason).into())
 }
 
-/// What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say goes before what we say.
+/// Returns the attributes of the exported resource. `OTEL_SERVICE_NAME` and
+/// `OTEL_RESOURCE_ATTRIBUTES` take precedence.
 #[cfg(feature = "otlp")]
 fn otel_resource(role: Role) -> Resource {
     let version = KeyValue::new(
@@ -225,7 +228,8 @@ mod tests {
         );
     }
 
-    /// Spans reach a collector, at the latest when the guard is dropped, under the name of the role.
+    /// Spans reach a collector, at the latest when the guard is dropped, under the name of the
+    /// role.
     #[tokio::test(flavor = "multi_thread")]
     async fn spans_are_exported_before_the_process_ends() {
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -252,7 +256,7 @@ mod tests {
                     .in_scope(|| info_span!(target: "h2", "a frame").in_scope(|| ()));
             },
         );
-        drop(AuthenticatedService {
+        drop(TelemetryGuard {
             provider,
             log: LogQueue::start(std::io::sink()).unwrap(),
         });
@@ -283,7 +287,7 @@ mod tests {
             },
         );
         let started = std::time::Instant::now();
-        drop(AuthenticatedService {
+        drop(TelemetryGuard {
             provider,
             log: LogQueue::start(std::io::sink()).unwrap(),
         });

@@ -1,4 +1,5 @@
-//! TLS between the services, in both directions: each shows a certificate of the same authority.
+//! TLS between the services, in both directions: each side presents a certificate of the same
+//! authority.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,5 @@
-//! From settings to the parts of the services.
+//! Creates the parts of the services from the settings, and prepares databases and the object store
+//! for their use.
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
@@ -18,28 +19,30 @@ use crate::{
     settings::{Role, Settings},
 };
 
-/// How long a start waits for a database that is away.
+/// Maximum time for which a start waits for an unavailable database or object store.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
-/// Of mails that only the log gets.
+/// Sender of mails that are only written to the log.
 const LOGGED_FROM: &str = "Doorward <noreply@doorward.invalid>";
 
-/// What is to be done to a database before it is used.
+/// The preparation of a database before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preparation {
     Migrate,
     /// Does the same as `Migrate`, but accepts an incomplete import.
     MigrateAllowingImport,
-    /// Refuse one that is not of this release.
+    /// Rejects a database that is not of this release.
     Check,
-    /// As `Check`, but an empty one is migrated: for administration before the first start.
+    /// Does the same as `Check`, but migrates an empty database: for administration before the
+    /// first start.
     MigrateIfEmpty,
-    /// Does the same as `Prepare`, but accepts an incomplete import.
+    /// Does the same as `MigrateIfEmpty`, but accepts an incomplete import.
     MigrateIfEmptyAllowingImport,
 }
 
-/// Passwords are hashed, databases asked and HTTP is served on threads of their own. What is left is little, and each thread
-/// more that waits for it wakes up in vain: on two cores that takes a thirtieth of all logins.
+/// Returns the number of runtime threads. Hashing, database work and HTTP have threads of their
+/// own, so little work is left, and each additional thread is often woken without need: on two
+/// cores that costs a thirtieth of all logins.
 pub(crate) fn worker_threads() -> usize {
     (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
 }
@@ -85,7 +88,7 @@ pub(crate) fn new_directory(settings: &Settings) -> Directory {
 pub(crate) struct EmailConflictReport {
     /// Canonical form of the address.
     pub address: String,
-    /// The older account, which gets what goes to the address.
+    /// The older account, which receives mails, invitations and password resets for the address.
     pub older: Gid,
     pub younger: Gid,
 }
@@ -105,7 +108,8 @@ impl fmt::Display for EmailConflictReport {
     }
 }
 
-/// Calls `report` for each conflict that a migration has found and that has not been resolved since.
+/// Calls `report` for each conflict that a migration has found and that has not been resolved
+/// since.
 pub(crate) async fn for_each_email_conflict(
     directory: &Directory,
     report: impl Fn(&EmailConflictReport),
@@ -129,7 +133,7 @@ pub(crate) async fn for_each_email_conflict(
     }
 }
 
-/// For administration: one hash at a time is enough.
+/// Creates credentials for administration, where one hash at a time is enough.
 pub(crate) fn new_credentials(settings: &Settings) -> anyhow::Result<Credentials> {
     let mut config = auth_config(settings);
     config.hashing.worker_threads = 1;
@@ -193,7 +197,7 @@ pub(crate) fn auth_config(settings: &Settings) -> doorward_auth::Config {
     }
 }
 
-/// None: no mails are sent.
+/// Returns the settings of mails. None: no mails are sent.
 pub(crate) fn mail_config(settings: &Settings) -> Option<MailConfig> {
     let mail = &settings.mail;
     let delivery = match &mail.smtp_url {
@@ -229,7 +233,8 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
     }
 }
 
-/// Opens the place where pictures are kept, and makes sure that it can be used. Waits a little for one that is away.
+/// Opens the object store, and checks that it can be used. Waits up to [`TIMEOUT`] for an
+/// unavailable one.
 pub(crate) async fn open_object_store(settings: &Settings) -> anyhow::Result<Store> {
     let location = &settings.gateway.object_store;
     let unusable = || format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)");
@@ -250,7 +255,7 @@ pub(crate) async fn open_object_store(settings: &Settings) -> anyhow::Result<Sto
     }
 }
 
-/// Makes sure that both databases are there and of this release.
+/// Checks that both databases exist and are of this release.
 pub(crate) async fn prepare_databases(
     settings: &Settings,
     preparation: Preparation,
@@ -285,7 +290,7 @@ pub(crate) async fn prepare_auth(
     .await
 }
 
-/// Waits a little for a database that is away.
+/// Prepares a database. A server waits up to [`TIMEOUT`] for an unavailable one.
 async fn prepare_database(
     name: &'static str,
     url: &DatabaseUrl,
@@ -297,12 +302,12 @@ async fn prepare_database(
         data_directory::create_file(path)
             .with_context(|| format!("the {name} database ({url}) can't be used"))?;
     }
-    // An administrator would rather know at once.
-    let patience = match preparation {
+    // A command reports an unavailable database at once.
+    let max_wait = match preparation {
         Preparation::MigrateIfEmpty | Preparation::MigrateIfEmptyAllowingImport => Duration::ZERO,
         Preparation::Migrate | Preparation::MigrateAllowingImport | Preparation::Check => TIMEOUT,
     };
-    let give_up_at = tokio::time::Instant::now() + patience;
+    let give_up_at = tokio::time::Instant::now() + max_wait;
     let mut is_first_try = true;
     loop {
         let task_url = url.clone();

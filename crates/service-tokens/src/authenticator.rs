@@ -1,4 +1,5 @@
-//! Identifies the client of a call, and decides whether it is allowed to call this RPC.
+//! Identifies the client of a gRPC call, and decides whether it is allowed to call this RPC. The
+//! users behind a call are up to the services.
 
 use std::sync::Arc;
 
@@ -18,40 +19,46 @@ use crate::{
 /// The client that calls.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientIdentity {
-    /// One of the three services.
+    /// One of the three services, which share a token.
     Services,
-    /// A client with a token of its own.
+    /// A client with a named token.
     Client(Arc<Grant>),
 }
 
 /// The tokens that one service accepts.
 pub struct ClientAuthenticator {
-    /// The token of the three services. Without one, a call without a named token counts as theirs; only for loopback.
+    /// The token of the three services. If it is not set, a call without a named token counts as
+    /// theirs; that is only for listeners on the loopback interface.
     shared_token: ServiceToken,
     registry: Arc<Registry>,
 }
 
 impl ClientAuthenticator {
-    /// Follows the named tokens in `database` until `shutdown`. Must be called within a tokio runtime.
+    /// Starts a task that reads the named tokens from `database` until `shutdown`. It must be
+    /// called within a tokio runtime.
     #[must_use]
     pub fn start(
         database: Database,
-        shared: ServiceToken,
+        shared_token: ServiceToken,
         shutdown: &CancellationToken,
     ) -> Arc<Self> {
         denials::register();
         let registry = Arc::new(Registry::new(database));
-        let (following, shutdown) = (registry.clone(), shutdown.clone());
-        tokio::spawn(async move { following.run(shutdown).await });
+        let reader = registry.clone();
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move { reader.run(shutdown).await });
         Arc::new(Self {
-            shared_token: shared,
+            shared_token,
             registry,
         })
     }
 
+    /// Returns the client of a call that is allowed.
+    ///
     /// # Errors
-    /// `UNAUTHENTICATED` for a token that is missing, unknown or shown with the certificate of another client;
-    /// `PERMISSION_DENIED` when the token lacks the scope; `UNAVAILABLE` while the named tokens cannot be read.
+    /// `UNAUTHENTICATED` if the token is missing or unknown, or is sent with the certificate of
+    /// another client; `PERMISSION_DENIED` if the token lacks the scope; `UNAVAILABLE` while the
+    /// named tokens cannot be read.
     pub(crate) async fn authenticate(
         &self,
         path: &str,
@@ -67,28 +74,36 @@ impl ClientAuthenticator {
     }
 
     async fn identify(&self, headers: &HeaderMap) -> Result<ClientIdentity, Status> {
-        let refused = || Status::unauthenticated("x-service-token is missing or wrong");
-        let mut sent = headers.get_all(HEADER).iter();
-        let sent = match (sent.next(), sent.next()) {
-            (sent, None) => sent.map(HeaderValue::as_bytes).unwrap_or_default(),
-            (_, Some(_)) => return Err(refused()),
+        let rejection = || Status::unauthenticated("x-service-token is missing or wrong");
+        let mut values = headers.get_all(HEADER).iter();
+        // Two headers are rejected: a proxy could have checked the other one.
+        let token = match (values.next(), values.next()) {
+            (value, None) => value.map(HeaderValue::as_bytes).unwrap_or_default(),
+            (_, Some(_)) => return Err(rejection()),
         };
-        if self.shared_token.matches(sent) {
+        if self.shared_token.matches(token) {
             return Ok(ClientIdentity::Services);
         }
-        match Hash::parse(sent) {
+        // A text with the form of a named token is never taken for a call of the services, so that
+        // a revoked token does not gain permissions where no shared token is set.
+        match Hash::parse(token) {
             Some(hash) => self.registry.find(&hash).await.map(ClientIdentity::Client),
-            None if self.shared_token.is_set() => Err(refused()),
+            None if self.shared_token.is_set() => Err(rejection()),
             None => Ok(ClientIdentity::Services),
         }
     }
 }
 
+/// Checks that the client certificate of an encrypted connection has the name of the token. So a
+/// stolen token is of no use without the key of the client.
 fn check_certificate(grant: &Grant, extensions: &Extensions) -> Result<(), Status> {
     match certificate::match_name(extensions, grant.name.as_str()) {
         CertificateMatch::NoTls | CertificateMatch::Named => Ok(()),
         CertificateMatch::NameMismatch => {
-            tracing::info!(client = %grant.name, "refused a service token: the client certificate has another name");
+            tracing::info!(
+                client = %grant.name,
+                "rejected a service token: the client certificate has another name"
+            );
             Err(Status::unauthenticated(
                 "the client certificate does not have the name of the service token",
             ))
@@ -96,15 +111,16 @@ fn check_certificate(grant: &Grant, extensions: &Extensions) -> Result<(), Statu
     }
 }
 
+/// Checks that the token has the scope of the RPC. An unknown path is only for the services.
 fn check_scope(grant: &Grant, path: &str) -> Result<(), Status> {
     let access = Rpc::from_path(path).map_or(Access::Services, Rpc::access);
-    let needed = match access {
+    let reason = match access {
         Access::Scope(scope) if grant.allows(scope) => return Ok(()),
         Access::Scope(scope) => format!("the service token lacks the scope `{scope}`"),
         Access::Services => "only Doorward's own services may call this".to_owned(),
     };
-    denials::record(&grant.name, &needed);
-    Err(Status::permission_denied(needed))
+    denials::record(&grant.name, &reason);
+    Err(Status::permission_denied(reason))
 }
 
 #[cfg(test)]
@@ -133,7 +149,7 @@ mod tests {
             .await
             .unwrap();
         let shutdown = CancellationToken::new();
-        let gate =
+        let authenticator =
             ClientAuthenticator::start(test.database.clone(), ServiceToken::new(None), &shutdown);
         let code = async |rpc: Rpc, token: Option<&str>| {
             let token = token.map(|token| {
@@ -143,7 +159,8 @@ mod tests {
                 )
             });
             let headers: HeaderMap = token.into_iter().collect();
-            gate.authenticate(rpc.path(), &headers, &Extensions::new())
+            authenticator
+                .authenticate(rpc.path(), &headers, &Extensions::new())
                 .await
                 .map(drop)
                 .map_err(|status| status.code())

@@ -1,11 +1,14 @@
-//! Denied calls of clients with a named token: a counter for alerts, and a line in the log. `UNAUTHENTICATED` is neither.
+//! Metric and log record of denied calls of clients with a named token. Only `PERMISSION_DENIED` is
+//! a denial; `UNAUTHENTICATED` is neither counted nor logged here.
 
 use crate::model::ClientName;
 
-/// The counter of the gateway's answers 403. Where all services are one process, it is their sum.
+/// Name of the counter. The gateway counts its responses with status 403 under the same name, so in
+/// a process with all services the counter is the sum.
 const COUNTER: &str = "doorward_authorization_denied_total";
 
-/// Exports the counter as 0 until the first denial.
+/// Exports the counter as 0 until the first denial, so that an alert on its increase works from the
+/// start.
 pub(crate) fn register() {
     metrics::counter!(COUNTER).increment(0);
 }

@@ -1,4 +1,5 @@
-//! The layer before every handler of a gRPC service: without an accepted token no call reaches one.
+//! Tower service that checks the service token before every handler of a gRPC service. Without an
+//! accepted token, no call reaches a handler.
 
 use std::{
     convert::Infallible,
@@ -20,13 +21,16 @@ use crate::{
 #[derive(Clone)]
 pub struct AuthenticatedService<S> {
     inner: S,
-    gate: Arc<ClientAuthenticator>,
+    authenticator: Arc<ClientAuthenticator>,
 }
 
 impl<S> AuthenticatedService<S> {
     #[must_use]
-    pub const fn new(inner: S, gate: Arc<ClientAuthenticator>) -> Self {
-        Self { inner, gate }
+    pub const fn new(inner: S, authenticator: Arc<ClientAuthenticator>) -> Self {
+        Self {
+            inner,
+            authenticator,
+        }
     }
 }
 
@@ -51,25 +55,27 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        // `poll_ready` was called on this service and not on the clone, so the clone must not be called.
+        // `poll_ready` was called on this service and not on the clone, so the clone must not be
+        // called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let gate = self.gate.clone();
+        let authenticator = self.authenticator.clone();
         Box::pin(async move {
-            let admitted = gate
+            let authenticated = authenticator
                 .authenticate(
                     request.uri().path(),
                     request.headers(),
                     request.extensions(),
                 )
                 .await;
-            let caller = match admitted {
-                Ok(caller) => caller,
+            let client = match authenticated {
+                Ok(client) => client,
                 Err(status) => return Ok(status.into_http()),
             };
-            request.extensions_mut().insert(caller.clone());
+            // `check_project` reads the identity in the handlers.
+            request.extensions_mut().insert(client.clone());
             let response = inner.call(request).await?;
-            Ok(match caller {
+            Ok(match client {
                 ClientIdentity::Services => response,
                 ClientIdentity::Client(grant) => {
                     response.map(|body| Body::new(UntilRevoked::new(body, grant.revoked.clone())))
@@ -79,10 +85,11 @@ where
     }
 }
 
-/// Checks that the caller may write in a project: the token of a client names its projects.
+/// Checks that a client is allowed to write in a project. A named token has a list of projects; the
+/// three services are allowed to write in all.
 ///
 /// # Errors
-/// `PERMISSION_DENIED` when it does not name this one.
+/// `PERMISSION_DENIED` if the token does not name the project.
 pub fn check_project<T>(request: &Request<T>, project: Gid) -> Result<(), Status> {
     match request.extensions().get::<ClientIdentity>() {
         Some(ClientIdentity::Services) => Ok(()),

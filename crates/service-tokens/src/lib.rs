@@ -1,5 +1,6 @@
-//! Named tokens of clients that are not one of the three services: their secret, their table, which auth and the directory
-//! each have in their own database, and the check of every gRPC call against them. Knows no other table of a service.
+//! Named tokens of gRPC clients other than the three services: their secret, their table, and the
+//! check of every gRPC call. auth and the directory have this table in their own database each;
+//! this crate knows no other table of theirs.
 
 mod authenticator;
 mod certificate;

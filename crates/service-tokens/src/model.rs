@@ -1,4 +1,4 @@
-//! A named token as it is stored.
+//! Named tokens without their secret: the client, its scopes and its projects.
 
 use std::{fmt, str::FromStr};
 
@@ -10,8 +10,9 @@ use crate::secret::Hash;
 /// Maximum number of projects of one token.
 pub const MAX_PROJECTS: usize = 1000;
 
-/// The name of a client: 1 to 64 characters `a-z`, `0-9`, `-`, `_` and `.`, the first and the last of them a letter or
-/// digit. It fits into a DNS name and the common name of a certificate.
+/// The name of a client: 1 to 64 characters `a-z`, `0-9`, `-`, `_` and `.`, of which the first and
+/// the last are letters or digits. It is valid as the common name of a certificate, and as a DNS
+/// name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientName(String);
 
@@ -28,6 +29,8 @@ impl FromStr for ClientName {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
+        // Upper case is not allowed: DNS names are compared without case, but certificates and the
+        // table compare bytes.
         let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let bytes = text.as_bytes();
         if bytes.is_empty() || bytes.len() > Self::MAX_BYTES {
@@ -63,9 +66,9 @@ impl fmt::Display for ClientName {
 pub struct NamedToken {
     pub name: ClientName,
     pub hash: Hash,
-    /// The scopes in the order given, without repetitions.
+    /// Scopes in the order in which they were given, without duplicates.
     pub scopes: Vec<Scope>,
-    /// The projects for which [`Scope::Publish`] holds.
+    /// Projects in which [`Scope::Publish`] allows the client to write, without duplicates.
     pub projects: Vec<Gid>,
     pub created_at: Timestamp,
 }
@@ -89,6 +92,7 @@ impl NamedToken {
     }
 }
 
+/// Removes duplicates and keeps the order. Lists are short, so the quadratic time does not matter.
 fn deduplicate<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
     let mut distinct = Vec::new();
     for &value in values {
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn names_are_valid_in_certificates() {
-        for good in [
+        for valid in [
             "a",
             "7",
             "records",
@@ -113,9 +117,9 @@ mod tests {
             "a_b",
             &"x".repeat(64),
         ] {
-            assert_eq!(good.parse::<ClientName>().unwrap().as_str(), good);
+            assert_eq!(valid.parse::<ClientName>().unwrap().as_str(), valid);
         }
-        for bad in [
+        for invalid in [
             "",
             " ",
             "a b",
@@ -133,7 +137,7 @@ mod tests {
             "a\0",
             &"x".repeat(65),
         ] {
-            assert!(bad.parse::<ClientName>().is_err(), "{bad:?}");
+            assert!(invalid.parse::<ClientName>().is_err(), "{invalid:?}");
         }
     }
 

@@ -1,4 +1,6 @@
-//! The named tokens as this process knows them, read again from the database each 200 ms.
+//! In-memory copy of the named tokens, which is read from the database every 200 ms. A call waits
+//! for the next read only if its token is unknown, because the token can have been created a moment
+//! ago, or if the copy is too old.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,14 +16,15 @@ use tonic::Status;
 
 use crate::{ClientName, NamedToken, secret::Hash, store};
 
-/// How often the table is read: a revocation takes effect within a second.
+/// Pause between two reads of the table, so that a revocation takes effect within a second.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// When the table has not been read for longer, no named token is accepted.
+/// Maximum age of the copy. No named token is accepted with an older copy, which could lack a
+/// revocation.
 const MAX_TABLE_AGE: Duration = Duration::from_secs(3);
-/// How long a call with an unknown token waits for the table to be read again.
+/// Maximum time that a call with an unknown token waits for the next read of the table.
 const MAX_LOOKUP_WAIT: Duration = Duration::from_secs(1);
 
-/// A token in use.
+/// A named token that is valid at the moment.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) name: ClientName,
@@ -42,16 +45,17 @@ impl Grant {
     }
 }
 
+/// The copy of the table.
 #[derive(Default)]
 struct TokenTable {
     grants: Vec<Arc<Grant>>,
-    /// When the reading that found these began.
+    /// Start of the query that returned these tokens; `None` before the first one.
     loaded_at: Option<Instant>,
 }
 
 impl TokenTable {
     fn find(&self, hash: &Hash) -> Option<Arc<Grant>> {
-        // Over all of them, so that the time does not tell which one it is.
+        // The fold visits all tokens, so that the time does not reveal which one matches.
         self.grants.iter().fold(None, |found, grant| {
             if grant.hash == *hash {
                 Some(grant.clone())
@@ -61,7 +65,8 @@ impl TokenTable {
         })
     }
 
-    /// Keeps what is unchanged, and ends what is gone.
+    /// Replaces the tokens, and cancels those that were deleted. An unchanged token keeps its
+    /// grant, so that its open streams continue.
     fn replace(&mut self, tokens: Vec<NamedToken>, read_at: Instant) {
         let mut before = std::mem::take(&mut self.grants);
         for token in tokens {
@@ -86,32 +91,38 @@ impl TokenTable {
                 })
             }));
         }
+        // The grants that are still in the old list have been revoked.
         before.iter().for_each(|grant| grant.revoked.cancel());
         self.loaded_at = Some(read_at);
     }
 }
 
+/// The named tokens of this process.
 pub(crate) struct Registry {
     database: Database,
-    known: watch::Sender<TokenTable>,
+    table: watch::Sender<TokenTable>,
 }
 
 impl Registry {
     pub(crate) fn new(database: Database) -> Self {
         Self {
             database,
-            known: watch::Sender::new(TokenTable::default()),
+            table: watch::Sender::new(TokenTable::default()),
         }
     }
 
-    /// Keeps up with the database until `shutdown`.
+    /// Reads the table repeatedly until `shutdown`.
     pub(crate) async fn run(&self, shutdown: CancellationToken) {
+        // Only the first of several failures is logged.
         let mut is_failing = false;
         while !shutdown.is_cancelled() {
             match self.refresh().await {
                 Ok(()) => is_failing = false,
                 Err(error) if !std::mem::replace(&mut is_failing, true) => {
-                    tracing::warn!(%error, "cannot read the service tokens; revocations of them are delayed; retrying");
+                    tracing::warn!(
+                        %error,
+                        "cannot read the service tokens; revocations of them are delayed; retrying"
+                    );
                 }
                 Err(_) => {}
             }
@@ -123,36 +134,37 @@ impl Registry {
     }
 
     async fn refresh(&self) -> Result<(), Error> {
+        // The time before the query: the rows are at least as new as that.
         let read_at = Instant::now();
         let tokens = self.database.query(store::list).await?;
-        self.known
-            .send_modify(|known| known.replace(tokens, read_at));
+        self.table
+            .send_modify(|table| table.replace(tokens, read_at));
         Ok(())
     }
 
-    /// Returns the grant of a token. An unknown token may have been created a moment ago: it is looked up once more when the
-    /// table has been read again.
+    /// Returns the grant of a token. An unknown token may have been created a moment ago, so it is
+    /// looked up once more after the next read of the table.
     ///
     /// # Errors
     /// `UNAUTHENTICATED` for an unknown token, `UNAVAILABLE` while the table cannot be read.
     pub(crate) async fn find(&self, hash: &Hash) -> Result<Arc<Grant>, Status> {
         let called_at = Instant::now();
-        let mut known = self.known.subscribe();
-        let fresh = |known: &TokenTable| {
-            known
+        let mut table = self.table.subscribe();
+        let is_fresh = |table: &TokenTable| {
+            table
                 .loaded_at
                 .is_some_and(|read_at| called_at.duration_since(read_at) < MAX_TABLE_AGE)
         };
-        let found = Some(known.borrow())
-            .filter(|known| fresh(known))
-            .and_then(|known| known.find(hash));
+        let found = Some(table.borrow())
+            .filter(|table| is_fresh(table))
+            .and_then(|table| table.find(hash));
         if let Some(found) = found {
             return Ok(found);
         }
-        let read_since =
-            known.wait_for(|known| known.loaded_at.is_some_and(|read_at| read_at >= called_at));
-        match timeout(MAX_LOOKUP_WAIT, read_since).await {
-            Ok(Ok(known)) => known
+        let next_read =
+            table.wait_for(|table| table.loaded_at.is_some_and(|read_at| read_at >= called_at));
+        match timeout(MAX_LOOKUP_WAIT, next_read).await {
+            Ok(Ok(table)) => table
                 .find(hash)
                 .ok_or_else(|| Status::unauthenticated("x-service-token is unknown")),
             Ok(Err(_)) | Err(_) => Err(RpcError::unavailable().into()),

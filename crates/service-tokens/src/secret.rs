@@ -1,22 +1,24 @@
-//! The secret of a named token: 256 random bits with a recognisable prefix and a checksum. Only its SHA-256 is stored:
-//! such a secret cannot be guessed, so it needs neither a slow hash nor a salt.
+//! The secret of a named token: 256 random bits in Base58 with a prefix and a checksum. Only its
+//! SHA-256 is stored: such a secret cannot be guessed, so it needs neither a slow hash nor a salt.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest, error::Unspecified, rand};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Lets scanners for leaked secrets recognise a token.
+/// Prefix by which scanners for leaked secrets recognize a token.
 const PREFIX: &str = "dws_";
 const SECRET_BYTES: usize = 32;
 const HASH_BYTES: usize = 32;
-/// A longer text is not a token.
+/// Maximum length of a text that is decoded. Base58 takes quadratic time, and a token is shorter.
 const MAX_BYTES: usize = 128;
 
-/// A new token, which is shown once.
+/// The text of a token, which is shown only once, after its creation.
 pub struct Secret(SecretString);
 
 impl Secret {
+    /// Generates a secret.
+    ///
     /// # Errors
-    /// When the machine has no randomness.
+    /// [`Unspecified`] if the random number generator of the machine fails.
     pub fn generate() -> Result<Self, Unspecified> {
         let mut bytes = [0; SECRET_BYTES];
         rand::fill(&mut bytes)?;
@@ -51,7 +53,7 @@ impl Hash {
         Self(bytes)
     }
 
-    /// Returns the hash of a text that has the form of a token.
+    /// Returns the hash of a text, if it has the form of a token and its checksum is correct.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let encoded = text
             .strip_prefix(PREFIX.as_bytes())
@@ -105,7 +107,7 @@ mod tests {
             };
             assert_eq!(Hash::parse(&changed), None, "{position}");
         }
-        for bad in [
+        for invalid in [
             "",
             "dws_",
             "dws_0OIl",
@@ -113,7 +115,7 @@ mod tests {
             &format!("{token} "),
             &format!("dws_{}", "1".repeat(4000)),
         ] {
-            assert_eq!(Hash::parse(bad.as_bytes()), None, "{bad}");
+            assert_eq!(Hash::parse(invalid.as_bytes()), None, "{invalid}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The table of named tokens, which the databases of auth and of the directory both have.
+//! Queries on the table of named tokens, which the databases of auth and of the directory both
+//! have.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use diesel::prelude::*;
@@ -17,7 +18,7 @@ diesel::table! {
     }
 }
 
-/// Maximum number of tokens: every process keeps all of them in memory.
+/// Maximum number of tokens, because every process has all of them in memory.
 const MAX_TOKENS: i64 = 1000;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -52,6 +53,7 @@ impl TryFrom<Row> for NamedToken {
             .and_then(|bytes| Hash::from_bytes(&bytes));
         Ok(Self {
             name: row.name.parse()?,
+            // The value is not in the error, because errors are logged.
             hash: hash.ok_or_else(|| {
                 Error::Other("a stored hash is not 32 bytes in base64".to_owned())
             })?,
@@ -78,26 +80,27 @@ fn split_list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(|word| !word.is_empty())
 }
 
-/// The outcome of an insertion.
+/// Outcome of an insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InsertOutcome {
     Inserted,
     /// Another token has the name.
     NameTaken,
-    /// There are 1,000 tokens.
+    /// The maximum number of tokens is reached.
     TooMany,
 }
 
-/// Adds a token.
+/// Inserts a token.
 ///
 /// # Errors
-/// Returns an error when the database fails.
+/// Database errors.
 pub fn insert(connection: &mut AnyConnection, token: &NamedToken) -> Result<InsertOutcome> {
     let count: i64 = service_tokens::table.count().get_result(connection)?;
     if count >= MAX_TOKENS {
         return Ok(InsertOutcome::TooMany);
     }
     let row = Row::from(token);
+    // Both arms are the same code, but diesel needs the concrete type of the connection.
     let inserted = match connection {
         AnyConnection::Postgres(connection) => diesel::insert_into(service_tokens::table)
             .values(&row)
@@ -115,31 +118,32 @@ pub fn insert(connection: &mut AnyConnection, token: &NamedToken) -> Result<Inse
     })
 }
 
-/// Deletes a token, and returns whether there was one.
+/// Deletes a token, and returns whether it existed.
 ///
 /// # Errors
-/// Returns an error when the database fails.
+/// Database errors.
 pub fn delete(connection: &mut AnyConnection, name: &ClientName) -> Result<bool> {
     Ok(diesel::delete(service_tokens::table.find(name.as_str())).execute(connection)? > 0)
 }
 
-/// Deletes a token unless its name belongs to another one by now.
+/// Deletes a token, unless another token has the same name now.
 ///
 /// # Errors
-/// Returns an error when the database fails.
+/// Database errors.
 pub fn withdraw(connection: &mut AnyConnection, token: &NamedToken) -> Result<()> {
     let row = Row::from(token);
-    let same = service_tokens::table
+    // The hash identifies the token: an administrator can have replaced it under the same name.
+    let same_token = service_tokens::table
         .find(row.name)
         .filter(service_tokens::hash.eq(row.hash));
-    diesel::delete(same).execute(connection)?;
+    diesel::delete(same_token).execute(connection)?;
     Ok(())
 }
 
-/// Returns all tokens by name.
+/// Returns all tokens in the order of names.
 ///
 /// # Errors
-/// Returns an error when the database fails.
+/// Database errors.
 pub fn list(connection: &mut AnyConnection) -> Result<Vec<NamedToken>> {
     let rows: Vec<Row> = service_tokens::table
         .order(service_tokens::name)

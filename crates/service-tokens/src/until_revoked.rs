@@ -1,4 +1,5 @@
-//! A response body that ends when the caller's token is revoked: open streams do not outlive it.
+//! A response body that ends when the service token of the client is revoked. Without it, an open
+//! stream would continue after the revocation.
 
 use std::{
     pin::Pin,
@@ -11,6 +12,7 @@ use http_body::{Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
+/// A response body that ends with `UNAUTHENTICATED` when `revoked` completes.
 pub(crate) struct UntilRevoked {
     inner: Body,
     revoked: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -38,6 +40,7 @@ impl http_body::Body for UntilRevoked {
         if self.has_ended {
             return Poll::Ready(None);
         }
+        // This is polled before the body, so that a body with many frames ends, too.
         if self.revoked.as_mut().poll(context).is_ready() {
             self.has_ended = true;
             let mut trailers = HeaderMap::new();
@@ -52,6 +55,7 @@ impl http_body::Body for UntilRevoked {
         self.has_ended || self.inner.is_end_stream()
     }
 
+    // The size is unknown, because the body can end early.
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }

@@ -1,4 +1,5 @@
-//! Whether a database can be used as it is set up: it keeps UTF-8, and each connection has a session of its own.
+//! Checks that the setup of a database is supported: its encoding is UTF-8, and each connection has
+//! its own session.
 
 use diesel::{
     PgConnection, QueryableByName, RunQueryDsl, SqliteConnection,
@@ -9,7 +10,8 @@ use diesel::{
 
 use crate::{AnyConnection, DatabaseUrl, Error};
 
-/// How often the check for a shared session is repeated: other clients of the pooler may take the session in between.
+/// Number of checks for a shared session. One check can miss it if another client of the pooler
+/// takes the session in between.
 const SESSION_CHECKS: usize = 3;
 
 #[derive(QueryableByName)]
@@ -18,8 +20,10 @@ struct Row {
     value: Option<String>,
 }
 
+/// Checks that the encoding of the database is UTF-8.
+///
 /// # Errors
-/// [`Error::Incompatible`] when the database keeps another encoding than UTF-8; errors of the database.
+/// [`Error::Incompatible`] if it is not; database errors.
 pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error> {
     let encoding: Row = match connection {
         AnyConnection::Postgres(connection) => {
@@ -41,12 +45,15 @@ fn query_sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResu
     sql_query("SELECT encoding AS value FROM pragma_encoding").get_result(connection)
 }
 
-/// Refuses a connection pooler that gives a session to another client between two transactions (PgBouncer with
-/// `pool_mode = transaction`): prepared statements and settings belong to a session. What one connection sets must be there in
-/// its next transaction while another connection has one open, and must not be seen by that one.
+/// Rejects a connection pooler that gives a session to another client between two transactions
+/// (PgBouncer with `pool_mode = transaction`), because prepared statements and settings belong to a
+/// session.
+///
+/// The check sets a variable on one connection. It must still be set in the next transaction of
+/// that connection, while another connection has a transaction open, and that one must not see it.
 ///
 /// # Errors
-/// [`Error::Incompatible`] when sessions are shared; errors of the database.
+/// [`Error::Incompatible`] if sessions are shared; database errors.
 pub(crate) fn check_sessions(
     connection: &mut AnyConnection,
     url: &DatabaseUrl,
@@ -60,13 +67,13 @@ pub(crate) fn check_sessions(
         };
         connection.batch_execute("SET doorward.session = 'own'")?;
         other.batch_execute("BEGIN")?;
-        let is_seen_by_other = keeps_its_session(&mut other)?;
+        let is_set_in_other = has_session_variable(&mut other)?;
         connection.batch_execute("BEGIN")?;
-        let is_kept = keeps_its_session(connection)?;
+        let is_set = has_session_variable(connection)?;
         connection.batch_execute("COMMIT")?;
         other.batch_execute("COMMIT")?;
         connection.batch_execute("SET doorward.session = ''")?;
-        if is_seen_by_other || !is_kept {
+        if is_set_in_other || !is_set {
             return Err(Error::Incompatible(
                 "a connection pooler in transaction mode (such as PgBouncer with pool_mode = transaction) is between \
                  Doorward and PostgreSQL: use one in session mode, or none"
@@ -77,7 +84,7 @@ pub(crate) fn check_sessions(
     Ok(())
 }
 
-fn keeps_its_session(connection: &mut PgConnection) -> diesel::QueryResult<bool> {
+fn has_session_variable(connection: &mut PgConnection) -> diesel::QueryResult<bool> {
     let row: Row = sql_query("SELECT current_setting('doorward.session', true) AS value")
         .get_result(connection)?;
     Ok(row.value.is_some_and(|value| value == "own"))

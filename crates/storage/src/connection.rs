@@ -1,4 +1,4 @@
-//! A connection to either database, and how it is set up.
+//! A connection to either database, and its session settings.
 
 use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection};
 
@@ -7,24 +7,28 @@ use crate::{
     error::{Backend, start_work},
 };
 
-/// Either database. What both say alike is written once in diesel; the rest is a `match` in one small function.
+/// A connection to PostgreSQL or SQLite. Queries that both understand are written once with diesel;
+/// others are a `match` in a small function.
 #[derive(diesel::MultiConnection)]
 pub enum AnyConnection {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
 }
 
-/// Waiting for a lock ends before the deadline of the call that waits.
+/// Session settings. The timeouts are below the deadline of a call, so a call that waits for a lock
+/// fails with a database error.
 const POSTGRES_SETUP: &str = "SET statement_timeout = '8s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '15s'; SET TIME ZONE 'UTC'";
-/// Milliseconds for which SQLite waits for a lock.
+/// Maximum time that SQLite waits for a lock, in milliseconds.
 pub(crate) const BUSY_TIMEOUT: u32 = 5000;
-/// `busy_timeout` first: switching to WAL takes a lock. `synchronous = FULL` keeps what was acknowledged through a
-/// power cut too. The cache is in KiB when negative.
+/// Session settings. `busy_timeout` comes first, because switching to WAL takes a lock.
+/// `synchronous = FULL` preserves acknowledged writes across a power failure. A negative
+/// `cache_size` is in KiB.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY";
 
 impl AnyConnection {
+    /// Connects and applies the session settings.
     pub(crate) fn open(url: &DatabaseUrl) -> Result<Self, Error> {
         match url {
             DatabaseUrl::Sqlite(path) => {
@@ -32,7 +36,8 @@ impl AnyConnection {
                 let path = path
                     .to_str()
                     .ok_or_else(|| Error::Other("the path is not UTF-8".to_owned()))?;
-                // A file that can't be opened now can't be opened later.
+                // `Disconnected` would mean that another attempt may succeed, which is unlikely
+                // here.
                 let opened = SqliteConnection::establish(path)
                     .map_err(|error| Error::Other(error.to_string()));
                 let mut connection = opened?;
@@ -41,7 +46,8 @@ impl AnyConnection {
             }
             DatabaseUrl::Postgres(url) => {
                 start_work(Backend::Postgres);
-                // Left to libpq, OpenSSL would be torn down at the end of the process under threads that are connecting.
+                // If libpq initialized OpenSSL, it would be torn down at exit while other threads
+                // may still be connecting.
                 #[cfg(feature = "postgres-tls")]
                 openssl_sys::init();
                 let mut connection = PgConnection::establish(&with_timeouts(url))?;
@@ -51,11 +57,12 @@ impl AnyConnection {
         }
     }
 
-    /// Until this transaction ends, PostgreSQL plans each query for the values and the table of the moment. For a query on a
-    /// list of values it would otherwise keep a plan of when the table was empty, and read all of the table with it.
+    /// Makes PostgreSQL plan each query of this transaction for its values and the current
+    /// statistics. For a query with a list of values, it could otherwise reuse a generic plan from
+    /// when the table was empty, which reads the whole table.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub fn force_custom_plans(&mut self) -> Result<(), Error> {
         match self {
             Self::Postgres(connection) => {
@@ -67,7 +74,8 @@ impl AnyConnection {
     }
 }
 
-/// A server that vanishes is noticed within seconds, unless the URL says otherwise.
+/// Adds parameters to a PostgreSQL URL unless it has them. With these timeouts, a lost server is
+/// detected within seconds.
 fn with_timeouts(url: &str) -> String {
     let mut url = url.to_owned();
     for (name, value) in [

@@ -1,4 +1,23 @@
-//! A database as the services use it: short pieces of blocking work, each in one transaction, off the async threads.
+//! Access to a database for services: short blocking work, in one transaction each, outside the
+//! async threads. It knows no table.
+//!
+//! # Example
+//!
+//! `database.write(rename_user)` on PostgreSQL:
+//!
+//! 1. It waits at most 2 s for one of `pool_size` permits, and takes a connection from the pool on
+//!    a thread for blocking work. The connection counts as broken from now on.
+//! 2. `BEGIN` fails because the server was restarted, so the connection is dropped and the next one
+//!    is tried. `rename_user` has not run yet, so this is safe.
+//! 3. `rename_user` runs. If it returns an error, the transaction is rolled back. If it panics, the
+//!    connection is still broken and is closed, which also rolls back.
+//! 4. `COMMIT`. If the connection is lost here, the caller gets an error although the transaction
+//!    may be committed, and there is no retry: work must be safe to repeat by the caller.
+//! 5. The connection counts as intact again and returns to the pool.
+//!
+//! With [`Database::query`] there is no transaction, so a lost connection is detected by the work
+//! itself, which then runs again on another connection. With [`Database::read_snapshot`], all
+//! queries of the work see the database at the moment of the first one.
 
 use std::{
     sync::{
@@ -18,17 +37,20 @@ use crate::{
     write_check::WriteCheck,
 };
 
-/// How long a piece of work waits for a connection, before it fails as unavailable.
+/// Maximum time to wait for a connection before work fails as unavailable.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Settings of a database.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whose it is, in metrics.
+    /// Name of the database in metrics.
     pub name: &'static str,
     pub url: DatabaseUrl,
+    /// Maximum number of connections.
     pub pool_size: u32,
 }
 
+/// A database with its pool of connections.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
@@ -37,24 +59,26 @@ pub struct Database {
 struct Inner {
     options: Options,
     pool: Pool,
-    /// Fair queueing before the pool, which has none.
+    /// One permit per connection. Waiting for a permit is first in, first out and does not block a
+    /// thread; waiting in the pool is neither.
     permits: Arc<Semaphore>,
-    /// Connections of an earlier generation are not used any more.
+    /// Generation of the pool. Connections of an earlier generation are dropped.
     generation: Arc<AtomicU64>,
     write_check: WriteCheck,
 }
 
+/// Kind of a transaction.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// All that is read is of one moment.
+    /// All reads see the same snapshot.
     Snapshot,
     Write,
-    /// As `Write`, but the end doesn't wait for the disk.
+    /// A write whose commit does not wait for the disk.
     WriteWithoutFsync,
 }
 
 impl Database {
-    /// Doesn't connect yet.
+    /// Returns a database. It connects when it is first used.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let size = options.pool_size.max(1);
@@ -78,7 +102,7 @@ impl Database {
         }
     }
 
-    /// Whose it is, in metrics.
+    /// Returns the name of the database in metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.inner.options.name
@@ -89,10 +113,10 @@ impl Database {
         &self.inner.options.url
     }
 
-    /// Runs `work` on one snapshot. It must not write.
+    /// Runs `work` in a transaction with one snapshot. `work` must not write.
     ///
     /// # Errors
-    /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
+    /// Errors of `work`; [`Error::Unavailable`] if no connection becomes free in time.
     pub async fn read_snapshot<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
@@ -102,10 +126,11 @@ impl Database {
         self.run(Kind::Snapshot, work).await
     }
 
-    /// Runs `work` in a transaction that is committed when it succeeds, and undone when it fails.
+    /// Runs `work` in a transaction. Commits if `work` succeeds and rolls back if it fails.
     ///
     /// # Errors
-    /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
+    /// Errors of `work`; [`Error::Unavailable`] if no connection becomes free in time. After an
+    /// error of the commit, it is unknown whether the transaction was committed.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
@@ -115,11 +140,12 @@ impl Database {
         self.run(Kind::Write, work).await
     }
 
-    /// As [`write`](Self::write), without waiting for the disk: what was written survives the end of this process. When the
-    /// machine (or PostgreSQL) ends, what came after the last write that did wait may be lost.
+    /// Runs `work` like [`write`](Self::write), but without waiting for the disk. The writes
+    /// survive the end of this process. If the machine or PostgreSQL crashes, all writes after the
+    /// last one that waited for the disk can be lost.
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// See [`write`](Self::write).
     pub async fn write_without_fsync<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
@@ -129,37 +155,38 @@ impl Database {
         self.run(Kind::WriteWithoutFsync, work).await
     }
 
-    /// Runs queries that need no snapshot in common, such as a single one, without a transaction: a round trip each, and none
-    /// to begin and to end. `work` must not write, and is run again when the connection turns out to be dead.
+    /// Runs queries that need no common snapshot, such as a single one, without a transaction. This
+    /// saves the round trips to begin and end one. `work` must not write, and runs again if the
+    /// connection was lost.
     ///
     /// # Errors
-    /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
+    /// Errors of `work`; [`Error::Unavailable`] if no connection becomes free in time.
     pub async fn query<T, F>(&self, work: F) -> Result<T, Error>
     where
         F: Fn(&mut AnyConnection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.run_blocking(move |inner| inner.peek(work)).await
+        self.run_blocking(move |inner| inner.query(work)).await
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     ///
     /// # Errors
-    /// When it doesn't.
+    /// Database errors.
     pub async fn ping(&self) -> Result<(), Error> {
         self.query(|connection| Ok(ping(connection)?)).await
     }
 
-    /// Checks that the database answers and accepts writes. Writes at most once a second, and once in five seconds while all
-    /// is well.
+    /// Checks that the database answers and accepts writes. Repeats the write at most every five
+    /// seconds, or every second after a failure; in between, the last result is returned.
     ///
     /// # Errors
-    /// When it doesn't: [`Error::ReadOnly`] and [`Error::DiskFull`] among others.
+    /// [`Error::ReadOnly`], [`Error::DiskFull`] and other database errors.
     pub async fn check_writable(&self) -> Result<(), Error> {
         self.run_blocking(Inner::check_writable).await
     }
 
-    /// Sets the gauges of the pool to what they are now.
+    /// Sets the gauges of the pool to their current values.
     pub fn record_metrics(&self) {
         let Options { name, .. } = self.inner.options;
         let state = self.inner.pool.state();
@@ -196,8 +223,9 @@ impl Database {
             let _permit = permit;
             work(&inner)
         });
-        task.await
-            .map_err(|error| Error::Other(format!("database work ended early: {error}")))?
+        task.await.map_err(|error| {
+            Error::Other(format!("database work panicked or was cancelled: {error}"))
+        })?
     }
 
     async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
@@ -218,8 +246,8 @@ impl Database {
 }
 
 impl Inner {
-    /// A connection with an open transaction. Connections that died while they lay in the pool are dropped on the way;
-    /// there are at most as many of these as the pool is large.
+    /// Takes a connection and begins a transaction. Connections that were lost while idle are
+    /// dropped. There are at most as many as the pool has connections, which bounds the loop.
     fn begin(&self, kind: Kind) -> Result<OpenTransaction<'_>, Error> {
         let mut tries_left = self.options.pool_size;
         loop {
@@ -238,31 +266,34 @@ impl Inner {
         }
     }
 
-    fn peek<T>(&self, work: impl Fn(&mut AnyConnection) -> Result<T, Error>) -> Result<T, Error> {
+    /// Runs work without a transaction, again after each connection that was lost while idle.
+    fn query<T>(&self, work: impl Fn(&mut AnyConnection) -> Result<T, Error>) -> Result<T, Error> {
         let mut tries_left = self.options.pool_size;
         loop {
             let mut pooled = self.connection()?;
             match work(&mut pooled.connection) {
                 Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
-                done => {
-                    // On a full disk SQLite may be unable to make another one.
+                result => {
+                    // Other errors leave the connection intact. It is not dropped without need,
+                    // because on a full disk SQLite may be unable to open another one.
                     pooled.is_broken =
-                        matches!(done, Err(Error::Disconnected(_) | Error::Unavailable(_)));
+                        matches!(result, Err(Error::Disconnected(_) | Error::Unavailable(_)));
                     self.record_write_failure(&mut pooled);
-                    return done;
+                    return result;
                 }
             }
         }
     }
 
     fn check_writable(&self) -> Result<(), Error> {
-        self.peek(|connection| {
+        self.query(|connection| {
             ping(connection)?;
             self.write_check.run(connection, &self.options.url)
         })
     }
 
-    /// A connection that counts as broken until the work on it has ended well.
+    /// Takes a connection from the pool and marks it as broken. The caller must reset the mark when
+    /// its work has ended and left no transaction open.
     fn connection(&self) -> Result<r2d2::PooledConnection<pool::Manager>, Error> {
         let mut outdated_left = self.options.pool_size;
         loop {
@@ -279,8 +310,9 @@ impl Inner {
         }
     }
 
-    /// After work that couldn't write: readiness tells it at once. Where the database is read-only, all connections may lead
-    /// to a server that has become a standby, so none of them is used again.
+    /// Records that work on this thread could not write, if that is so, for the readiness check. If
+    /// the database is read-only, all connections of the pool may lead to a server that has become
+    /// a standby, so none of them is used again.
     fn record_write_failure(&self, pooled: &mut Pooled) {
         let Some(failure) = take_write_failure() else {
             return;
@@ -294,6 +326,7 @@ impl Inner {
     }
 }
 
+/// A connection with an open transaction.
 struct OpenTransaction<'a> {
     inner: &'a Inner,
     kind: Kind,
@@ -301,13 +334,13 @@ struct OpenTransaction<'a> {
 }
 
 impl OpenTransaction<'_> {
+    /// Runs work and commits, or rolls back if the work or the commit fails.
     fn finish<T, E: From<Error>>(
         mut self,
         work: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
     ) -> Result<T, E> {
         let connection = &mut self.pooled.connection;
-        let worked = work(connection);
-        let (done, is_ended) = match worked {
+        let (result, is_ended) = match work(connection) {
             Ok(value) => match commit(connection) {
                 Ok(()) => (Ok(value), true),
                 Err(error) => (Err(E::from(error.into())), rollback_if_open(connection)),
@@ -316,10 +349,11 @@ impl OpenTransaction<'_> {
         };
         self.pooled.is_broken = !is_ended || restore_fsync(connection, self.kind).is_err();
         self.inner.record_write_failure(&mut self.pooled);
-        done
+        result
     }
 }
 
+/// Begins a transaction.
 pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
     match (connection, kind) {
         (AnyConnection::Postgres(connection), Kind::Snapshot) => {
@@ -342,17 +376,20 @@ pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::Query
             )
         }
         (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
-            // Can't be set within a transaction.
+            // This cannot be set within a transaction.
             connection.batch_execute("PRAGMA synchronous = NORMAL")?;
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
         }
-        // A plain BEGIN takes the write lock at the first write, too late to wait for it.
+        // A plain BEGIN takes the write lock at the first write. If the transaction has read
+        // before, and another one has written since, SQLite fails there immediately instead of
+        // waiting.
         (AnyConnection::Sqlite(connection), Kind::Write) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
         }
     }
 }
 
+/// Runs a query that makes the database answer. SQLite must read the file for it.
 fn ping(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     match connection {
         AnyConnection::Postgres(connection) => connection.batch_execute("SELECT 1"),
@@ -370,8 +407,9 @@ fn rollback(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     <AnyConnection as diesel::Connection>::TransactionManager::rollback_transaction(connection)
 }
 
-/// Undoes the transaction, unless diesel has after a failed commit, or SQLite has by itself, as it does when the disk is full:
-/// a connection less would be one more that has to be made on a full disk.
+/// Rolls back a transaction that diesel, after a failed commit, or SQLite, on a full disk, may have
+/// rolled back already. Returns whether no transaction is open. A connection is kept if possible,
+/// because on a full disk SQLite may be unable to open another one.
 fn rollback_if_open(connection: &mut AnyConnection) -> bool {
     match (rollback(connection), connection) {
         (Ok(()) | Err(diesel::result::Error::NotInTransaction), _) => true,
@@ -382,7 +420,8 @@ fn rollback_if_open(connection: &mut AnyConnection) -> bool {
     }
 }
 
-/// What [`Kind::WriteWithoutFsync`] needs after its end. PostgreSQL does it by itself.
+/// Undoes the setting of [`Kind::WriteWithoutFsync`] after the transaction. In PostgreSQL, it ends
+/// with the transaction.
 fn restore_fsync(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
     match (connection, kind) {
         (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
@@ -393,7 +432,7 @@ fn restore_fsync(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryRes
     }
 }
 
-/// For work outside the pool: migrations.
+/// Runs work in a write transaction on a connection outside the pool, such as that of migrations.
 pub(crate) fn write_transaction<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>,

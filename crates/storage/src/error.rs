@@ -1,15 +1,17 @@
-//! Errors of the databases, classified once.
+//! Errors of both databases, classified once for all services.
 //!
-//! diesel maps a few SQLSTATE codes and SQLite result codes to a [`DatabaseErrorKind`] and hides all others (diesel 2.4 is to
-//! expose the SQLSTATE). What is left is classified without reading translated text:
+//! diesel maps a few SQLSTATE codes and SQLite result codes to a [`DatabaseErrorKind`] and hides
+//! the others (diesel 2.4 is expected to expose the SQLSTATE). The rest is classified without
+//! reading translated text:
 //!
-//! - PostgreSQL translates its messages (`lc_messages`), so they tell nothing. What diesel doesn't name is a state of the
-//!   server: a lock or statement timeout (55P03, 57014), a deadlock (40P01), a full disk (53100), a lack of memory or
-//!   connections (53200, 53300), an I/O error (58030). The one other kind is a statement that can't work (class 42). The
-//!   statements are fixed and tested, so it means that the tables were changed or a privilege is missing, which an operator
-//!   can repair as well.
-//! - SQLite's messages for result codes are constants of the library that is compiled in; it has no translations. A test
-//!   compares them with what SQLite reports.
+//! - PostgreSQL translates its messages (`lc_messages`), so they cannot be used. Most errors that
+//!   diesel does not name are a state of the server: a lock or statement timeout (55P03, 57014), a
+//!   deadlock (40P01), a full disk (53100), a lack of memory or connections (53200, 53300), an I/O
+//!   error (58030). The only other ones are invalid statements (class 42). Our statements are fixed
+//!   and tested, so such an error means that tables were changed or a privilege is missing, which
+//!   an operator can repair. So all of them count as unavailable.
+//! - SQLite's messages for result codes are constants of the library that is compiled in, without
+//!   translations. A test compares them with the messages that SQLite reports.
 
 use std::cell::Cell;
 
@@ -17,17 +19,20 @@ use diesel::result::{ConnectionError, DatabaseErrorKind, Error as Diesel};
 
 use crate::AnyConnection;
 
+/// Result of work with a database.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Error of a database.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The database is busy for too long, or no connection is free: try again later.
+    /// The database was busy for too long, or no connection was free. The work can be tried again
+    /// later.
     #[error("database unavailable: {0}")]
     Unavailable(String),
-    /// The connection is lost, or can't be made.
+    /// The connection was lost or could not be opened.
     #[error("no connection to the database: {0}")]
     Disconnected(String),
-    /// The database accepts no writes, such as a standby after a failover.
+    /// The database accepts no writes, for example because it is a standby after a failover.
     #[error("the database is read-only: {0}")]
     ReadOnly(String),
     #[error("the disk of the database is full: {0}")]
@@ -41,21 +46,21 @@ pub enum Error {
     SchemaTooNew(String),
     #[error("the database lacks migrations ({0}): run `doorward migrate`, or start with --migrate")]
     SchemaOutdated(String),
-    /// Nothing but another import may use the database.
+    /// An import was interrupted. Only another import may use the database.
     #[error("an import into the database was not completed: run `doorward import` again")]
     ImportIncomplete,
     #[error("migration failed: {0}")]
     Migration(String),
-    /// The database can't be used as it is set up.
+    /// The setup of the database is not supported.
     #[error("{0}")]
     Incompatible(String),
-    /// A stored value that its own type rejects, or a query that can't work: a bug.
+    /// A stored value is malformed, or a query is invalid. This is a bug.
     #[error("database error: {0}")]
     Other(String),
 }
 
 impl Error {
-    /// Whether the same work may succeed later.
+    /// Returns whether the same work may succeed later.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
         match self {
@@ -74,6 +79,7 @@ impl Error {
     }
 }
 
+/// Kind of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
     Postgres,
@@ -90,19 +96,21 @@ impl Backend {
 }
 
 thread_local! {
-    /// The database that this thread works with: an error of diesel doesn't tell which one reported it.
+    /// Kind of the database that this thread works with. An error of diesel does not contain it.
     static BACKEND: Cell<Backend> = const { Cell::new(Backend::Sqlite) };
-    /// Why the work on this thread couldn't write, if that is so. It is needed after the error has become one of a service.
+    /// Why work on this thread could not write, if that is so. A service may convert or drop the
+    /// error before the database sees it, so it is recorded here.
     static WRITE_FAILURE: Cell<Option<Error>> = const { Cell::new(None) };
 }
 
-/// To be called before any work with a connection: work stays on its thread.
+/// Prepares this thread for work with a connection. Must be called before any such work, which then
+/// stays on the thread.
 pub(crate) fn start_work(backend: Backend) {
     BACKEND.set(backend);
     WRITE_FAILURE.set(None);
 }
 
-/// Returns [`Error::ReadOnly`] or [`Error::DiskFull`] if one occurred since [`begin_work`].
+/// Returns [`Error::ReadOnly`] or [`Error::DiskFull`] if one occurred since [`start_work`].
 pub(crate) fn take_write_failure() -> Option<Error> {
     WRITE_FAILURE.take()
 }
@@ -119,6 +127,7 @@ impl From<Diesel> for Error {
 
 fn classify(backend: Backend, error: &Diesel) -> Error {
     use DatabaseErrorKind as Kind;
+    // The rollback failed as well; the error of the commit has the cause.
     if let Diesel::RollbackErrorOnCommit { commit_error, .. } = error {
         return classify(backend, commit_error);
     }
@@ -132,13 +141,14 @@ fn classify(backend: Backend, error: &Diesel) -> Error {
     if *kind == Kind::UniqueViolation {
         Error::UniqueViolation(text)
     } else if *kind == Kind::SerializationFailure {
-        // 40001.
+        // SQLSTATE 40001.
         Error::Unavailable(text)
     } else if *kind == Kind::ReadOnlyTransaction {
-        // 25006.
+        // SQLSTATE 25006.
         Error::ReadOnly(text)
     } else if matches!(kind, Kind::ClosedConnection | Kind::UnableToSendCommand) {
-        // Class 08, and what the server reports before it closes the connection: 57P01, 57P02, 57P03.
+        // SQLSTATE class 08, and the codes that the server reports before it closes a connection:
+        // 57P01, 57P02 and 57P03.
         Error::Disconnected(text)
     } else if *kind == Kind::Unknown {
         match backend {
@@ -153,14 +163,16 @@ fn classify(backend: Backend, error: &Diesel) -> Error {
 /// `sqlite3_errstr` of `SQLITE_BUSY`.
 const SQLITE_LOCKED: &str = "database is locked";
 
+/// Returns whether another connection held the write lock of SQLite for too long.
 pub(crate) fn is_sqlite_locked(error: &Diesel) -> bool {
     matches!(error, Diesel::DatabaseError(_, information) if information.message() == SQLITE_LOCKED)
 }
 
-/// Some messages go on with the name of a table.
+/// Classifies an error of SQLite by its message. Some messages continue with the name of a table,
+/// so only their beginning is compared.
 fn classify_sqlite(message: &str, text: String) -> Error {
-    /// `sqlite3_errstr` of `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_PROTOCOL`, `SQLITE_IOERR`, `SQLITE_CANTOPEN`,
-    /// `SQLITE_NOMEM` and `SQLITE_INTERRUPT`.
+    /// `sqlite3_errstr` of `SQLITE_BUSY`, `SQLITE_LOCKED`, `SQLITE_PROTOCOL`, `SQLITE_IOERR`,
+    /// `SQLITE_CANTOPEN`, `SQLITE_NOMEM` and `SQLITE_INTERRUPT`.
     const UNAVAILABLE: [&str; 7] = [
         SQLITE_LOCKED,
         "database table is locked",

@@ -1,5 +1,6 @@
-//! Database plumbing: one connection type for SQLite and PostgreSQL, a bounded pool off the async threads, snapshots and
-//! transactions, migrations, and what errors mean. It knows no table; those belong to the services.
+//! Access to SQLite and PostgreSQL: one connection type, a bounded pool outside the async threads,
+//! snapshots and transactions, migrations, error classification, export and import. It knows no
+//! table; tables belong to the services.
 
 mod compatibility;
 mod connection;
@@ -14,7 +15,7 @@ pub mod transfer;
 mod url;
 mod write_check;
 
-// Linked for the C libraries that they compile in.
+// These crates compile the C libraries that diesel links.
 use libsqlite3_sys as _;
 use pq_sys as _;
 

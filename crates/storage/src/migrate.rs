@@ -1,4 +1,5 @@
-//! Migrations: each service's own, the same names for both databases, all of them or none.
+//! Migrations. Each service has its own, with the same names for both databases. All pending
+//! migrations of a database run in one transaction.
 
 use diesel::{
     connection::SimpleConnection,
@@ -15,14 +16,15 @@ use crate::{
 pub struct Migrations {
     pub postgres: MigrationSet,
     pub sqlite: MigrationSet,
-    /// A table that only this service has.
+    /// Name of a table that only this service has.
     pub owner_table: &'static str,
-    /// Changes of the data that SQL cannot express.
+    /// Data migrations: changes of the data that SQL cannot express.
     pub data_migrations: &'static [Step],
 }
 
-/// A change of the data that belongs to a migration. It runs in the same transaction, after the SQL of all pending migrations,
-/// so that it can use the store of its service, which knows only the newest tables.
+/// A data migration, which belongs to a migration. It runs in the same transaction, after the SQL
+/// of all pending migrations, so that it can use the store of its service, which knows only the
+/// newest tables.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     /// Name of the migration, such as `0009_canonical_emails`.
@@ -30,26 +32,29 @@ pub struct Step {
     pub run: fn(&mut AnyConnection) -> Result<(), Error>,
 }
 
-/// One at a time; any number will do, as long as all our migrations take the same one. They may take their time.
+/// Lock that all migrations take, so that only one process migrates at a time. The number is
+/// arbitrary. Migrations have no timeouts.
 const LOCK_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
      SELECT pg_advisory_xact_lock(7246001950283)";
 
-/// Brings the database up to date, and says which migrations it ran. Blocks; several processes may do this at once.
+/// Runs all pending migrations and returns their names. This blocks. Several processes may call it
+/// at the same time.
 ///
 /// # Errors
-/// [`Error::SchemaTooNew`] when it belongs to a newer release; [`Error::Incompatible`] when it can't be used as it is set up; when it
-/// can't be reached or a migration fails. Then nothing has changed.
+/// [`Error::SchemaTooNew`] if the database belongs to a newer release; [`Error::Incompatible`] if
+/// its setup is not supported; [`Error::Migration`] if a migration fails; database errors. After an
+/// error, nothing has changed.
 pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
     let mut connection = AnyConnection::open(url)?;
     compatibility::check_sessions(&mut connection, url)?;
     with_migration_lock(&mut connection, |connection| migrations.run(connection))
 }
 
-/// Brings an empty database up to date, where there is nothing that older processes could still use; any other is
-/// only [checked](check).
+/// Runs all migrations on an empty database, which no older process can be using. Any other
+/// database is only [checked](check).
 ///
 /// # Errors
-/// Those of [`migrate`] and [`check`].
+/// See [`migrate`] and [`check`].
 pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
     with_migration_lock(&mut AnyConnection::open(url)?, |connection| {
         let is_empty = connection
@@ -64,16 +69,19 @@ pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
     })
 }
 
+/// Checks that the database has exactly the migrations of this release.
+///
 /// # Errors
-/// [`Error::SchemaTooNew`] or [`Error::SchemaOutdated`] when the database is not of this release; [`Error::Incompatible`] when it can't be
-/// used as it is set up.
+/// [`Error::SchemaTooNew`] or [`Error::SchemaOutdated`] if it has not; [`Error::Incompatible`] if
+/// its setup is not supported; database errors.
 pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
     let mut connection = AnyConnection::open(url)?;
     compatibility::check_sessions(&mut connection, url)?;
     with_migration_lock(&mut connection, |connection| migrations.check(connection))
 }
 
-/// In a transaction, while no other process looks or migrates: even looking may create the list of migrations.
+/// Runs work in a transaction while no other process checks or migrates. A check needs the lock as
+/// well, because diesel creates its table of migrations when it reads it.
 fn with_migration_lock<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>,
@@ -93,6 +101,7 @@ fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 }
 
 impl Migrations {
+    /// Runs the pending migrations. See [`migrate`].
     fn run(&self, connection: &mut AnyConnection) -> Result<Vec<String>, Error> {
         let set = self.for_connection(connection);
         self.check_owner_if_migrated(connection)?;
@@ -118,6 +127,7 @@ impl Migrations {
         Ok(ran)
     }
 
+    /// Checks the migrations. See [`check`](fn@check).
     fn check(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         let set = self.for_connection(connection);
         self.check_owner_if_migrated(connection)?;
@@ -133,7 +143,8 @@ impl Migrations {
         Ok(())
     }
 
-    /// Before anything is said of its migrations: another service has more, or fewer.
+    /// Checks the owner of a database that has migrations. This comes before a comparison of
+    /// migrations, whose result would be misleading for the database of another service.
     fn check_owner_if_migrated(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         let is_empty = connection
             .applied_migrations()
@@ -146,10 +157,11 @@ impl Migrations {
         }
     }
 
-    /// The names of migrations are alike in all services.
+    /// Checks that the database belongs to this service. The names of migrations do not show it,
+    /// because they are similar in all services.
     fn check_owner(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        let look = format!("SELECT 1 FROM {} WHERE 1 = 0", self.owner_table);
-        let is_own = connection.batch_execute(&look).is_ok();
+        let probe = format!("SELECT 1 FROM {} WHERE 1 = 0", self.owner_table);
+        let is_own = connection.batch_execute(&probe).is_ok();
         if is_own {
             Ok(())
         } else {
@@ -188,7 +200,7 @@ fn join(names: impl IntoIterator<Item = String>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// The harness takes its source by value.
+/// A reference to migrations, because the harness of diesel takes its source by value.
 struct MigrationSetRef<'a>(&'a MigrationSet);
 
 impl MigrationSource<MultiBackend> for MigrationSetRef<'_> {

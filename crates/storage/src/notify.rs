@@ -1,4 +1,4 @@
-//! Being woken up by other processes over the same PostgreSQL, by its LISTEN and NOTIFY.
+//! Wake-ups from other processes with the same PostgreSQL database, by its LISTEN and NOTIFY.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{AnyConnection, DatabaseUrl, Error};
 
-/// Between two looks at what has arrived, which ask the server for nothing.
+/// Interval at which the socket is checked for notifications. This sends nothing to the server.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Before another connection is tried.
+/// Pause before another connection.
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// Calls `wake` when something may have been said on a channel, on a thread of its own, until `shutdown`. It may be called
-/// for nothing, and not at all while there is no connection: who waits must look by itself now and then. SQLite has no such
-/// thing.
+/// Calls `wake` after each notification on a channel, on a separate thread, until `shutdown`. It
+/// can also call it without a notification, and does not call it while the connection is lost, so
+/// the caller must poll in addition. Does nothing for SQLite, which has no notifications.
 pub fn listen(
     url: &DatabaseUrl,
     channel: &'static str,
@@ -28,7 +28,10 @@ pub fn listen(
     let run = move || {
         while !shutdown.is_cancelled() {
             if let Err(error) = run_listener(&url, channel, &wake, &shutdown) {
-                tracing::debug!(%error, channel, "not listening");
+                tracing::debug!(
+                    %error, channel,
+                    "lost the connection for notifications; reconnecting"
+                );
             }
             sleep(RECONNECT_DELAY);
         }
@@ -37,10 +40,14 @@ pub fn listen(
         .name("listen".to_owned())
         .spawn(run)
     {
-        tracing::warn!(%error, "no thread to listen on");
+        tracing::warn!(
+            %error,
+            "failed to start the thread for notifications; changes are found only by polling"
+        );
     }
 }
 
+/// Listens on one connection until it is lost or `shutdown`.
 fn run_listener(
     url: &DatabaseUrl,
     channel: &str,
@@ -51,15 +58,15 @@ fn run_listener(
         return Ok(());
     };
     connection.batch_execute(&format!("LISTEN {channel}"))?;
-    // What was said before.
+    // Notifications may have been missed before LISTEN.
     wake();
     while !shutdown.is_cancelled() {
-        let mut is_heard = false;
+        let mut has_notification = false;
         for notification in connection.notifications_iter() {
             notification?;
-            is_heard = true;
+            has_notification = true;
         }
-        if is_heard {
+        if has_notification {
             wake();
         }
         sleep(PAUSE);
@@ -69,7 +76,7 @@ fn run_listener(
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a thread of its own, which may block"
+    reason = "runs on a separate thread, which may block"
 )]
 fn sleep(duration: Duration) {
     std::thread::sleep(duration);

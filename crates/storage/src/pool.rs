@@ -1,4 +1,4 @@
-//! The pool of connections.
+//! The pool of connections: how connections are opened, checked and dropped.
 
 use std::{
     sync::{
@@ -13,15 +13,16 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::{AnyConnection, DatabaseUrl, Error};
 
-/// A connection in the pool. It counts as broken while something runs on it, so that a panic or a lost server never
-/// leaves one behind in the middle of a transaction.
+/// A connection in the pool. It counts as broken while work runs on it, so that after a panic or a
+/// lost server no connection with an open transaction returns to the pool.
 pub(crate) struct Pooled {
     pub(crate) connection: AnyConnection,
     pub(crate) is_broken: bool,
-    /// The generation of the pool in which the connection was begun.
+    /// Generation of the pool when the connection was opened.
     pub(crate) generation: u64,
 }
 
+/// Opens and checks connections.
 pub(crate) struct Manager {
     url: DatabaseUrl,
     generation: Arc<AtomicU64>,
@@ -34,7 +35,8 @@ impl r2d2::ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Pooled, Error> {
-        // Before the connection is made: the server may change its role meanwhile.
+        // Read before the connection is opened: if the server becomes a standby in between, the
+        // connection must count as one of the earlier generation.
         let generation = self.generation.load(Ordering::Acquire);
         Ok(Pooled {
             connection: AnyConnection::open(&self.url)?,
@@ -52,7 +54,7 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// Opens no connection yet. One thread of its own opens and closes them.
+/// Returns a pool without connections. One thread of the pool opens and closes them.
 pub(crate) fn open(
     url: &DatabaseUrl,
     size: u32,
@@ -62,7 +64,8 @@ pub(crate) fn open(
     r2d2::Pool::builder()
         .max_size(size)
         .min_idle(Some(0))
-        // A ping before each use would cost a round trip; a stale connection shows itself at BEGIN instead.
+        // A ping before each use would cost a round trip. A stale connection fails at BEGIN
+        // instead.
         .test_on_check_out(false)
         .connection_timeout(wait)
         .thread_pool(Arc::new(
@@ -78,11 +81,12 @@ pub(crate) fn open(
         })
 }
 
+/// Logs errors of background connections.
 #[derive(Debug)]
 struct LogErrors;
 
 impl r2d2::HandleError<Error> for LogErrors {
     fn handle_error(&self, error: Error) {
-        tracing::warn!(%error, "can't connect to the database");
+        tracing::warn!(%error, "failed to connect to the database; retrying");
     }
 }

@@ -1,4 +1,4 @@
-//! A real database for each test, of both kinds.
+//! Databases for tests: a new one per test, on SQLite and on PostgreSQL.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use doorward_domain::{Gid, IdGenerator, RandomIdGenerator};
 
 use crate::{AnyConnection, Database, DatabaseUrl, Migrations, Options, migrate};
 
-/// A database that goes away with this value.
+/// A database that is deleted when this value is dropped.
 pub struct TestDatabase {
     pub database: Database,
     clean_up: CleanUp,
@@ -18,11 +18,12 @@ enum CleanUp {
     Postgres { server: DatabaseUrl, name: String },
 }
 
-/// Where tests find a PostgreSQL server whose superuser they may be; `make test` starts one.
+/// Environment variable with the URL of a PostgreSQL server on which tests are superuser. `make
+/// test` starts one.
 pub const POSTGRES_VARIABLE: &str = "TEST_POSTGRES_URL";
 
 impl TestDatabase {
-    /// One on SQLite, one on PostgreSQL, migrated.
+    /// Returns a migrated database on SQLite and one on PostgreSQL.
     #[must_use]
     pub fn both(migrations: &Migrations) -> [Self; 2] {
         [Self::sqlite(migrations), Self::postgres(migrations)]
@@ -43,7 +44,7 @@ impl TestDatabase {
         Self::open(url, migrations, CleanUp::Postgres { server, name })
     }
 
-    /// The same database over a new pool, for settings that only new sessions have.
+    /// Opens the database with a new pool, for settings that only new sessions have.
     #[must_use]
     pub fn reopen(&self) -> Database {
         Database::new(Options {
@@ -64,14 +65,16 @@ impl TestDatabase {
     }
 }
 
-/// A new, empty database on the test server: the server, its URL and its name.
+/// Creates an empty database on the test server. Returns the URL of the server, and the URL and
+/// name of the database.
 #[must_use]
 pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
     #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
     let server = std::env::var(POSTGRES_VARIABLE);
-    let server = unwrap_or_exit(
-        server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")),
-    );
+    let server =
+        unwrap_or_exit(server.map_err(|_| {
+            format!("{POSTGRES_VARIABLE} is not set: run the tests with `make test`")
+        }));
     let gid: Gid = RandomIdGenerator.new_gid();
     let name = format!("test_{}", gid.to_string().replace('-', "_"));
     let base = server
@@ -90,7 +93,7 @@ pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
     )
 }
 
-/// How often a query of this connection to PostgreSQL was run by a plan that was made without its values.
+/// Counts the executions of generic plans on this connection to PostgreSQL.
 #[must_use]
 pub fn count_generic_plan_executions(connection: &mut AnyConnection) -> i64 {
     #[derive(QueryableByName)]
@@ -117,7 +120,7 @@ impl Drop for TestDatabase {
     }
 }
 
-#[expect(clippy::panic, reason = "a test that has no database fails")]
+#[expect(clippy::panic, reason = "a test without a database fails")]
 fn unwrap_or_exit<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,14 +1,15 @@
-//! Which database, by its URL.
+//! The URL of a database.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use doorward_domain::Malformed;
 
-/// `sqlite://<path>` or `postgres://...`. Prints without password.
+/// URL of a database: `sqlite://<path>` or `postgres://...`. `Display` and `Debug` leave out the
+/// password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     Sqlite(PathBuf),
-    /// As libpq takes it: `sslmode=verify-full` and the rest of its parameters work.
+    /// URL in the syntax of libpq, with all its parameters, such as `sslmode=verify-full`.
     Postgres(String),
 }
 
@@ -34,7 +35,7 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// What libpq would complain of in words that repeat the password, or would take for something else.
+/// Rejects URLs that libpq would misread, or reject with a message that contains the password.
 fn check_postgres(url: &str) -> Result<(), Malformed> {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Whether a database accepts writes, found out by writing: often enough for readiness, seldom enough to cost nothing.
+//! Checks that a database accepts writes by writing. The result is cached, so that readiness probes
+//! do not cause load.
 
 use std::{
     fs::{self, File},
@@ -14,18 +15,19 @@ use diesel::{
 
 use crate::{AnyConnection, DatabaseUrl, Error, connection::BUSY_TIMEOUT, error::is_sqlite_locked};
 
-/// Between two checks while all is well.
+/// Interval of checks while writes succeed.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Between two checks while writes fail.
+/// Interval of checks while writes fail.
 const FAILING_INTERVAL: Duration = Duration::from_secs(1);
-/// An SQLite database needs about this much to take a few more writes.
+/// Free space that an SQLite database needs for a few more writes.
 const FREE_BYTES: usize = 256 * 1024;
 
-/// Fails with 25006 in a session that can't write, in one round trip.
+/// Fails with SQLSTATE 25006 in a session that cannot write, in one round trip.
 const CHECK_READ_WRITE_SQL: &str = "DO $$ BEGIN IF current_setting('transaction_read_only')::boolean THEN \
      RAISE read_only_sql_transaction USING MESSAGE = 'the session is read-only'; END IF; END $$";
-/// Updates a row that nothing else locks for long, and makes the server write a temporary file, which needs free space on
-/// the disk. The SQLSTATE of a failure becomes a setting of the transaction, as errors don't show it.
+/// Updates a row that nothing else locks for long, and makes the server write a temporary file,
+/// which needs free disk space. The SQLSTATE of a failure is stored in a setting of the
+/// transaction, because diesel does not expose it in errors.
 const WRITE_POSTGRES_SQL: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL work_mem = '64kB'; \
      DO $$ BEGIN \
        UPDATE __diesel_schema_migrations SET run_on = run_on \
@@ -35,12 +37,13 @@ const WRITE_POSTGRES_SQL: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL wo
      EXCEPTION WHEN OTHERS THEN \
        PERFORM set_config('doorward.write_check', SQLSTATE, true); \
      END $$";
-/// The commit doesn't wait for the disk.
+/// Updates the same row. The commit does not wait for the disk.
 const WRITE_SQLITE_SQL: &str = "PRAGMA busy_timeout = 0; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; \
      UPDATE __diesel_schema_migrations SET run_on = run_on \
        WHERE version = (SELECT min(version) FROM __diesel_schema_migrations); \
      COMMIT";
 
+/// The last result of the check, for all connections of a database.
 #[derive(Default)]
 pub(crate) struct WriteCheck {
     last: Mutex<Option<Outcome>>,
@@ -53,19 +56,22 @@ struct Outcome {
 }
 
 impl WriteCheck {
-    /// Notes a failure that was met elsewhere, so that readiness tells it at once.
+    /// Records a failure of other work, so that the next readiness probe reports it immediately.
     pub(crate) fn record_failure(&self, failure: Error) {
         self.set(Some(failure));
     }
 
+    /// Writes, or returns the last result if it is recent enough.
+    ///
     /// # Errors
-    /// Those of the last check if that is recent, otherwise those of a new one: [`Error::ReadOnly`] and [`Error::DiskFull`]
-    /// among others.
+    /// [`Error::ReadOnly`], [`Error::DiskFull`] and other database errors.
     pub(crate) fn run(
         &self,
         connection: &mut AnyConnection,
         url: &DatabaseUrl,
     ) -> Result<(), Error> {
+        // Checked every time and without the cache: the connections of the pool can lead to
+        // different servers, and some of these can be read-only.
         if let AnyConnection::Postgres(connection) = connection {
             connection.batch_execute(CHECK_READ_WRITE_SQL)?;
         }
@@ -120,7 +126,8 @@ fn write_postgres(connection: &mut diesel::PgConnection) -> Result<(), Error> {
         "58030" => Err(Error::Unavailable(
             "an I/O error of the server, SQLSTATE 58030".to_owned(),
         )),
-        // Writes work, or something else is wrong with this one, such as a lock or a missing privilege.
+        // The write succeeded, or it failed for a reason that does not concern other writes, such
+        // as a lock or a missing privilege.
         _ => Ok(()),
     }
 }
@@ -129,20 +136,21 @@ fn write_sqlite(connection: &mut diesel::SqliteConnection, path: &Path) -> Resul
     write_file(path)?;
     let written = connection.batch_execute(WRITE_SQLITE_SQL);
     if written.is_err() {
-        // Fails where the transaction has not begun, or SQLite has ended it.
+        // This fails if the transaction has not begun or SQLite has ended it, which is fine.
         let _ = connection.batch_execute("ROLLBACK");
     }
     connection.batch_execute(&format!(
         "PRAGMA busy_timeout = {BUSY_TIMEOUT}; PRAGMA synchronous = FULL"
     ))?;
     match written {
-        // Something else is writing, so writes work.
+        // Another connection is writing, so writes succeed.
         Err(error) if is_sqlite_locked(&error) => Ok(()),
         written => Ok(written?),
     }
 }
 
-/// Small writes to SQLite may go to space that its files have already, and larger ones fail: so this asks for new space.
+/// Writes and deletes a file next to the database. A small write to SQLite can succeed on a full
+/// disk, because it fits into space that the files of the database already have.
 fn write_file(database: &Path) -> Result<(), Error> {
     let mut path = database.as_os_str().to_owned();
     path.push("-write-check");

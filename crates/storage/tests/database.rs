@@ -1,4 +1,4 @@
-//! Transactions, snapshots, the pool, migrations and wake-ups, on both databases.
+//! Tests of transactions, snapshots, the pool, migrations and wake-ups on both databases.
 
 use std::{sync::Arc, time::Duration};
 
@@ -200,7 +200,7 @@ fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
     }
 }
 
-/// Nothing else wakes who listens, so this tells a wake-up from none at all.
+/// Returns whether a wake-up arrives. There are no other wake-ups in this test.
 async fn receives_wake_up(wakes: &mut tokio::sync::mpsc::UnboundedReceiver<()>) -> bool {
     tokio::time::timeout(Duration::from_secs(20), wakes.recv())
         .await
@@ -212,8 +212,8 @@ async fn listener_is_woken_by_other_processes_and_after_reconnecting() {
     const END_LISTENER: &str =
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN news'";
     let TestDatabase { database, .. } = &TestDatabase::postgres(&MIGRATIONS);
-    let say = |words: &'static str| {
-        database.write(move |connection| Ok::<(), Error>(connection.batch_execute(words)?))
+    let execute = |sql: &'static str| {
+        database.write(move |connection| Ok::<(), Error>(connection.batch_execute(sql)?))
     };
     let (sender, mut wakes) = tokio::sync::mpsc::unbounded_channel();
     let shutdown = tokio_util::sync::CancellationToken::new();
@@ -225,25 +225,34 @@ async fn listener_is_woken_by_other_processes_and_after_reconnecting() {
         },
         shutdown.clone(),
     );
-    assert!(receives_wake_up(&mut wakes).await, "once it listens");
-    say("NOTIFY news").await.unwrap();
-    assert!(receives_wake_up(&mut wakes).await, "by what another said");
+    assert!(
+        receives_wake_up(&mut wakes).await,
+        "no wake-up at the start"
+    );
+    execute("NOTIFY news").await.unwrap();
+    assert!(
+        receives_wake_up(&mut wakes).await,
+        "no wake-up after NOTIFY"
+    );
 
-    say("NOTIFY other_news").await.unwrap();
-    say("NOTIFY news; SELECT 1 / 0").await.unwrap_err();
+    execute("NOTIFY other_news").await.unwrap();
+    execute("NOTIFY news; SELECT 1 / 0").await.unwrap_err();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(
         wakes.try_recv().is_err(),
-        "not by other channels, nor by what was taken back"
+        "a wake-up by another channel or by a transaction that was rolled back"
     );
 
-    say(END_LISTENER).await.unwrap();
+    execute(END_LISTENER).await.unwrap();
     assert!(
         receives_wake_up(&mut wakes).await,
-        "once it listens again: something may have been said meanwhile"
+        "no wake-up after reconnecting, although notifications may have been missed"
     );
-    say("NOTIFY news").await.unwrap();
-    assert!(receives_wake_up(&mut wakes).await, "by what another said");
+    execute("NOTIFY news").await.unwrap();
+    assert!(
+        receives_wake_up(&mut wakes).await,
+        "no wake-up after NOTIFY"
+    );
     shutdown.cancel();
     assert!(!receives_wake_up(&mut wakes).await);
 }

@@ -1,10 +1,10 @@
-//! What databases report when they can't work, on real ones: classified without their language, connections that can't write
-//! dropped, and told by the check.
+//! Tests of failures with real databases: errors are classified in any language, connections that
+//! cannot write are dropped, and the write check reports failures.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "tests stop where something fails"
+    reason = "tests stop at the first failure"
 )]
 
 use std::{
@@ -42,7 +42,8 @@ async fn run_in_all(
 ) -> Vec<Result<(), Error>> {
     let barrier = Arc::new(Barrier::new(count));
     let sessions = (0..count).map(|_| {
-        let (database, barrier) = (database.clone(), barrier.clone());
+        let database = database.clone();
+        let barrier = barrier.clone();
         tokio::spawn(async move {
             let work = move |connection: &mut AnyConnection| {
                 barrier.wait();
@@ -59,7 +60,7 @@ async fn run_in_all(
         .collect()
 }
 
-/// A database whose server reports errors in German.
+/// Returns a database whose server reports errors in German.
 async fn german() -> TestDatabase {
     let mut test = TestDatabase::postgres(&MIGRATIONS);
     let set = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
@@ -113,7 +114,8 @@ async fn lock_timeout_and_deadlock_are_unavailable_in_any_language() {
     .unwrap();
     let barrier = Arc::new(Barrier::new(2));
     let update = |first: &'static str, second: &'static str| {
-        let (database, barrier) = (test.database.clone(), barrier.clone());
+        let database = test.database.clone();
+        let barrier = barrier.clone();
         tokio::spawn(async move {
             let work = move |connection: &mut AnyConnection| {
                 connection.batch_execute(&format!("UPDATE {first} SET value = 1"))?;
@@ -123,7 +125,8 @@ async fn lock_timeout_and_deadlock_are_unavailable_in_any_language() {
             database.write(work).await
         })
     };
-    let (one, two) = (update("counter", "other"), update("other", "counter"));
+    let one = update("counter", "other");
+    let two = update("other", "counter");
     let ended = [one.await.unwrap(), two.await.unwrap()];
     let [victim] = ended
         .into_iter()
@@ -162,7 +165,7 @@ async fn lock_timeout_and_deadlock_are_unavailable_in_any_language() {
     holder.await.unwrap().unwrap();
 }
 
-/// Compares the constants of the classification with what the library reports.
+/// Compares the messages in the classification with those that the library reports.
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_errors_are_classified() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
@@ -200,13 +203,13 @@ async fn sqlite_errors_are_classified() {
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
     assert!(
         started.elapsed() < Duration::from_secs(9),
-        "it waited for the lock once, {:?}",
+        "it waited for the lock more than once: {:?}",
         started.elapsed()
     );
     test.database
         .check_writable()
         .await
-        .expect("others are writing, so writes work");
+        .expect("another connection is writing, so writes succeed");
     release.send(()).unwrap();
     holder.await.unwrap().unwrap();
     run(&test.database, "UPDATE counter SET value = 1")
@@ -228,7 +231,7 @@ async fn read_only_sessions_are_replaced_immediately() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::ReadOnly(_)), "{error:?}");
-    // One has failed, and the others are gone too.
+    // One connection failed, and all others were dropped with it.
     let written = run_in_all(&test.database, 4, "UPDATE counter SET value = 1").await;
     assert!(written.iter().all(Result::is_ok), "{written:?}");
     run(&test.database, "UPDATE counter SET value = 1")
@@ -246,7 +249,7 @@ async fn write_check_finds_read_only_sessions() {
         matches!(error, Error::ReadOnly(_)) && error.to_string().contains("read-only"),
         "{error:?}"
     );
-    // Its own connection was dropped with all others: the next write works.
+    // The connection of the check was dropped with all others, so the next write succeeds.
     run(&test.database, "UPDATE counter SET value = 1")
         .await
         .unwrap();
@@ -261,7 +264,7 @@ async fn write_check_finds_read_only_sessions() {
 async fn write_check_writes() {
     for test in TestDatabase::both(&MIGRATIONS) {
         test.database.check_writable().await.unwrap();
-        // Fails with SQLSTATE 53100 in place of a full disk, and with an error of SQLite's.
+        // A trigger reports SQLSTATE 53100 in place of a full disk, or an I/O error of SQLite.
         let refuse = match test.database.url() {
             DatabaseUrl::Postgres(_) => {
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
@@ -284,7 +287,10 @@ async fn write_check_writes() {
             DatabaseUrl::Sqlite(_) => error.is_unavailable(),
         };
         assert!(is_named, "{error:?}");
-        assert!(database.check_writable().await.is_err(), "it is remembered");
+        assert!(
+            database.check_writable().await.is_err(),
+            "the failure was not cached"
+        );
     }
 }
 

@@ -1,54 +1,62 @@
-//! Who listens to which scope.
+//! The subscribers of each audience. It knows neither what an audience means nor what is delivered.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-/// Concerns everybody.
+/// Audience of all users. No subscriber is listed under it.
 pub(crate) const EVERYONE: &str = "all";
 
-/// The names are kept once, however many listen.
+/// Index of subscribers by audience. Each name is stored once, however many subscribers share it.
 #[derive(Default)]
 pub(crate) struct Audiences {
     subscribers: HashMap<Arc<str>, HashSet<u64>>,
 }
 
 impl Audiences {
-    pub(crate) fn add(&mut self, listener: u64, scopes: &[String]) -> Box<[Arc<str>]> {
-        scopes
+    /// Adds a subscriber to audiences. Returns their shared names, for [`Self::remove`].
+    pub(crate) fn add(&mut self, subscriber: u64, audiences: &[String]) -> Box<[Arc<str>]> {
+        audiences
             .iter()
-            .map(|scope| self.add_one(listener, scope))
+            .map(|audience| self.add_one(subscriber, audience))
             .collect()
     }
 
-    fn add_one(&mut self, listener: u64, scope: &str) -> Arc<str> {
-        let name = match self.subscribers.get_key_value(scope) {
+    fn add_one(&mut self, subscriber: u64, audience: &str) -> Arc<str> {
+        let name = match self.subscribers.get_key_value(audience) {
             Some((name, _)) => name.clone(),
-            None => scope.into(),
+            None => audience.into(),
         };
         self.subscribers
             .entry(name.clone())
             .or_default()
-            .insert(listener);
+            .insert(subscriber);
         name
     }
 
-    pub(crate) fn remove(&mut self, listener: u64, scopes: &[Arc<str>]) {
-        for scope in scopes {
-            let is_empty = self.subscribers.get_mut(scope).is_some_and(|listeners| {
-                listeners.remove(&listener);
-                listeners.is_empty()
-            });
+    pub(crate) fn remove(&mut self, subscriber: u64, audiences: &[Arc<str>]) {
+        for audience in audiences {
+            let is_empty = self
+                .subscribers
+                .get_mut(audience)
+                .is_some_and(|subscribers| {
+                    subscribers.remove(&subscriber);
+                    subscribers.is_empty()
+                });
             if is_empty {
-                self.subscribers.remove(scope);
+                self.subscribers.remove(audience);
             }
         }
     }
 
-    /// Not for [`EVERYONE`].
-    pub(crate) fn subscribers(&self, scope: &str) -> impl Iterator<Item = u64> {
-        self.subscribers.get(scope).into_iter().flatten().copied()
+    /// Returns the subscribers of an audience other than [`EVERYONE`].
+    pub(crate) fn subscribers(&self, audience: &str) -> impl Iterator<Item = u64> {
+        self.subscribers
+            .get(audience)
+            .into_iter()
+            .flatten()
+            .copied()
     }
 
     #[cfg(test)]

@@ -1,4 +1,5 @@
-//! One connected socket: whose it is, and what it was sent.
+//! One connected socket: its login, its subscription and the pending end of its connection. It
+//! knows neither the hub nor the directory.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
@@ -13,19 +14,20 @@ use socketioxide::{SendError, SocketError, extract::SocketRef};
 
 use crate::upgraded_stream::CloseHandle;
 
-/// Arguments for an event without arguments.
+/// Arguments of a Socket.IO event without arguments.
 const NO_ARGUMENTS: [(); 0] = [];
 
 pub(crate) struct Client {
     socket: SocketRef,
-    /// Of its connection; absent when nobody can.
+    /// Closes the connection; absent if the request that opened it had no handle.
     pub(crate) close_handle: Option<CloseHandle>,
     login: Mutex<Arc<Login>>,
     following: Mutex<Following>,
-    /// An `init` has not been answered yet.
+    /// Whether an `init` waits for its response.
     pub(crate) has_pending_init: AtomicBool,
-    /// Held by an `init` until what follows its answer is done, too.
+    /// Lock that an `init` holds until its subscription has begun, which is after its response.
     pub(crate) init_lock: tokio::sync::Mutex<()>,
+    /// Whether a renewal of the token is in flight.
     pub(crate) is_renewing: AtomicBool,
     end_reason: Mutex<Option<EndReason>>,
 }
@@ -33,34 +35,35 @@ pub(crate) struct Client {
 /// Whether the socket receives events of the feed.
 #[derive(Default)]
 struct Following {
-    /// Its number in the hub, while it receives events.
-    listener: Option<u64>,
-    /// It has missed events, and `cursor_expired` has not been sent yet.
+    /// Id of the subscriber in the hub, while the socket receives events.
+    subscriber: Option<u64>,
+    /// Whether the socket missed events and `cursor_expired` must still be sent.
     is_expired: bool,
 }
 
+/// The token of a socket. A renewal replaces it.
 pub(crate) struct Login {
     pub(crate) token: String,
     pub(crate) claims: Claims,
-    /// Not renewed before.
+    /// Earliest time of the next renewal, for a pause after one that failed.
     pub(crate) next_renewal_at: Instant,
 }
 
-/// Why a socket is to be disconnected, and what it is told before.
+/// Why a socket will be disconnected, and what is sent to it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndReason {
-    /// `authorization` with null.
+    /// The token is invalid: `authorization` with a null token is sent first.
     Denied,
-    /// Nothing.
+    /// Nothing is sent first.
     Quiet,
-    /// It was told, and is to be disconnected still.
+    /// Everything was sent and only the disconnection is left. Set by [`Client::send_end`].
     FeedEvent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SendOutcome {
     Done,
-    /// There is no room.
+    /// The queue of the socket has no room.
     Full,
     Closed,
 }
@@ -83,7 +86,7 @@ impl Client {
         lock(&self.login).clone()
     }
 
-    /// Whose it is: a renewal changes nothing about it.
+    /// Returns the user of the socket, which a renewal does not change.
     pub(crate) fn user(&self) -> Gid {
         self.login().claims.sub
     }
@@ -92,24 +95,27 @@ impl Client {
         *lock(&self.login) = Arc::new(login);
     }
 
-    /// Sets the number under which it receives events from now on, and returns the earlier one. What it missed before no
-    /// longer matters.
-    pub(crate) fn set_subscriber_id(&self, listener: Option<u64>) -> Option<u64> {
+    /// Replaces the subscriber id and returns the earlier one. Events that the socket missed under
+    /// the earlier id no longer matter.
+    pub(crate) fn set_subscriber_id(&self, subscriber: Option<u64>) -> Option<u64> {
         let mut following = lock(&self.following);
         following.is_expired = false;
-        std::mem::replace(&mut following.listener, listener)
+        std::mem::replace(&mut following.subscriber, subscriber)
     }
 
-    pub(crate) fn is_subscriber(&self, listener: u64) -> bool {
-        lock(&self.following).listener == Some(listener)
+    /// Returns whether this is the current subscriber id. It is not if the client has sent another
+    /// `init` since.
+    pub(crate) fn is_subscriber(&self, subscriber: u64) -> bool {
+        lock(&self.following).subscriber == Some(subscriber)
     }
 
-    /// Ends its events under this number, because it has missed some. The client starts over with an `init`.
-    pub(crate) fn expire(&self, listener: u64) {
+    /// Ends the subscription with this id, because the socket missed events. The client must send
+    /// another `init`.
+    pub(crate) fn expire(&self, subscriber: u64) {
         let mut following = lock(&self.following);
-        if following.listener == Some(listener) {
+        if following.subscriber == Some(subscriber) {
             *following = Following {
-                listener: None,
+                subscriber: None,
                 is_expired: true,
             };
         }
@@ -117,7 +123,8 @@ impl Client {
         self.send_expired();
     }
 
-    /// Sends `cursor_expired` if that is due and there is room. Must be called again until then.
+    /// Sends `cursor_expired` if it is pending and the queue has room. Otherwise it stays pending,
+    /// and the caller must call this again later.
     pub(crate) fn send_expired(&self) {
         if self.is_ending() {
             return;
@@ -128,7 +135,7 @@ impl Client {
         }
     }
 
-    /// Nothing but the end is to be sent from now on. The first reason counts.
+    /// Marks the socket as ending: from now on only its end is sent. The first reason counts.
     pub(crate) fn end_with(&self, end: EndReason) {
         lock(&self.end_reason).get_or_insert(end);
     }
@@ -138,30 +145,33 @@ impl Client {
     }
 
     pub(crate) fn send_outcome(&self, result: Result<(), SendError>) -> SendOutcome {
-        sent(result.err().as_ref())
+        to_outcome(result.err().as_ref())
     }
 
     pub(crate) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> SendOutcome {
-        sent(self.socket.emit(event, data).err().as_ref())
+        to_outcome(self.socket.emit(event, data).err().as_ref())
     }
 
-    /// Whether something could be sent. The socket looks for room before it looks at the data, and this can't be written.
+    /// Returns whether an event could be sent now, without sending one. The library checks for room
+    /// before it serializes the data, and this data cannot be serialized.
     pub(crate) fn can_send(&self) -> SendOutcome {
-        sent(self.socket.emit("", &Unserializable).err().as_ref())
+        to_outcome(self.socket.emit("", &Unserializable).err().as_ref())
     }
 
-    /// As far as there is room for it; to be called again until the socket is gone.
+    /// Sends the end and disconnects, as far as the queue has room. The caller must call this again
+    /// until the socket is disconnected.
     pub(crate) fn send_end(&self) {
         let Some(end) = *lock(&self.end_reason) else {
             return;
         };
-        let sent = match end {
+        let outcome = match end {
             EndReason::Denied => self.emit("authorization", &json!({"JWT": null})),
             EndReason::Quiet | EndReason::FeedEvent => SendOutcome::Done,
         };
-        if sent != SendOutcome::Full {
+        if outcome != SendOutcome::Full {
             *lock(&self.end_reason) = Some(EndReason::FeedEvent);
-            // Without room it stays; the heartbeat, which needs room as well, then ends the connection.
+            // Without room for this packet the socket stays connected. The ping needs room as well,
+            // so the library then ends the connection when the ping is due, at most 25 s later.
             let _ = self.socket.clone().disconnect();
         }
     }
@@ -171,7 +181,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn sent(error: Option<&SendError>) -> SendOutcome {
+fn to_outcome(error: Option<&SendError>) -> SendOutcome {
     match error {
         None | Some(SendError::Serialize(_)) => SendOutcome::Done,
         Some(SendError::Socket(SocketError::InternalChannelFull)) => SendOutcome::Full,
@@ -179,10 +189,11 @@ fn sent(error: Option<&SendError>) -> SendOutcome {
     }
 }
 
+/// Data whose serialization always fails. See [`Client::can_send`].
 struct Unserializable;
 
 impl Serialize for Unserializable {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(S::Error::custom("not to be sent"))
+        Err(S::Error::custom("this value is never serialized"))
     }
 }

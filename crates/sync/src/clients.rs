@@ -1,4 +1,4 @@
-//! The sockets that are connected.
+//! The connected sockets, by id and counted by user.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use socketioxide::socket::Sid;
 
 use crate::{client::Client, sockets::MAX_SOCKETS};
 
-/// Sockets of one user: half of all places, so that nobody takes all of them.
+/// Maximum number of sockets of one user. It is half of all sockets, so that no user can take all.
 const MAX_SOCKETS_PER_USER: usize = MAX_SOCKETS / 2;
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Clients {
         self.read().by_sid.len()
     }
 
-    /// Whether somebody has as many as one may have.
+    /// Returns whether a user has the maximum number of sockets.
     pub(crate) fn is_full_for(&self, user: Gid) -> bool {
         self.read()
             .counts
@@ -47,7 +47,8 @@ impl Clients {
             .collect()
     }
 
-    /// Returns the one whose place it takes: a client may connect twice over one connection.
+    /// Adds a socket. Returns the earlier one with the same id: a client can connect twice over one
+    /// connection.
     pub(crate) fn insert(&self, sid: Sid, client: Arc<Client>) -> Option<Arc<Client>> {
         let mut connected = self.write();
         *connected.counts.entry(client.user()).or_default() += 1;
@@ -71,9 +72,9 @@ impl Clients {
 }
 
 impl Connected {
-    /// Counts one that is gone, if there is one.
-    fn after_removal(&mut self, gone: Option<Arc<Client>>) -> Option<Arc<Client>> {
-        if let Some(user) = gone.as_ref().map(|client| client.user())
+    /// Updates the counts after `removed` was taken out of the map, and returns it.
+    fn after_removal(&mut self, removed: Option<Arc<Client>>) -> Option<Arc<Client>> {
+        if let Some(user) = removed.as_ref().map(|client| client.user())
             && let Some(count) = self.counts.get_mut(&user)
         {
             *count -= 1;
@@ -82,11 +83,11 @@ impl Connected {
             }
         }
         set_socket_gauge(self.by_sid.len());
-        gone
+        removed
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "there are never so many")]
+#[expect(clippy::cast_precision_loss, reason = "at most 20,000 sockets")]
 fn set_socket_gauge(count: usize) {
     metrics::gauge!("doorward_sockets_open").set(count as f64);
 }

@@ -1,4 +1,5 @@
-//! The task that drives the hub: it alone tells sockets rows, so that each gets them in order.
+//! The task that drives the hub: it passes feed events and sync pages to the hub, makes the hub's
+//! calls and sends the hub's rows. No other task sends rows, so each socket receives them in order.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -17,37 +18,43 @@ use crate::{
     hub::{Hub, SyncCall, SyncPage},
 };
 
-/// Rows in one event.
+/// Maximum number of rows in one Socket.IO event.
 const MAX_ROWS: usize = 1000;
-/// After a call that failed; twice as long after each further one.
+/// Pause after the first failed call; it doubles with each further failure.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Maximum number of doublings, so a pause is at most 4 s.
 const MAX_DOUBLINGS: u32 = 4;
 
 pub(crate) enum DispatcherInput {
-    /// News of the stream of notices, and its position.
+    /// Events of the stream, and its position after them.
     Heard(Vec<FeedEvent>, i64),
-    /// The stream can't go on from where it was.
+    /// The stream cannot continue from its position.
     Lost,
+    /// A socket starts a subscription.
     Subscription {
         id: u64,
         client: Arc<Client>,
         start: Subscription,
     },
+    /// A subscription has ended.
     Stop(u64),
+    /// A call of Sync has ended.
     Answered {
         id: u64,
         answer: Result<SyncResponse, tonic::Status>,
     },
+    /// The pause of a subscriber is over.
     Retry(u64),
 }
 
+/// The dispatcher: the hub, and the sockets of its subscribers.
 pub(crate) struct Feed {
     host: Arc<dyn Host>,
     directory: Channel,
     inputs: mpsc::Sender<DispatcherInput>,
     hub: Hub,
     clients: HashMap<u64, Arc<Client>>,
-    /// Calls that failed since one was answered.
+    /// Number of failed calls since the last successful one, of all subscribers.
     failures: u32,
 }
 
@@ -78,8 +85,8 @@ impl Feed {
 
     fn handle(&mut self, input: DispatcherInput) {
         match input {
-            DispatcherInput::Heard(notices, position) => {
-                for (id, rows) in self.hub.apply_events(notices, position) {
+            DispatcherInput::Heard(events, position) => {
+                for (id, rows) in self.hub.apply_events(events, position) {
                     self.deliver(id, &rows);
                 }
             }
@@ -107,40 +114,35 @@ impl Feed {
     }
 
     fn complete_sync(&mut self, id: u64, answer: SyncResponse) {
-        let SyncResponse {
-            rows,
-            has_more,
-            position,
-            audiences: scopes,
-        } = answer;
-        let rows = rows
-            .into_iter()
-            .map(|row| Arc::new(EventRow::from(row)))
-            .collect();
-        let outcome = self.hub.complete_call(
-            id,
-            SyncPage {
-                rows,
-                has_more,
-                position,
-                audiences: scopes,
-            },
-        );
+        let page = SyncPage {
+            rows: answer
+                .rows
+                .into_iter()
+                .map(|row| Arc::new(EventRow::from(row)))
+                .collect(),
+            has_more: answer.has_more,
+            position: answer.position,
+            audiences: answer.audiences,
+        };
+        let outcome = self.hub.complete_call(id, page);
         self.deliver(id, &outcome.rows);
         if outcome.is_paused {
             self.retry_later(id);
         }
     }
 
-    /// Who follows the notices has said already that the directory is away.
+    /// Handles a failed call of Sync. An unreachable directory is only a debug message here,
+    /// because the task that follows the feed events has logged it.
     fn fail_sync(&mut self, id: u64, status: &tonic::Status) {
         self.hub.fail_call(id);
         let failure = RpcError::from_service_status(status).unwrap_or_else(RpcError::unavailable);
         match failure.code {
+            // The cursor is before the tail of the feed.
             ErrorCode::Unprocessable => self.expire(id),
             ErrorCode::Unauthenticated | ErrorCode::UnknownUser => {
                 self.end_client(id, EndReason::Denied)
             }
+            // The user is no longer a member of the project.
             ErrorCode::Forbidden => {
                 if self.hub.unsubscribe_project(id) {
                     self.hub.retry_call(id);
@@ -155,7 +157,7 @@ impl Feed {
             | ErrorCode::Unavailable
             | ErrorCode::Validation
             | ErrorCode::InviteInvalid => {
-                tracing::debug!(%status, "a socket is not up to date; trying on");
+                tracing::debug!(%status, "failed to sync a socket; retrying");
                 self.failures = self.failures.saturating_add(1);
                 self.retry_later(id);
             }
@@ -193,24 +195,27 @@ impl Feed {
         });
     }
 
-    /// Not if it has asked anew since; nor if the token is good no more: then the sweep ends the socket, and says why.
+    /// Sends rows to a subscriber, unless its client has sent another `init` since or its token is
+    /// no longer valid. In the latter case the token check ends the socket and sends the reason.
     fn deliver(&mut self, id: u64, rows: &[Arc<EventRow>]) {
         let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else {
             return;
         };
-        let may_know = match self.host.token_status(&client.login().claims) {
+        let is_allowed = match self.host.token_status(&client.login().claims) {
             TokenStatus::Valid | TokenStatus::RenewalDue => {
                 client.is_subscriber(id) && !client.is_ending()
             }
             TokenStatus::Invalid | TokenStatus::Unknown => false,
         };
-        if !may_know {
+        if !is_allowed {
             return self.unsubscribe(id);
         }
         for rows in rows.chunks(MAX_ROWS) {
             let rows: Vec<&EventRow> = rows.iter().map(AsRef::as_ref).collect();
             match client.emit("sync", &rows) {
                 SendOutcome::Done => {}
+                // The client does not read fast enough. A gap in the rows would go undetected, so
+                // the subscription ends.
                 SendOutcome::Full => {
                     metrics::counter!("doorward_slow_sockets_total").increment(1);
                     return self.expire(id);
@@ -220,6 +225,7 @@ impl Feed {
         }
     }
 
+    /// Ends the subscription with `cursor_expired`, so the client starts over.
     fn expire(&mut self, id: u64) {
         if let Some(client) = self.clients.get(&id) {
             client.expire(id);
@@ -227,6 +233,7 @@ impl Feed {
         self.unsubscribe(id);
     }
 
+    /// Ends the socket itself; the token check sends its end.
     fn end_client(&mut self, id: u64, end: EndReason) {
         if let Some(client) = self.clients.get(&id) {
             client.end_with(end);

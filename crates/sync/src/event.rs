@@ -1,10 +1,11 @@
-//! A row of the feed, as clients see it.
+//! Rows and events of the feed: their form in JSON for clients, and their conversion from gRPC.
 
 use std::sync::Arc;
 
 use doorward_rpc::directory::v1::{self as pb, Action, FeedKind, SyncRow};
 use serde::{Serialize, Serializer};
 
+/// A row of the feed in the form in which clients receive it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventRow {
     #[serde(rename = "type")]
@@ -16,6 +17,7 @@ pub struct EventRow {
     pub data_key: Box<str>,
 }
 
+/// The feed that a row belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Feed {
     #[serde(rename = "cc")]
@@ -53,12 +55,12 @@ impl From<SyncRow> for EventRow {
     }
 }
 
-/// What is told in a scope.
+/// A change of the feed for one audience.
 #[derive(Debug, Clone)]
 pub(crate) struct FeedEvent {
     pub(crate) cursor: i64,
     pub(crate) audience: Arc<str>,
-    /// Absent: it takes a Sync to know what it means to each user.
+    /// Absent if the change differs for each user, so each subscriber needs a Sync.
     pub(crate) row: Option<Arc<EventRow>>,
 }
 

@@ -1,4 +1,5 @@
-//! Follows the directory's notices, and tells the hub.
+//! Follows the directory's stream of feed events and passes them to the dispatcher. It reconnects
+//! after a failure and knows no subscriber.
 
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{dispatcher::DispatcherInput, event::FeedEvent};
 
+/// Pause before another connection.
 const PAUSE: Duration = Duration::from_millis(300);
-/// The directory sends a heartbeat each second; without one for longer, the connection is given up.
+/// Maximum time without a message. The directory sends a heartbeat each second, so a longer silence
+/// means that the connection is dead.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(
@@ -22,21 +25,22 @@ pub(crate) async fn run(
     inputs: mpsc::Sender<DispatcherInput>,
     shutdown: CancellationToken,
 ) {
-    let mut place = StreamPosition {
+    let mut position = StreamPosition {
         cursor: None,
         has_received: false,
     };
+    // One message for each outage: a stream that delivered something ends the outage.
     let mut is_logged = false;
     let follow = async {
         loop {
-            let ended = read_stream(&directory, &inputs, &mut place).await;
-            is_logged &= !std::mem::take(&mut place.has_received);
+            let ended = read_stream(&directory, &inputs, &mut position).await;
+            is_logged &= !std::mem::take(&mut position.has_received);
             if let Err(reason) = ended
                 && !std::mem::replace(&mut is_logged, true)
             {
                 tracing::warn!(
                     reason,
-                    "the directory's notices are not heard of: sockets are told nothing; trying on"
+                    "lost the stream of feed events; sockets receive no rows until it is back; retrying"
                 );
             }
             tokio::time::sleep(PAUSE).await;
@@ -45,63 +49,66 @@ pub(crate) async fn run(
     shutdown.run_until_cancelled(follow).await;
 }
 
+/// Position in the stream of feed events, across connections.
 struct StreamPosition {
-    /// Up to here all was heard.
+    /// Cursor up to which all events were received; absent before the first message.
     cursor: Option<i64>,
-    /// The stream has said something, if only that it is there.
+    /// Whether this connection has delivered a message, even if only a heartbeat.
     has_received: bool,
 }
 
+/// Reads one connection to its end. Returns the reason if it failed.
 async fn read_stream(
     directory: &Channel,
     inputs: &mpsc::Sender<DispatcherInput>,
-    place: &mut StreamPosition,
+    position: &mut StreamPosition,
 ) -> Result<(), String> {
     let mut client =
         DirectoryClient::new(directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let silent = |_| "silence".to_owned();
+    let timed_out = |_| "no message in time".to_owned();
     let stream = tokio::time::timeout(
         STREAM_TIMEOUT,
         client.watch_events(WatchEventsRequest {
-            cursor: place.cursor,
+            cursor: position.cursor,
         }),
     );
-    let mut stream = match stream.await.map_err(silent)? {
+    let mut stream = match stream.await.map_err(timed_out)? {
         Ok(stream) => stream.into_inner(),
-        Err(status) => return Err(handle_stream_error(&status, inputs, place).await),
+        Err(status) => return Err(handle_stream_error(&status, inputs, position).await),
     };
     loop {
         let message = match tokio::time::timeout(STREAM_TIMEOUT, stream.message())
             .await
-            .map_err(silent)?
+            .map_err(timed_out)?
         {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
-            Err(status) => return Err(handle_stream_error(&status, inputs, place).await),
+            Err(status) => return Err(handle_stream_error(&status, inputs, position).await),
         };
-        *place = StreamPosition {
+        *position = StreamPosition {
             cursor: Some(message.cursor),
             has_received: true,
         };
-        let notices = message.events.into_iter().map(FeedEvent::from).collect();
+        let events = message.events.into_iter().map(FeedEvent::from).collect();
         inputs
-            .send(DispatcherInput::Heard(notices, message.cursor))
+            .send(DispatcherInput::Heard(events, message.cursor))
             .await
-            .map_err(|_| "the end".to_owned())?;
+            .map_err(|_| "the dispatcher has stopped".to_owned())?;
     }
 }
 
-/// What the directory doesn't keep any more can't be gone on from: then the stream begins anew, in the present.
+/// Returns the reason of a failure. If the directory rejects the cursor, because it no longer
+/// stores the rows after it or does not know it, the stream starts again in the present.
 async fn handle_stream_error(
     status: &tonic::Status,
     inputs: &mpsc::Sender<DispatcherInput>,
-    place: &mut StreamPosition,
+    position: &mut StreamPosition,
 ) -> String {
     let Some(RpcError { code, .. }) = RpcError::from_service_status(status) else {
         return format!("{:?}", status.code());
     };
     if matches!(code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest)
-        && place.cursor.take().is_some()
+        && position.cursor.take().is_some()
     {
         let _ = inputs.send(DispatcherInput::Lost).await;
     }
@@ -134,27 +141,27 @@ mod tests {
         ];
         for (status, reason, is_given_up) in cases {
             let (inputs, mut received) = mpsc::channel(8);
-            let mut place = StreamPosition {
+            let mut position = StreamPosition {
                 cursor: Some(7),
                 has_received: true,
             };
             assert_eq!(
-                handle_stream_error(&status, &inputs, &mut place).await,
+                handle_stream_error(&status, &inputs, &mut position).await,
                 reason
             );
-            assert_eq!(place.cursor.is_none(), is_given_up, "{reason}");
+            assert_eq!(position.cursor.is_none(), is_given_up, "{reason}");
             assert_eq!(
                 matches!(received.try_recv(), Ok(DispatcherInput::Lost)),
                 is_given_up,
                 "{reason}"
             );
             // A stream that began in the present has no cursor to give up.
-            let mut place = StreamPosition {
+            let mut position = StreamPosition {
                 cursor: None,
                 has_received: false,
             };
             assert_eq!(
-                handle_stream_error(&status, &inputs, &mut place).await,
+                handle_stream_error(&status, &inputs, &mut position).await,
                 reason
             );
             assert!(received.try_recv().is_err(), "{reason}");

@@ -1,27 +1,28 @@
-//! The sizes of what a client sends over a WebSocket (RFC 6455, section 5.2): the library behind reads messages of up to
-//! 64 MiB into memory, and doesn't let itself be told otherwise.
+//! Measures the messages of a client in the bytes of a WebSocket (RFC 6455, section 5.2). The
+//! WebSocket library reads messages of up to 64 MiB into memory and has no setting for less, so the
+//! limit must be enforced before it sees the bytes. This module does not read payloads.
 
-/// Follows frames, byte by byte where they begin.
+/// Incremental parser of frame headers. It reads headers byte by byte and skips payloads, so chunks
+/// may end anywhere.
 pub(crate) struct Frames {
     stage: Stage,
     is_masked: bool,
     is_final: bool,
-    /// Of the message whose frames these are.
+    /// Sum of the payloads of the current message, which can have several frames.
     message_bytes: u64,
     max_bytes: u64,
 }
 
+/// The next part of a frame.
 enum Stage {
+    /// The first byte: the flag FIN and the opcode.
     Flags,
+    /// The second byte: the flag MASK and the length, or 126 or 127 for an extended one.
     Length,
-    Extended {
-        bytes_left: u8,
-        length: u64,
-    },
+    /// The extended length, of 2 or 8 bytes.
+    Extended { bytes_left: u8, length: u64 },
     /// The mask and the payload.
-    Skip {
-        bytes_left: u64,
-    },
+    Skip { bytes_left: u64 },
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +44,7 @@ impl Frames {
         }
     }
 
-    /// The bytes that come next.
+    /// Parses the next bytes of the stream.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
         while let Some((&first, rest)) = bytes.split_first() {
             bytes = rest;
@@ -94,6 +95,7 @@ impl Frames {
         Ok(())
     }
 
+    /// Adds the length of a frame to its message, before any byte of its payload is read.
     fn start_frame(&mut self, length: u64) -> Result<(), TooLarge> {
         self.message_bytes = self.message_bytes.saturating_add(length);
         if self.message_bytes > self.max_bytes {
@@ -102,6 +104,7 @@ impl Frames {
         if self.is_final {
             self.message_bytes = 0;
         }
+        // Cannot overflow: the length is within the limit.
         self.skip_payload(length + if self.is_masked { MASK_BYTES } else { 0 });
         Ok(())
     }

@@ -1,5 +1,24 @@
-//! Who is told what: notices come in, and answers of Sync; rows go out, each once and in the order of cursors. Pure: it
-//! sends nothing, and asks nobody.
+//! Decides which subscriber receives which rows. Feed events and sync pages go in; rows come out,
+//! each once per subscriber and in the order of cursors. This is pure state: it sends nothing and
+//! makes no calls.
+//!
+//! # Example
+//!
+//! The stream of feed events is at 42, and the event buffer has 41 (audience `project/7`) and 42
+//! (`project/8`). Ann is a member of project 7. The response to her `init` has all rows up to 40.
+//!
+//! 1. `subscribe` with position 40 and the audiences `user/ann` and `project/7`: the buffer still
+//!    has everything after 40, so row 41 is delivered at once. Row 42 is for another audience. Ann
+//!    is now `Live`.
+//! 2. `apply_events` with 43 (`project/7`) and 44 (`project/7`, requires sync): row 43 is
+//!    delivered. What 44 means differs for each user, so Ann becomes `Queued` with position 43.
+//! 3. `next_call` returns a call of Sync for Ann after cursor 43. While it is in flight, the events
+//!    45 and 46 (`project/7`) arrive. Ann is not live, so they only go into the buffer.
+//! 4. `complete_call` with the rows 44 and 45 and position 45, because 46 did not exist when the
+//!    page was read: the two rows are delivered, followed by row 46 from the buffer. Ann is `Live`
+//!    again.
+//!
+//! If the buffer had dropped event 46 before step 4, Ann would be queued for another Sync.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,17 +34,18 @@ use crate::{
     host::{Feeds, Subscription},
 };
 
-/// Calls of Sync under way at once.
+/// Maximum number of calls of Sync in flight.
 pub(crate) const MAX_CALLS: usize = 16;
-/// About 3 MB.
+/// Maximum number of events in the buffer, which are about 3 MB.
 const MAX_RECENT_EVENTS: usize = 10_000;
 
 pub(crate) struct Hub {
     subscribers: HashMap<u64, Subscriber>,
     audiences: Audiences,
-    /// None until the stream of notices has begun.
+    /// The newest events; `None` while the stream of feed events has not begun.
     recent_events: Option<EventBuffer>,
-    /// Who is to be asked for, first come first served.
+    /// Subscribers that need a call of Sync, first in, first out. An entry whose subscriber is no
+    /// longer `Queued` is skipped.
     sync_queue: VecDeque<u64>,
     calls_in_flight: usize,
 }
@@ -33,30 +53,31 @@ pub(crate) struct Hub {
 struct Subscriber {
     user: Gid,
     feeds: Feeds,
-    /// Everything up to here was told, and was not to be told.
+    /// All rows up to this cursor were delivered or do not concern the user. A live subscriber
+    /// also has everything up to the position of the buffer.
     position: i64,
-    scopes: Box<[Arc<str>]>,
+    audiences: Box<[Arc<str>]>,
     state: State,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Has all up to the position of the stream, and is told what comes.
+    /// Has everything up to the position of the stream and receives new events.
     Live,
-    /// As live, once the stream has begun.
+    /// Would be live, but the stream has not begun.
     AwaitingStream,
-    /// To be asked for.
+    /// Waits for a call of Sync.
     Queued,
-    /// Asked for.
+    /// A call of Sync is in flight.
     Syncing,
-    /// To be asked for after a pause.
+    /// Will be queued after a pause.
     Paused,
 }
 
-/// To be told to a listener.
+/// Rows for the subscriber with this id.
 pub(crate) type Delivery = (u64, Vec<Arc<EventRow>>);
 
-/// A call of Sync that is to be made.
+/// A call of Sync that the caller must make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SyncCall {
     pub(crate) subscriber: u64,
@@ -64,7 +85,7 @@ pub(crate) struct SyncCall {
     pub(crate) feeds: Feeds,
 }
 
-/// An answer of Sync.
+/// The response to a call of Sync.
 pub(crate) struct SyncPage {
     pub(crate) rows: Vec<Arc<EventRow>>,
     pub(crate) has_more: bool,
@@ -72,14 +93,15 @@ pub(crate) struct SyncPage {
     pub(crate) audiences: Vec<String>,
 }
 
-/// What follows from an answer.
+/// The consequences of a sync page.
 pub(crate) struct SyncOutcome {
     pub(crate) rows: Vec<Arc<EventRow>>,
-    /// To be queued again, but not at once: the answer has brought nothing.
+    /// The page brought nothing new, so the caller must pause before [`Hub::retry_call`].
     pub(crate) is_paused: bool,
 }
 
 impl Subscriber {
+    /// Returns whether the row is new to this subscriber, in a feed that it follows.
     fn is_subscribed_to(&self, row: &EventRow) -> bool {
         let from = match row.feed {
             Feed::Global => self.feeds.cc_cursor,
@@ -88,31 +110,34 @@ impl Subscriber {
         row.cursor > self.position && from.is_some_and(|from| row.cursor > from)
     }
 
-    /// Whether a notice that came after `position` calls for a Sync; else its row, if it is new, is added.
-    fn apply_event(&mut self, notice: &FeedEvent, rows: &mut Vec<Arc<EventRow>>) -> bool {
-        if notice.cursor <= self.position {
+    /// Adds the row of an event to `rows` if it is new. Returns true if the event requires a Sync
+    /// instead.
+    fn apply_event(&mut self, event: &FeedEvent, rows: &mut Vec<Arc<EventRow>>) -> bool {
+        if event.cursor <= self.position {
             return false;
         }
-        let is_told = rows.last().is_some_and(|last| last.cursor == notice.cursor);
-        match &notice.row {
+        // A change has one event for each of its audiences, and a user can be in several of them.
+        let is_added = rows.last().is_some_and(|last| last.cursor == event.cursor);
+        match &event.row {
             Some(row) => {
-                if !is_told && self.is_subscribed_to(row) {
+                if !is_added && self.is_subscribed_to(row) {
                     rows.push(row.clone());
                 }
                 false
             }
             None => {
-                // Sync tells the whole of this cursor.
-                if is_told {
+                // The page of the Sync has all rows of this cursor, also the one just added.
+                if is_added {
                     rows.pop();
                 }
-                self.position = notice.cursor - 1;
+                self.position = event.cursor - 1;
                 true
             }
         }
     }
 
-    /// From where Sync is asked: two cursors that somebody came with may lie apart.
+    /// Returns the cursors for the next call of Sync. The two cursors of a client can be far
+    /// apart, and each feed is read from the later of its own cursor and the position.
     fn sync_feeds(&self) -> Feeds {
         let from = |cursor: Option<i64>| cursor.map(|cursor| cursor.max(self.position));
         Feeds {
@@ -134,201 +159,210 @@ impl Hub {
         }
     }
 
-    /// What is to be told at once: notices that have come since the answer that it starts with.
+    /// Adds a subscriber that has everything up to the position of `start`. Returns the rows of
+    /// events that are newer than that and in the buffer.
     pub(crate) fn subscribe(
         &mut self,
         id: u64,
         user: Gid,
         start: Subscription,
     ) -> Vec<Arc<EventRow>> {
-        let listener = Subscriber {
+        let subscriber = Subscriber {
             user,
             feeds: start.feeds,
             position: start.position,
-            scopes: Box::default(),
+            audiences: Box::default(),
             state: State::Syncing,
         };
-        self.subscribers.insert(id, listener);
-        let Subscription {
-            has_more,
-            position,
-            audiences: scopes,
-            ..
-        } = start;
-        self.apply_page(
-            id,
-            SyncPage {
-                rows: Vec::new(),
-                has_more,
-                position,
-                audiences: scopes,
-            },
-            true,
-        )
-        .rows
+        self.subscribers.insert(id, subscriber);
+        // The client has the rows of this page already: they were in the response to its `init`.
+        let page = SyncPage {
+            rows: Vec::new(),
+            has_more: start.has_more,
+            position: start.position,
+            audiences: start.audiences,
+        };
+        self.apply_page(id, page, true).rows
     }
 
     pub(crate) fn unsubscribe(&mut self, id: u64) {
-        if let Some(listener) = self.subscribers.remove(&id) {
-            self.audiences.remove(id, &listener.scopes);
+        if let Some(subscriber) = self.subscribers.remove(&id) {
+            self.audiences.remove(id, &subscriber.audiences);
         }
     }
 
-    /// News of the stream: what each is to be told.
-    pub(crate) fn apply_events(&mut self, notices: Vec<FeedEvent>, position: i64) -> Vec<Delivery> {
-        let Some(ring) = &mut self.recent_events else {
+    /// Applies events of the stream, which is complete up to `position`. Returns the rows for
+    /// each subscriber.
+    pub(crate) fn apply_events(&mut self, events: Vec<FeedEvent>, position: i64) -> Vec<Delivery> {
+        let Some(buffer) = &mut self.recent_events else {
             self.start_stream(position);
             return Vec::new();
         };
-        let mut tellings: HashMap<u64, Vec<Arc<EventRow>>> = HashMap::new();
-        let heard = ring.position();
-        for notice in notices.iter().filter(|notice| notice.cursor > heard) {
-            if &*notice.audience == EVERYONE {
-                for (id, listener) in &mut self.subscribers {
-                    tell(*id, listener, notice, (&mut tellings, &mut self.sync_queue));
+        let mut deliveries: HashMap<u64, Vec<Arc<EventRow>>> = HashMap::new();
+        // Events up to this position were applied before.
+        let known = buffer.position();
+        for event in events.iter().filter(|event| event.cursor > known) {
+            if &*event.audience == EVERYONE {
+                for (id, subscriber) in &mut self.subscribers {
+                    apply_live(
+                        *id,
+                        subscriber,
+                        event,
+                        &mut deliveries,
+                        &mut self.sync_queue,
+                    );
                 }
             }
-            for id in self.audiences.subscribers(&notice.audience) {
-                if let Some(listener) = self.subscribers.get_mut(&id) {
-                    tell(id, listener, notice, (&mut tellings, &mut self.sync_queue));
+            for id in self.audiences.subscribers(&event.audience) {
+                if let Some(subscriber) = self.subscribers.get_mut(&id) {
+                    apply_live(id, subscriber, event, &mut deliveries, &mut self.sync_queue);
                 }
             }
         }
-        ring.push(
-            notices
+        buffer.push(
+            events
                 .into_iter()
-                .filter(|notice| notice.cursor > heard)
+                .filter(|event| event.cursor > known)
                 .collect(),
             position,
         );
-        tellings
+        deliveries
             .into_iter()
             .filter(|(_, rows)| !rows.is_empty())
             .collect()
     }
 
-    /// The stream begins here: what was before is unknown.
+    /// Starts the stream at this position. Events up to it are unknown, so subscribers that are
+    /// older need a Sync.
     fn start_stream(&mut self, position: i64) {
         self.recent_events = Some(EventBuffer::new(position, MAX_RECENT_EVENTS));
-        for (id, listener) in &mut self.subscribers {
-            if listener.state != State::AwaitingStream {
+        for (id, subscriber) in &mut self.subscribers {
+            if subscriber.state != State::AwaitingStream {
                 continue;
             }
-            if listener.position < position {
-                listener.state = State::Queued;
+            if subscriber.position < position {
+                subscriber.state = State::Queued;
                 self.sync_queue.push_back(*id);
             } else {
-                listener.state = State::Live;
+                subscriber.state = State::Live;
             }
         }
     }
 
-    /// The stream can't go on from where it was. All are asked for, once it has begun anew.
+    /// Records that the stream cannot continue from its position. It starts again in the present,
+    /// and live subscribers then need a Sync for the events in between.
     pub(crate) fn lose_stream(&mut self) {
-        let Some(ring) = self.recent_events.take() else {
+        let Some(buffer) = self.recent_events.take() else {
             return;
         };
-        for listener in self
+        for subscriber in self
             .subscribers
             .values_mut()
-            .filter(|listener| listener.state == State::Live)
+            .filter(|subscriber| subscriber.state == State::Live)
         {
-            listener.position = listener.position.max(ring.position());
-            listener.state = State::AwaitingStream;
+            subscriber.position = subscriber.position.max(buffer.position());
+            subscriber.state = State::AwaitingStream;
         }
     }
 
-    /// The next call to make, if there may be one.
+    /// Returns the next call of Sync, unless [`MAX_CALLS`] are in flight.
     pub(crate) fn next_call(&mut self) -> Option<SyncCall> {
         while self.calls_in_flight < MAX_CALLS {
             let id = self.sync_queue.pop_front()?;
-            let Some(listener) = self
+            let Some(subscriber) = self
                 .subscribers
                 .get_mut(&id)
-                .filter(|listener| listener.state == State::Queued)
+                .filter(|subscriber| subscriber.state == State::Queued)
             else {
                 continue;
             };
-            listener.state = State::Syncing;
+            subscriber.state = State::Syncing;
             self.calls_in_flight += 1;
             return Some(SyncCall {
                 subscriber: id,
-                user: listener.user,
-                feeds: listener.sync_feeds(),
+                user: subscriber.user,
+                feeds: subscriber.sync_feeds(),
             });
         }
         None
     }
 
-    /// The answer to a call.
-    pub(crate) fn complete_call(&mut self, id: u64, synced: SyncPage) -> SyncOutcome {
+    /// Applies the response to a call.
+    pub(crate) fn complete_call(&mut self, id: u64, page: SyncPage) -> SyncOutcome {
         self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
-        self.apply_page(id, synced, false)
+        self.apply_page(id, page, false)
     }
 
-    /// A call without an answer: another, after a pause.
+    /// Records that a call failed. The subscriber waits for [`Hub::retry_call`].
     pub(crate) fn fail_call(&mut self, id: u64) {
         self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
-        if let Some(listener) = self.subscribers.get_mut(&id) {
-            listener.state = State::Paused;
+        if let Some(subscriber) = self.subscribers.get_mut(&id) {
+            subscriber.state = State::Paused;
         }
     }
 
-    /// A pause is over.
+    /// Queues a subscriber whose pause is over.
     pub(crate) fn retry_call(&mut self, id: u64) {
-        if let Some(listener) = self
+        if let Some(subscriber) = self
             .subscribers
             .get_mut(&id)
-            .filter(|listener| listener.state == State::Paused)
+            .filter(|subscriber| subscriber.state == State::Paused)
         {
-            listener.state = State::Queued;
+            subscriber.state = State::Queued;
             self.sync_queue.push_back(id);
         }
     }
 
-    /// Who is a member no more follows the global feed alone. Whether there is something to follow.
+    /// Ends the project part of a subscription, because the user is no longer a member. Returns
+    /// whether the subscriber still follows the global feed.
     pub(crate) fn unsubscribe_project(&mut self, id: u64) -> bool {
-        let Some(listener) = self.subscribers.get_mut(&id) else {
+        let Some(subscriber) = self.subscribers.get_mut(&id) else {
             return false;
         };
-        let was_there = listener.feeds.project.take().is_some();
-        listener.feeds.cursor = None;
-        was_there && listener.feeds.cc_cursor.is_some()
+        let had_project = subscriber.feeds.project.take().is_some();
+        subscriber.feeds.cursor = None;
+        had_project && subscriber.feeds.cc_cursor.is_some()
     }
 
-    fn apply_page(&mut self, id: u64, synced: SyncPage, is_start: bool) -> SyncOutcome {
-        let nothing = SyncOutcome {
-            rows: Vec::new(),
-            is_paused: false,
+    fn apply_page(&mut self, id: u64, page: SyncPage, is_start: bool) -> SyncOutcome {
+        let Some(subscriber) = self.subscribers.get_mut(&id) else {
+            return SyncOutcome {
+                rows: Vec::new(),
+                is_paused: false,
+            };
         };
-        let Some(listener) = self.subscribers.get_mut(&id) else {
-            return nothing;
-        };
-        let mut rows = synced.rows;
-        rows.retain(|row| listener.is_subscribed_to(row));
-        let has_progress = is_start || !rows.is_empty() || synced.position > listener.position;
-        listener.position = listener.position.max(synced.position);
-        if !synced.has_more {
-            // Who came with a cursor beyond the present goes on from the present.
-            for cursor in [&mut listener.feeds.cc_cursor, &mut listener.feeds.cursor]
-                .into_iter()
-                .flatten()
+        let mut rows = page.rows;
+        rows.retain(|row| subscriber.is_subscribed_to(row));
+        let has_progress = is_start || !rows.is_empty() || page.position > subscriber.position;
+        subscriber.position = subscriber.position.max(page.position);
+        if !page.has_more {
+            // A client that sent a cursor beyond the head of the feed continues from the head.
+            for cursor in [
+                &mut subscriber.feeds.cc_cursor,
+                &mut subscriber.feeds.cursor,
+            ]
+            .into_iter()
+            .flatten()
             {
-                *cursor = (*cursor).min(synced.position);
+                *cursor = (*cursor).min(page.position);
             }
-            self.audiences.remove(id, &listener.scopes);
-            listener.scopes = self.audiences.add(id, &synced.audiences);
-            listener.state = match &self.recent_events {
+            // The audiences are those of the user at the position of the page, so they must be
+            // replaced before the events after it are applied.
+            self.audiences.remove(id, &subscriber.audiences);
+            subscriber.audiences = self.audiences.add(id, &page.audiences);
+            subscriber.state = match &self.recent_events {
                 None => State::AwaitingStream,
-                Some(ring) => replay_recent_events(listener, ring, &mut rows),
+                Some(buffer) => replay_recent_events(subscriber, buffer, &mut rows),
             };
         } else {
-            listener.state = State::Queued;
+            subscriber.state = State::Queued;
         }
-        let is_paused = listener.state == State::Queued && !has_progress;
+        // Without progress, the next call would probably bring nothing either: the directory may
+        // be behind the stream. The pause prevents a busy loop of calls.
+        let is_paused = subscriber.state == State::Queued && !has_progress;
         if is_paused {
-            listener.state = State::Paused;
-        } else if listener.state == State::Queued {
+            subscriber.state = State::Paused;
+        } else if subscriber.state == State::Queued {
             self.sync_queue.push_back(id);
         }
         SyncOutcome { rows, is_paused }
@@ -350,35 +384,40 @@ impl Hub {
     }
 }
 
-/// What was told meanwhile, up to the first notice that calls for another Sync.
+/// Adds the rows of the events that arrived after the subscriber's page, up to the first event
+/// that requires another Sync. Returns the next state of the subscriber.
 fn replay_recent_events(
-    listener: &mut Subscriber,
-    ring: &EventBuffer,
+    subscriber: &mut Subscriber,
+    buffer: &EventBuffer,
     rows: &mut Vec<Arc<EventRow>>,
 ) -> State {
-    let Some(notices) = ring.events_after(listener.position) else {
+    let Some(events) = buffer.events_after(subscriber.position) else {
         return State::Queued;
     };
-    for notice in notices {
-        let concerns = &*notice.audience == EVERYONE || listener.scopes.contains(&notice.audience);
-        if concerns && listener.apply_event(notice, rows) {
+    for event in events {
+        let is_addressed =
+            &*event.audience == EVERYONE || subscriber.audiences.contains(&event.audience);
+        if is_addressed && subscriber.apply_event(event, rows) {
             return State::Queued;
         }
     }
     State::Live
 }
 
-fn tell(
+/// Applies an event to a subscriber if it is live. All others find the event in the buffer, or in
+/// the page of their next Sync.
+fn apply_live(
     id: u64,
-    listener: &mut Subscriber,
-    notice: &FeedEvent,
-    (tellings, queue): (&mut HashMap<u64, Vec<Arc<EventRow>>>, &mut VecDeque<u64>),
+    subscriber: &mut Subscriber,
+    event: &FeedEvent,
+    deliveries: &mut HashMap<u64, Vec<Arc<EventRow>>>,
+    sync_queue: &mut VecDeque<u64>,
 ) {
-    if listener.state == State::Live
-        && listener.apply_event(notice, tellings.entry(id).or_default())
+    if subscriber.state == State::Live
+        && subscriber.apply_event(event, deliveries.entry(id).or_default())
     {
-        listener.state = State::Queued;
-        queue.push_back(id);
+        subscriber.state = State::Queued;
+        sync_queue.push_back(id);
     }
 }
 

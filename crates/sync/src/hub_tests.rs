@@ -1,5 +1,5 @@
-//! A small world with a feed, in which users come into sight of scopes and lose them; and one that lets any listener be
-//! asked for, answered and told in any order.
+//! Tests of the hub against a model of a feed whose users join and leave audiences. Sync calls,
+//! pages and feed events arrive in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,23 +10,24 @@ use super::*;
 
 const USERS: usize = 3;
 
-/// What happened under a cursor, which is its place in the log, from 1.
+/// A change of the feed. Its cursor is its position in the log, starting at 1.
 #[derive(Debug, Clone)]
 enum FeedChange {
-    /// FeedEvent in these scopes, under one cursor.
-    EventRow(Vec<u8>),
-    /// A user gains or loses a scope, and is told a row of their own; others may be told of it as well.
+    /// A row for each of these audiences, under one cursor.
+    Shared(Vec<u8>),
+    /// A user joins or leaves an audience and receives a row that requires a sync. A second
+    /// audience can receive a row of the same change.
     Personal(usize, u8, Option<u8>),
 }
 
 #[derive(Debug, Clone)]
 enum Operation {
     Change(FeedChange),
-    /// The stream tells what has happened, up to so many events less than all.
+    /// The stream delivers all events except the last ones, of which this is the number.
     DeliverEvents(usize),
-    /// Sync reads a snapshot for a call that waits, and at most so many rows of it; or fails.
+    /// Sync reads a page with at most this many rows for one of the waiting calls, or fails.
     ReadPage(usize, Option<usize>),
-    /// The answer that was read arrives.
+    /// One of the pages that were read arrives at the hub.
     CompleteSync(usize),
     Retry,
     LoseStream,
@@ -44,71 +45,71 @@ impl Scenario {
         self.log.len() as i64
     }
 
-    /// The scopes of a user at a cursor.
-    fn scopes(&self, user: usize, at: i64) -> BTreeSet<u8> {
-        let mut scopes = BTreeSet::from([user as u8]);
+    /// Returns the audiences of a user at a cursor.
+    fn audiences(&self, user: usize, at: i64) -> BTreeSet<u8> {
+        let mut audiences = BTreeSet::from([user as u8]);
         for event in self.log.iter().take(at as usize) {
             match event {
-                FeedChange::Personal(who, scope, _) if *who == user => {
-                    if !scopes.remove(scope) {
-                        scopes.insert(*scope);
+                FeedChange::Personal(changed, audience, _) if *changed == user => {
+                    if !audiences.remove(audience) {
+                        audiences.insert(*audience);
                     }
                 }
-                FeedChange::Personal(..) | FeedChange::EventRow(_) => {}
+                FeedChange::Personal(..) | FeedChange::Shared(_) => {}
             }
         }
-        scopes
+        audiences
     }
 
-    /// The cursors of what a user is to be told after one cursor, up to another.
+    /// Returns the cursors of the rows that a user must receive, after `from` and up to `to`.
     fn rows(&self, user: usize, from: i64, to: i64) -> Vec<i64> {
-        let concerns = |cursor: &i64| {
-            let scopes = self.scopes(user, cursor - 1);
+        let is_visible = |cursor: &i64| {
+            let own = self.audiences(user, cursor - 1);
             match &self.log[*cursor as usize - 1] {
-                FeedChange::EventRow(told) => told.iter().any(|scope| scopes.contains(scope)),
-                FeedChange::Personal(who, _, told) => {
-                    *who == user || told.is_some_and(|scope| scopes.contains(&scope))
+                FeedChange::Shared(audiences) => audiences.iter().any(|one| own.contains(one)),
+                FeedChange::Personal(changed, _, other) => {
+                    *changed == user || other.is_some_and(|one| own.contains(&one))
                 }
             }
         };
-        (from + 1..=to).filter(concerns).collect()
+        (from + 1..=to).filter(is_visible).collect()
     }
 
-    fn notices(&self, from: i64, to: i64) -> Vec<FeedEvent> {
-        let mut notices = Vec::new();
+    fn events(&self, from: i64, to: i64) -> Vec<FeedEvent> {
+        let mut events = Vec::new();
         for cursor in from + 1..=to {
-            let scope = |scope: u8| Arc::<str>::from(format!("s{scope}"));
+            let name = |audience: u8| Arc::<str>::from(format!("s{audience}"));
             match &self.log[cursor as usize - 1] {
-                FeedChange::EventRow(scopes) => {
-                    let told = scopes.iter().map(|one| FeedEvent {
+                FeedChange::Shared(audiences) => {
+                    let shared = audiences.iter().map(|one| FeedEvent {
                         cursor,
-                        audience: scope(*one),
+                        audience: name(*one),
                         row: Some(row(cursor)),
                     });
-                    notices.extend(told);
+                    events.extend(shared);
                 }
-                FeedChange::Personal(who, _, told) => {
-                    notices.extend(told.map(|one| FeedEvent {
+                FeedChange::Personal(user, _, other) => {
+                    events.extend(other.map(|one| FeedEvent {
                         cursor,
-                        audience: scope(one),
+                        audience: name(one),
                         row: Some(row(cursor)),
                     }));
-                    notices.push(FeedEvent {
+                    events.push(FeedEvent {
                         cursor,
-                        audience: format!("u{who}").into(),
+                        audience: format!("u{user}").into(),
                         row: None,
                     });
                 }
             }
         }
-        notices
+        events
     }
 
     fn names(&self, user: usize, at: i64) -> Vec<String> {
-        let scopes = self.scopes(user, at);
-        scopes
+        let audiences = self.audiences(user, at);
+        audiences
             .iter()
-            .map(|scope| format!("s{scope}"))
+            .map(|audience| format!("s{audience}"))
             .chain([format!("u{user}")])
             .collect()
     }
@@ -130,11 +131,12 @@ fn gid(user: usize) -> Gid {
         .unwrap()
 }
 
-/// A hub, and what each listener was told.
+/// A hub, and the rows that each subscriber received.
 struct HubFixture {
-    world: Scenario,
+    scenario: Scenario,
     hub: Hub,
     stream: Option<i64>,
+    /// The user, the first cursor and the delivered cursors of each subscriber.
     delivered: BTreeMap<u64, (usize, i64, Vec<i64>)>,
     calls: Vec<SyncCall>,
     answered_pages: Vec<(u64, SyncPage)>,
@@ -145,7 +147,7 @@ struct HubFixture {
 impl HubFixture {
     fn new() -> Self {
         Self {
-            world: Scenario::default(),
+            scenario: Scenario::default(),
             hub: Hub::new(),
             stream: None,
             delivered: BTreeMap::new(),
@@ -156,21 +158,21 @@ impl HubFixture {
         }
     }
 
-    fn tell(&mut self, id: u64, rows: &[Arc<EventRow>]) {
-        if let Some((_, _, told)) = self.delivered.get_mut(&id) {
-            told.extend(rows.iter().map(|row| row.cursor));
+    fn deliver(&mut self, id: u64, rows: &[Arc<EventRow>]) {
+        if let Some((_, _, cursors)) = self.delivered.get_mut(&id) {
+            cursors.extend(rows.iter().map(|row| row.cursor));
         }
     }
 
-    fn hear(&mut self, less: usize) {
-        let to = (self.world.head() - less as i64).max(self.stream.unwrap_or(0));
-        let notices = self
+    fn deliver_events(&mut self, less: usize) {
+        let to = (self.scenario.head() - less as i64).max(self.stream.unwrap_or(0));
+        let events = self
             .stream
-            .map(|from| self.world.notices(from, to))
+            .map(|from| self.scenario.events(from, to))
             .unwrap_or_default();
         self.stream = Some(to);
-        for (id, for_each_row) in self.hub.apply_events(notices, to) {
-            self.tell(id, &for_each_row);
+        for (id, rows) in self.hub.apply_events(events, to) {
+            self.deliver(id, &rows);
         }
     }
 
@@ -186,9 +188,9 @@ impl HubFixture {
                 let user = self
                     .delivered
                     .get(&call.subscriber)
-                    .map_or(0, |told| told.0);
-                let synced = self.sync(user, call.feeds.cc_cursor.unwrap(), limit);
-                self.answered_pages.push((call.subscriber, synced));
+                    .map_or(0, |delivered| delivered.0);
+                let page = self.sync(user, call.feeds.cc_cursor.unwrap(), limit);
+                self.answered_pages.push((call.subscriber, page));
             }
             None => {
                 self.hub.fail_call(call.subscriber);
@@ -198,8 +200,8 @@ impl HubFixture {
     }
 
     fn sync(&self, user: usize, from: i64, limit: usize) -> SyncPage {
-        let head = self.world.head();
-        let mut rows = self.world.rows(user, from, head);
+        let head = self.scenario.head();
+        let mut rows = self.scenario.rows(user, from, head);
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let position = if has_more {
@@ -207,24 +209,24 @@ impl HubFixture {
         } else {
             head
         };
-        let scopes = self.world.names(user, position);
+        let audiences = self.scenario.names(user, position);
         SyncPage {
             rows: rows.into_iter().map(row).collect(),
             has_more,
             position,
-            audiences: scopes,
+            audiences,
         }
     }
 
-    fn answer(&mut self, which: usize) {
+    fn complete(&mut self, which: usize) {
         if self.answered_pages.is_empty() {
             return;
         }
-        let (id, synced) = self
+        let (id, page) = self
             .answered_pages
             .remove(which % self.answered_pages.len());
-        let outcome = self.hub.complete_call(id, synced);
-        self.tell(id, &outcome.rows);
+        let outcome = self.hub.complete_call(id, page);
+        self.deliver(id, &outcome.rows);
         if outcome.is_paused {
             self.paused.push(id);
         }
@@ -237,18 +239,18 @@ impl HubFixture {
     }
 
     fn start(&mut self, user: usize, from: i64) {
-        let from = from.min(self.world.head());
+        let from = from.min(self.scenario.head());
         let SyncPage {
             rows,
             has_more,
             position,
-            audiences: scopes,
+            audiences,
         } = self.sync(user, from, 4);
         let id = self.next;
         self.next += 1;
         self.delivered.insert(id, (user, from, Vec::new()));
-        self.tell(id, &rows);
-        // Things may happen between the answer of init and the start, as the steps in between say.
+        self.deliver(id, &rows);
+        // The stream may be behind this page, or ahead of it.
         let feeds = Feeds {
             cc_cursor: Some(from),
             project: None,
@@ -261,18 +263,18 @@ impl HubFixture {
                 feeds,
                 position,
                 has_more,
-                audiences: scopes,
+                audiences,
             },
         );
-        self.tell(id, &rows);
+        self.deliver(id, &rows);
     }
 
     fn step(&mut self, step: Operation) {
         match step {
-            Operation::Change(event) => self.world.log.push(event),
-            Operation::DeliverEvents(less) => self.hear(less),
+            Operation::Change(event) => self.scenario.log.push(event),
+            Operation::DeliverEvents(less) => self.deliver_events(less),
             Operation::ReadPage(which, limit) => self.read(which, limit),
-            Operation::CompleteSync(which) => self.answer(which),
+            Operation::CompleteSync(which) => self.complete(which),
             Operation::Retry => self.retry(),
             Operation::LoseStream => {
                 self.hub.lose_stream();
@@ -289,26 +291,26 @@ impl HubFixture {
         }
     }
 
-    /// Lets everything that is under way come to its end.
+    /// Runs the hub until no call, page or event is pending.
     fn settle(&mut self) {
         for _ in 0..500 {
-            self.hear(0);
+            self.deliver_events(0);
             self.retry();
             self.read(0, Some(4));
-            self.answer(0);
+            self.complete(0);
             if self.hub.is_idle() && self.answered_pages.is_empty() && self.calls.is_empty() {
                 return;
             }
         }
-        panic!("it never comes to rest");
+        panic!("the hub is still not idle after 500 rounds");
     }
 }
 
 fn event() -> impl Strategy<Value = FeedChange> {
-    let scope = 0..6u8;
+    let audience = 0..6u8;
     prop_oneof![
-        3 => prop::collection::vec(scope.clone(), 1..3).prop_map(FeedChange::EventRow),
-        1 => (0..USERS, 3..6u8, prop::option::of(scope)).prop_map(|(user, gained, told)| FeedChange::Personal(user, gained, told)),
+        3 => prop::collection::vec(audience.clone(), 1..3).prop_map(FeedChange::Shared),
+        1 => (0..USERS, 3..6u8, prop::option::of(audience)).prop_map(|(user, toggled, other)| FeedChange::Personal(user, toggled, other)),
     ]
 }
 
@@ -330,37 +332,37 @@ proptest! {
 
     #[test]
     fn no_row_is_lost_repeated_or_out_of_order(steps in prop::collection::vec(step(), 0..80)) {
-        let mut bench = HubFixture::new();
+        let mut fixture = HubFixture::new();
         for step in steps {
-            bench.step(step);
+            fixture.step(step);
         }
-        bench.settle();
-        for (user, from, told) in bench.delivered.values() {
-            prop_assert_eq!(told, &bench.world.rows(*user, *from, bench.world.head()));
+        fixture.settle();
+        for (user, from, cursors) in fixture.delivered.values() {
+            prop_assert_eq!(cursors, &fixture.scenario.rows(*user, *from, fixture.scenario.head()));
         }
-        for id in bench.delivered.keys() {
-            bench.hub.unsubscribe(*id);
+        for id in fixture.delivered.keys() {
+            fixture.hub.unsubscribe(*id);
         }
-        prop_assert!(bench.hub.is_empty());
+        prop_assert!(fixture.hub.is_empty());
     }
 }
 
 #[test]
 fn sync_calls_are_bounded_and_in_order() {
-    let mut bench = HubFixture::new();
+    let mut fixture = HubFixture::new();
     for _ in 0..6 {
-        bench.step(Operation::Change(FeedChange::EventRow(vec![0])));
+        fixture.step(Operation::Change(FeedChange::Shared(vec![0])));
     }
     for _ in 0..40 {
-        bench.start(0, 0);
+        fixture.start(0, 0);
     }
-    let calls: Vec<u64> = std::iter::from_fn(|| bench.hub.next_call())
+    let calls: Vec<u64> = std::iter::from_fn(|| fixture.hub.next_call())
         .map(|call| call.subscriber)
         .collect();
     assert_eq!(calls, (1..=MAX_CALLS as u64).collect::<Vec<_>>());
-    bench.hub.fail_call(1);
+    fixture.hub.fail_call(1);
     assert_eq!(
-        bench.hub.next_call().map(|call| call.subscriber),
+        fixture.hub.next_call().map(|call| call.subscriber),
         Some(MAX_CALLS as u64 + 1)
     );
 }
@@ -385,7 +387,7 @@ fn each_feed_starts_at_its_own_cursor() {
             audiences: vec!["p".into()],
         },
     );
-    let told = |cursor, feed| {
+    let event = |cursor, feed| {
         let row = EventRow {
             feed,
             ..(*row(cursor)).clone()
@@ -396,14 +398,14 @@ fn each_feed_starts_at_its_own_cursor() {
             row: Some(Arc::new(row)),
         }
     };
-    let notices = vec![
-        told(7, Feed::Project),
-        told(9, Feed::Global),
-        told(10, Feed::Project),
+    let events = vec![
+        event(7, Feed::Project),
+        event(9, Feed::Global),
+        event(10, Feed::Project),
     ];
-    let tellings = hub.apply_events(notices, 10);
-    let cursors: Vec<i64> = tellings[0].1.iter().map(|row| row.cursor).collect();
-    assert_eq!((tellings.len(), cursors), (1, vec![7, 10]));
+    let deliveries = hub.apply_events(events, 10);
+    let cursors: Vec<i64> = deliveries[0].1.iter().map(|row| row.cursor).collect();
+    assert_eq!((deliveries.len(), cursors), (1, vec![7, 10]));
     hub.apply_events(
         vec![FeedEvent {
             cursor: 12,

@@ -1,6 +1,6 @@
-//! Real time: Socket.IO for the gateway's clients. It tells each socket the rows of the feed that are for it, as the
-//! directory's notices come in, and looks after the sockets' tokens. It knows neither the gateway's HTTP server nor its
-//! envelope: what it needs of either, it asks its [`Host`] for.
+//! Real time over Socket.IO: delivers to each socket the rows of the feed that its user may see,
+//! and renews or ends its token. It knows neither the gateway's HTTP server nor its envelope; what
+//! it needs of them is in [`Host`].
 
 mod audiences;
 mod client;

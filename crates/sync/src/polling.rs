@@ -1,5 +1,6 @@
-//! Engine.IO without a WebSocket (long polling), and the rules of sessions that its library leaves open: whose a session is, one
-//! poll at a time, and errors in the form that the protocol documents.
+//! Engine.IO over long polling, and the rules of sessions that the library leaves open: only the
+//! client that opened a session may use it, one poll at a time, and errors have the documented
+//! form.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -15,10 +16,11 @@ use socketioxide::socket::Sid;
 
 use crate::{sessions::PollingSession, sockets::Sockets, upgraded_stream::CloseHandle};
 
-/// Time that a poll has at a shutdown to be answered by a close packet.
+/// Time after the start of a shutdown in which an open poll can be answered with a close packet.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
-/// Packets of Engine.IO, as they are in a body.
+/// Close packet of Engine.IO, as a body.
 const CLOSE: &str = "1";
+/// First byte of an open packet.
 const OPEN: u8 = b'0';
 
 /// Errors of the handshake and of sessions (Engine.IO's `Server.errors`).
@@ -79,11 +81,12 @@ impl SessionId {
 }
 
 impl Sockets {
-    /// Answers a request of a client that is not a WebSocket handshake.
+    /// Handles a request of long polling. Also handles a request for a WebSocket that was rejected
+    /// before its connection was taken over.
     pub async fn handle_polling(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
         let answer = async {
             if has_query_pair(request.uri(), "transport=websocket") {
-                // A handshake that is not accepted, or no handshake at all.
+                // A rejected handshake, or a request that lacks the headers of a handshake.
                 let error = self.check_handshake(request.uri(), client).err();
                 return error.unwrap_or(EngineError::BadRequest).response();
             }
@@ -95,7 +98,7 @@ impl Sockets {
                     Some(session) if request.method() == Method::GET => {
                         self.poll(request, sid, &session).await
                     }
-                    // A body without a packet is malformed, which the library does not see.
+                    // An empty body has no packet, which the library does not reject.
                     Some(session) if request.body().is_empty() => {
                         self.end_session(request.uri().clone(), sid, &session).await;
                         EngineError::BadRequest.response()
@@ -114,8 +117,8 @@ impl Sockets {
         }
     }
 
-    /// Returns whether a WebSocket handshake can take its connection over. It can for a new session, and once for a session of
-    /// this client that began with polling.
+    /// Returns whether the connection of a WebSocket handshake can be taken over: for a new
+    /// session, and once for a session of the same client that began with polling.
     pub fn accept_handshake(&self, uri: &Uri, client: IpAddr) -> bool {
         match self.check_handshake(uri, client) {
             Ok(None) => true,
@@ -144,6 +147,8 @@ impl Sockets {
         }
     }
 
+    /// Opens a session. The extensions of its request belong to the session and are dropped with
+    /// it, which is how [`PollingSessions`](crate::sessions::PollingSessions) sees its end.
     async fn open(&self, mut request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
         if !self.accepts_session() {
             return status_response(StatusCode::SERVICE_UNAVAILABLE);
@@ -158,7 +163,8 @@ impl Sockets {
         response
     }
 
-    /// A second poll of a session that is being polled ends the session: the first one is answered by a close packet.
+    /// Handles a poll. A second poll while one is open ends the session, as the protocol demands:
+    /// the open one is answered with a close packet.
     async fn poll(
         &self,
         request: Request<Bytes>,
@@ -176,27 +182,28 @@ impl Sockets {
         }
     }
 
-    /// Ends a session: an open poll is answered by a close packet.
+    /// Ends a session. An open poll is answered with a close packet.
     async fn end_session(&self, uri: Uri, sid: Sid, session: &PollingSession) {
         session.closed.cancel();
         self.sessions.remove(sid);
-        // For the engine this is a close packet of the client.
+        // The library has no function to end a session, but a close packet of the client does.
         if let Ok(close) = Request::post(uri).body(Bytes::from_static(CLOSE.as_bytes())) {
             self.call(close).await;
         }
     }
 
+    /// Calls the library and replaces its undocumented errors.
     async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
         let is_poll = request.method() == Method::GET;
         let Ok(response) = self.service.call(request.map(Full::new)).await;
         let (head, body) = response.into_parts();
         match (head.status, body.collect().await) {
             (StatusCode::BAD_REQUEST, Ok(body)) => to_documented_error(&body.to_bytes()).response(),
-            // The session has ended while the poll was open.
+            // The session ended while the poll was open.
             (StatusCode::INTERNAL_SERVER_ERROR, _) if is_poll => {
                 EngineError::UnknownSession.response()
             }
-            // The body does not consist of packets.
+            // The body was not a list of packets.
             (StatusCode::INTERNAL_SERVER_ERROR, _) | (_, Err(_)) => {
                 EngineError::BadRequest.response()
             }
@@ -210,7 +217,8 @@ fn has_query_pair(uri: &Uri, wanted: &str) -> bool {
         .is_some_and(|query| query.split('&').any(|pair| pair == wanted))
 }
 
-/// The library writes `code` as a string, and answers some errors without a body.
+/// Converts an error of the library, which writes `code` as a string and omits the body of some
+/// errors.
 fn to_documented_error(body: &[u8]) -> EngineError {
     #[derive(Deserialize)]
     struct Library<'a> {
@@ -225,7 +233,7 @@ fn to_documented_error(body: &[u8]) -> EngineError {
     }
 }
 
-/// The id in an open packet.
+/// Returns the session id in an open packet.
 fn parse_open_packet(response: &Response<Bytes>) -> Option<Sid> {
     #[derive(Deserialize)]
     struct Open {
@@ -261,17 +269,17 @@ mod tests {
 
     #[test]
     fn malformed_session_id_is_not_a_request_without_one() {
-        let of = |query: &str| {
+        let parse = |query: &str| {
             SessionId::parse(
                 &format!("/sync/io/?EIO=4&transport=polling{query}")
                     .parse()
                     .unwrap(),
             )
         };
-        assert_eq!(of(""), SessionId::None);
-        assert_eq!(of("&xsid=AAAAAAAAAAAAAAAA"), SessionId::None);
+        assert_eq!(parse(""), SessionId::None);
+        assert_eq!(parse("&xsid=AAAAAAAAAAAAAAAA"), SessionId::None);
         let sid = "AAAAAAAAAAAAAAAA".parse().unwrap();
-        assert_eq!(of("&sid=AAAAAAAAAAAAAAAA&t=1"), SessionId::Some(sid));
+        assert_eq!(parse("&sid=AAAAAAAAAAAAAAAA&t=1"), SessionId::Some(sid));
         for malformed in [
             "&sid",
             "&sid=",
@@ -280,7 +288,7 @@ mod tests {
             "&sid=AAAAAAAAAAAAAAAA=",
             "&sid=&sid=AAAAAAAAAAAAAAAA",
         ] {
-            assert_eq!(of(malformed), SessionId::Malformed, "{malformed}");
+            assert_eq!(parse(malformed), SessionId::Malformed, "{malformed}");
         }
     }
 

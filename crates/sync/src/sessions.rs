@@ -1,7 +1,9 @@
-//! Engine.IO sessions that began with polling: the client to which each belongs, and its open poll.
+//! Engine.IO sessions that began with polling: the client network that each belongs to, and its
+//! open poll.
 //!
-//! A session id travels in the address of every request, so it appears in the logs of proxies. Whoever reads it there must not
-//! be able to read the session: a session answers only the client network that opened it.
+//! A session id is part of the URL of every request, so it appears in the logs of proxies. A reader
+//! of such a log must not be able to read the session, so only the client network that opened a
+//! session can use it.
 
 use std::{
     collections::HashMap,
@@ -15,12 +17,14 @@ use std::{
 use socketioxide::socket::Sid;
 use tokio_util::sync::CancellationToken;
 
-/// The sessions of this process. The engine keeps each session alive, in the extensions of the request that opened it.
+/// The sessions of this process. The library owns each session, in the extensions of the request
+/// that opened it; this map only has weak references.
 #[derive(Default)]
 pub(crate) struct PollingSessions(Mutex<HashMap<Sid, Weak<PollingSession>>>);
 
 /// One session that began with polling.
 pub(crate) struct PollingSession {
+    /// See [`network`].
     network: IpAddr,
     is_polled: AtomicBool,
     is_upgraded: AtomicBool,
@@ -41,12 +45,13 @@ impl PollingSession {
         }
     }
 
-    /// Returns `None` while another poll is open.
+    /// Opens the poll of this session. Returns `None` while another poll is open.
     pub(crate) fn open_poll(&self) -> Option<OpenPoll<'_>> {
         (!self.is_polled.swap(true, Ordering::AcqRel)).then_some(OpenPoll(self))
     }
 
-    /// Returns true for the first WebSocket of the session: it either takes the session over or ends it.
+    /// Returns true for the first WebSocket of the session, which takes the session over or ends
+    /// it.
     pub(crate) fn try_upgrade(&self) -> bool {
         !self.is_upgraded.swap(true, Ordering::AcqRel)
     }
@@ -63,7 +68,7 @@ impl PollingSessions {
         self.lock().insert(sid, Arc::downgrade(session));
     }
 
-    /// Finds a session of this client. The session of another client is as unknown as one that does not exist.
+    /// Finds a session of this client. A session of another client counts as missing.
     pub(crate) fn find(&self, sid: Sid, client: IpAddr) -> Option<Arc<PollingSession>> {
         self.lock()
             .get(&sid)?
@@ -75,7 +80,7 @@ impl PollingSessions {
         self.lock().remove(&sid);
     }
 
-    /// Forgets sessions that the engine has ended.
+    /// Removes sessions that the library has ended.
     pub(crate) fn remove_ended(&self) {
         self.lock().retain(|_, session| session.strong_count() > 0);
     }
@@ -85,7 +90,8 @@ impl PollingSessions {
     }
 }
 
-/// Returns an IPv4 address as it is, and an IPv6 address as its /64: within one, a device changes its address (RFC 8981).
+/// Returns the network of a client: an IPv4 address unchanged, an IPv6 address as its /64 prefix,
+/// because a device changes its address within the prefix (RFC 8981).
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
@@ -106,7 +112,8 @@ mod tests {
 
     #[test]
     fn session_is_found_only_by_its_client_and_while_alive() {
-        let (sessions, sid) = (PollingSessions::default(), Sid::new());
+        let sessions = PollingSessions::default();
+        let sid = Sid::new();
         let session = Arc::new(PollingSession::new(address("2001:db8:1:2::1")));
         sessions.insert(sid, &session);
         assert!(

@@ -1,4 +1,4 @@
-//! All sockets of this process: who connects, what they ask for, and their end.
+//! All sockets of this process: how a client connects, its `init` calls, and how a socket ends.
 
 use std::{
     sync::{
@@ -34,23 +34,27 @@ use crate::{
     upgraded_stream::{CloseHandle, MAX_MESSAGE_BYTES},
 };
 
+/// Path of Socket.IO.
 pub const PATH: &str = "/sync/io";
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(25);
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// For a new connection to say who it is.
+/// Time in which a new connection must send its token.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a connection whose socket is gone.
+/// Time after which a connection without a socket is closed.
 const CLOSE_DELAY: Duration = Duration::from_secs(5);
-/// Packets that wait for a socket that doesn't read.
+/// Maximum number of packets that wait for a client to read them.
 const MAX_PACKETS: usize = 64;
-/// Most messages are a few bytes. It grows with the longest one, as the first, which has a token in it, and stays so.
+/// Initial size of the read buffer of a WebSocket. Most messages are a few bytes. The buffer grows
+/// to the longest message, such as the first one with the token, and does not shrink.
 const READ_BUFFER_BYTES: usize = 64;
-/// Also of connections that are WebSockets.
+/// Maximum number of sockets, and of WebSocket connections.
 pub(crate) const MAX_SOCKETS: usize = 20_000;
-/// Answers of `init` that are made at once.
+/// Maximum number of `init` calls that are processed at the same time.
 const MAX_CONCURRENT_INITS: usize = 32;
+/// Capacity of the queue to the dispatcher.
 const MAX_INPUTS: usize = 1024;
 
+/// The sockets of this process and the tasks that serve them.
 pub struct Sockets {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) clients: Clients,
@@ -58,16 +62,16 @@ pub struct Sockets {
     pub(crate) io: SocketIo,
     pub(crate) service: SocketIoService<NotFoundService>,
     pub(crate) shutdown: CancellationToken,
-    /// For connections that are WebSockets.
+    /// One permit for each WebSocket connection.
     pub(crate) connection_permits: Arc<Semaphore>,
-    /// When a second began, and how many sessions have begun in it.
+    /// Start of the current second, and the number of sessions that began in it.
     pub(crate) session_rate: Mutex<(Instant, u32)>,
     inputs: mpsc::Sender<DispatcherInput>,
     init_permits: Semaphore,
     next_subscriber_id: AtomicU64,
 }
 
-/// What a client says of itself when it connects.
+/// The payload with which a client connects.
 #[derive(Deserialize)]
 struct ConnectAuth {
     #[serde(rename = "JWT")]
@@ -75,8 +79,8 @@ struct ConnectAuth {
 }
 
 impl Sockets {
-    /// Follows the directory and looks after sockets until `shutdown`, and then closes them all. To be called within a
-    /// runtime.
+    /// Starts the tasks that serve sockets. They run until `shutdown` and then close all sockets.
+    /// Must be called within a Tokio runtime.
     pub fn start(
         host: Arc<dyn Host>,
         directory: Channel,
@@ -113,11 +117,13 @@ impl Sockets {
     }
 
     fn register_handlers(self: &Arc<Self>) {
-        let (gate, sockets) = (self.clone(), self.clone());
+        let admission = self.clone();
         let admit = async move |TryData(auth): TryData<ConnectAuth>| {
-            gate.authenticate(auth.ok().as_ref()).map(drop)
+            admission.authenticate(auth.ok().as_ref()).map(drop)
         };
-        // Done when the future is made, before anything else of this socket is read.
+        let sockets = self.clone();
+        // The handler does its work when it is called, not when its future is polled. So the socket
+        // is registered before its next packet is read.
         let connected = move |socket: SocketRef, TryData(auth): TryData<ConnectAuth>| {
             sockets.on_connect(socket, auth.ok().as_ref());
             std::future::ready(())
@@ -125,6 +131,7 @@ impl Sockets {
         self.io.ns("/", connected.with(admit));
     }
 
+    /// Verifies the token of a new socket. The error is the message for the client.
     fn authenticate(&self, auth: Option<&ConnectAuth>) -> Result<Login, &'static str> {
         let auth = auth.ok_or("Permission denied")?;
         if self.clients.count() >= MAX_SOCKETS {
@@ -143,7 +150,8 @@ impl Sockets {
     }
 
     fn on_connect(self: &Arc<Self>, socket: SocketRef, auth: Option<&ConnectAuth>) {
-        // Admitted a moment ago: it is refused only if the token has ended since.
+        // The token was verified a moment ago, before the socket was connected. This fails only if
+        // it was revoked, or a limit was reached, since then.
         let Ok(login) = self.authenticate(auth) else {
             let _ = socket.disconnect();
             return;
@@ -173,7 +181,7 @@ impl Sockets {
         self.end_client(client).await;
     }
 
-    /// Clients close their connection themselves, or have another socket over it.
+    /// Closes a connection whose client neither closes it nor opens another socket over it.
     async fn close_later(self: Arc<Self>, sid: Sid, connection: CancellationToken) {
         tokio::time::sleep(CLOSE_DELAY).await;
         if self.clients.find(sid).is_none() {
@@ -181,18 +189,20 @@ impl Sockets {
         }
     }
 
-    /// Whose rows nobody reads any more.
+    /// Ends a client whose socket is disconnected or was replaced.
     pub(crate) async fn end_client(self: Arc<Self>, client: Arc<Client>) {
         client.end_with(EndReason::Quiet);
         self.unsubscribe(&client).await;
     }
 
     async fn unsubscribe(&self, client: &Client) {
-        if let Some(listener) = client.set_subscriber_id(None) {
-            let _ = self.inputs.send(DispatcherInput::Stop(listener)).await;
+        if let Some(id) = client.set_subscriber_id(None) {
+            let _ = self.inputs.send(DispatcherInput::Stop(id)).await;
         }
     }
 
+    /// Handles `init`: sends the response, and then starts the subscription at its position. The
+    /// order matters, because the first rows must not arrive before the response.
     async fn on_init(&self, socket: &SocketRef, data: Option<Value>, ack: AckSender) {
         let Some(client) = self
             .clients
@@ -201,19 +211,19 @@ impl Sockets {
         else {
             return;
         };
-        // One at a time.
+        // Only one `init` of a socket is processed at a time.
         if client.has_pending_init.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.host.envelope(&RpcError::new(ErrorCode::Throttled)));
-            // Each is answered, or the socket is disconnected.
+            // A client must not wait forever for a response that could not be queued.
             if client.send_outcome(throttled) == SendOutcome::Full {
                 client.end_with(EndReason::Quiet);
             }
             return;
         }
-        // The one before may have been answered and not be done yet.
+        // The earlier `init` may have been answered, but not have started its subscription yet.
         let _turn = client.init_lock.lock().await;
         let answer = self.respond_to_init(&client, data).await;
-        // Whoever has the answer may ask again.
+        // Reset before the response is sent: a client that has the response may call again.
         client.has_pending_init.store(false, Ordering::Release);
         match client.send_outcome(ack.send(&answer.envelope)) {
             SendOutcome::Done => {}
@@ -234,7 +244,7 @@ impl Sockets {
                     start,
                 })
                 .await;
-            // If it has ended meanwhile, its end may have been noted before its start.
+            // If the client ended in the meantime, its `Stop` may have found no subscription yet.
             if client.is_ending() {
                 client.set_subscriber_id(None);
                 let _ = self.inputs.send(DispatcherInput::Stop(id)).await;
@@ -244,15 +254,15 @@ impl Sockets {
 
     async fn respond_to_init(&self, client: &Client, data: Option<Value>) -> InitResponse {
         self.unsubscribe(client).await;
-        // It is never closed.
-        let _place = self.init_permits.acquire().await;
+        // An error would mean that the semaphore was closed, which never happens.
+        let _permit = self.init_permits.acquire().await;
         let login = client.login();
-        let refused = match self.host.token_status(&login.claims) {
+        let rejection = match self.host.token_status(&login.claims) {
             TokenStatus::Valid | TokenStatus::RenewalDue => None,
             TokenStatus::Invalid => Some(ErrorCode::Unauthenticated),
             TokenStatus::Unknown => Some(ErrorCode::Unavailable),
         };
-        match refused {
+        match rejection {
             Some(code) => InitResponse {
                 envelope: self.host.envelope(&RpcError::new(code)),
                 subscription: None,

@@ -1,4 +1,5 @@
-//! Looks after sockets: renews their tokens, and ends those that may stay no longer.
+//! The periodic check of all sockets: renews their tokens and ends sockets whose token is no longer
+//! valid. It also resends what a full queue rejected.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -16,12 +17,14 @@ use crate::{
     sockets::Sockets,
 };
 
-/// Whoever is not to be trusted any more is told within a second.
+/// Interval of the check. It must be well below a second, the documented time in which a socket
+/// with a revoked token is ended.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// Maximum number of renewals in flight.
 const MAX_RENEWALS: usize = 8;
-/// After a renewal that failed.
+/// Pause of a socket after a failed renewal.
 const PAUSE: Duration = Duration::from_secs(1);
-/// For all sockets to be closed.
+/// Maximum time to close all sockets at a shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(sockets: Arc<Sockets>) {
@@ -36,6 +39,8 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
         .is_some()
     {
         sockets.sessions.remove_ended();
+        // Signatures are verified again only after a change of the keys, because that is expensive
+        // for thousands of sockets.
         let earlier = std::mem::replace(&mut keys, sockets.host.keys_generation());
         for (sid, client) in sockets.clients.list() {
             if client.can_send() == SendOutcome::Closed {
@@ -47,11 +52,12 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
             client.send_end();
         }
     }
-    // Clients connect again, and are answered by another gateway.
+    // The clients reconnect, to another gateway if there is one.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, sockets.io.close()).await;
 }
 
-/// One whose connection ended while it was being connected: nothing else says so.
+/// Removes a socket whose connection ended while the socket was being connected. The library does
+/// not call the disconnect handler for it.
 async fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
     sockets.clients.remove(sid);
     client.end_with(EndReason::Quiet);
@@ -59,6 +65,7 @@ async fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
     sockets.clone().end_client(client).await;
 }
 
+/// Ends the socket if its token is not valid, or starts a renewal if one is due.
 fn check_token(
     sockets: &Arc<Sockets>,
     client: &Arc<Client>,
@@ -69,11 +76,11 @@ fn check_token(
         return;
     }
     let login = client.login();
-    let mut standing = sockets.host.token_status(&login.claims);
+    let mut status = sockets.host.token_status(&login.claims);
     if are_keys_new && sockets.host.verify_token(&login.token) == Err(TokenError::Invalid) {
-        standing = TokenStatus::Invalid;
+        status = TokenStatus::Invalid;
     }
-    match standing {
+    match status {
         TokenStatus::Valid => {}
         TokenStatus::RenewalDue => {
             if Instant::now() >= login.next_renewal_at
@@ -92,28 +99,29 @@ fn check_token(
 }
 
 async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semaphore>) {
-    let Ok(_place) = renewals.acquire().await else {
+    let Ok(_permit) = renewals.acquire().await else {
         return;
     };
     let login = client.login();
     let renewed = sockets.host.renew(login.token.clone()).await;
     match renewed.map(|token| (sockets.host.verify_token(&token), token)) {
         Ok((Ok(claims), token)) => {
-            let told = json!({"JWT": token});
+            let message = json!({"JWT": token});
             client.set_login(Login {
                 token,
                 claims,
                 next_renewal_at: Instant::now(),
             });
-            if !client.is_ending() && client.emit("authorization", &told) == SendOutcome::Full {
-                // It would connect again with the old token.
+            if !client.is_ending() && client.emit("authorization", &message) == SendOutcome::Full {
+                // The client did not receive the new token and would use the old one until it
+                // expires. It must reconnect now, while the old one can still be renewed.
                 client.end_with(EndReason::Quiet);
             }
         }
-        Err(failure) if failure.code == ErrorCode::Unauthenticated => {
+        Err(error) if error.code == ErrorCode::Unauthenticated => {
             client.end_with(EndReason::Denied)
         }
-        // The old one does for a while longer.
+        // The old token is still valid for a while, so the next check tries again.
         Ok((Err(_), _)) | Err(_) => {
             let Login { token, claims, .. } = &*login;
             let renew_at = Instant::now() + PAUSE;

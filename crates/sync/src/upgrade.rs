@@ -1,4 +1,5 @@
-//! Connections that become WebSockets.
+//! Takes over connections whose request asks for a WebSocket. hyper performs the handshake, because
+//! the Socket.IO library needs a connection that hyper has upgraded.
 
 use std::{
     convert::Infallible,
@@ -25,16 +26,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     polling::{SessionId, status_response},
-    sockets::Sockets,
+    sockets::{MAX_SOCKETS, Sockets},
     upgraded_stream::UpgradedStream,
 };
 
-/// What hyper needs at least; it is given back when the connection has become a WebSocket.
+/// Minimum buffer that hyper accepts. It is freed when the connection has become a WebSocket.
 const HEAD_BUFFER_BYTES: usize = 8192;
-/// Sessions that begin with polling, in a second. Each takes some memory until it has said who it is, or has not in time.
+/// Maximum number of sessions that begin with polling, per second. Each takes some memory until it
+/// has sent its token or its time is over.
 const MAX_SESSIONS_PER_SECOND: u32 = 1000;
 
-/// What is asked for other paths: it isn't, by the gateway.
+/// Service for other paths than that of Socket.IO. The gateway never forwards such a request.
 #[derive(Clone)]
 pub(crate) struct NotFoundService;
 
@@ -48,8 +50,8 @@ impl<B> Service<Request<B>> for NotFoundService {
     }
 }
 
-/// The same with a head of its own: it is kept as long as the socket, and would keep the buffer that it was read into. Of
-/// its headers only the key is asked for.
+/// Copies a request, with only the header that the library reads. The library keeps the request as
+/// long as the socket, and the original would keep alive the buffer that it was parsed from.
 fn strip_request(mut request: Request<Incoming>) -> Request<Incoming> {
     let key = request
         .headers()
@@ -65,40 +67,46 @@ fn strip_request(mut request: Request<Incoming>) -> Request<Incoming> {
 }
 
 impl Sockets {
-    /// A request to become a WebSocket: its head, and what has come behind it. Returns when the connection has become one,
-    /// or is of no more use.
+    /// Performs the handshake of a WebSocket. `head` is the request, and `rest` are the bytes that
+    /// were read after it. Returns when the connection has become a WebSocket or has ended.
     pub async fn upgrade<IO>(self: Arc<Self>, io: IO, head: &Parts, rest: &[u8])
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Ok(place) = self.connection_permits.clone().try_acquire_owned() else {
-            tracing::warn!("too many sockets: another is not taken");
+        let Ok(permit) = self.connection_permits.clone().try_acquire_owned() else {
+            tracing::warn!(
+                limit = MAX_SOCKETS,
+                "too many sockets; closing a new connection"
+            );
             return;
         };
-        // One that began with polling keeps what its session has.
+        // A session that began with polling has a close handle already. The new connection must use
+        // the same one, so that the handle of the client closes the connection in use.
         let client = match SessionId::parse(&head.uri) {
             SessionId::Some(sid) => self.clients.find(sid),
             SessionId::None | SessionId::Malformed => None,
         };
-        let hang_up = client
+        let close_handle = client
             .and_then(|client| client.close_handle.clone())
             .unwrap_or_default();
-        let Ok(line) = UpgradedStream::new(
+        let Ok(stream) = UpgradedStream::new(
             io,
-            (serialize_head(head).as_bytes(), rest),
-            hang_up.clone(),
-            place,
+            serialize_head(head).as_bytes(),
+            rest,
+            close_handle.clone(),
+            permit,
         ) else {
             return;
         };
         let service = self.service.clone();
         let service = service_fn(move |request| {
             let mut request = strip_request(request);
-            request.extensions_mut().insert(hang_up.clone());
+            request.extensions_mut().insert(close_handle.clone());
             let answer = service.call(request);
             async move {
                 let mut response = answer.await?;
-                // Only what becomes a WebSocket goes on; its head says nothing else, or clients would refuse it.
+                // A connection that does not become a WebSocket is closed. The header of a 101
+                // response stays `upgrade`, because clients would reject another one.
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     response
                         .headers_mut()
@@ -109,12 +117,13 @@ impl Sockets {
         });
         let connection = http1::Builder::new()
             .max_buf_size(HEAD_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(line), service);
+            .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a connection has not become a WebSocket");
+            tracing::debug!(%error, "failed to upgrade a connection to a WebSocket");
         }
     }
 
+    /// Counts a new session and returns whether the rate limit allows it.
     pub(crate) fn accepts_session(&self) -> bool {
         let mut window = self
             .session_rate
@@ -128,14 +137,15 @@ impl Sockets {
     }
 }
 
-/// What matters of the head: the rest would be kept as long as the socket.
+/// Writes the parts of the request that the handshake needs. hyper would keep the rest as long as
+/// the socket.
 fn serialize_head(head: &Parts) -> String {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut written =
         format!("GET {path} HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
     for name in ["sec-websocket-key", "sec-websocket-version"] {
         if let Some(value) = head.headers.get(name).and_then(|value| value.to_str().ok()) {
-            // Into a string: it can't fail.
+            // Writing to a string cannot fail.
             let _ = write!(written, "{name}: {value}\r\n");
         }
     }

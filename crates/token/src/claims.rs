@@ -3,24 +3,25 @@
 use doorward_domain::Gid;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Times are seconds since 1970 (NumericDate, whole).
+/// Claims of a token. Times are whole seconds since 1970-01-01 UTC (`NumericDate`; RFC 7519,
+/// section 2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     pub iss: String,
     pub aud: String,
-    /// Whose token it is: a user or an API user.
+    /// Gid of the user or API user.
     #[serde(serialize_with = "serialize_gid", deserialize_with = "deserialize_gid")]
     pub sub: Gid,
     pub iat: i64,
     pub exp: i64,
-    /// This token.
+    /// Id of the token.
     pub jti: String,
-    /// The login that it and its renewals come from.
+    /// Id of the login from which the token and its renewals result.
     pub sid: String,
-    /// When that login was.
+    /// Time of that login.
     pub auth_time: i64,
     pub kind: TokenKind,
-    /// The project of an API user's key.
+    /// Project of an API user; `None` for other users.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -28,7 +29,8 @@ pub struct Claims {
         deserialize_with = "deserialize_optional_gid"
     )]
     pub project: Option<Gid>,
-    /// This server issues no token with `nbf`. One that has it is valid from then on (RFC 7519, section 4.1.5).
+    /// Start of the validity (RFC 7519, section 4.1.5). Doorward issues no token with `nbf`, but
+    /// checks it in a token that has it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -37,6 +39,7 @@ pub struct Claims {
     pub nbf: Option<i64>,
 }
 
+/// Kind of the user of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenKind {
@@ -61,13 +64,14 @@ fn serialize_optional_gid<S: Serializer>(
     serializer.collect_str(&gid.map(|gid| gid.to_string()).unwrap_or_default())
 }
 
-/// Reads a number that is present: null is not one.
+/// Deserializes a number that is present. The default for `Option` would accept null.
 fn deserialize_present_number<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
     i64::deserialize(deserializer).map(Some)
 }
 
+/// Deserializes a gid that is present. The default for `Option` would accept null.
 fn deserialize_optional_gid<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Gid>, D::Error> {

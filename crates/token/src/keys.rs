@@ -1,4 +1,4 @@
-//! Public keys, by their id.
+//! Public keys that verify tokens. How keys are rotated is up to auth.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use jsonwebtoken::DecodingKey;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
     pub kid: String,
-    /// The key itself, 32 bytes.
+    /// The public key as 32 bytes (RFC 8032, section 5.1.5).
     pub x: Vec<u8>,
 }
 
 impl PublicKey {
-    /// As a JWK (RFC 7517, RFC 8037).
+    /// Returns the key as a JWK (RFC 7517; RFC 8037, section 2).
     #[must_use]
     pub fn to_jwk(&self) -> serde_json::Value {
         serde_json::json!({
@@ -24,7 +24,8 @@ impl PublicKey {
     }
 }
 
-/// The keys that may verify a token now. A `kid` is looked up here and nowhere else.
+/// The keys that can verify a token now. A `kid` is looked up only in this set and never used as a
+/// path or URL (RFC 8725, section 3.10).
 #[derive(Clone, Default)]
 pub struct KeySet {
     public_keys: Vec<PublicKey>,
@@ -32,11 +33,14 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Keys of another form than Ed25519's are left out.
+    /// Creates a key set, without the keys that do not have the length of an Ed25519 key.
     #[must_use]
-    pub fn new(public: Vec<PublicKey>) -> Self {
-        let public: Vec<PublicKey> = public.into_iter().filter(|key| key.x.len() == 32).collect();
-        let by_kid = public
+    pub fn new(public_keys: Vec<PublicKey>) -> Self {
+        let public_keys: Vec<PublicKey> = public_keys
+            .into_iter()
+            .filter(|key| key.x.len() == 32)
+            .collect();
+        let by_kid = public_keys
             .iter()
             .filter_map(|key| {
                 let decoding =
@@ -45,7 +49,7 @@ impl KeySet {
             })
             .collect();
         Self {
-            public_keys: public,
+            public_keys,
             by_kid,
         }
     }

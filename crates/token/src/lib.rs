@@ -1,5 +1,7 @@
-//! What a Doorward token is (RFC 7519, signed with Ed25519 by RFC 8037) and when it may be believed (RFC 8725). Pure: keys,
-//! the time and the expected issuer are given; revocation is for the caller to ask about.
+//! Tokens of Doorward: JWTs (RFC 7519) that are signed with Ed25519 (RFC 8037), and their
+//! verification (RFC 8725). Keys, the time and the expected issuer are parameters. This crate knows
+//! no database and no revocations: the caller must check after the verification whether the token
+//! is revoked.
 
 mod cache;
 mod claims;
@@ -11,7 +13,7 @@ pub use cache::{CachingVerifier, fingerprint};
 pub use claims::{Claims, TokenKind};
 pub use keys::{KeySet, PublicKey};
 pub use sign::Signer;
-pub use verify::{MAX_TOKEN_BYTES, Refused, Verifier};
+pub use verify::{MAX_TOKEN_BYTES, Verifier, VerifyError};
 
-/// The `aud` of every token.
+/// The claim `aud` of every token.
 pub const AUDIENCE: &str = "doorward";

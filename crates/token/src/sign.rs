@@ -1,4 +1,4 @@
-//! Making tokens.
+//! Signing of tokens. The caller decides on the claims.
 
 use std::sync::Arc;
 
@@ -11,30 +11,32 @@ use serde_json::json;
 
 use crate::{Claims, PublicKey};
 
-/// A key that signs.
+/// A private key with its id.
 #[derive(Clone)]
 pub struct Signer {
-    /// As it stands in each token.
+    /// The header of each token, in base64url.
     header: Arc<str>,
-    /// Ready to sign: a library that reads it anew for each token takes three times as long.
+    /// The parsed key. To parse it for each token would take three times as long.
     key_pair: Arc<Ed25519KeyPair>,
     public_key: PublicKey,
 }
 
 impl Signer {
+    /// Creates a signer from a private key.
+    ///
     /// # Errors
-    /// When `pkcs8` is no Ed25519 private key (RFC 8410, PKCS #8).
+    /// [`KeyRejected`] if `pkcs8` is not an Ed25519 private key (RFC 8410, PKCS #8).
     pub fn new(kid: &str, pkcs8: &[u8]) -> Result<Self, KeyRejected> {
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)?;
+        let key_pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)?;
         let header = json!({"typ": "JWT", "alg": "EdDSA", "kid": kid}).to_string();
-        let public = PublicKey {
+        let public_key = PublicKey {
             kid: kid.to_owned(),
-            x: pair.public_key().as_ref().to_vec(),
+            x: key_pair.public_key().as_ref().to_vec(),
         };
         Ok(Self {
             header: URL_SAFE_NO_PAD.encode(header).into(),
-            key_pair: Arc::new(pair),
-            public_key: public,
+            key_pair: Arc::new(key_pair),
+            public_key,
         })
     }
 
@@ -43,14 +45,15 @@ impl Signer {
         &self.public_key
     }
 
-    /// The compact serialisation of a JWS (RFC 7515, section 3.1).
+    /// Returns a token with these claims, as the compact serialization of a JWS (RFC 7515, section
+    /// 3.1).
     ///
     /// # Errors
-    /// When the claims can't be written as JSON, which is our fault.
+    /// [`serde_json::Error`] if the claims cannot be serialized, which would be a bug.
     pub fn sign(&self, claims: &Claims) -> Result<String, serde_json::Error> {
         let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims)?);
-        let signed = format!("{}.{claims}", self.header);
-        let signature = URL_SAFE_NO_PAD.encode(self.key_pair.sign(signed.as_bytes()));
-        Ok(format!("{signed}.{signature}"))
+        let signing_input = format!("{}.{claims}", self.header);
+        let signature = URL_SAFE_NO_PAD.encode(self.key_pair.sign(signing_input.as_bytes()));
+        Ok(format!("{signing_input}.{signature}"))
     }
 }

@@ -1,4 +1,6 @@
-//! Whether a token may be believed.
+//! Verification of tokens: header, key, signature, claims and times, in this order. The header must
+//! be exactly that of a token of Doorward, so the token cannot choose its algorithm or its key
+//! (RFC 8725, sections 3.1 and 3.10).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_domain::Timestamp;
@@ -7,29 +9,30 @@ use serde::Deserialize;
 
 use crate::{AUDIENCE, Claims, KeySet};
 
-/// Ours have about 600 bytes.
+/// Maximum length of a token. The tokens of Doorward have about 600 bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
-/// How far `iat` and `nbf` can be in the future: clocks differ.
+/// How far `iat` and `nbf` can be in the future, because the clocks of two machines differ.
 const CLOCK_LEEWAY_SECONDS: i64 = 5;
 
-/// Why a token is not believed. For the log only: whoever sent it is told nothing.
+/// The reason why a token is rejected. It is only for the log and must not be sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("too long")]
+pub enum VerifyError {
+    #[error("the token is too long")]
     TooLong,
-    #[error("not a token of ours by its header")]
+    #[error("the header is not that of a token of Doorward")]
     InvalidHeader,
-    #[error("signed with a key that we don't know")]
+    #[error("the token is signed with an unknown key")]
     UnknownKey,
-    #[error("signature or claims are wrong")]
+    #[error("the signature or a claim is invalid")]
     InvalidToken,
-    #[error("expired")]
+    #[error("the token has expired")]
     Expired,
-    #[error("issued in the future")]
+    #[error("the token is not valid yet")]
     NotYetValid,
 }
 
-/// Exactly what our tokens' headers have. Another member (`jku`, `jwk`, `x5u`, `crit` ...) means that it isn't ours.
+/// The header of a token of Doorward. A header with another parameter (`jku`, `jwk`, `x5u`, `crit`
+/// ...) is rejected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExpectedHeader {
@@ -38,6 +41,7 @@ struct ExpectedHeader {
     kid: String,
 }
 
+/// Verifies tokens of one issuer.
 pub struct Verifier {
     validation: Validation,
 }
@@ -49,31 +53,40 @@ impl Verifier {
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // By our own clock, below.
+        // The library reads the clock of the machine; `verify_times` checks the times instead.
         validation.validate_exp = false;
         Self { validation }
     }
 
+    /// Verifies a token and returns its claims. It does not check revocations.
+    ///
     /// # Errors
-    /// When the token is not to be believed.
-    pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Refused> {
+    /// The first [`VerifyError`] reason that applies.
+    pub fn verify(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Claims, VerifyError> {
         self.verify_with_kid(token, keys, now)
             .map(|(_, claims)| claims)
     }
 
+    /// Verifies a token and returns the id of its key with its claims.
     pub(crate) fn verify_with_kid(
         &self,
         token: &str,
         keys: &KeySet,
         now: Timestamp,
-    ) -> Result<(String, Claims), Refused> {
+    ) -> Result<(String, Claims), VerifyError> {
+        // The length comes first, so that a long text costs no decoding.
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(Refused::TooLong);
+            return Err(VerifyError::TooLong);
         }
         let kid = parse_kid(token)?;
-        let key = keys.find(&kid).ok_or(Refused::UnknownKey)?;
+        let key = keys.find(&kid).ok_or(VerifyError::UnknownKey)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
-            .map_err(|_| Refused::InvalidToken)?
+            .map_err(|_| VerifyError::InvalidToken)?
             .claims;
         claims.verify_times(now)?;
         Ok((kid, claims))
@@ -81,28 +94,35 @@ impl Verifier {
 }
 
 impl Claims {
-    /// Whether claims that were verified hold at `now`.
-    pub(crate) fn verify_times(&self, now: Timestamp) -> Result<(), Refused> {
+    /// Checks the times of verified claims.
+    ///
+    /// # Errors
+    /// [`VerifyError::Expired`], [`VerifyError::NotYetValid`].
+    pub(crate) fn verify_times(&self, now: Timestamp) -> Result<(), VerifyError> {
+        // There is no leeway for `exp`: a token must never be valid for longer than its issuer
+        // says.
         if self.exp <= now.as_seconds() {
-            return Err(Refused::Expired);
+            return Err(VerifyError::Expired);
         }
-        let ahead = now.as_seconds().saturating_add(CLOCK_LEEWAY_SECONDS);
-        if self.iat > ahead || self.nbf.is_some_and(|nbf| nbf > ahead) {
-            return Err(Refused::NotYetValid);
+        let latest = now.as_seconds().saturating_add(CLOCK_LEEWAY_SECONDS);
+        if self.iat > latest || self.nbf.is_some_and(|nbf| nbf > latest) {
+            return Err(VerifyError::NotYetValid);
         }
         Ok(())
     }
 }
 
-fn parse_kid(token: &str) -> Result<String, Refused> {
-    let (header, _) = token.split_once('.').ok_or(Refused::InvalidHeader)?;
+/// Returns the key id of a token whose header is acceptable. The signature is not verified yet, so
+/// the id must be used only to look up the key.
+fn parse_kid(token: &str) -> Result<String, VerifyError> {
+    let (header, _) = token.split_once('.').ok_or(VerifyError::InvalidHeader)?;
     let header = URL_SAFE_NO_PAD
         .decode(header)
-        .map_err(|_| Refused::InvalidHeader)?;
+        .map_err(|_| VerifyError::InvalidHeader)?;
     let header: ExpectedHeader =
-        serde_json::from_slice(&header).map_err(|_| Refused::InvalidHeader)?;
+        serde_json::from_slice(&header).map_err(|_| VerifyError::InvalidHeader)?;
     if header.typ != "JWT" || header.alg != "EdDSA" {
-        return Err(Refused::InvalidHeader);
+        return Err(VerifyError::InvalidHeader);
     }
     Ok(header.kid)
 }
@@ -126,25 +146,28 @@ mod tests {
     }
 
     fn claims() -> Value {
-        json!({"iss": "doorward", "aud": "doorward", "sub": "0f8fad5b-d9cb-469f-a165-70867728950e", "iat": NOW.as_seconds(),
-            "exp": NOW.as_seconds() + 60, "jti": "j", "sid": "s", "auth_time": NOW.as_seconds(), "kind": "user"})
+        json!({
+            "iss": "doorward", "aud": "doorward", "sub": "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "iat": NOW.as_seconds(), "exp": NOW.as_seconds() + 60,
+            "jti": "j", "sid": "s", "auth_time": NOW.as_seconds(), "kind": "user",
+        })
     }
 
-    /// A token with this header and payload, signed by the key.
+    /// Returns a token with any header and payload, signed with the key.
     fn forge(pkcs8: &[u8], header: &Value, payload: &str) -> String {
-        let signed = format!(
+        let signing_input = format!(
             "{}.{}",
             URL_SAFE_NO_PAD.encode(header.to_string()),
             URL_SAFE_NO_PAD.encode(payload)
         );
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).unwrap();
+        let key_pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).unwrap();
         format!(
-            "{signed}.{}",
-            URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()))
+            "{signing_input}.{}",
+            URL_SAFE_NO_PAD.encode(key_pair.sign(signing_input.as_bytes()))
         )
     }
 
-    fn verify(pkcs8: &[u8], token: &str) -> Result<Claims, Refused> {
+    fn verify(pkcs8: &[u8], token: &str) -> Result<Claims, VerifyError> {
         let keys = KeySet::new(vec![Signer::new("k", pkcs8).unwrap().public_key().clone()]);
         Verifier::new("doorward").verify(token, &keys, NOW)
     }
@@ -188,7 +211,7 @@ mod tests {
             assert!(verifier.verify(&token, &keys, NOW).is_ok());
             assert_eq!(
                 verifier.verify(&token, &KeySet::default(), NOW),
-                Err(Refused::UnknownKey)
+                Err(VerifyError::UnknownKey)
             );
             assert_eq!(
                 verifier.verify(
@@ -196,7 +219,7 @@ mod tests {
                     &keys,
                     NOW.saturating_add(std::time::Duration::from_secs(60))
                 ),
-                Err(Refused::Expired)
+                Err(VerifyError::Expired)
             );
             assert_eq!(
                 verifier.verify(
@@ -204,7 +227,7 @@ mod tests {
                     &keys,
                     NOW.saturating_sub(std::time::Duration::from_secs(6))
                 ),
-                Err(Refused::NotYetValid)
+                Err(VerifyError::NotYetValid)
             );
         }
     }
@@ -233,7 +256,7 @@ mod tests {
         assert_eq!(verifier.verify("signed here", &keys, NOW), Ok(claims));
         assert_eq!(
             verifier.verify("signed there", &keys, NOW),
-            Err(Refused::InvalidHeader)
+            Err(VerifyError::InvalidHeader)
         );
     }
 
@@ -241,7 +264,8 @@ mod tests {
     fn clock_leeway_is_five_seconds() {
         let key = pkcs8();
         for name in ["iat", "nbf"] {
-            for (seconds, expected) in [(-5, None), (5, None), (6, Some(Refused::NotYetValid))] {
+            for (seconds, expected) in [(-5, None), (5, None), (6, Some(VerifyError::NotYetValid))]
+            {
                 let mut claims = claims();
                 claims[name] = json!(NOW.as_seconds() + seconds);
                 let verified = verify(&key, &forge(&key, &header(), &claims.to_string()));
@@ -253,7 +277,7 @@ mod tests {
     #[test]
     fn token_has_no_more_than_4096_bytes() {
         let key = pkcs8();
-        // Spaces after the claims are part of what is signed.
+        // White space after the JSON object is valid and part of the signing input.
         let padded = |bytes: usize| {
             forge(
                 &key,
@@ -261,13 +285,14 @@ mod tests {
                 &format!("{:<bytes$}", claims().to_string()),
             )
         };
-        let (longest, longer) = (padded(2968), padded(2969));
+        let longest = padded(2968);
+        let longer = padded(2969);
         assert_eq!(
             (longest.len(), longer.len()),
             (MAX_TOKEN_BYTES, MAX_TOKEN_BYTES + 1)
         );
         assert!(verify(&key, &longest).is_ok());
-        assert_eq!(verify(&key, &longer), Err(Refused::TooLong));
+        assert_eq!(verify(&key, &longer), Err(VerifyError::TooLong));
     }
 
     #[test]
@@ -307,7 +332,7 @@ mod tests {
     #[test]
     fn claims_of_wrong_type_or_value_are_rejected() {
         let key = pkcs8();
-        let far = NOW.as_seconds() + 6;
+        let too_late = NOW.as_seconds() + 6;
         let wrong = [
             json!("1900000000"),
             json!(null),
@@ -331,7 +356,7 @@ mod tests {
             ("exp", json!(0)),
             ("exp", json!(-1)),
             ("exp", json!(u64::MAX)),
-            ("iat", json!(far)),
+            ("iat", json!(too_late)),
             ("iss", json!("other")),
             ("iss", json!(null)),
             ("iss", json!(1)),
@@ -371,24 +396,25 @@ mod tests {
 
     #[test]
     fn wrong_key_or_edited_payload_is_rejected() {
-        let (key, other) = (pkcs8(), pkcs8());
-        let good = forge(&key, &header(), &claims().to_string());
-        assert!(verify(&other, &good).is_err());
-        let parts: Vec<&str> = good.split('.').collect();
+        let key = pkcs8();
+        let other = pkcs8();
+        let valid = forge(&key, &header(), &claims().to_string());
+        assert!(verify(&other, &valid).is_err());
+        let parts: Vec<&str> = valid.split('.').collect();
         let mut edited = claims();
         edited["sub"] = json!("1f8fad5b-d9cb-469f-a165-70867728950e");
         let edited = URL_SAFE_NO_PAD.encode(edited.to_string());
-        for bad in [
+        for invalid in [
             format!("{}.{edited}.{}", parts[0], parts[2]),
             format!("{}.{}.", parts[0], parts[1]),
             format!("{}.{}", parts[0], parts[1]),
-            format!("{good}A"),
-            format!("{good}.{}", parts[2]),
-            good[..good.len() - 4].to_owned(),
+            format!("{valid}A"),
+            format!("{valid}.{}", parts[2]),
+            valid[..valid.len() - 4].to_owned(),
             "x".repeat(1_000_000),
             String::new(),
         ] {
-            assert!(verify(&key, &bad).is_err());
+            assert!(verify(&key, &invalid).is_err());
         }
     }
 
@@ -404,7 +430,7 @@ mod tests {
             &jsonwebtoken::EncodingKey::from_secret(&public),
         )
         .unwrap();
-        assert_eq!(verify(&key, &token), Err(Refused::InvalidHeader));
+        assert_eq!(verify(&key, &token), Err(VerifyError::InvalidHeader));
     }
 
     #[test]
@@ -426,7 +452,9 @@ mod tests {
             x: vec![1; 32],
         };
         let x = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
-        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA", "x": x});
+        let jwk = json!({
+            "kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA", "x": x,
+        });
         assert_eq!(key.to_jwk(), jwk);
     }
 

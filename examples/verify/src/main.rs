@@ -1,5 +1,5 @@
-//! A service of one's own that knows who calls it: auth streams the keys and the revocations, so checking a token costs no
-//! call. See the README.
+//! Example of a service that identifies its callers. Auth streams the public keys and revocations,
+//! so verifying a token needs no call. See the README.
 
 mod trust_store;
 
@@ -58,7 +58,7 @@ async fn whoami(Caller(claims): Caller) -> impl IntoResponse {
     )
 }
 
-/// Who calls: a handler that asks for one answers to nobody without a good token.
+/// The authenticated caller. A handler with this parameter is only called with a valid token.
 struct Caller(Claims);
 
 impl FromRequestParts<Trust> for Caller {
@@ -71,7 +71,7 @@ impl FromRequestParts<Trust> for Caller {
         let checked = bearer_token(&request.headers)
             .ok_or(TokenError::Invalid)
             .and_then(|token| trust.check(token));
-        checked.map(Self).map_err(|distrust| match distrust {
+        checked.map(Self).map_err(|error| match error {
             TokenError::Invalid => (
                 StatusCode::UNAUTHORIZED,
                 [(header::WWW_AUTHENTICATE, "Bearer")],
@@ -84,7 +84,8 @@ impl FromRequestParts<Trust> for Caller {
     }
 }
 
-/// RFC 6750, section 2.1, and exactly one such header.
+/// Returns the bearer token (RFC 6750, section 2.1), or `None` unless there is exactly one
+/// `Authorization` header.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut headers = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else {

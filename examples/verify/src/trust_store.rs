@@ -1,4 +1,5 @@
-//! Which tokens are good: keys and revocations as auth streams them, in memory. Yours to take over as it is.
+//! Verifies tokens with the public keys and revocations that auth streams, kept in memory. This
+//! file can be copied unchanged.
 
 use std::{
     collections::HashMap,
@@ -19,16 +20,19 @@ use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey};
 use tokio::{sync::watch, time::timeout};
 use tonic::Status;
 
-/// Auth sends something each second. After this long without, the connection is given up and made anew.
+/// Auth sends a message each second. After this long without one, the stream is closed and opened
+/// again.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(4);
-/// After this long, nobody can say which tokens were revoked meanwhile.
+/// Maximum time without a message from auth. After that tokens are neither accepted nor rejected,
+/// because revocations may be missing.
 const MAX_STALENESS: Duration = Duration::from_secs(10);
+/// Wait before the stream is opened again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) enum TokenError {
-    /// The token is not to be believed.
+    /// The token is not valid.
     Invalid,
-    /// Auth hasn't been heard of: nobody can say.
+    /// No recent message from auth, so the status of the token is unknown.
     Unavailable,
 }
 
@@ -42,17 +46,17 @@ pub(crate) struct Trust {
 struct Known {
     keys: KeySet,
     revocations: HashMap<Target, Revocation>,
-    heard_at: Option<Instant>,
+    received_at: Option<Instant>,
 }
 
 impl Trust {
-    /// Follows auth's stream, for as long as there is a `Trust`.
+    /// Follows auth's stream until the last `Trust` is dropped.
     pub(crate) fn start(auth: Channel, issuer: &str) -> Self {
         let (sender, known) = watch::channel(Known::default());
         tokio::spawn(async move {
             while !sender.is_closed() {
-                if let Err(status) = listen(&auth, &sender).await {
-                    tracing::warn!(code = ?status.code(), "auth is not heard of; trying on");
+                if let Err(status) = follow(&auth, &sender).await {
+                    tracing::warn!(code = ?status.code(), "lost the trust stream of auth; reconnecting");
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -63,11 +67,16 @@ impl Trust {
         }
     }
 
+    /// Verifies a token and checks its revocations.
+    ///
+    /// # Errors
+    /// [`TokenError::Unavailable`] if the stream has been silent for too long,
+    /// [`TokenError::Invalid`] if the token is invalid or revoked.
     pub(crate) fn check(&self, token: &str) -> Result<Claims, TokenError> {
         let known = self.known.borrow();
         if known
-            .heard_at
-            .is_none_or(|heard_at| heard_at.elapsed() >= MAX_STALENESS)
+            .received_at
+            .is_none_or(|received_at| received_at.elapsed() >= MAX_STALENESS)
         {
             return Err(TokenError::Unavailable);
         }
@@ -75,13 +84,14 @@ impl Trust {
             .verifier
             .verify(token, &known.keys, SystemClock.now())
             .map_err(|_| TokenError::Invalid)?;
-        let covers = [
+        // A revocation covers all logins of a user, or one login; both need a look-up.
+        let targets = [
             Target::Subject(claims.sub.to_string()),
             Target::Sid(claims.sid.clone()),
         ];
-        let mut revocations = covers
+        let mut revocations = targets
             .iter()
-            .filter_map(|covers| known.revocations.get(covers));
+            .filter_map(|target| known.revocations.get(target));
         let is_revoked = revocations.any(|revocation| claims.auth_time < revocation.not_before);
         if is_revoked {
             Err(TokenError::Invalid)
@@ -91,17 +101,17 @@ impl Trust {
     }
 }
 
-async fn listen(auth: &Channel, known: &watch::Sender<Known>) -> Result<(), Status> {
+async fn follow(auth: &Channel, known: &watch::Sender<Known>) -> Result<(), Status> {
     let mut client = AuthClient::new(auth.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut stream = client.watch_trust(WatchTrustRequest {}).await?.into_inner();
     loop {
         let next = timeout(STREAM_TIMEOUT, stream.message())
             .await
-            .map_err(|_| Status::unavailable("silence"))?;
+            .map_err(|_| Status::unavailable("no message from auth in time"))?;
         let Some(message) = next? else { return Ok(()) };
         known.send_modify(|known| {
             known.apply(message.event);
-            known.heard_at = Some(Instant::now());
+            known.received_at = Some(Instant::now());
         });
     }
 }
@@ -114,12 +124,12 @@ impl Known {
                 self.revocations = snapshot
                     .revocations
                     .into_iter()
-                    .filter_map(by_covers)
+                    .filter_map(by_target)
                     .collect();
             }
             Some(Event::Keys(keys)) => self.keys = key_set(keys),
-            Some(Event::Revocation(revocation)) => self.revocations.extend(by_covers(revocation)),
-            // Each second: time to forget what covers no living token.
+            Some(Event::Revocation(revocation)) => self.revocations.extend(by_target(revocation)),
+            // Once a second, the revocations of tokens that have all expired are removed.
             Some(Event::Heartbeat(_)) | None => {
                 let now = SystemClock.now().as_seconds();
                 self.revocations
@@ -129,7 +139,7 @@ impl Known {
     }
 }
 
-fn by_covers(revocation: Revocation) -> Option<(Target, Revocation)> {
+fn by_target(revocation: Revocation) -> Option<(Target, Revocation)> {
     Some((revocation.target.clone()?, revocation))
 }
 

@@ -1,5 +1,5 @@
-//! SECURITY-CASES: stale tokens, minting keys, errors of others. Who calls is said by the token alone, and an ended one says
-//! nothing.
+//! Tests that only a valid token authenticates the caller of an account call, and that concurrent
+//! callers do not receive each other's errors.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ on_both_databases![
     concurrent_errors_do_not_leak_into_each_other,
 ];
 
-const WITH_A_TOKEN: [&str; 5] = [
+/// Account calls that require a token.
+const AUTHENTICATED_CALLS: [&str; 5] = [
     "update",
     "update_email_request",
     "update_email",
@@ -30,8 +31,9 @@ const WITH_A_TOKEN: [&str; 5] = [
     "logout",
 ];
 
-/// Everything that a call could take, and every way to name somebody.
-fn everything(gid: &str) -> Value {
+/// Returns a body with all parameters of account calls and all names under which a server could
+/// accept a user's id.
+fn body_with_all_fields(gid: &str) -> Value {
     json!({
         "user": gid, "user_gid": gid, "gid": gid, "id": gid, "sub": gid, "caller": gid, "user_id": gid, "username": "other",
         "old_username": "ann", "owner": gid, "member": gid, "status": "active", "roles": ["owner"], "avatar": "x.png",
@@ -46,25 +48,25 @@ async fn ids_in_the_body_never_authenticate(backend: Backend) {
     let app = app(backend, &smtp, &[]).await;
     let ann = app.user("ann").await;
     let before = ann.init().await.success();
-    for call in WITH_A_TOKEN {
+    for call in AUTHENTICATED_CALLS {
         let path = format!("/api/account/{call}");
         app.http
             .post(&path)
-            .json(&everything(&ann.gid))
+            .json(&body_with_all_fields(&ann.gid))
             .send()
             .await
             .assert_unauthenticated();
         let query = format!("{path}?token={}&user={}", ann.token, ann.gid);
         app.http
             .post(&query)
-            .json(&everything(&ann.gid))
+            .json(&body_with_all_fields(&ann.gid))
             .send()
             .await
             .assert_unauthenticated();
         let with_header = app
             .http
             .post(&path)
-            .json(&everything(&ann.gid))
+            .json(&body_with_all_fields(&ann.gid))
             .header("x-user", &ann.gid);
         with_header
             .header(
@@ -79,14 +81,14 @@ async fn ids_in_the_body_never_authenticate(backend: Backend) {
     assert_eq!(smtp.mails().len(), 0);
 }
 
-/// SECURITY-CASES: mass assignment (ZITADEL CVE-2026-27946).
+/// Regression test for mass assignment (ZITADEL CVE-2026-27946).
 async fn ids_in_the_body_never_change_other_users(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let (_, before) = ann.init().await.success();
     let (result, data) = ben
-        .call("/api/account/update", &everything(&ann.gid))
+        .call("/api/account/update", &body_with_all_fields(&ann.gid))
         .await
         .success();
     assert_eq!(result, json!({"user": ben.gid}));
@@ -104,7 +106,7 @@ async fn ids_in_the_body_never_change_other_users(backend: Backend) {
         .http
         .post("/api/account/delete")
         .bearer(&token)
-        .json(&everything(&ann.gid));
+        .json(&body_with_all_fields(&ann.gid));
     delete.send().await.success();
     assert_eq!(ann.init().await.success().1, before);
     app.http
@@ -117,7 +119,7 @@ async fn tokens_are_revoked_everywhere_within_a_second(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let split = split(backend, &smtp, &[]).await;
     let gateway = split.start_replica(Role::Gateway, &[]).await;
-    let doors = [split.http.clone(), gateway.http()];
+    let gateways = [split.http.clone(), gateway.http()];
     let caller = AccountClient {
         http: &split.http,
         smtp: &smtp,
@@ -129,35 +131,41 @@ async fn tokens_are_revoked_everywhere_within_a_second(backend: Backend) {
         split.http.login("ann", PASSWORD).await.token(),
     ];
 
-    // A reset, a new password, and the end of the account: each ends all tokens before it.
+    // A reset, a change of the password and the deletion of the account each revoke all earlier
+    // tokens.
     let reset = caller.begin_reset("ann").await;
-    let done = caller.reset(&reset).await.token();
-    all_ended(&doors, &mut peers, &stale).await;
-    stale.push(done.clone());
+    let after_reset = caller.reset(&reset).await.token();
+    assert_all_rejected(&gateways, &mut peers, &stale).await;
+    stale.push(after_reset.clone());
     let changed = caller
-        .post_as(&done, "/api/account/update", &json!({"password": PASSWORD}))
+        .post_as(
+            &after_reset,
+            "/api/account/update",
+            &json!({"password": PASSWORD}),
+        )
         .await
         .token();
-    all_ended(&doors, &mut peers, &stale).await;
-    assert_eq!(doors[1].init(&changed).await.status, 200);
+    assert_all_rejected(&gateways, &mut peers, &stale).await;
+    assert_eq!(gateways[1].init(&changed).await.status, 200);
     stale.push(changed.clone());
-    let second = doors[1].login("ann", PASSWORD).await.token();
+    let second = gateways[1].login("ann", PASSWORD).await.token();
     stale.push(second);
     caller
         .post_as(&changed, "/api/account/delete", &json!({"confirm": true}))
         .await
         .success();
-    all_ended(&doors, &mut peers, &stale).await;
+    assert_all_rejected(&gateways, &mut peers, &stale).await;
 }
 
-async fn all_ended(doors: &[Http], peers: &mut GrpcClients, tokens: &[String]) {
+/// Asserts that all gateways and the RPC of auth reject these tokens within a second.
+async fn assert_all_rejected(gateways: &[Http], peers: &mut GrpcClients, tokens: &[String]) {
     let deadline = Instant::now() + Duration::from_secs(1);
     for token in tokens {
-        for http in doors {
+        for http in gateways {
             let left = deadline.saturating_duration_since(Instant::now());
-            let refused =
+            let rejected =
                 async || Some(http.init(token).await).filter(|answer| answer.status != 200);
-            eventually("401", left, refused)
+            eventually("401", left, rejected)
                 .await
                 .assert_unauthenticated();
         }
@@ -168,13 +176,14 @@ async fn all_ended(doors: &[Http], peers: &mut GrpcClients, tokens: &[String]) {
             }))
             .await;
         assert_eq!(
-            verified.expect_err("an ended token").code(),
+            verified.expect_err("a revoked token").code(),
             tonic::Code::Unauthenticated
         );
     }
 }
 
-/// SECURITY-CASES: errors of others (Ory 26.2.5).
+/// Regression test for errors that reach another caller (Ory 26.2.5). Each of 200 concurrent calls
+/// has a unique mark in its parameters, and no response may contain any of them.
 async fn concurrent_errors_do_not_leak_into_each_other(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(
@@ -185,43 +194,44 @@ async fn concurrent_errors_do_not_leak_into_each_other(backend: Backend) {
     .await;
     let ann = app.user("ann").await;
     let call = |number: usize| {
-        let own = format!("mark-{number}-krill");
+        let mark = format!("mark-{number}-krill");
         let (path, body) = match number % 8 {
             0 => (
                 "/api/signup_request",
-                json!({"username": own, "password": own, "email": "nowhere"}),
+                json!({"username": mark, "password": mark, "email": "nowhere"}),
             ),
             1 => (
                 "/api/signup",
                 with(
-                    &with(&newcomer(&own), "validation_code", own.as_str()),
+                    &with(&newcomer(&mark), "validation_code", mark.as_str()),
                     "verification_code",
                     "x",
                 ),
             ),
             2 => (
                 "/api/reset_password_request",
-                json!({"username_or_email": own}),
+                json!({"username_or_email": mark}),
             ),
             3 => (
                 "/api/reset_password",
-                json!({"username": "ann", "new_password": own, "validation_code": own, "verification_code": own}),
+                json!({"username": "ann", "new_password": mark, "validation_code": mark, "verification_code": mark}),
             ),
             4 => (
                 "/api/account/update",
-                json!({"username": format!("{own} with spaces"), "timezone": own}),
+                json!({"username": format!("{mark} with spaces"), "timezone": mark}),
             ),
             5 => (
                 "/api/account/update_email",
-                json!({"email": format!("{own}@example.org"), "validation_code": own, "verification_code": own}),
+                json!({"email": format!("{mark}@example.org"), "validation_code": mark, "verification_code": mark}),
             ),
             6 => (
                 "/api/account/update",
-                json!({"password": own.repeat(40), "current_password": PASSWORD}),
+                json!({"password": mark.repeat(40), "current_password": PASSWORD}),
             ),
-            _ => ("/api/username", json!({"username": format!("{own}\u{0}")})),
+            _ => ("/api/username", json!({"username": format!("{mark}\u{0}")})),
         };
-        let (http, id) = (app.http.clone(), format!("request-{number}-id"));
+        let http = app.http.clone();
+        let id = format!("request-{number}-id");
         let token = ann.token.clone();
         let call = http
             .post(path)

@@ -1,4 +1,5 @@
-//! What anybody may ask without a token, and how often: names can't be tried, and mailboxes not filled, without end.
+//! Tests that calls without a token are limited, so that usernames cannot be enumerated and
+//! mailboxes cannot be filled.
 
 use doorward_tests::{Answer, Backend, MailApp, PASSWORD, mail_app::with_field, on_both_databases};
 use serde_json::{Value, json};
@@ -9,12 +10,12 @@ on_both_databases![
     authenticated_code_requests_count_for_the_mailbox,
 ];
 
-/// Ten questions from an address; until the end of a test.
+/// Settings with ten anonymous calls per address and waits longer than a test.
 const STRICT_LIMITS: [(&str, &str); 4] = [
     ("DOORWARD_LOGIN_FAILURES", "1"),
     ("DOORWARD_LOGIN_BACKOFF", "10m"),
     ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
-    // The tests come from there.
+    // The tests connect from this network, so their `X-Forwarded-For` is trusted.
     ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"),
 ];
 
@@ -32,7 +33,7 @@ async fn username_checks_are_limited(backend: Backend) {
     app.installation.create_user("ann").await;
     let signup = json!({"username": "ann", "password": PASSWORD, "email": "new@example.org"});
     let reset = json!({"username": "nobody", "new_password": PASSWORD, "validation_code": "x", "verification_code": "x"});
-    let questions = [
+    let calls = [
         ("203.0.113.1", "/api/username", json!({"username": "ann"})),
         ("203.0.113.2", "/api/signup_request", signup),
         (
@@ -42,16 +43,16 @@ async fn username_checks_are_limited(backend: Backend) {
         ),
         ("203.0.113.4", "/api/reset_password", reset),
     ];
-    for (from, path, body) in &questions {
+    for (from, path, body) in &calls {
         let mut answered = 0;
         while ask(&app, from, path, body).await.status != 429 {
             answered += 1;
-            assert!(answered < 50, "{path} is answered without end");
+            assert!(answered < 50, "{path} is not limited");
         }
-        // On a slow machine one or two are forgiven meanwhile.
+        // On a slow machine, one or two calls decay meanwhile.
         assert!((10..20).contains(&answered), "{path}: {answered}");
         ask(&app, from, path, body).await.assert_throttled();
-        // Nobody else waits for it.
+        // Other networks are not affected.
         assert_ne!(
             ask(
                 &app,
@@ -70,14 +71,14 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     let app = MailApp::with(backend, &STRICT_LIMITS).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "anna", "password": PASSWORD, "email": "ann@example.org"});
-    let asked = [
+    let calls = [
         ("/api/signup_request", signup.clone()),
         (
             "/api/reset_password_request",
             json!({"username_or_email": "ann"}),
         ),
     ];
-    for (path, body) in &asked {
+    for (path, body) in &calls {
         assert_eq!(
             ask(&app, "203.0.113.1", path, body).await.status,
             200,
@@ -86,7 +87,7 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
         app.smtp.mail_to("ann@example.org").await;
     }
     let by_address = json!({"username_or_email": "ANN@example.org"});
-    for (path, body) in asked
+    for (path, body) in calls
         .iter()
         .chain(&[("/api/reset_password_request", by_address)])
     {

@@ -1,4 +1,5 @@
-//! A code is good for what it was asked for, by whom it was asked for, and no longer than that.
+//! Tests that a code pair is valid only for its purpose, its user and its data, and only until an
+//! event that invalidates it.
 
 use doorward_tests::{Backend, PASSWORD, SmtpServer, on_both_databases};
 use serde_json::{Value, json};
@@ -40,14 +41,14 @@ async fn code_is_valid_for_its_purpose_only(backend: Backend) {
             other["verification_code"].clone(),
         )
     };
-    for (place, other) in codes.iter().enumerate() {
-        if place != 0 {
+    for (index, other) in codes.iter().enumerate() {
+        if index != 0 {
             refused(&caller.signup(&with_codes_of(&signup, other)).await);
         }
-        if place != 1 {
+        if index != 1 {
             refused(&caller.reset(&with_codes_of(&reset, other)).await);
         }
-        if place != 2 {
+        if index != 2 {
             refused(
                 &caller
                     .change_email(&ann.token, &with_codes_of(&email, other))
@@ -55,7 +56,7 @@ async fn code_is_valid_for_its_purpose_only(backend: Backend) {
             );
         }
     }
-    // Each with the other's half.
+    // Half of the code pair of another call is rejected, too.
     refused(
         &caller
             .reset(&with(
@@ -109,9 +110,9 @@ async fn code_is_valid_for_its_user_only(backend: Backend) {
         count(&app.installation.databases.directory, "users", "1 = 1"),
         2
     );
-    // None of it was in vain for those whose codes they are.
-    let shouted = with(&email, "email", "Other@Example.ORG");
-    caller.change_email(&ann.token, &shouted).await.success();
+    // The failed attempts have not invalidated the codes.
+    let upper_case = with(&email, "email", "Other@Example.ORG");
+    caller.change_email(&ann.token, &upper_case).await.success();
     caller
         .signup(&with(&signup, "email", "NEW@example.org"))
         .await
@@ -126,10 +127,8 @@ async fn success_invalidates_other_requests(backend: Backend) {
         smtp: &smtp,
     };
     let ann = app.user("ann").await;
-    let (signup, again) = (
-        caller.begin_signup(&newcomer("new")).await,
-        caller.begin_signup(&newcomer("new")).await,
-    );
+    let signup = caller.begin_signup(&newcomer("new")).await;
+    let again = caller.begin_signup(&newcomer("new")).await;
     caller.signup(&signup).await.token();
     refused(&caller.signup(&again).await);
     let first = caller
@@ -151,7 +150,7 @@ async fn new_password_invalidates_pending_email_change(backend: Backend) {
         smtp: &smtp,
     };
     let ann = app.user("ann").await;
-    // Somebody with her token wants her account.
+    // An attacker with ann's token tries to replace her address.
     let theirs = caller
         .begin_email_change(&ann.token, "thief@example.org")
         .await;
@@ -170,7 +169,7 @@ async fn new_password_invalidates_pending_email_change(backend: Backend) {
         .assert_unauthenticated();
     refused(&caller.change_email(&token, &theirs).await);
     refused(&caller.reset(&reset).await);
-    // Told of her new password, she sets another.
+    // This mail says that the password was changed. The next one has the code of a reset.
     smtp.mail_to("ann@example.org").await;
 
     let theirs = caller.begin_email_change(&token, "thief@example.org").await;
@@ -180,7 +179,7 @@ async fn new_password_invalidates_pending_email_change(backend: Backend) {
     assert_eq!(email_of(&app.http, &token).await, "ann@example.org");
 }
 
-/// Who still reads the old mailbox has no say any more.
+// A person with access to the old mailbox must not be able to use codes from it.
 async fn new_address_invalidates_codes_of_the_old_one(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
@@ -243,7 +242,8 @@ async fn codes_end_with_the_account(backend: Backend) {
     );
 }
 
-/// SECURITY-CASES: pre-hijacking (PocketBase CVE-2024-38351, CVE-2026-44166; Vaultwarden CVE-2026-47164).
+/// Regression test for account pre-hijacking (PocketBase CVE-2024-38351, CVE-2026-44166;
+/// Vaultwarden CVE-2026-47164).
 async fn unverified_signup_does_not_hijack_an_address(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
@@ -273,7 +273,7 @@ async fn unverified_signup_does_not_hijack_an_address(backend: Backend) {
     }
 
     let owners = caller.begin_signup(&newcomer("owner")).await;
-    // The thief has the owner's verification code even, over the shoulder.
+    // Even the owner's verification code does not help without the owner's validation code.
     let code = owners["verification_code"].clone();
     refused(
         &caller
@@ -302,15 +302,15 @@ async fn unverified_signup_does_not_hijack_an_address(backend: Backend) {
         .login("claimed", NEW_PASSWORD)
         .await
         .assert_unknown_user();
-    let asked = json!({"username_or_email": address});
+    let body = json!({"username_or_email": address});
     let (result, _) = caller
-        .post("/api/reset_password_request", &asked)
+        .post("/api/reset_password_request", &body)
         .await
         .success();
     assert_eq!(result["usernames"], json!(["owner"]));
 }
 
-/// SECURITY-CASES: recycled names (ZITADEL CVE-2026-55670).
+/// Regression test for reused usernames (ZITADEL CVE-2026-55670).
 async fn reused_username_and_address_inherit_nothing(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
@@ -322,7 +322,8 @@ async fn reused_username_and_address_inherit_nothing(backend: Backend) {
     let first = caller
         .signup(&caller.begin_signup(&newcomer("ann")).await)
         .await;
-    let (token, gid) = (first.token(), first.success().0["user"].clone());
+    let token = first.token();
+    let gid = first.success().0["user"].clone();
     let project = app.installation.create_project("ben", "Herbarium").await;
     app.installation.add_member(&project, "ann").await;
     let reset = caller.begin_reset("ann").await;

@@ -1,5 +1,5 @@
-//! `kill -9` at a certain step of a call that touches two services: nothing has happened yet, or the same call with the same
-//! codes completes it.
+//! Tests that a call that changes two services has no effect after `kill -9` at a certain step, or
+//! is completed by repeating it with the same codes.
 
 use std::time::Duration;
 
@@ -56,16 +56,17 @@ impl CrashFixture {
         self.split.ready(role).await;
     }
 
-    /// Nobody can write what the directory tells others of.
+    /// Blocks all changes of the directory, because each one appends to the change feed.
     fn hold_directory(&self) -> LockedTable {
         block_writes(&self.split.installation.databases.directory, "feed_head")
     }
 
+    /// Blocks changes of passwords in auth.
     fn hold_auth(&self) -> LockedTable {
         block_writes(&self.split.installation.databases.auth, "credentials")
     }
 
-    /// A call that isn't waited for; it may find nobody who answers.
+    /// Starts a call without waiting for its response. The call can fail if its gateway is killed.
     fn begin(
         &self,
         token: Option<&str>,
@@ -80,7 +81,7 @@ impl CrashFixture {
         tokio::spawn(call.try_send())
     }
 
-    /// Waits until auth has answered a call for the first time.
+    /// Waits until auth has answered an RPC of this method for the first time.
     async fn answered(&self, method: &str) {
         let metric = format!(
             "doorward_grpc_request_duration_seconds_count{{method=\"doorward.auth.v1.Auth/{method}\"}}"
@@ -100,7 +101,8 @@ impl CrashFixture {
         )
     }
 
-    /// The same call again, as often as a peer that has just started is not found yet.
+    /// Repeats a call until its status is not 503. A peer that has just restarted is not reachable
+    /// at once.
     async fn again(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
         eventually(path, EVENTUALLY_TIMEOUT, async || {
             let answer = self
@@ -113,7 +115,7 @@ impl CrashFixture {
         .await
     }
 
-    /// There is one account, and its password is the one of the signup.
+    /// Asserts that there is one account, with the password of the signup, and no code.
     async fn has_one_account(&self, username: &str) {
         assert_eq!(self.users(&format!("username = '{username}'")), 1);
         assert_eq!(self.users("1 = 1"), 1);
@@ -129,7 +131,8 @@ impl CrashFixture {
     }
 }
 
-/// 503 from a gateway that lost its peer, and nothing from one that was killed.
+/// Asserts a 503 from a gateway whose peer was killed, or no response from a killed gateway. A call
+/// that was complete before the kill fails the test.
 fn assert_cut_off(killed: Role, answer: Result<Answer, String>) {
     match answer {
         Ok(answer) => answer.assert_unavailable(),
@@ -138,198 +141,202 @@ fn assert_cut_off(killed: Role, answer: Result<Answer, String>) {
 }
 
 async fn signup_without_auth_has_no_effect(backend: Backend) {
-    let mut crashing = CrashFixture::start(backend).await;
-    let body = crashing.caller().begin_signup(&newcomer("ann")).await;
-    crashing.split.kill(Auth);
+    let mut fixture = CrashFixture::start(backend).await;
+    let body = fixture.caller().begin_signup(&newcomer("ann")).await;
+    fixture.split.kill(Auth);
 
-    crashing.caller().signup(&body).await.assert_unavailable();
-    crashing
+    fixture.caller().signup(&body).await.assert_unavailable();
+    fixture
         .caller()
         .post("/api/signup_request", &newcomer("ben"))
         .await
         .assert_unavailable();
 
-    assert_eq!(crashing.users("1 = 1"), 0);
-    crashing.start_again(Auth).await;
-    crashing.again(None, "/api/signup", &body).await.token();
-    crashing.has_one_account("ann").await;
+    assert_eq!(fixture.users("1 = 1"), 0);
+    fixture.start_again(Auth).await;
+    fixture.again(None, "/api/signup", &body).await.token();
+    fixture.has_one_account("ann").await;
 }
 
 async fn signup_without_directory_is_completed_by_repetition(backend: Backend) {
-    let mut crashing = CrashFixture::start(backend).await;
-    let body = crashing.caller().begin_signup(&newcomer("ann")).await;
-    crashing.split.kill(Directory);
+    let mut fixture = CrashFixture::start(backend).await;
+    let body = fixture.caller().begin_signup(&newcomer("ann")).await;
+    fixture.split.kill(Directory);
 
-    // More often than a code may be tried: these are no tries.
+    // Six calls are more than the attempts of a code: calls that fail this way are not counted.
     for _ in 0..6 {
-        crashing.caller().signup(&body).await.assert_unavailable();
+        fixture.caller().signup(&body).await.assert_unavailable();
     }
 
-    crashing.start_again(Directory).await;
-    crashing.again(None, "/api/signup", &body).await.token();
-    crashing.has_one_account("ann").await;
-    refused(&crashing.caller().signup(&body).await);
+    fixture.start_again(Directory).await;
+    fixture.again(None, "/api/signup", &body).await.token();
+    fixture.has_one_account("ann").await;
+    refused(&fixture.caller().signup(&body).await);
 }
 
 async fn signup_killed_during_account_creation_is_completed_by_repetition(backend: Backend) {
     for killed in Role::ALL {
-        let mut crashing = CrashFixture::start(backend).await;
-        let body = crashing.caller().begin_signup(&newcomer("ann")).await;
-        let held = crashing.hold_directory();
-        let call = crashing.begin(None, "/api/signup", &body);
-        crashing.answered("VerifySignup").await;
-        crashing.split.kill(killed);
-        drop(held);
+        let mut fixture = CrashFixture::start(backend).await;
+        let body = fixture.caller().begin_signup(&newcomer("ann")).await;
+        let lock = fixture.hold_directory();
+        let call = fixture.begin(None, "/api/signup", &body);
+        fixture.answered("VerifySignup").await;
+        fixture.split.kill(killed);
+        drop(lock);
         assert_cut_off(killed, call.await.expect("no panic"));
         if killed == Auth {
             eventually("an account", EVENTUALLY_TIMEOUT, async || {
-                (crashing.users("1 = 1") == 1).then_some(())
+                (fixture.users("1 = 1") == 1).then_some(())
             })
             .await;
         }
-        crashing.start_again(killed).await;
+        fixture.start_again(killed).await;
 
-        crashing.again(None, "/api/signup", &body).await.token();
-        crashing.has_one_account("ann").await;
+        fixture.again(None, "/api/signup", &body).await.token();
+        fixture.has_one_account("ann").await;
     }
 }
 
 async fn signup_killed_during_completion_is_completed_by_repetition(backend: Backend) {
     for killed in Role::ALL {
-        let mut crashing = CrashFixture::start(backend).await;
-        let body = crashing.caller().begin_signup(&newcomer("ann")).await;
-        let directory = crashing.hold_directory();
-        let call = crashing.begin(None, "/api/signup", &body);
-        crashing.answered("VerifySignup").await;
-        let auth = crashing.hold_auth();
+        let mut fixture = CrashFixture::start(backend).await;
+        let body = fixture.caller().begin_signup(&newcomer("ann")).await;
+        let directory = fixture.hold_directory();
+        let call = fixture.begin(None, "/api/signup", &body);
+        fixture.answered("VerifySignup").await;
+        let auth = fixture.hold_auth();
         drop(directory);
         eventually("an account", EVENTUALLY_TIMEOUT, async || {
-            (crashing.users("1 = 1") == 1).then_some(())
+            (fixture.users("1 = 1") == 1).then_some(())
         })
         .await;
         assert_eq!(
             count(
-                &crashing.split.installation.databases.auth,
+                &fixture.split.installation.databases.auth,
                 "credentials",
                 "1 = 1"
             ),
             0
         );
-        crashing.split.kill(killed);
+        fixture.split.kill(killed);
         drop(auth);
-        // Auth goes on, and then the directory's part of the answer is missing.
+        // If directory was killed, auth completes its part, but the gateway cannot read the user.
         assert_cut_off(killed, call.await.expect("no panic"));
-        crashing.start_again(killed).await;
+        fixture.start_again(killed).await;
 
-        let answer = crashing.again(None, "/api/signup", &body).await;
+        let answer = fixture.again(None, "/api/signup", &body).await;
         if answer.status == 200 {
             answer.token();
         } else {
             refused(&answer);
-            assert_ne!(killed, Auth, "nothing was finished");
+            assert_ne!(killed, Auth, "auth had not completed the signup");
         }
-        crashing.has_one_account("ann").await;
+        fixture.has_one_account("ann").await;
     }
 }
 
-/// Or whoever knows the address could leave its owner with an account without a password.
+// Otherwise another person who knows the address could cause an account without a password.
 async fn started_signup_is_not_replaced(backend: Backend) {
-    let crashing = CrashFixture::start(backend).await;
-    let body = crashing.caller().begin_signup(&newcomer("ann")).await;
-    let held = crashing.hold_directory();
-    let call = crashing.begin(None, "/api/signup", &body);
-    crashing.answered("VerifySignup").await;
+    let fixture = CrashFixture::start(backend).await;
+    let body = fixture.caller().begin_signup(&newcomer("ann")).await;
+    let lock = fixture.hold_directory();
+    let call = fixture.begin(None, "/api/signup", &body);
+    fixture.answered("VerifySignup").await;
     let other = with(&newcomer("other"), "email", "ann@example.org");
-    crashing
+    fixture
         .caller()
         .post("/api/signup_request", &other)
         .await
         .success();
-    drop(held);
+    drop(lock);
     call.await.expect("no panic").expect("an answer").token();
-    assert_eq!(crashing.users("1 = 1"), 1);
-    assert_eq!(crashing.split.http.login("ann", PASSWORD).await.status, 200);
+    assert_eq!(fixture.users("1 = 1"), 1);
+    assert_eq!(fixture.split.http.login("ann", PASSWORD).await.status, 200);
 }
 
 async fn email_change_without_directory_is_completed_by_repetition(backend: Backend) {
-    let mut crashing = CrashFixture::start(backend).await;
-    let ann = crashing.split.user("ann").await;
-    let body = crashing
+    let mut fixture = CrashFixture::start(backend).await;
+    let ann = fixture.split.user("ann").await;
+    let body = fixture
         .caller()
         .begin_email_change(&ann.token, "new@example.org")
         .await;
-    crashing.split.kill(Directory);
+    fixture.split.kill(Directory);
     for _ in 0..6 {
-        crashing
+        fixture
             .caller()
             .change_email(&ann.token, &body)
             .await
             .assert_unavailable();
     }
-    crashing.start_again(Directory).await;
-    crashing
+    fixture.start_again(Directory).await;
+    fixture
         .again(Some(&ann.token), "/api/account/update_email", &body)
         .await
         .success();
     assert_eq!(
-        email_of(&crashing.split.http, &ann.token).await,
+        email_of(&fixture.split.http, &ann.token).await,
         "new@example.org"
     );
-    crashing.smtp.mail_to("ann@example.org").await;
-    refused(&crashing.caller().change_email(&ann.token, &body).await);
+    fixture.smtp.mail_to("ann@example.org").await;
+    refused(&fixture.caller().change_email(&ann.token, &body).await);
 }
 
 async fn interrupted_email_change_is_completed_and_notifies_once(backend: Backend) {
     for killed in Role::ALL {
-        let mut crashing = CrashFixture::start(backend).await;
-        let ann = crashing.split.user("ann").await;
-        let body = crashing
+        let mut fixture = CrashFixture::start(backend).await;
+        let ann = fixture.split.user("ann").await;
+        let body = fixture
             .caller()
             .begin_email_change(&ann.token, "new@example.org")
             .await;
-        let held = crashing.hold_directory();
-        let call = crashing.begin(Some(&ann.token), "/api/account/update_email", &body);
-        crashing.answered("VerifyEmailChange").await;
-        crashing.split.kill(killed);
-        drop(held);
+        let lock = fixture.hold_directory();
+        let call = fixture.begin(Some(&ann.token), "/api/account/update_email", &body);
+        fixture.answered("VerifyEmailChange").await;
+        fixture.split.kill(killed);
+        drop(lock);
         assert_cut_off(killed, call.await.expect("no panic"));
         if killed == Auth {
             let condition = "email = 'new@example.org'";
             eventually("the address", EVENTUALLY_TIMEOUT, async || {
-                (crashing.users(condition) == 1).then_some(())
+                (fixture.users(condition) == 1).then_some(())
             })
             .await;
         }
-        crashing.start_again(killed).await;
+        fixture.start_again(killed).await;
 
-        let answer = crashing
+        let answer = fixture
             .again(Some(&ann.token), "/api/account/update_email", &body)
             .await;
         answer.success();
         assert_eq!(
-            email_of(&crashing.split.http, &ann.token).await,
+            email_of(&fixture.split.http, &ann.token).await,
             "new@example.org"
         );
-        let told = crashing.smtp.mail_to("ann@example.org").await;
-        assert!(!told.text.contains("new@example.org"), "{}", told.text);
-        let outbox = &crashing.split.installation.databases.directory;
+        let notification = fixture.smtp.mail_to("ann@example.org").await;
+        assert!(
+            !notification.text.contains("new@example.org"),
+            "{}",
+            notification.text
+        );
+        let outbox = &fixture.split.installation.databases.directory;
         eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || {
             (count(outbox, "outbox", "1 = 1") == 0).then_some(())
         })
         .await;
-        assert_eq!(crashing.smtp.count_to("ann@example.org"), 1, "{killed:?}");
+        assert_eq!(fixture.smtp.count_to("ann@example.org"), 1, "{killed:?}");
     }
 }
 
 async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backend) {
-    let mut crashing = CrashFixture::start(backend).await;
-    let ann = crashing.split.user("ann").await;
-    crashing
+    let mut fixture = CrashFixture::start(backend).await;
+    let ann = fixture.split.user("ann").await;
+    fixture
         .caller()
         .begin_email_change(&ann.token, "new@example.org")
         .await;
-    crashing.caller().begin_reset("ann").await;
-    let auth = crashing.split.installation.databases.auth.clone();
+    fixture.caller().begin_reset("ann").await;
+    let auth = fixture.split.installation.databases.auth.clone();
     assert_eq!(
         (
             count(&auth, "codes", "1 = 1"),
@@ -337,18 +344,18 @@ async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backen
         ),
         (2, 1)
     );
-    crashing.split.kill(Auth);
+    fixture.split.kill(Auth);
 
-    let deleted = crashing
+    let deleted = fixture
         .caller()
         .post_as(&ann.token, "/api/account/delete", &json!({"confirm": true}))
         .await;
     assert_eq!(deleted.success(), (json!({}), json!({})));
 
-    assert_eq!(crashing.users("1 = 1"), 0);
-    crashing.start_again(Auth).await;
+    assert_eq!(fixture.users("1 = 1"), 0);
+    fixture.start_again(Auth).await;
     let tables = ["codes", "credentials", "known_networks"];
-    eventually("nothing left", EVENTUALLY_TIMEOUT, async || {
+    eventually("empty tables", EVENTUALLY_TIMEOUT, async || {
         tables
             .iter()
             .all(|table| count(&auth, table, "1 = 1") == 0)
@@ -356,7 +363,7 @@ async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backen
     })
     .await;
     ann.assert_denied_eventually().await;
-    crashing
+    fixture
         .split
         .http
         .login("ann", PASSWORD)
@@ -366,48 +373,48 @@ async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backen
 
 async fn interrupted_reset_has_no_effect(backend: Backend) {
     for killed in [Auth, Directory] {
-        let mut crashing = CrashFixture::start(backend).await;
-        let ann = crashing.split.user("ann").await;
-        let body = crashing.caller().begin_reset("ann").await;
-        let held = crashing.hold_auth();
-        let call = crashing.begin(None, "/api/reset_password", &body);
+        let mut fixture = CrashFixture::start(backend).await;
+        let ann = fixture.split.user("ann").await;
+        let body = fixture.caller().begin_reset("ann").await;
+        let lock = fixture.hold_auth();
+        let call = fixture.begin(None, "/api/reset_password", &body);
         if backend == Backend::Postgres {
-            let auth = &crashing.split.installation.databases.auth;
+            let auth = &fixture.split.installation.databases.auth;
             eventually("a write", EVENTUALLY_TIMEOUT, async || {
                 (doorward_tests::backend::count_lock_waiters(auth) > 0).then_some(())
             })
             .await;
         }
-        crashing.split.kill(killed);
+        fixture.split.kill(killed);
         if killed == Auth {
-            // PostgreSQL goes on with what the dead one had sent, up to its commit.
-            drop(held);
+            // PostgreSQL still completes the statement of the killed process, but not its commit.
+            drop(lock);
             assert_cut_off(killed, call.await.expect("no panic"));
-            crashing.start_again(killed).await;
+            fixture.start_again(killed).await;
             eventually("an init", EVENTUALLY_TIMEOUT, async || {
                 (ann.init().await.status == 200).then_some(())
             })
             .await;
-            assert_eq!(crashing.split.http.login("ann", PASSWORD).await.status, 200);
-            crashing
+            assert_eq!(fixture.split.http.login("ann", PASSWORD).await.status, 200);
+            fixture
                 .again(None, "/api/reset_password", &body)
                 .await
                 .token();
         } else {
-            drop(held);
+            drop(lock);
             assert_cut_off(killed, call.await.expect("no panic"));
-            crashing.start_again(killed).await;
-            let again = crashing.again(None, "/api/reset_password", &body).await;
+            fixture.start_again(killed).await;
+            let again = fixture.again(None, "/api/reset_password", &body).await;
             assert!(again.status == 200 || again.status == 422, "{again:?}");
         }
-        crashing
+        fixture
             .split
             .http
             .login("ann", PASSWORD)
             .await
             .assert_unknown_user();
         assert_eq!(
-            crashing.split.http.login("ann", NEW_PASSWORD).await.status,
+            fixture.split.http.login("ann", NEW_PASSWORD).await.status,
             200
         );
     }

@@ -1,4 +1,4 @@
-//! `POST /api/account/delete`: an account ends, with all that hangs on it.
+//! Tests that `POST /api/account/delete` deletes an account with its tokens, codes and memberships.
 
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD, Services, User,
@@ -33,7 +33,7 @@ async fn delete(user: &User) {
 }
 
 async fn deleted_account_is_inaccessible_immediately(backend: Backend) {
-    // Also when the token is due.
+    // The response must not have a token even if a renewal is due.
     let app = App::with_settings(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let other = app.http.login("ann", PASSWORD).await.token();
@@ -80,7 +80,7 @@ async fn deletion_requires_confirmation(backend: Backend) {
             .await
             .assert_bad_parameter("Missing parameter", "confirm");
     }
-    for no in [
+    for invalid in [
         json!(false),
         json!("true"),
         json!(1),
@@ -89,7 +89,7 @@ async fn deletion_requires_confirmation(backend: Backend) {
         json!({"confirm": true}),
         json!(""),
     ] {
-        ann.call(PATH, &json!({"confirm": no}))
+        ann.call(PATH, &json!({"confirm": invalid}))
             .await
             .assert_bad_parameter("Invalid parameter", "confirm");
     }
@@ -106,7 +106,7 @@ async fn project_owner_cannot_be_deleted(backend: Backend) {
     ann.call(PATH, &json!({"confirm": true}))
         .await
         .assert_unprocessable("owns_projects");
-    // As long as it can be undone.
+    // The owner of a deleted project cannot be deleted either, because the project can be restored.
     let directory = &app.installation.databases.directory;
     execute(
         directory,
@@ -229,15 +229,15 @@ async fn codes_mailed_before_deletion_are_invalid(backend: Backend) {
     ann.call("/api/account/update_email", &email)
         .await
         .assert_unauthenticated();
-    let asked = app
+    let response = app
         .http
         .open(
             "/api/reset_password_request",
             &json!({"username_or_email": "ann@example.org"}),
         )
         .await;
-    asked.assert_unprocessable("user_not_found");
-    // Nor against who has the name then.
+    response.assert_unprocessable("user_not_found");
+    // The codes are also invalid for a new account with the same name.
     let new = app.sign_up("ann", "ann@example.org").await;
     app.http
         .open("/api/reset_password", &reset)
@@ -261,13 +261,13 @@ async fn one_of_two_concurrent_deletions_succeeds(backend: Backend) {
     let ann = app.user("ann").await;
     let body = json!({"confirm": true});
     let (one, other) = tokio::join!(ann.call(PATH, &body), ann.call(PATH, &body));
-    let (done, refused) = if one.status == 200 {
+    let (succeeded, rejected) = if one.status == 200 {
         (one, other)
     } else {
         (other, one)
     };
-    done.success();
-    refused.assert_unauthenticated();
+    succeeded.success();
+    rejected.assert_unauthenticated();
     ann.assert_denied_eventually().await;
 }
 
@@ -277,11 +277,11 @@ async fn deletion_reaches_every_gateway_within_a_second(backend: Backend) {
     let ann = User::create(&split.installation, &split.http, "ann").await;
     let there = gateway.http().login("ann", PASSWORD).await.token();
     delete(&ann).await;
-    for door in [&gateway.http(), &split.http] {
+    for gateway in [&gateway.http(), &split.http] {
         for old in [&there, &ann.token] {
-            door.denied_within_a_second(old).await;
+            gateway.denied_within_a_second(old).await;
         }
-        door.login("ann", PASSWORD).await.assert_unknown_user();
+        gateway.login("ann", PASSWORD).await.assert_unknown_user();
     }
 }
 

@@ -1,4 +1,5 @@
-//! `POST /api/account/update_email_request` and `/api/account/update_email`: another address, proved by a code.
+//! Tests that the two steps of a change of address (`POST /api/account/update_email_request` and
+//! `/api/account/update_email`) verify the new address by a code.
 
 use doorward_tests::{
     Backend, MailApp, PASSWORD,
@@ -36,26 +37,23 @@ async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
     app.installation.add_member(&project, "ben").await;
 
     let first = json!({"email": "Ann@New.example"});
-    let asked = ann.call(REQUEST, &first).await;
-    let expected = json!({"validation_code": validation_code(&asked)});
+    let response = ann.call(REQUEST, &first).await;
+    let expected = json!({"validation_code": validation_code(&response)});
     assert_eq!(
-        asked.json(),
+        response.json(),
         json!({"success": true, "result": expected, "data": {}})
     );
-    assert_eq!(
-        asked.header("authorization"),
-        None,
-        "a token that isn't due"
-    );
+    assert_eq!(response.header("authorization"), None, "no renewal is due");
     let mail = app.smtp.mail_to("Ann@New.example").await;
     assert_eq!(
         mail.subject,
         "Your code for a new email address at Doorward"
     );
     let expected = format!(
-        "This code confirms that the Doorward account “ann” is to have this email address:\n\n{}\n\n\
-        It is good for 15 minutes, and only once. Don't give it to anybody.\n\n\
-        You didn't ask for this? Then you need to do nothing: without the code nothing changes.\n\n{APP_URL}\n",
+        "This code confirms this email address for the Doorward account “ann”:\n\n{}\n\n\
+        This code expires in 15 minutes and works once. Don't share it with anyone.\n\n\
+        If you didn't request this change, ignore this email. Without the code, nothing \
+        changes.\n\n{APP_URL}\n",
         mail.code()
     );
     assert_eq!(mail.text, expected);
@@ -66,14 +64,10 @@ async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), 1);
 
     let answer = ann
-        .call(UPDATE, &with_codes(&first, &asked, &mail.code()))
+        .call(UPDATE, &with_codes(&first, &response, &mail.code()))
         .await;
     answer.success();
-    assert_eq!(
-        answer.header("authorization"),
-        None,
-        "a token that isn't due"
-    );
+    assert_eq!(answer.header("authorization"), None, "no renewal is due");
     let user = json!({
         "gid": "<ann>", "username": "ann", "email": "Ann@New.example", "name": "Ann", "avatar": null, "status": "active",
         "options": {"language": "en", "timezone": "Europe/Amsterdam"}
@@ -106,10 +100,10 @@ async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
         own.contains(r#""email":"Ann@New.example""#) && !own.contains("ann@example.org"),
         "{own}"
     );
-    let of_others = ben.init().await.text();
+    let seen_by_ben = ben.init().await.text();
     assert!(
-        !of_others.contains("New.example") && !of_others.contains("ann@"),
-        "{of_others}"
+        !seen_by_ben.contains("New.example") && !seen_by_ben.contains("ann@"),
+        "{seen_by_ben}"
     );
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
     assert_eq!(app.smtp.mails().len(), 2);
@@ -123,7 +117,7 @@ async fn both_mails_use_the_users_language(backend: Backend) {
         (
             "nl",
             "Je code voor een nieuw e-mailadres bij Doorward",
-            "Je e-mailadres bij Doorward is veranderd",
+            "Je e-mailadres bij Doorward is gewijzigd",
         ),
         (
             "de-at",
@@ -146,11 +140,11 @@ async fn both_mails_use_the_users_language(backend: Backend) {
             .bearer(&ann.token)
             .header("accept-language", "fr")
             .json(&new);
-        let asked = call.send().await;
+        let response = call.send().await;
         let new_email = new["email"].as_str().expect("an address");
         let mail = app.smtp.mail_to(new_email).await;
         assert_eq!(mail.subject, code);
-        ann.call(UPDATE, &with_codes(&new, &asked, &mail.code()))
+        ann.call(UPDATE, &with_codes(&new, &response, &mail.code()))
             .await
             .success();
         assert_eq!(app.smtp.mail_to(&old).await.subject, notice);
@@ -181,7 +175,7 @@ async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: 
         }
         new.clone_into(&mut old);
     }
-    // The first address is free for others.
+    // Another user can sign up with the first address.
     let ben = app.sign_up("ben", "ann@example.org").await;
     assert_ne!(ben.gid, ann.gid);
     assert_eq!(
@@ -190,12 +184,12 @@ async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: 
     );
 }
 
-/// Whoever still reads the old mailbox.
+// A person with access to the old mailbox must not be able to use codes from it.
 async fn codes_to_the_old_address_become_invalid(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in ["ann", "ann@example.org"] {
-        let asked = app
+        let response = app
             .http
             .open(
                 "/api/reset_password_request",
@@ -203,7 +197,11 @@ async fn codes_to_the_old_address_become_invalid(backend: Backend) {
             )
             .await;
         let second = json!({"username": "ann", "new_password": "another battery staple 7"});
-        let reset = with_codes(&second, &asked, &app.mailed_code("ann@example.org").await);
+        let reset = with_codes(
+            &second,
+            &response,
+            &app.mailed_code("ann@example.org").await,
+        );
         let body = app.request_email_change(&ann, "ann@new.example").await;
         ann.call(UPDATE, &body).await.success();
         app.http
@@ -250,11 +248,11 @@ async fn malformed_address_is_rejected(backend: Backend) {
         ("\"a b\"@bücher.example", "\"a b\"@xn--bcher-kva.example"),
     ] {
         let first = json!({"email": odd});
-        let asked = ann.call(REQUEST, &first).await;
+        let response = ann.call(REQUEST, &first).await;
         let answer = ann
             .call(
                 UPDATE,
-                &with_codes(&first, &asked, &app.mailed_code(sent_to).await),
+                &with_codes(&first, &response, &app.mailed_code(sent_to).await),
             )
             .await;
         assert_eq!(
@@ -292,7 +290,7 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
             .await
             .assert_code_rejected();
     }
-    // Nor the codes of another call.
+    // The codes of a signup are rejected.
     ann.call(UPDATE, &signup).await.assert_code_rejected();
     assert_eq!(
         ann.init().await.success().1["cc.users"][&ann.gid]["email"],
@@ -324,24 +322,24 @@ async fn code_is_valid_for_the_requester_only(backend: Backend) {
         ann.gid.clone(),
     );
     ben.call(UPDATE, &more).await.assert_code_rejected();
-    // Codes of several people don't replace each other.
-    let of_ben = app.request_email_change(&ben, "ann@new.example").await;
+    // Codes of several users for the same address do not replace each other.
+    let body_of_ben = app.request_email_change(&ben, "ann@new.example").await;
     ann.call(UPDATE, &body).await.success();
-    ben.call(UPDATE, &of_ben).await.success();
+    ben.call(UPDATE, &body_of_ben).await.success();
 }
 
 async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    for tries in [5, 4] {
+    for attempts in [5, 4] {
         let body = app.request_email_change(&ann, "ann@new.example").await;
-        for _ in 0..tries {
+        for _ in 0..attempts {
             ann.call(UPDATE, &with_wrong_code(&body))
                 .await
                 .assert_code_rejected();
         }
         let answer = ann.call(UPDATE, &body).await;
-        if tries == 5 {
+        if attempts == 5 {
             answer.assert_code_rejected();
         } else {
             answer.success();
@@ -354,9 +352,10 @@ async fn code_works_once(backend: Backend) {
     let ann = app.user("ann").await;
     let body = app.request_email_change(&ann, "ann@new.example").await;
     let answers = join_all((0..6).map(|_| ann.call(UPDATE, &body))).await;
-    let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(done.len(), 1, "{answers:?}");
-    refused
+    let (succeeded, rejected): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(succeeded.len(), 1, "{answers:?}");
+    rejected
         .iter()
         .for_each(|answer| answer.assert_code_rejected());
     ann.call(UPDATE, &body).await.assert_code_rejected();
@@ -392,12 +391,20 @@ async fn user_without_address_can_set_one(backend: Backend) {
     let first = json!({"email": "mute@new.example"});
     let post =
         async |path: &str, body: &Value| app.http.post(path).bearer(&token).json(body).send().await;
-    let asked = post(REQUEST, &first).await;
-    let body = with_codes(&first, &asked, &app.mailed_code("mute@new.example").await);
+    let response = post(REQUEST, &first).await;
+    let body = with_codes(
+        &first,
+        &response,
+        &app.mailed_code("mute@new.example").await,
+    );
     post(UPDATE, &body).await.success();
-    // The same address once more is no news.
-    let asked = post(REQUEST, &first).await;
-    let body = with_codes(&first, &asked, &app.mailed_code("mute@new.example").await);
+    // A change to the same address causes no mail about a changed address.
+    let response = post(REQUEST, &first).await;
+    let body = with_codes(
+        &first,
+        &response,
+        &app.mailed_code("mute@new.example").await,
+    );
     post(UPDATE, &body).await.success();
     assert_eq!(app.smtp.mails().len(), 2);
 }

@@ -1,4 +1,5 @@
-//! Who has an account with an address is told to nobody but the address itself.
+//! Tests that only mails to an address reveal whether it has an account, and that guesses of
+//! usernames and codes are limited.
 
 use doorward_tests::{Backend, SmtpServer, on_both_databases};
 use serde_json::json;
@@ -15,15 +16,16 @@ on_both_databases![
     forged_forwarded_addresses_do_not_evade_the_limit,
 ];
 
-const FEW: [(&str, &str); 3] = [
+/// Settings with a low threshold of the throttle and waits longer than a test.
+const STRICT_LIMITS: [(&str, &str); 3] = [
     ("DOORWARD_LOGIN_FAILURES", "1"),
     ("DOORWARD_LOGIN_BACKOFF", "10m"),
     ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
 ];
-/// Ten times as many.
-const QUESTIONS: usize = 10;
-/// As many codes may be refused.
-const REFUSED_CODES: usize = 40;
+/// Number of anonymous calls that are allowed: ten times the threshold.
+const ALLOWED_CALLS: usize = 10;
+/// Number of wrong codes that are allowed: forty times the threshold.
+const ALLOWED_WRONG_CODES: usize = 40;
 
 async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: Backend) {
     let smtp = SmtpServer::start().await;
@@ -33,12 +35,12 @@ async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: 
         smtp: &smtp,
     };
     app.user("ann").await;
-    let asked = |email: &str| with(&newcomer("new"), "email", email);
+    let body = |email: &str| with(&newcomer("new"), "email", email);
     let known = caller
-        .post("/api/signup_request", &asked("Ann@Example.org"))
+        .post("/api/signup_request", &body("Ann@Example.org"))
         .await;
     let unknown = caller
-        .post("/api/signup_request", &asked("ben@example.org"))
+        .post("/api/signup_request", &body("ben@example.org"))
         .await;
 
     assert_eq!(known.status, unknown.status);
@@ -58,19 +60,19 @@ async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: 
         );
         assert_eq!(validation_code(answer).len(), 32);
     }
-    let told = smtp.mail_to("Ann@Example.org").await;
-    assert!(told.text.contains("ann"), "{}", told.text);
+    let mail = smtp.mail_to("Ann@Example.org").await;
+    assert!(mail.text.contains("ann"), "{}", mail.text);
     assert_eq!(smtp.mail_to("ben@example.org").await.code().len(), 6);
     assert_eq!(smtp.mails().len(), 2);
     assert_eq!(count(&app.installation.databases.auth, "codes", "1 = 1"), 2);
-    // Asked again, both are answered as before; the mail about the account has no code.
+    // The mail to the address with an account has no code.
     let is_code = |line: &&str| {
         line.len() == 6
             && line
                 .bytes()
                 .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
-    assert_eq!(told.text.lines().find(is_code), None, "{}", told.text);
+    assert_eq!(mail.text.lines().find(is_code), None, "{}", mail.text);
 }
 
 async fn codes_of_a_known_address_never_work(backend: Backend) {
@@ -100,17 +102,18 @@ async fn codes_of_a_known_address_never_work(backend: Backend) {
     );
 }
 
-/// A name that is taken is told of; not without end, and not by another door.
+// The calls reveal that a username is taken. They share one limit, so a client cannot switch to the
+// other call.
 async fn username_checks_are_counted_in_every_call(backend: Backend) {
     for path in ["/api/username", "/api/signup_request"] {
         let smtp = SmtpServer::start().await;
-        let app = app(backend, &smtp, &FEW).await;
+        let app = app(backend, &smtp, &STRICT_LIMITS).await;
         let caller = AccountClient {
             http: &app.http,
             smtp: &smtp,
         };
         app.user("ann").await;
-        for _ in 0..QUESTIONS {
+        for _ in 0..ALLOWED_CALLS {
             let answer = caller.post(path, &newcomer("ann")).await;
             if path == "/api/username" {
                 assert_eq!(
@@ -123,8 +126,8 @@ async fn username_checks_are_counted_in_every_call(backend: Backend) {
         }
         let weak = with(&newcomer("ben"), "password", "password");
         for other in ["/api/username", "/api/signup_request"] {
-            for asked in [newcomer("ann"), newcomer("ben"), weak.clone()] {
-                caller.post(other, &asked).await.assert_throttled();
+            for body in [newcomer("ann"), newcomer("ben"), weak.clone()] {
+                caller.post(other, &body).await.assert_throttled();
             }
         }
         assert_eq!(smtp.mails().len(), 0);
@@ -133,7 +136,7 @@ async fn username_checks_are_counted_in_every_call(backend: Backend) {
 
 async fn resets_of_unknown_usernames_are_counted(backend: Backend) {
     let smtp = SmtpServer::start().await;
-    let app = app(backend, &smtp, &FEW).await;
+    let app = app(backend, &smtp, &STRICT_LIMITS).await;
     let caller = AccountClient {
         http: &app.http,
         smtp: &smtp,
@@ -149,7 +152,7 @@ async fn resets_of_unknown_usernames_are_counted(backend: Backend) {
             .await
     };
     ask("ben").await.success();
-    for number in 1..QUESTIONS {
+    for number in 1..ALLOWED_CALLS {
         ask(&format!("nobody-{number}"))
             .await
             .assert_unprocessable("user_not_found");
@@ -157,24 +160,25 @@ async fn resets_of_unknown_usernames_are_counted(backend: Backend) {
     for name in ["ben", "nobody-1", "ben@example.org", "not a name", ""] {
         ask(name).await.assert_throttled();
     }
-    // She has logged in from this address: no question of others holds her up.
+    // The user ann has logged in from this network, so it is a known network for her and the calls
+    // of others do not count.
     ask("ann").await.success();
 }
 
 async fn wrong_codes_are_counted_by_network(backend: Backend) {
     let smtp = SmtpServer::start().await;
-    let app = app(backend, &smtp, &FEW).await;
+    let app = app(backend, &smtp, &STRICT_LIMITS).await;
     let caller = AccountClient {
         http: &app.http,
         smtp: &smtp,
     };
     app.user("ann").await;
     let guess = json!({"username": "ann", "new_password": "x", "validation_code": "x", "verification_code": "x"});
-    for _ in 0..REFUSED_CODES {
+    for _ in 0..ALLOWED_WRONG_CODES {
         refused(&caller.reset(&guess).await);
     }
     caller.reset(&guess).await.assert_throttled();
-    // The codes of a signup are no way around it, and leave no more lines in the audit trail.
+    // The codes of a signup share the limit, and throttled calls write no audit records.
     let signup = with(
         &with(&newcomer("new"), "validation_code", "x"),
         "verification_code",
@@ -189,19 +193,19 @@ async fn wrong_codes_are_counted_by_network(backend: Backend) {
             "audit",
             "action = 'code_refused'"
         ),
-        REFUSED_CODES
+        ALLOWED_WRONG_CODES
     );
 }
 
 async fn name_lookup_limit_does_not_block_login(backend: Backend) {
     let smtp = SmtpServer::start().await;
-    let app = app(backend, &smtp, &FEW).await;
+    let app = app(backend, &smtp, &STRICT_LIMITS).await;
     let caller = AccountClient {
         http: &app.http,
         smtp: &smtp,
     };
     let ann = app.user("ann").await;
-    for _ in 0..QUESTIONS {
+    for _ in 0..ALLOWED_CALLS {
         assert_eq!(
             caller.post("/api/username", &newcomer("ann")).await.status,
             200
@@ -216,7 +220,7 @@ async fn name_lookup_limit_does_not_block_login(backend: Backend) {
         200
     );
     assert_eq!(ann.init().await.status, 200);
-    // Nor the other way round: too many failed logins leave the way to a new password open.
+    // The count of failed logins is separate: it starts at zero.
     app.http
         .login("ann", "a wrong password")
         .await
@@ -227,11 +231,11 @@ async fn name_lookup_limit_does_not_block_login(backend: Backend) {
         .assert_throttled();
 }
 
-/// SECURITY-CASES: trusted headers (allauth 65.14, oauth2-proxy CVE-2026-40575).
+/// Regression test for trusted headers (allauth 65.14, oauth2-proxy CVE-2026-40575).
 async fn forged_forwarded_addresses_do_not_evade_the_limit(backend: Backend) {
     let smtp = SmtpServer::start().await;
-    let app = app(backend, &smtp, &FEW).await;
-    for turn in 0..QUESTIONS + 3 {
+    let app = app(backend, &smtp, &STRICT_LIMITS).await;
+    for turn in 0..ALLOWED_CALLS + 3 {
         let call = app.http.post("/api/username").json(&newcomer("ann"));
         let call = call.header("x-forwarded-for", &format!("203.0.113.{turn}"));
         let answer = call
@@ -240,7 +244,7 @@ async fn forged_forwarded_addresses_do_not_evade_the_limit(backend: Backend) {
             .await;
         assert_eq!(
             answer.status,
-            if turn < QUESTIONS { 200 } else { 429 },
+            if turn < ALLOWED_CALLS { 200 } else { 429 },
             "{turn}: {answer:?}"
         );
     }

@@ -1,4 +1,5 @@
-//! `kill -9` at any moment of many calls: what was answered has happened, and what was not can be completed.
+//! Tests that after `kill -9` at any moment of a call, an answered call is complete and an
+//! unanswered one can be completed by repeating it.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -19,11 +20,12 @@ on_both_databases![
 ];
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Of each service.
+/// Number of kills of each service in a test with all three.
 const ROUNDS: u64 = 4;
 
-/// Begins the call, kills one after a while, and starts it again: the status, when there was an answer.
-async fn cut(
+/// Starts a call, kills a service after a short delay, and restarts it. Returns the status of the
+/// call if there was a response.
+async fn interrupt(
     split: &mut Services,
     token: Option<&str>,
     path: &str,
@@ -37,7 +39,7 @@ async fn cut(
         None => call,
     };
     let call = tokio::spawn(call.try_send());
-    // A call takes some twenty milliseconds.
+    // A call takes about twenty milliseconds, so the rounds cover all its steps.
     tokio::time::sleep(Duration::from_millis(1 + round * 5 % 37)).await;
     split.kill(killed);
     let status = call
@@ -51,7 +53,7 @@ async fn cut(
     status
 }
 
-/// The same call again, until it is no 503.
+/// Repeats a call until its status is not 503, and returns the status.
 async fn complete(split: &Services, token: Option<&str>, path: &str, body: &Value) -> u16 {
     eventually(path, EVENTUALLY_TIMEOUT, async || {
         let call = split.http.post(path).json(body);
@@ -90,9 +92,9 @@ async fn signups_survive_kills_at_any_moment(backend: Backend) {
             }
         })
         .await;
-        let status = cut(&mut split, None, "/api/signup", &body, round).await;
+        let status = interrupt(&mut split, None, "/api/signup", &body, round).await;
         let again = complete(&split, None, "/api/signup", &body).await;
-        // A code is good once; who isn't let in by it again has an account.
+        // A code works once. If it is rejected now, the first call has created the account.
         assert!(
             again == 422 || (again == 200 && status != Some(200)),
             "{status:?}, then {again}"
@@ -125,7 +127,7 @@ async fn resets_survive_kills_at_any_moment(backend: Backend) {
         }
         .begin_reset(&username)
         .await;
-        let status = cut(&mut split, None, "/api/reset_password", &body, round).await;
+        let status = interrupt(&mut split, None, "/api/reset_password", &body, round).await;
         let again = complete(&split, None, "/api/reset_password", &body).await;
         assert!(
             again == 422 || (again == 200 && status != Some(200)),
@@ -148,7 +150,8 @@ async fn email_changes_survive_kills_at_any_moment(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let mut split = split(backend, &smtp, &[]).await;
     for round in 0..ROUNDS * 2 {
-        let (username, address) = (format!("ann-{round}"), format!("new-{round}@example.org"));
+        let username = format!("ann-{round}");
+        let address = format!("new-{round}@example.org");
         split.installation.create_user(&username).await;
         let token = eventually("a login", EVENTUALLY_TIMEOUT, async || {
             Some(split.http.login(&username, PASSWORD).await).filter(|answer| answer.status == 200)
@@ -160,7 +163,7 @@ async fn email_changes_survive_kills_at_any_moment(backend: Backend) {
             smtp: &smtp,
         };
         let body = caller.begin_email_change(&token, &address).await;
-        let status = cut(
+        let status = interrupt(
             &mut split,
             Some(&token),
             "/api/account/update_email",
@@ -176,7 +179,7 @@ async fn email_changes_survive_kills_at_any_moment(backend: Backend) {
         assert_eq!(email_of(&split.http, &token).await, address);
         let old = format!("{username}@example.org");
         let outbox = &split.installation.databases.directory;
-        // What a dead one had begun to send waits for the end of its lease.
+        // A mail that a killed process was sending waits until its lease expires.
         execute(
             outbox,
             "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL",

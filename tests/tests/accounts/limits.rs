@@ -1,4 +1,5 @@
-//! The account calls are no way around the throttle: not to a mailbox, not to a password.
+//! Tests that account calls cannot be used to fill a mailbox, guess a password or overload the
+//! server with huge values.
 
 use doorward_tests::{Backend, PASSWORD, SmtpServer, on_both_databases};
 use serde_json::json;
@@ -13,20 +14,21 @@ on_both_databases![
     huge_values_are_rejected_and_cost_little,
 ];
 
-const FEW: [(&str, &str); 3] = [
+/// Settings with a low threshold of the throttle and waits longer than a test.
+const STRICT_LIMITS: [(&str, &str); 3] = [
     ("DOORWARD_LOGIN_FAILURES", "3"),
     ("DOORWARD_LOGIN_BACKOFF", "10m"),
     ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
 ];
-/// To one mailbox, for one address.
+/// Number of mails to one mailbox that one network can cause: twice the threshold.
 const MAILS: usize = 6;
 
 async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let proxy = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")];
-    let app = app(backend, &smtp, &[&FEW[..], &proxy].concat()).await;
+    let app = app(backend, &smtp, &[&STRICT_LIMITS[..], &proxy].concat()).await;
     let ann = app.user("ann").await;
-    // Requests of every kind, in every letter case, from all over the network.
+    // The requests differ in call, letter case and address within the network.
     let ask = async |turn: usize, email: &str, network: &str| {
         let call = if turn.is_multiple_of(3) {
             app.http
@@ -34,8 +36,8 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
                 .bearer(&ann.token)
                 .json(&json!({"email": email}))
         } else {
-            let asked = with(&newcomer(&format!("new-{turn}")), "email", email);
-            app.http.post("/api/signup_request").json(&asked)
+            let body = with(&newcomer(&format!("new-{turn}")), "email", email);
+            app.http.post("/api/signup_request").json(&body)
         };
         call.header("x-forwarded-for", &format!("{network}::{turn}"))
             .send()
@@ -56,22 +58,22 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     }
     ask(1, "victim@example.org", "2001:db8:1:2").await.success();
     ask(1, "ben@example.org", "2001:db8:1:1").await.success();
-    // Mails of requests that others have invalidated need not be sent.
+    // A waiting mail is replaced by a newer one of its topic, so there can be fewer mails.
     smtp.mail_to("victim@example.org").await;
     assert!(smtp.count_to("victim@example.org") <= MAILS + 1);
 }
 
-/// However many addresses ask: all of them together are bounded, too.
+// The mails that all networks together can cause are limited, too.
 async fn mails_to_a_mailbox_are_limited_for_all_networks(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let proxy = [
         ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"),
         ("DOORWARD_LOGIN_FAILURES", "1"),
     ];
-    let app = app(backend, &smtp, &[&FEW[1..], &proxy].concat()).await;
+    let app = app(backend, &smtp, &[&STRICT_LIMITS[1..], &proxy].concat()).await;
     let mut sent = 0;
     for network in 0..60 {
-        let asked = with(
+        let body = with(
             &newcomer(&format!("new-{network}")),
             "email",
             "victim@example.org",
@@ -80,7 +82,7 @@ async fn mails_to_a_mailbox_are_limited_for_all_networks(backend: Backend) {
         let answer = app
             .http
             .post("/api/signup_request")
-            .json(&asked)
+            .json(&body)
             .header("x-forwarded-for", &from)
             .send()
             .await;
@@ -89,13 +91,14 @@ async fn mails_to_a_mailbox_are_limited_for_all_networks(backend: Backend) {
             _ => drop(answer.assert_throttled()),
         }
     }
-    // Four times the failures that a name may have, and then twenty times for newcomers.
+    // The unknown networks share four mails. After that, networks with fewer than two mails share
+    // another twenty.
     assert_eq!(sent, 24);
 }
 
 async fn stolen_token_does_not_help_guessing_passwords(backend: Backend) {
     let smtp = SmtpServer::start().await;
-    let app = app(backend, &smtp, &FEW).await;
+    let app = app(backend, &smtp, &STRICT_LIMITS).await;
     let caller = AccountClient {
         http: &app.http,
         smtp: &smtp,
@@ -107,7 +110,7 @@ async fn stolen_token_does_not_help_guessing_passwords(backend: Backend) {
             .post_as(&ann.token, "/api/account/update", &change)
             .await
     };
-    // Two here and one there are three.
+    // The two failures here and the failed login are counted together.
     for _ in 0..2 {
         update("a wrong password")
             .await
@@ -152,13 +155,13 @@ async fn wrong_current_password_is_always_rejected(backend: Backend) {
         .assert_unknown_user();
     let (_, data) = update(PASSWORD).await.success();
     assert_eq!(data["cc.users"][&ann.gid]["username"], json!("other"));
-    // No password was set: nothing has ended.
+    // The call set no password, so it revoked no token.
     assert_eq!(ann.init().await.status, 200);
     let alone = json!({"current_password": PASSWORD});
-    let refused = caller
+    let rejected = caller
         .post_as(&ann.token, "/api/account/update", &alone)
         .await;
-    refused.assert_bad_parameter("Missing parameter", "username");
+    rejected.assert_bad_parameter("Missing parameter", "username");
 }
 
 async fn huge_values_are_rejected_and_cost_little(backend: Backend) {
@@ -200,7 +203,7 @@ async fn huge_values_are_rejected_and_cost_little(backend: Backend) {
             ),
             ("/api/account/update_email", &change),
         ] {
-            // Fewer than the tries that a code has.
+            // The calls with wrong codes must stay below the maximum number of attempts.
             for name in body
                 .as_object()
                 .expect("an object")
@@ -221,17 +224,17 @@ async fn huge_values_are_rejected_and_cost_little(backend: Backend) {
             }
         }
     }
-    let took = started.elapsed();
+    let elapsed = started.elapsed();
     assert!(
-        took < std::time::Duration::from_millis(300) * calls,
-        "{took:?} for {calls}"
+        elapsed < std::time::Duration::from_millis(300) * calls,
+        "{elapsed:?} for {calls}"
     );
     assert_eq!(ann.init().await.status, 200);
     let languages = "de,".repeat(30_000);
-    let asked = app
+    let call = app
         .http
         .post("/api/signup_request")
         .json(&newcomer("ben"))
         .header("accept-language", &languages);
-    asked.send().await.success();
+    call.send().await.success();
 }

@@ -1,5 +1,5 @@
-//! One mailbox has many spellings: each call takes all of them for the same, and a migration names the accounts that an earlier
-//! release kept apart.
+//! Tests that each call treats all spellings of an address as one mailbox, and that a migration
+//! reports accounts which an earlier release treated as different mailboxes.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ on_both_databases![
     migration_names_conflicts_and_keeps_both_accounts,
 ];
 
-/// Spellings of one mailbox, and the header of emails to each.
+/// Spellings of one mailbox and the address in the `To` header of mails to each.
 const SPELLINGS: [(&str, &str); 6] = [
     ("fay@b\u{fc}cher.example", "fay@xn--bcher-kva.example"),
     ("FAY@xn--bcher-kva.example", "FAY@xn--bcher-kva.example"),
@@ -54,7 +54,7 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
             .0["user"]
             .clone()
     };
-    // One placeholder account, and the signup takes it over.
+    // All invitations use one placeholder account, which the signup takes over.
     let placeholder = invite(SPELLINGS[3].0).await;
     // The mail server of the tests removes quotes that are not needed.
     let invitation = app.smtp.mail_to(SPELLINGS[0].1).await;
@@ -73,9 +73,13 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
     assert_eq!(invite(SPELLINGS[0].0).await, placeholder);
     app.smtp.mail_to(SPELLINGS[0].1).await;
     let first = json!({"username": "fay", "password": PASSWORD, "email": SPELLINGS[5].0});
-    let asked = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.open("/api/signup_request", &first).await;
     let code = app.mailed_code(SPELLINGS[5].1).await;
-    let second = with_codes(&with_field(&first, "email", SPELLINGS[2].0), &asked, &code);
+    let second = with_codes(
+        &with_field(&first, "email", SPELLINGS[2].0),
+        &response,
+        &code,
+    );
     let signed_up = app.http.open("/api/signup", &second).await;
     let (result, data) = signed_up.success();
     assert_eq!(result["user"], placeholder);
@@ -83,7 +87,7 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
     assert_eq!(
         data["cc.users"][&fay]["email"],
         json!(SPELLINGS[2].0),
-        "an address is shown as its owner wrote it"
+        "the address must be shown in the spelling of the signup"
     );
     let fay = User {
         gid: fay,
@@ -110,14 +114,14 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
         let mail = eventually(written, Duration::from_secs(20), async || {
             let header = format!("To: {delivered}\r\n");
             let is_report = |mail: &&ReceivedMail| {
-                mail.raw.contains(&header) && mail.text.contains("It has one already")
+                mail.raw.contains(&header) && mail.text.contains("you already have one")
             };
             app.smtp.mails().iter().find(is_report).cloned()
         })
         .await;
         assert!(mail.text.contains("\n- fay\n"), "{}", mail.text);
     }
-    // A name with an @ is the own address, in any spelling, and no other's.
+    // A username with an @ must be a spelling of the user's own address.
     fay.call(
         "/api/account/update",
         &json!({"username": "Fay@xn--bcher-kva.example"}),
@@ -134,14 +138,14 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
 }
 
 async fn all_spellings_count_as_one_mailbox(backend: Backend) {
-    let few = [
+    let limits = [
         ("DOORWARD_LOGIN_FAILURES", "3"),
         ("DOORWARD_LOGIN_BACKOFF", "10m"),
         ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
     ];
     let app = MailApp::with(
         backend,
-        &[&few[..], &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]].concat(),
+        &[&limits[..], &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]].concat(),
     )
     .await;
     for (turn, (written, _)) in SPELLINGS.iter().chain(&SPELLINGS).enumerate() {
@@ -233,11 +237,12 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     let new = create("new", "fay@example.org").await;
     let german = create("german", "gus@b\u{fc}cher.example").await;
     let ascii = create("ascii", "gus@xn--bcher-kva.example").await;
-    // Spelled alike, an address is shared on purpose.
+    // Accounts with the same spelling share their address on purpose, which is not a conflict.
     create("twin", "we@example.org").await;
     create("other_twin", "We@example.org").await;
     create("alone", "\"alone\"@example.org").await;
-    // As the release before left it: two placeholder accounts for a mailbox, and one for that of an account.
+    // The earlier release could store two placeholder accounts for one mailbox, and a placeholder
+    // account for the mailbox of an account.
     undo_plain_names(&installation.databases.directory, "directory");
     execute(&installation.databases.directory, UNDO);
     for (gid, email) in [
@@ -259,7 +264,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
         ("fay@example.org", &old, &new),
         ("gus@xn--bcher-kva.example", &german, &ascii),
     ];
-    // Each run names what is left to do.
+    // Each run of the migration reports the remaining conflicts.
     for _ in 0..2 {
         let output = installation.cli(&["migrate"], "").await.assert_success();
         let lines: Vec<&str> = output
@@ -308,14 +313,14 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
             .clone()
     };
     let usernames = async |name: &str| {
-        let asked = app
+        let response = app
             .http
             .open(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
             .await;
-        asked.success().0["usernames"].clone()
+        response.success().0["usernames"].clone()
     };
     assert_eq!(usernames("fay@example.org").await, json!(["old"]));
     assert_eq!(
@@ -343,7 +348,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
         9
     );
 
-    // Both accounts work. The conflict ends when the address of the younger one changes.
+    // Both accounts work. A conflict ends when the address of the newer account changes.
     for name in ["old", "new", "german", "ascii"] {
         assert_eq!(app.http.login(name, PASSWORD).await.status, 200, "{name}");
     }
@@ -368,7 +373,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
         !output.stderr.contains("fay@example.org") && output.stderr.contains(&ascii),
         "{output}"
     );
-    // Or when the older one gives the address up.
+    // A conflict also ends when the older account is deleted.
     app.installation
         .cli(&["user", "delete", "german"], "")
         .await

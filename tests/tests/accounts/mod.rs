@@ -1,4 +1,4 @@
-//! TODO accounts
+//! Tests of accounts over HTTP: signup, codes, password reset, changes of the profile and deletion.
 
 pub(crate) mod abuse;
 pub(crate) mod anonymous_requests;

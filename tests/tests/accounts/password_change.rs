@@ -1,4 +1,4 @@
-//! A new password by `POST /api/account/update`.
+//! Tests that `POST /api/account/update` changes the password and revokes earlier tokens.
 
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD, Services, User, on_both_databases,
@@ -55,13 +55,13 @@ async fn new_password_revokes_earlier_tokens_and_returns_a_new_one(backend: Back
         .await
         .assert_unauthenticated();
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
-    for good in [
+    for valid in [
         &token,
         &app.http.login("ann", NEW).await.token(),
         &ben.token,
         &by_key,
     ] {
-        assert_eq!(app.http.init(good).await.status, 200);
+        assert_eq!(app.http.init(valid).await.status, 200);
     }
 }
 
@@ -74,11 +74,11 @@ async fn answer_has_one_token_also_when_the_old_one_is_due(backend: Backend) {
         assert_eq!(app.http.init(&token).await.status, 200);
         ann.token = token;
     }
-    // What is refused ends nothing, and may be answered with another token.
-    let refused = ann.call(PATH, &json!({"password": "password"})).await;
-    assert_eq!(refused.status, 422);
+    // A rejected change revokes no token, but its response can renew the token.
+    let rejected = ann.call(PATH, &json!({"password": "password"})).await;
+    assert_eq!(rejected.status, 422);
     for token in [
-        refused.header("authorization").unwrap_or(&ann.token),
+        rejected.header("authorization").unwrap_or(&ann.token),
         &ann.token,
     ] {
         assert_eq!(app.http.init(token).await.status, 200);
@@ -90,7 +90,7 @@ async fn password_change_mail_uses_the_owners_language(backend: Backend) {
     let ann = app.user("ann").await;
     let texts = [
         ("en", "Your Doorward password was changed"),
-        ("nl-be", "Je wachtwoord bij Doorward is veranderd"),
+        ("nl-be", "Je wachtwoord bij Doorward is gewijzigd"),
         ("de", "Ihr Passwort bei Doorward wurde geändert"),
         ("fr", "Your Doorward password was changed"),
     ];
@@ -136,7 +136,7 @@ async fn password_change_mail_uses_the_owners_language(backend: Backend) {
     assert_eq!(
         app.smtp.mails().len(),
         texts.len(),
-        "other changes are nobody's news"
+        "other changes must not cause a mail"
     );
 }
 
@@ -195,7 +195,7 @@ async fn guessable_password_is_weak(backend: Backend) {
             .await
             .assert_weak("password");
     }
-    // Nor what is being set with it.
+    // The new username and name of the same call are user inputs, too.
     for (field, value) in [("username", "xylophagous"), ("name", "Xylophagous Beetle")] {
         let body = json!({"password": "Xylophagous1", field: value});
         ann.call(PATH, &body).await.assert_weak("password");
@@ -221,7 +221,7 @@ async fn current_password_that_is_sent_must_match(backend: Backend) {
         let answer = ann.call(PATH, &with_current(wrong)).await;
         answer.assert_bad_parameter("Invalid parameter", "current_password");
     }
-    // Whatever is changed with it.
+    // A wrong current password is also rejected if the call changes another field.
     for current in ["", "wrong"] {
         let answer = ann
             .call(PATH, &json!({"name": "Anna", "current_password": current}))
@@ -267,7 +267,7 @@ async fn where_it_is_required_the_current_password_must_be_sent(backend: Backend
     assert_eq!(app.http.init(&token).await.status, 200);
 }
 
-/// A stolen token must not help to guess a password.
+// A stolen token must not help to guess the password.
 async fn guesses_at_the_current_password_are_throttled(backend: Backend) {
     let settings = [
         ("DOORWARD_LOGIN_FAILURES", "3"),
@@ -287,7 +287,7 @@ async fn guesses_at_the_current_password_are_throttled(backend: Backend) {
     assert_eq!(
         ann.call(PATH, &json!({"name": "Anna"})).await.status,
         200,
-        "other changes go on"
+        "other changes must still work"
     );
 }
 
@@ -297,11 +297,11 @@ async fn new_password_reaches_every_gateway_within_a_second(backend: Backend) {
     let here = User::create(&split.installation, &split.http, "ann").await;
     let there = gateway.http().login("ann", PASSWORD).await.token();
     let token = here.call(PATH, &json!({"password": NEW})).await.token();
-    for door in [&gateway.http(), &split.http] {
+    for gateway in [&gateway.http(), &split.http] {
         for old in [&there, &here.token] {
-            door.denied_within_a_second(old).await;
+            gateway.denied_within_a_second(old).await;
         }
-        assert_eq!(door.init(&token).await.status, 200);
-        door.login("ann", PASSWORD).await.assert_unknown_user();
+        assert_eq!(gateway.init(&token).await.status, 200);
+        gateway.login("ann", PASSWORD).await.assert_unknown_user();
     }
 }

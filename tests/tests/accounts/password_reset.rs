@@ -1,4 +1,5 @@
-//! `POST /api/reset_password_request` and `/api/reset_password`: a new password for who has forgotten theirs.
+//! Tests that the two steps of a password reset (`POST /api/reset_password_request` and
+//! `/api/reset_password`) set a new password and log the user in.
 
 use doorward_tests::{
     Backend, MailApp, PASSWORD, User,
@@ -31,7 +32,7 @@ const NEW: &str = "another battery staple 7";
 const REQUEST: &str = "/api/reset_password_request";
 const RESET: &str = "/api/reset_password";
 
-fn of(name: &str) -> Value {
+fn request_body(name: &str) -> Value {
     json!({"username_or_email": name})
 }
 
@@ -43,14 +44,14 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
         .await
         .success();
 
-    let asked = app.http.open(REQUEST, &of("ann")).await;
-    let code = validation_code(&asked);
+    let response = app.http.open(REQUEST, &request_body("ann")).await;
+    let code = validation_code(&response);
     let expected = json!({"validation_code": code, "usernames": ["ann"]});
     assert_eq!(
-        asked.json(),
+        response.json(),
         json!({"success": true, "result": expected, "data": {}})
     );
-    assert_eq!(asked.header("authorization"), None);
+    assert_eq!(response.header("authorization"), None);
     let mail = app.smtp.mail_to("ann@example.org").await;
     assert_eq!(
         mail.subject,
@@ -65,7 +66,7 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
 
     let body = with_codes(
         &json!({"username": "ann", "new_password": NEW}),
-        &asked,
+        &response,
         &mail.code(),
     );
     let answer = app.http.open(RESET, &body).await;
@@ -84,7 +85,7 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
 
     let notice = app.smtp.mail_to("ann@example.org").await;
-    assert_eq!(notice.subject, "Je wachtwoord bij Doorward is veranderd");
+    assert_eq!(notice.subject, "Je wachtwoord bij Doorward is gewijzigd");
     assert!(
         notice.text.contains("“ann”") && notice.text.ends_with(&format!("\n{APP_URL}\n")),
         "{}",
@@ -101,19 +102,23 @@ async fn reset_revokes_earlier_tokens_of_the_user_only(backend: Backend) {
     let second = app.http.login("ann", PASSWORD).await.token();
     let renewed = ann.init().await.token();
     let body = app.request_password_reset("ann", NEW).await;
-    assert_eq!(ann.init().await.status, 200, "the first step ends nothing");
+    assert_eq!(
+        ann.init().await.status,
+        200,
+        "the first step must not revoke tokens"
+    );
 
     let token = app.http.open(RESET, &body).await.token();
     for old in [&ann.token, &second, &renewed] {
         app.http.denied_soon(old).await;
     }
-    for good in [
+    for valid in [
         &token,
         &ben.token,
         &by_key,
         &app.http.login("ann", NEW).await.token(),
     ] {
-        assert_eq!(app.http.init(good).await.status, 200);
+        assert_eq!(app.http.init(valid).await.status, 200);
     }
     assert_eq!(robot.auth().await.status, 200);
 }
@@ -126,11 +131,11 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
     let idle = same_address(&app, "idle", "zoe@example.org").await;
     app.installation.change_user("deactivate", &idle.gid).await;
     for email in ["zoe@example.org", "ZOE@Example.Org", " zoe@example.org "] {
-        let asked = app.http.open(REQUEST, &of(email)).await;
+        let response = app.http.open(REQUEST, &request_body(email)).await;
         let expected =
-            json!({"validation_code": validation_code(&asked), "usernames": ["ann", "zoe"]});
+            json!({"validation_code": validation_code(&response), "usernames": ["ann", "zoe"]});
         assert_eq!(
-            asked.json(),
+            response.json(),
             json!({"success": true, "result": expected, "data": {}})
         );
         let mail = app.smtp.mail_to("zoe@example.org").await;
@@ -140,10 +145,10 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
             mail.text
         );
 
-        // Good for one of them, and once.
+        // The code is valid for one of these users, and once.
         let body = with_codes(
             &json!({"username": "ben", "new_password": NEW}),
-            &asked,
+            &response,
             &mail.code(),
         );
         app.http.open(RESET, &body).await.assert_code_rejected();
@@ -160,14 +165,18 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
     }
     assert_eq!(zoe.init().await.status, 200);
     assert_eq!(app.http.login("zoe", PASSWORD).await.status, 200);
-    // By username only that one.
+    // A request by username names only this user.
     assert_eq!(
-        app.http.open(REQUEST, &of("zoe")).await.success().0["usernames"],
+        app.http
+            .open(REQUEST, &request_body("zoe"))
+            .await
+            .success()
+            .0["usernames"],
         json!(["zoe"])
     );
 }
 
-/// A user, who has another's address.
+/// Creates a user with an address that another user has already.
 async fn same_address(app: &MailApp, username: &str, email: &str) -> User {
     let words = [
         "user",
@@ -178,12 +187,12 @@ async fn same_address(app: &MailApp, username: &str, email: &str) -> User {
         email,
         "--password-stdin",
     ];
-    let made = app
+    let created = app
         .installation
         .cli(&words, PASSWORD)
         .await
         .assert_success();
-    let gid = doorward_tests::installation::gid(&made);
+    let gid = doorward_tests::installation::gid(&created);
     let token = app.http.login(username, PASSWORD).await.token();
     User {
         gid,
@@ -229,7 +238,7 @@ async fn unknown_user_is_not_found(backend: Backend) {
     ];
     for name in unknown {
         app.http
-            .open(REQUEST, &of(name))
+            .open(REQUEST, &request_body(name))
             .await
             .assert_unprocessable("user_not_found");
     }
@@ -302,17 +311,17 @@ async fn second_step_must_name_the_requested_user(backend: Backend) {
 
 async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
-    for (username, tries) in [("ann", 5), ("ben", 4)] {
+    for (username, attempts) in [("ann", 5), ("ben", 4)] {
         app.user(username).await;
         let body = app.request_password_reset(username, NEW).await;
-        for _ in 0..tries {
+        for _ in 0..attempts {
             app.http
                 .open(RESET, &with_wrong_code(&body))
                 .await
                 .assert_code_rejected();
         }
         let answer = app.http.open(RESET, &body).await;
-        if tries == 5 {
+        if attempts == 5 {
             answer.assert_code_rejected();
             assert_eq!(app.http.login(username, PASSWORD).await.status, 200);
         } else {
@@ -326,14 +335,15 @@ async fn code_works_once(backend: Backend) {
     app.user("ann").await;
     let body = app.request_password_reset("ann", NEW).await;
     let answers = join_all((0..6).map(|_| app.http.open(RESET, &body))).await;
-    let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(done.len(), 1, "{answers:?}");
-    refused
+    let (succeeded, rejected): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(succeeded.len(), 1, "{answers:?}");
+    rejected
         .iter()
         .for_each(|answer| answer.assert_code_rejected());
     let other = with_field(&body, "new_password", "a third battery staple 5");
     app.http.open(RESET, &other).await.assert_code_rejected();
-    assert_eq!(app.http.init(&done[0].token()).await.status, 200);
+    assert_eq!(app.http.init(&succeeded[0].token()).await.status, 200);
     assert_eq!(app.http.login("ann", NEW).await.status, 200);
 }
 
@@ -341,15 +351,18 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
     let first = app.request_password_reset("ann", NEW).await;
-    let asked = app.http.open(REQUEST, &of("ANN@example.org")).await;
-    let second = with_codes(&first, &asked, &app.mailed_code("ann@example.org").await);
+    let response = app
+        .http
+        .open(REQUEST, &request_body("ANN@example.org"))
+        .await;
+    let second = with_codes(&first, &response, &app.mailed_code("ann@example.org").await);
     let mixed = with_field(
         &second,
         "verification_code",
         first["verification_code"].clone(),
     );
     app.http.open(RESET, &mixed).await.assert_code_rejected();
-    // The tries of one are not those of the other.
+    // The attempts of the two requests are counted separately.
     for _ in 0..4 {
         app.http
             .open(RESET, &with_wrong_code(&second))
@@ -439,9 +452,16 @@ async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend
         same_address(&app, "anna", "ann@example.org").await,
     );
     let shared = async || {
-        let asked = app.http.open(REQUEST, &of("ann@example.org")).await;
+        let response = app
+            .http
+            .open(REQUEST, &request_body("ann@example.org"))
+            .await;
         let second = json!({"username": "ann", "new_password": NEW});
-        with_codes(&second, &asked, &app.mailed_code("ann@example.org").await)
+        with_codes(
+            &second,
+            &response,
+            &app.mailed_code("ann@example.org").await,
+        )
     };
     let after_a_reset = shared().await;
     app.http
@@ -452,7 +472,7 @@ async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend
         .open(RESET, &after_a_reset)
         .await
         .assert_code_rejected();
-    // That the password is another.
+    // This mail says that the password was changed.
     app.smtp.mail_to("ann@example.org").await;
     let after_a_change = shared().await;
     let token = app.http.login("ann", NEW).await.token();
@@ -474,7 +494,7 @@ async fn reset_ends_a_throttle_wait(backend: Backend) {
     ];
     let app = MailApp::with(backend, &few).await;
     app.user("ann").await;
-    // No address is known: all who fail with the name are counted together.
+    // Without known networks, all failed logins with the username are counted together.
     let forget = "DELETE FROM known_networks";
     doorward_tests::backend::execute(&app.installation.databases.auth, forget);
     for _ in 0..3 {

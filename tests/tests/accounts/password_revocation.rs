@@ -1,4 +1,5 @@
-//! A new password: what it ends, what it doesn't, and what happens to logins that are under way.
+//! Tests that a new password revokes earlier tokens, also renewed ones and those of logins in
+//! progress, and no later ones.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ on_both_databases![
     login_in_progress_with_the_old_password_gets_no_valid_token,
 ];
 
-/// For a revocation to reach the gateway.
+/// Maximum time until a revocation reaches the gateway.
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn set_password(installation: &Installation, password: &str) {
@@ -44,10 +45,10 @@ async fn new_password_ends_renewed_tokens_too(backend: Backend) {
 
     set_password(&split.installation, "another good password").await;
 
-    let refused = tokio::time::timeout(EVENTUALLY_TIMEOUT, renewing)
+    let rejected = tokio::time::timeout(EVENTUALLY_TIMEOUT, renewing)
         .await
-        .expect("no end of renewals");
-    refused.expect("an answer").assert_unauthenticated();
+        .expect("a rejected renewal in time");
+    rejected.expect("an answer").assert_unauthenticated();
     for token in &tokens {
         split.http.denied_soon(token).await;
     }
@@ -63,7 +64,7 @@ async fn new_password_ends_renewed_tokens_too(backend: Backend) {
     }
 }
 
-/// Each time with the token of the time before.
+/// Renews a token, then the renewed one, and so on, until a renewal is rejected.
 async fn renew_until_refused(http: Http, mut token: String) -> Answer {
     loop {
         let answer = http.init(&token).await;
@@ -96,7 +97,7 @@ async fn login_with_a_new_password_works_at_once_also_after_several_in_a_second(
 
 async fn login_in_progress_with_the_old_password_gets_no_valid_token(backend: Backend) {
     let mut split = Services::prepare(backend).await;
-    // One login after the other, each of a third of a second.
+    // Logins are hashed one after the other, each for a third of a second.
     split.installation = split.installation.with(&[
         ("DOORWARD_HASH_WORKERS", "1"),
         ("DOORWARD_ARGON2_MEMORY_KIB", "65536"),
@@ -107,20 +108,20 @@ async fn login_in_progress_with_the_old_password_gets_no_valid_token(backend: Ba
     let logins: Vec<_> = (0..4)
         .map(|_| tokio::spawn(split.http.login_call("ann", PASSWORD).send()))
         .collect();
-    // Those that wait have read the old hash.
+    // The logins in the queue have already read the old hash.
     let ops = split.ops(Auth);
     eventually("a queue", Duration::from_secs(5), async || {
         Some(ops.metric("doorward_hash_queue_length").await).filter(|length| *length >= 2.0)
     })
     .await;
 
-    // By a hash, which takes no time.
+    // Setting a hash takes no time, unlike setting a password.
     let words = ["user", "set-password", "ann", "--password-hash", DJANGO];
     split.installation.cli(&words, "").await.assert_success();
 
     assert!(
         logins.iter().any(|login| !login.is_finished()),
-        "the logins were too fast to tell"
+        "all logins ended before the password was changed"
     );
     for login in logins {
         let answer: Answer = login.await.expect("an answer");

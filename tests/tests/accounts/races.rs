@@ -1,4 +1,5 @@
-//! SECURITY-CASES: code races (Spring Security CVE-2026-22751, Devise CVE-2026-32700). Of many at once, one gets it.
+//! Tests that exactly one of many concurrent calls with the same code, address, username or
+//! password succeeds (compare Spring Security CVE-2026-22751, Devise CVE-2026-32700).
 
 use std::{slice, time::Duration};
 
@@ -26,15 +27,15 @@ on_both_databases![
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Over so many gateways and auths.
-async fn at_once(
-    doors: &[Http],
+/// Sends `times` equal calls concurrently, distributed over the gateways.
+async fn send_concurrently(
+    gateways: &[Http],
     times: usize,
     token: Option<&str>,
     path: &str,
     body: &Value,
 ) -> Vec<Answer> {
-    let calls = doors.iter().cycle().take(times).map(|http| {
+    let calls = gateways.iter().cycle().take(times).map(|http| {
         let call = http.post(path).json(body);
         match token {
             Some(token) => call.bearer(token),
@@ -45,18 +46,19 @@ async fn at_once(
     join_all(calls).await
 }
 
-/// The one success.
+/// Returns the only success. All other calls must have been rejected.
 fn one_succeeds(answers: &[Answer]) -> &Answer {
-    let (good, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    let (succeeded, others): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
     others.iter().for_each(|answer| refused(answer));
-    let [one] = good.as_slice() else {
-        panic!("{} succeeded", good.len())
+    let [one] = succeeded.as_slice() else {
+        panic!("{} succeeded", succeeded.len())
     };
     one
 }
 
 async fn start(backend: Backend, smtp: &SmtpServer) -> App {
-    // Each hash waits for its turn, and none is refused.
+    // The queue is long enough for all hashes, so that none is rejected.
     app(backend, smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await
 }
 
@@ -69,7 +71,7 @@ async fn one_of_64_signups_with_one_code_succeeds(backend: Backend) {
     };
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let body = caller.begin_signup(&newcomer(username)).await;
-        let answers = at_once(
+        let answers = send_concurrently(
             slice::from_ref(&app.http),
             times,
             None,
@@ -101,7 +103,7 @@ async fn one_of_64_resets_with_one_code_succeeds(backend: Backend) {
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let user = app.user(username).await;
         let body = caller.begin_reset(username).await;
-        let answers = at_once(
+        let answers = send_concurrently(
             slice::from_ref(&app.http),
             times,
             None,
@@ -127,7 +129,7 @@ async fn one_of_64_email_changes_with_one_code_succeeds(backend: Backend) {
         let body = caller
             .begin_email_change(&user.token, &format!("new-{username}@example.org"))
             .await;
-        let answers = at_once(
+        let answers = send_concurrently(
             slice::from_ref(&app.http),
             times,
             Some(&user.token),
@@ -147,33 +149,43 @@ async fn one_of_64_email_changes_with_one_code_succeeds(backend: Backend) {
     }
 }
 
-/// Everything once more, over two gateways with an auth each.
+/// Repeats the tests with two gateways, each with its own auth.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_succeeds_over_two_auths() {
     let smtp = SmtpServer::start().await;
     let split: Services = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
     let (_auth, gateway) = split.start_second_auth_and_gateway().await;
-    let doors = [split.http.clone(), gateway.http()];
+    let gateways = [split.http.clone(), gateway.http()];
     let caller = AccountClient {
         http: &split.http,
         smtp: &smtp,
     };
 
     let body = caller.begin_signup(&newcomer("ann")).await;
-    one_succeeds(&at_once(&doors, 64, None, "/api/signup", &body).await).token();
+    one_succeeds(&send_concurrently(&gateways, 64, None, "/api/signup", &body).await).token();
     let body = caller.begin_reset("ann").await;
     let token =
-        one_succeeds(&at_once(&doors, 64, None, "/api/reset_password", &body).await).token();
+        one_succeeds(&send_concurrently(&gateways, 64, None, "/api/reset_password", &body).await)
+            .token();
     let body = caller.begin_email_change(&token, "new@example.org").await;
-    one_succeeds(&at_once(&doors, 64, Some(&token), "/api/account/update_email", &body).await)
-        .success();
+    one_succeeds(
+        &send_concurrently(
+            &gateways,
+            64,
+            Some(&token),
+            "/api/account/update_email",
+            &body,
+        )
+        .await,
+    )
+    .success();
 
     assert_eq!(
         count(&split.installation.databases.directory, "users", "1 = 1"),
         1
     );
     let body = caller.begin_signup(&newcomer("ben")).await;
-    no_more_than_five_tries(&doors, &body).await;
+    assert_five_attempts_at_most(&gateways, &body).await;
     assert_eq!(
         split.ops(Role::Directory).status("/health/ready").await,
         Some(200)
@@ -245,20 +257,21 @@ async fn one_of_two_signups_with_one_username_succeeds(backend: Backend) {
     };
     let mut bodies = Vec::new();
     for number in 0..8 {
-        let asked = with(
+        let account = with(
             &newcomer("ann"),
             "email",
             format!("ann-{number}@example.org"),
         );
-        bodies.push(caller.begin_signup(&asked).await);
+        bodies.push(caller.begin_signup(&account).await);
     }
     let answers = join_all(bodies.iter().map(|body| caller.signup(body))).await;
-    let (good, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(good.len(), 1);
+    let (succeeded, others): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(succeeded.len(), 1);
     others
         .iter()
         .for_each(|answer| answer.assert_validation_error("username", "unavailable"));
-    // Their codes are not used up: with another name they'd begin anew, and here is no other account.
+    // The rejected calls have not created an account under another name.
     assert_eq!(
         count(&app.installation.databases.directory, "users", "1 = 1"),
         1
@@ -280,16 +293,16 @@ async fn concurrent_wrong_codes_are_limited_to_five(backend: Backend) {
         let body = caller
             .begin_signup(&newcomer(&format!("ann-{round}")))
             .await;
-        no_more_than_five_tries(slice::from_ref(&app.http), &body).await;
+        assert_five_attempts_at_most(slice::from_ref(&app.http), &body).await;
     }
 }
 
-/// Ten wrong ones and then, at once with more, the right one.
-async fn no_more_than_five_tries(doors: &[Http], body: &Value) {
-    for answer in at_once(doors, 10, None, "/api/signup", &wrong(body)).await {
+/// Asserts that the right code is rejected after ten concurrent attempts with a wrong one.
+async fn assert_five_attempts_at_most(gateways: &[Http], body: &Value) {
+    for answer in send_concurrently(gateways, 10, None, "/api/signup", &wrong(body)).await {
         refused(&answer);
     }
-    for answer in at_once(doors, 4, None, "/api/signup", body).await {
+    for answer in send_concurrently(gateways, 4, None, "/api/signup", body).await {
         refused(&answer);
     }
 }

@@ -1,4 +1,5 @@
-//! What is secret stays so: in the database, in the log at its most talkative, and in the audit trail.
+//! Tests that codes, passwords and tokens are not in the databases, the debug log or the audit
+//! trail.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ on_both_databases![
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// All that the services have stored, as it lies there.
+/// Returns the raw contents of the databases: the files of SQLite, or all tables of auth in
+/// PostgreSQL that contain secrets.
 fn stored(app: &App) -> String {
     let databases = &app.installation.databases;
     match &databases.auth {
@@ -80,12 +82,13 @@ async fn pending_codes_are_not_stored_in_clear(backend: Backend) {
         &ann.call("/api/account/update_email_request", &change).await,
     ));
     let auth = &app.installation.databases.auth;
-    eventually("tries", EVENTUALLY_TIMEOUT, async || {
+    // The mail server is not running, so the mails with the codes stay in the outbox.
+    eventually("failed deliveries", EVENTUALLY_TIMEOUT, async || {
         (count(auth, "outbox", "attempts > 0 AND leased_until IS NULL") == 3).then_some(())
     })
     .await;
     let stored = stored(&app);
-    // It is the right place to look at.
+    // The outbox must be part of the searched text.
     assert!(stored.contains("signup_code") && stored.contains("new@example.org"));
 
     let smtp = SmtpServer::start_with(Options {
@@ -123,13 +126,13 @@ async fn secrets_are_never_logged_or_audited(backend: Backend) {
         NEW_PASSWORD.to_owned(),
         "typed a wrong one 77".to_owned(),
     ];
-    let mut note = |body: &Value| {
+    let mut add_codes = |body: &Value| {
         for name in ["validation_code", "verification_code"] {
             secrets.push(body[name].as_str().expect("a code").to_owned());
         }
     };
     let signup = caller.begin_signup(&newcomer("ann")).await;
-    note(&signup);
+    add_codes(&signup);
     refused(&caller.signup(&wrong(&signup)).await);
     refused(
         &caller
@@ -138,7 +141,7 @@ async fn secrets_are_never_logged_or_audited(backend: Backend) {
     );
     let first = caller.signup(&signup).await.token();
     let email = caller.begin_email_change(&first, "new@example.org").await;
-    note(&email);
+    add_codes(&email);
     refused(&caller.change_email(&first, &wrong(&email)).await);
     caller.change_email(&first, &email).await.success();
     let change = json!({"password": NEW_PASSWORD, "current_password": "typed a wrong one 77"});
@@ -153,7 +156,7 @@ async fn secrets_are_never_logged_or_audited(backend: Backend) {
     let code = smtp.mail_to("new@example.org").await.code();
     let reset = json!({"username": "ann", "new_password": NEW_PASSWORD, "validation_code": validation_code(&begun)});
     let reset = with(&reset, "verification_code", code);
-    note(&reset);
+    add_codes(&reset);
     refused(&caller.reset(&wrong(&reset)).await);
     let second = caller.reset(&reset).await.token();
     caller
@@ -166,14 +169,13 @@ async fn secrets_are_never_logged_or_audited(backend: Backend) {
     }
     secrets.push("$argon2".to_owned());
 
-    let (log, trail) = (
-        app.process.stderr(),
-        app.installation
-            .cli(&["audit"], "")
-            .await
-            .assert_success()
-            .to_string(),
-    );
+    let log = app.process.stderr();
+    let trail = app
+        .installation
+        .cli(&["audit"], "")
+        .await
+        .assert_success()
+        .to_string();
 
     assert!(log.contains("DEBUG"), "{log}");
     let expected = [
@@ -198,6 +200,6 @@ async fn secrets_are_never_logged_or_audited(backend: Backend) {
             "{secret} is stored"
         );
     }
-    // Addresses are nobody's business there either.
+    // The audit trail must not contain email addresses either.
     assert!(!trail.contains("example.org"), "{trail}");
 }

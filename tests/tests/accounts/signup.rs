@@ -1,5 +1,6 @@
-//! `POST /api/signup_request` and `/api/signup`: an account of one's own. (What is refused as a name, a password or an
-//! address: `signup_fields.rs`.)
+//! Tests that the two steps of a signup (`POST /api/signup_request` and `/api/signup`) create an
+//! account. Rejected passwords and addresses are in `signup_fields.rs`, usernames in
+//! `usernames.rs`.
 
 use doorward_tests::{
     Backend, MailApp, PASSWORD,
@@ -30,13 +31,13 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ben").await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "Ann@Example.org"});
-    let asked = app.http.open("/api/signup_request", &first).await;
-    let code = validation_code(&asked);
+    let response = app.http.open("/api/signup_request", &first).await;
+    let code = validation_code(&response);
     assert_eq!(
-        asked.json(),
+        response.json(),
         json!({"success": true, "result": {"validation_code": code}, "data": {}})
     );
-    assert_eq!(asked.header("authorization"), None);
+    assert_eq!(response.header("authorization"), None);
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
 
     let mail = app.smtp.mail_to("Ann@Example.org").await;
@@ -44,8 +45,9 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
     assert_eq!(mail.header("From"), "Doorward <no-reply@mail.example.org>");
     let expected = format!(
         "This code confirms your email address for a new Doorward account:\n\n{}\n\n\
-        It is good for 15 minutes, and only once. Don't give it to anybody.\n\n\
-        You didn't ask for an account? Then you need to do nothing: without the code there is none.\n\n{APP_URL}\n",
+        This code expires in 15 minutes and works once. Don't share it with anyone.\n\n\
+        If you didn't request an account, ignore this email. Without the code, no account is \
+        created.\n\n{APP_URL}\n",
         mail.code()
     );
     assert_eq!(mail.text, expected);
@@ -57,7 +59,7 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
 
     let answer = app
         .http
-        .open("/api/signup", &with_codes(&first, &asked, &mail.code()))
+        .open("/api/signup", &with_codes(&first, &response, &mail.code()))
         .await;
     let gid = answer.json()["result"]["user"]
         .as_str()
@@ -138,7 +140,7 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
         ("email", json!("")),
     ];
     for (name, value) in changes {
-        // A new code each time, for tries are counted.
+        // Each attempt needs a new code, because wrong attempts are counted per code.
         let body = app.request_signup("ann", "ann@example.org").await;
         let answer = app
             .http
@@ -148,7 +150,7 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
         answer.assert_code_rejected();
     }
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
-    // They spoil nothing.
+    // Failed attempts do not affect other codes.
     for body in [app.request_signup("ann", "ann@example.org").await, other] {
         assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
     }
@@ -158,8 +160,8 @@ async fn equivalent_spellings_are_accepted(backend: Backend) {
     let app = MailApp::start(backend).await;
     let password = "caf\u{e9} au lait, soir et matin";
     let first = json!({"username": "Zo\u{eb}", "password": password, "email": "Zoe@Example.org"});
-    let asked = app.http.open("/api/signup_request", &first).await;
-    let body = with_codes(&first, &asked, &app.mailed_code("Zoe@Example.org").await);
+    let response = app.http.open("/api/signup_request", &first).await;
+    let body = with_codes(&first, &response, &app.mailed_code("Zoe@Example.org").await);
     let code = body["verification_code"]
         .as_str()
         .expect("a code")
@@ -211,7 +213,7 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
             .await
             .assert_code_rejected();
     }
-    // Asking again helps.
+    // A new request has new attempts.
     let body = app.request_signup("ann", "ann@example.org").await;
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
 }
@@ -228,7 +230,7 @@ async fn four_wrong_attempts_are_allowed(backend: Backend) {
             .open("/api/signup", &with_field(&body, "password", "another one"))
             .await
             .assert_code_rejected();
-        // Nobody's: not counted.
+        // An unknown validation code belongs to no request, so this attempt is not counted.
         app.http
             .open("/api/signup", &with_field(&body, "validation_code", "x"))
             .await
@@ -245,7 +247,7 @@ async fn code_works_once(backend: Backend) {
         .open("/api/signup", &body)
         .await
         .assert_code_rejected();
-    // Nor for anything else.
+    // A used or unused signup code does not work for a password reset.
     let reset = json!({
         "username": "ann", "new_password": "another battery staple 7",
         "validation_code": body["validation_code"], "verification_code": body["verification_code"]
@@ -275,19 +277,20 @@ async fn one_of_concurrent_signups_creates_the_account(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.request_signup("ann", "ann@example.org").await;
     let answers = join_all((0..8).map(|_| app.http.open("/api/signup", &body))).await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(made.len(), 1, "{answers:?}");
-    refused
+    let (created, rejected): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(created.len(), 1, "{answers:?}");
+    rejected
         .iter()
         .for_each(|answer| answer.assert_code_rejected());
-    assert_eq!(app.http.init(&made[0].token()).await.status, 200);
+    assert_eq!(app.http.init(&created[0].token()).await.status, 200);
 }
 
 async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailApp::start(backend).await;
     let first = app.request_signup("ann", "ann@example.org").await;
     let second = app.request_signup("anna", "ANN@example.org").await;
-    // A code is refused together with the other request's code.
+    // A validation code is rejected with the verification code of another request.
     let mixed = with_field(
         &second,
         "verification_code",
@@ -306,12 +309,13 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-/// Who asks can't tell: not by the answer, not by the second step.
+// Neither the response to the first step nor the second step reveals that the address has an
+// account.
 async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let first = json!({"username": "annie", "password": PASSWORD, "email": "ANN@example.org"});
-    let asked = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.open("/api/signup_request", &first).await;
     let unknown = app
         .http
         .open(
@@ -320,22 +324,23 @@ async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
         )
         .await;
     assert_eq!(
-        (asked.status, asked.body.len()),
+        (response.status, response.body.len()),
         (unknown.status, unknown.body.len())
     );
-    validation_code(&asked);
+    validation_code(&response);
 
     let mail = app.smtp.mail_to("ANN@example.org").await;
-    assert_eq!(mail.subject, "You have a Doorward account already");
+    assert_eq!(mail.subject, "You already have a Doorward account");
     let expected = format!(
-        "Somebody asked for a new Doorward account with your email address. It has one already:\n\n- ann\n\n\
-        Log in with that username. If you have forgotten the password, you can set a new one there.\n\n\
-        You didn't ask for an account? Then you need to do nothing: nothing has changed.\n\n{APP_URL}\n"
+        "Someone tried to create a Doorward account with your email address, but you already have \
+        one. Usernames registered with this email address:\n\n- ann\n\n\
+        Log in with your username. If you forgot your password, you can set a new one on the login \
+        page.\n\nIf this wasn't you, ignore this email. Nothing has changed.\n\n{APP_URL}\n"
     );
     assert_eq!(mail.text, expected);
     for code in ["AAAAAA", "", &app.mailed_code("new@example.org").await] {
         app.http
-            .open("/api/signup", &with_codes(&first, &asked, code))
+            .open("/api/signup", &with_codes(&first, &response, code))
             .await
             .assert_code_rejected();
     }
@@ -372,7 +377,7 @@ async fn members_of_the_body_that_are_not_asked_for_change_nothing(backend: Back
 
 async fn mail_is_in_the_language_of_the_browser(backend: Backend) {
     let app = MailApp::start(backend).await;
-    for (asked, subject) in [
+    for (accept_language, subject) in [
         (
             "nl-BE,en;q=0.5",
             "Je code voor een nieuw account bij Doorward",
@@ -385,7 +390,7 @@ async fn mail_is_in_the_language_of_the_browser(backend: Backend) {
         let call = app
             .http
             .post("/api/signup_request")
-            .header("accept-language", asked)
+            .header("accept-language", accept_language)
             .json(&body);
         assert_eq!(call.send().await.status, 200);
         assert_eq!(app.smtp.mail_to("ann@example.org").await.subject, subject);

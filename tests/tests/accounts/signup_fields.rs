@@ -1,4 +1,4 @@
-//! What a new account may be made of: passwords and addresses. (Names: `usernames.rs`.)
+//! Tests which passwords and email addresses a signup accepts. Usernames are in `usernames.rs`.
 
 use doorward_tests::{
     Answer, Backend, MailApp, PASSWORD,
@@ -31,7 +31,7 @@ async fn guessable_password_is_weak(backend: Backend) {
         "Passw0rd!",
         "1234567",
         "\u{1f980}",
-        // Of one's own name and address.
+        // Passwords made of the username and the address.
         "winterbottom",
         "Winterbottom1",
         "percivalwinter",
@@ -68,11 +68,11 @@ async fn password_has_8_to_256_characters(backend: Backend) {
             .take(chars - 3)
             .chain("é🦀7".chars())
     };
-    for (chars, is_good) in [(257, false), (300_000, false), (256, true)] {
+    for (chars, is_valid) in [(257, false), (300_000, false), (256, true)] {
         let password: String = words(chars).collect();
         assert_eq!(password.chars().count(), chars);
         let answer = ask(&app, &password, "ann@example.org").await;
-        if !is_good {
+        if !is_valid {
             answer.assert_validation_error("password", "too_long");
             continue;
         }
@@ -90,7 +90,7 @@ async fn password_has_8_to_256_characters(backend: Backend) {
             .await
             .assert_unknown_user();
     }
-    // All of eight characters are guessed in a hundred million tries, which is too few.
+    // Any eight characters can be guessed in a hundred million attempts, which is too weak.
     let eight = json!({"username": "ben", "password": "xQ7vL2zK", "email": "ben@example.org"});
     app.http
         .open("/api/signup_request", &eight)
@@ -104,8 +104,8 @@ async fn password_is_stored_unchanged(backend: Backend) {
     let app = MailApp::start(backend).await;
     let password = "  marmalade \t gluon\u{0}kV7 \u{202e} ";
     let first = json!({"username": "ann", "password": password, "email": "ann@example.org"});
-    let asked = app.http.open("/api/signup_request", &first).await;
-    let body = with_codes(&first, &asked, &app.mailed_code("ann@example.org").await);
+    let response = app.http.open("/api/signup_request", &first).await;
+    let body = with_codes(&first, &response, &app.mailed_code("ann@example.org").await);
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
     assert_eq!(app.http.login("ann", password).await.status, 200);
     for other in [
@@ -169,16 +169,16 @@ async fn malformed_address_is_rejected(backend: Backend) {
         "ann\u{feff}@example.org",
         "ann@example.o\u{202e}rg",
     ];
-    let mut taken = Vec::new();
+    let mut accepted = Vec::new();
     for email in bad.iter().copied().chain(long.iter().map(String::as_str)) {
         let answer = ask(&app, PASSWORD, email).await;
         if answer.status == 200 {
-            taken.push(email.to_owned());
+            accepted.push(email.to_owned());
         } else {
             answer.assert_validation_error("email", "invalid");
         }
     }
-    assert_eq!(taken, [""; 0], "taken as addresses");
+    assert_eq!(accepted, [""; 0], "accepted as addresses");
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
@@ -216,14 +216,14 @@ async fn unusual_addresses_get_their_mail(backend: Backend) {
     for (position, (email, sent_to)) in odd.iter().enumerate() {
         let username = format!("user{position}");
         let first = json!({"username": username, "password": PASSWORD, "email": email});
-        let asked = app.http.open("/api/signup_request", &first).await;
-        assert_eq!(asked.status, 200, "{email}: {asked:?}");
-        let body = with_codes(&first, &asked, &app.mailed_code(sent_to).await);
+        let response = app.http.open("/api/signup_request", &first).await;
+        assert_eq!(response.status, 200, "{email}: {response:?}");
+        let body = with_codes(&first, &response, &app.mailed_code(sent_to).await);
         let (result, data) = app.http.open("/api/signup", &body).await.success();
         let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
         assert_eq!(user["email"], json!(email.trim()));
-        // It is found again by its address.
-        let asked = app
+        // The account is found by its address.
+        let response = app
             .http
             .open(
                 "/api/reset_password_request",
@@ -231,10 +231,10 @@ async fn unusual_addresses_get_their_mail(backend: Backend) {
             )
             .await;
         assert!(
-            asked.success().0["usernames"]
+            response.success().0["usernames"]
                 .as_array()
                 .is_some_and(|all| all.contains(&json!(username))),
-            "{asked:?}"
+            "{response:?}"
         );
         app.mailed_code(sent_to).await;
     }

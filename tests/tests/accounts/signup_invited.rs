@@ -1,4 +1,5 @@
-//! Signing up with an address that was invited: the account takes the place that waits for it.
+//! Tests that a signup with an invited address takes over the placeholder account and its
+//! invitations.
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_tests::{
@@ -15,7 +16,7 @@ on_both_databases![
     second_account_of_an_address_inherits_nothing,
 ];
 
-/// Invites an address to a project: its gid.
+/// Inserts a placeholder account with an invitation to a project and returns its gid.
 fn invite(app: &MailApp, project: &str, email: &str) -> String {
     let gid = RandomIdGenerator.new_gid().to_string();
     let directory = &app.installation.databases.directory;
@@ -38,15 +39,15 @@ async fn signup_sees_its_invitations(backend: Backend) {
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let ben = invite(&app, &project, "Ben@example.org");
-    // Nobody has an account with that address yet.
-    let asked = app
+    // A placeholder account cannot reset a password.
+    let response = app
         .http
         .open(
             "/api/reset_password_request",
             &json!({"username_or_email": "ben@example.org"}),
         )
         .await;
-    asked.assert_unprocessable("user_not_found");
+    response.assert_unprocessable("user_not_found");
 
     let answer = app
         .http
@@ -105,7 +106,7 @@ async fn second_account_of_an_address_inherits_nothing(backend: Backend) {
     app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let invited = invite(&app, &project, "ben@example.org");
-    // A code for another address, or another's, takes no place.
+    // The code of another address does not take over the placeholder account.
     let other = app.request_signup("cas", "cas@example.org").await;
     app.http
         .open(

@@ -1,4 +1,5 @@
-//! The account calls in two steps, with the codes in hand: what the tests of their misuse have in common.
+//! Fixtures for tests of account calls in two steps. Unlike [`doorward_tests::MailApp`], they also
+//! work with services in separate processes.
 
 use doorward_tests::{
     Answer, App, Backend, Http, Installation, PASSWORD, Services, SmtpServer, backend::texts,
@@ -6,10 +7,10 @@ use doorward_tests::{
 use serde_json::{Value, json};
 
 pub(crate) const APP_URL: &str = "https://app.example.org/start";
-/// A good one that is not [`PASSWORD`].
+/// A strong password that differs from [`PASSWORD`].
 pub(crate) const NEW_PASSWORD: &str = "kV7 gluon marmalade 12";
 
-/// Settings of an installation that sends its mails there.
+/// Adds the settings for sending mails to a mail server.
 pub(crate) fn mailed(mut installation: Installation, url: &str) -> Installation {
     installation.set(&[
         ("DOORWARD_SMTP_URL", url),
@@ -19,10 +20,12 @@ pub(crate) fn mailed(mut installation: Installation, url: &str) -> Installation 
     installation
 }
 
+/// Starts all services in one process.
 pub(crate) async fn app(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> App {
     App::on_installation(mailed(Installation::new(backend), &smtp.url()).with(others)).await
 }
 
+/// Starts each service in its own process.
 pub(crate) async fn split(
     backend: Backend,
     smtp: &SmtpServer,
@@ -34,14 +37,14 @@ pub(crate) async fn split(
     split
 }
 
-/// The same body, but for one member.
+/// Returns a copy of the body with one member replaced.
 pub(crate) fn with(body: &Value, name: &str, value: impl Into<Value>) -> Value {
     let mut body = body.clone();
     body[name] = value.into();
     body
 }
 
-/// Another code of the same form.
+/// Returns a copy of the body with a wrong verification code of the same form.
 pub(crate) fn wrong(body: &Value) -> Value {
     let code = body["verification_code"].as_str().expect("a code");
     let last = if code.ends_with('A') { 'C' } else { 'A' };
@@ -59,16 +62,17 @@ pub(crate) fn validation_code(answer: &Answer) -> String {
         .to_owned()
 }
 
-/// What somebody signs up with; their address is `<username>@example.org`.
+/// Returns the body of a signup request with the address `<username>@example.org`.
 pub(crate) fn newcomer(username: &str) -> Value {
     json!({"username": username, "password": PASSWORD, "email": format!("{username}@example.org")})
 }
 
+/// Asserts that a code was rejected.
 pub(crate) fn refused(answer: &Answer) {
     answer.assert_validation_error("verification_code", "incorrect");
 }
 
-/// Calls, and the mailboxes of those who call.
+/// A client of the account calls that reads the codes from mails.
 pub(crate) struct AccountClient<'a> {
     pub(crate) http: &'a Http,
     pub(crate) smtp: &'a SmtpServer,
@@ -83,39 +87,41 @@ impl AccountClient<'_> {
         self.http.post(path).bearer(token).json(body).send().await
     }
 
-    /// The body of the second step.
+    /// Runs the first step of a signup and returns the body of the second.
     pub(crate) async fn begin_signup(&self, newcomer: &Value) -> Value {
-        let begun = self.post("/api/signup_request", newcomer).await;
+        let response = self.post("/api/signup_request", newcomer).await;
         self.with_codes(
             newcomer,
-            &begun,
+            &response,
             newcomer["email"].as_str().expect("an address"),
         )
         .await
     }
 
+    /// Runs the first step of a password reset and returns the body of the second.
     pub(crate) async fn begin_reset(&self, username: &str) -> Value {
-        let begun = self
+        let response = self
             .post(
                 "/api/reset_password_request",
                 &json!({"username_or_email": username}),
             )
             .await;
         let second = json!({"username": username, "new_password": NEW_PASSWORD});
-        self.with_codes(&second, &begun, &format!("{username}@example.org"))
+        self.with_codes(&second, &response, &format!("{username}@example.org"))
             .await
     }
 
+    /// Runs the first step of a change of address and returns the body of the second.
     pub(crate) async fn begin_email_change(&self, token: &str, email: &str) -> Value {
         let first = json!({"email": email});
-        let begun = self
+        let response = self
             .post_as(token, "/api/account/update_email_request", &first)
             .await;
-        self.with_codes(&first, &begun, email).await
+        self.with_codes(&first, &response, email).await
     }
 
-    async fn with_codes(&self, second: &Value, begun: &Answer, address: &str) -> Value {
-        let second = with(second, "validation_code", validation_code(begun));
+    async fn with_codes(&self, second: &Value, response: &Answer, address: &str) -> Value {
+        let second = with(second, "validation_code", validation_code(response));
         with(
             &second,
             "verification_code",
@@ -136,7 +142,7 @@ impl AccountClient<'_> {
     }
 }
 
-/// How many rows of a table are like this.
+/// Counts the rows of a table that satisfy an SQL condition.
 pub(crate) fn count(url: &doorward_storage::DatabaseUrl, table: &str, condition: &str) -> usize {
     texts(
         url,
@@ -145,7 +151,7 @@ pub(crate) fn count(url: &doorward_storage::DatabaseUrl, table: &str, condition:
     .len()
 }
 
-/// The address that a user has now.
+/// Returns the present address of a user.
 pub(crate) async fn email_of(http: &Http, token: &str) -> String {
     let (result, data) = http.init(token).await.success();
     let gid = result["user"].as_str().expect("a gid");

@@ -1,4 +1,5 @@
-//! SECURITY-CASES: enumeration by time, in the first step of a signup. With argon2 at its defaults; needs a machine to itself.
+//! Tests that the response time of a signup request does not reveal whether an address has an
+//! account. Argon2 has its default parameters, and the test must run alone on the machine.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +9,15 @@ use crate::accounts::steps::{AccountClient, mailed, newcomer, with};
 
 on_both_databases![signup_request_time_does_not_reveal_accounts];
 
+/// Number of rounds before the first comparison.
 const ROUNDS: usize = 200;
-/// On a busy machine it takes longer to see what is there. A difference that is there is seen however long one looks.
+/// Maximum number of further rounds. A busy machine needs more rounds until the noise averages out;
+/// a real difference remains visible after any number of rounds.
 const MORE_ROUNDS: usize = 400;
-/// What may lie between the medians, in parts of the larger one.
+/// Maximum difference of the medians, as a share of the larger one.
 const TOLERANCE: f64 = 0.10;
-/// How far from one half the share of pairs may be in which the first of two kinds took longer: three and a half standard
-/// deviations of 200 each.
+/// Maximum distance from one half of the share of pairs in which the first kind took longer: three
+/// and a half standard deviations with 200 requests of each kind.
 const RANK_TOLERANCE: f64 = 0.10;
 
 async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
@@ -29,14 +32,15 @@ async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
         smtp: &smtp,
     };
     app.user("ann").await;
-    let asked =
+    let bodies =
         ["ann@example.org", "ben@example.org"].map(|email| with(&newcomer("new"), "email", email));
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS + MORE_ROUNDS {
+        // The order alternates, so that background load affects both kinds equally.
         for turn in 0..2 {
             let kind = (turn + round) % 2;
             let started = Instant::now();
-            let answer = caller.post("/api/signup_request", &asked[kind]).await;
+            let answer = caller.post("/api/signup_request", &bodies[kind]).await;
             times[kind].push(started.elapsed());
             assert_eq!(answer.status, 200, "{answer:?}");
         }
@@ -44,7 +48,8 @@ async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
             break;
         }
     }
-    let (medians, rank) = (times.each_ref().map(|times| median(times)), rank(&times));
+    let medians = times.each_ref().map(|times| median(times));
+    let rank = rank(&times);
     assert!(
         are_alike(&times),
         "a known address {:?}, an unknown one {:?}, rank {rank}",
@@ -53,7 +58,7 @@ async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
     );
     assert!(
         medians[0] > Duration::from_millis(8),
-        "no hash takes so little: {medians:?}"
+        "the password was not hashed: {medians:?}"
     );
 }
 
@@ -63,13 +68,13 @@ fn are_alike(times: &[Vec<Duration>; 2]) -> bool {
         && (rank(times) - 0.5).abs() <= RANK_TOLERANCE
 }
 
-/// In how many of all pairs the first took longer (Mann-Whitney), as a share.
+/// Returns the share of all pairs in which the first took longer (Mann-Whitney U).
 fn rank([first, second]: &[Vec<Duration>; 2]) -> f64 {
     let longer: usize = first
         .iter()
         .map(|time| second.iter().filter(|other| *other < time).count())
         .sum();
-    #[expect(clippy::cast_precision_loss, reason = "some ten thousand")]
+    #[expect(clippy::cast_precision_loss, reason = "the counts are small")]
     let share = longer as f64 / (first.len() * second.len()) as f64;
     share
 }

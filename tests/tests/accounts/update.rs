@@ -1,5 +1,5 @@
-//! `POST /api/account/update`: what people change about themselves. (Usernames: `usernames.rs`. Passwords:
-//! `password_change.rs`.)
+//! Tests that `POST /api/account/update` changes the profile of the caller. Usernames are in
+//! `usernames.rs`, passwords in `password_change.rs`.
 
 use doorward_tests::{
     Answer, App, Backend, User,
@@ -33,7 +33,7 @@ fn entry(username: &str, name: &str, language: &str, timezone: &str) -> Value {
     })
 }
 
-/// The whole answer; and the user whom init shows is the same.
+/// Asserts the complete response, and that init returns the same user.
 async fn assert_updated(ann: &User, answer: &Answer, expected: Value) {
     answer.success();
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": expected}}});
@@ -65,7 +65,7 @@ async fn fields_can_be_changed_separately(backend: Backend) {
             json!({"timezone": "UTC"}),
             entry("anna", "Anna B.", "nl-be", "UTC"),
         ),
-        // As it is already.
+        // Setting the present value is a success, too.
         (
             json!({"timezone": "UTC"}),
             entry("anna", "Anna B.", "nl-be", "UTC"),
@@ -75,7 +75,7 @@ async fn fields_can_be_changed_separately(backend: Backend) {
     for (body, expected) in steps {
         let answer = app.http.post(PATH).bearer(&token).json(&body).send().await;
         assert_updated(&ann, &answer, expected).await;
-        assert_ne!(answer.token(), token, "a fresh token");
+        assert_ne!(answer.token(), token, "the response must have a new token");
         token = answer.token();
         assert_eq!(app.http.init(&token).await.status, 200);
     }
@@ -91,7 +91,7 @@ async fn fields_can_be_changed_separately(backend: Backend) {
         .login("ann", doorward_tests::PASSWORD)
         .await
         .assert_unknown_user();
-    // The old name is free.
+    // Another user can take the old username.
     app.user("ann").await;
 }
 
@@ -113,7 +113,7 @@ async fn invalid_field_changes_nothing(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, _ben) = (app.user("ann").await, app.user("ben").await);
     let before = ann.init().await.success().1["cc.users"].clone();
-    let good = json!({
+    let valid = json!({
         "username": "anna", "password": "another battery staple 7", "name": "Anna", "language": "de", "timezone": "UTC"
     });
     let bad = [
@@ -128,7 +128,7 @@ async fn invalid_field_changes_nothing(backend: Backend) {
         ("current_password", "wrong", "incorrect"),
     ];
     for (name, value, reason) in bad {
-        let mut body = good.clone();
+        let mut body = valid.clone();
         body[name] = json!(value);
         let answer = ann.call(PATH, &body).await;
         answer.assert_validation_error(name, reason);
@@ -137,7 +137,7 @@ async fn invalid_field_changes_nothing(backend: Backend) {
             .await
             .assert_bad_parameter("Invalid parameter", "current_password");
     }
-    let mut weak = good.clone();
+    let mut weak = valid.clone();
     weak["password"] = json!("password");
     ann.call(PATH, &weak).await.assert_weak("password");
     assert_eq!(ann.init().await.success().1["cc.users"], before);
@@ -145,7 +145,7 @@ async fn invalid_field_changes_nothing(backend: Backend) {
         app.http.login("ann", doorward_tests::PASSWORD).await.status,
         200
     );
-    // Of several the one that the call lists first.
+    // If several fields are invalid, the first in the order of the parameters is reported.
     let all = json!({"timezone": "x", "language": "x", "name": "", "password": "password", "username": "ben"});
     let mut all = all.as_object().expect("an object").clone();
     ann.call(PATH, &json!(all))
@@ -188,7 +188,8 @@ async fn parameter_of_the_wrong_type_is_named(backend: Backend) {
             ann.call(PATH, &body)
                 .await
                 .assert_bad_parameter("Invalid parameter", name);
-            // Before what comes after it, and what is of the right type and bad.
+            // A wrong type is reported before wrong types of later parameters and before invalid
+            // values of any parameter.
             body["username"] = if position == 0 {
                 wrong.clone()
             } else {
@@ -208,13 +209,18 @@ async fn names_are_trimmed_and_without_control_characters(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let long = "é".repeat(200);
-    for (typed, kept) in [
+    for (typed, stored) in [
         ("  Anna\u{a0} ", "Anna"),
         ("\tAnna\n", "Anna"),
         (long.as_str(), long.as_str()),
     ] {
         let answer = ann.call(PATH, &json!({"name": typed})).await;
-        assert_updated(&ann, &answer, entry("ann", kept, "en", "Europe/Amsterdam")).await;
+        assert_updated(
+            &ann,
+            &answer,
+            entry("ann", stored, "en", "Europe/Amsterdam"),
+        )
+        .await;
     }
     for bad in [
         "",

@@ -1,4 +1,5 @@
-//! Names: `POST /api/username`, and which a signup or an account may have.
+//! Tests which usernames are valid and available, in `POST /api/username`, signups and account
+//! updates.
 
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD,
@@ -23,7 +24,7 @@ on_both_databases![
     concurrent_renames_to_one_username_conflict,
 ];
 
-/// Forms of one name, and how it is kept.
+/// Usernames and their stored forms (RFC 8265, UsernameCasePreserved).
 const NORMAL: [(&str, &str); 9] = [
     ("ann", "ann"),
     ("Ann", "Ann"),
@@ -35,6 +36,7 @@ const NORMAL: [(&str, &str); 9] = [
     ("foo@bar", "foo@bar"),
     ("A\u{30a}ngstrom", "\u{c5}ngstrom"),
 ];
+/// Usernames that RFC 8265 forbids.
 const FORBIDDEN: [&str; 23] = [
     "",
     " ",
@@ -87,7 +89,7 @@ async fn username_check_needs_no_token(backend: Backend) {
             "{name}"
         );
         assert_eq!(answer.header("authorization"), None);
-        // A token makes no difference.
+        // The response is the same with a token.
         assert_eq!(
             ann.call("/api/username", &json!({"username": name}))
                 .await
@@ -107,10 +109,10 @@ async fn username_check_needs_no_token(backend: Backend) {
 
 async fn username_is_returned_normalized(backend: Backend) {
     let app = App::start(backend).await;
-    for (typed, kept) in NORMAL {
+    for (typed, stored) in NORMAL {
         assert_eq!(
             ask(&app, typed).await,
-            (json!({"username": kept, "available": true}), json!({}))
+            (json!({"username": stored, "available": true}), json!({}))
         );
     }
     app.user("ann").await;
@@ -140,14 +142,18 @@ async fn usernames_forbidden_by_rfc_8265_are_rejected(backend: Backend) {
 async fn name_has_1_to_64_characters(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    for good in [
+    for valid in [
         "a".to_owned(),
         "x".repeat(64),
         "é".repeat(64),
         "e\u{301}".repeat(64),
         "𠀀".repeat(64),
     ] {
-        assert_eq!(ask(&app, &good).await.0["available"], json!(true), "{good}");
+        assert_eq!(
+            ask(&app, &valid).await.0["available"],
+            json!(true),
+            "{valid}"
+        );
     }
     for long in [
         "x".repeat(65),
@@ -195,7 +201,7 @@ async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
             .await
             .assert_validation_error("username", "unavailable");
     }
-    // Taken after the first step.
+    // The username is taken between the two steps of a signup.
     let body = app.request_signup("dan", "dan@example.org").await;
     ben.call("/api/account/update", &json!({"username": "dan"}))
         .await
@@ -208,7 +214,7 @@ async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
         app.http.login("dan", PASSWORD).await.success().0["user"],
         json!(ben.gid)
     );
-    // Free again, the same codes do.
+    // When the username is available again, the same codes still work.
     ben.call("/api/account/update", &json!({"username": "ben"}))
         .await
         .success();
@@ -233,14 +239,14 @@ async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
     for (number, name) in names.into_iter().enumerate() {
         let email = format!("user{number}@example.org");
         app.sign_up(name, &email).await;
-        let asked = app
+        let response = app
             .http
             .open(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
             .await;
-        assert_eq!(asked.success().0["usernames"], json!([name]));
+        assert_eq!(response.success().0["usernames"], json!([name]));
         let mail = app.smtp.mail_to(&email).await;
         assert!(
             mail.text.contains(&format!("\n- {name}\n")),
@@ -257,7 +263,7 @@ async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
     }
 }
 
-/// Else somebody could take another's address as a name.
+// Otherwise a user could take the address of another user as a username.
 async fn at_sign_requires_the_own_address(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
@@ -292,7 +298,7 @@ async fn at_sign_requires_the_own_address(backend: Backend) {
         .await
         .assert_unknown_user();
     app.sign_up("Ben@Example.org", "ben@example.org").await;
-    // The second step can't take another's either.
+    // The second step cannot change the address to that of another user.
     let body = app
         .request_signup("cas@example.org", "cas@example.org")
         .await;
@@ -318,7 +324,7 @@ async fn name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
         app.http.login("ann@old.example", PASSWORD).await.status,
         200
     );
-    // It may be said again, and left.
+    // The user can set the same username again, or change it to the new address, but cannot return.
     let both = json!({"username": "ann@old.example", "name": "Ann"});
     ann.call("/api/account/update", &both).await.success();
     let other = json!({"username": "ANN@old.example"});
@@ -349,12 +355,13 @@ async fn one_of_ten_concurrent_signups_gets_the_username(backend: Backend) {
         );
     }
     let answers = join_all(bodies.iter().map(|body| app.http.open("/api/signup", body))).await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(made.len(), 1, "{answers:?}");
-    refused
+    let (succeeded, rejected): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(succeeded.len(), 1, "{answers:?}");
+    rejected
         .iter()
         .for_each(|answer| answer.assert_validation_error("username", "unavailable"));
-    let (result, data) = made[0].success();
+    let (result, data) = succeeded[0].success();
     let gid = result["user"].as_str().expect("a gid");
     let winner = answers
         .iter()
@@ -383,9 +390,10 @@ async fn concurrent_renames_to_one_username_conflict(backend: Backend) {
             .map(|user| user.call("/api/account/update", &body)),
     )
     .await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(made.len(), 1, "{answers:?}");
-    refused
+    let (succeeded, rejected): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(succeeded.len(), 1, "{answers:?}");
+    rejected
         .iter()
         .for_each(|answer| answer.assert_validation_error("username", "unavailable"));
     let names =

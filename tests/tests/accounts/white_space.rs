@@ -1,4 +1,5 @@
-//! White space around usernames and email addresses is ignored, in every call and command.
+//! Tests that white space around usernames and email addresses is ignored in every call and
+//! command.
 
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD, User,
@@ -67,7 +68,7 @@ async fn logins_ignore_white_space_around_names(backend: Backend) {
     for other in ["a nn", "\u{200b}ann", "ann\u{feff}"] {
         app.http.login(other, PASSWORD).await.assert_unknown_user();
     }
-    // Failures count for the one name, also for text that is no username.
+    // Failures of all spellings share one count, also for text that is not a valid username.
     for name in ["ben", "b en"] {
         for typed in [
             name.to_owned(),
@@ -88,21 +89,21 @@ async fn logins_ignore_white_space_around_names(backend: Backend) {
 
 async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (asked, _) = app
+    let (checked, _) = app
         .http
         .open("/api/username", &json!({"username": pad("ann")}))
         .await
         .success();
-    assert_eq!(asked, json!({"username": "ann", "available": true}));
+    assert_eq!(checked, json!({"username": "ann", "available": true}));
     let first =
         json!({"username": pad("ann"), "password": PASSWORD, "email": pad("ann@example.org")});
-    let asked = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.open("/api/signup_request", &first).await;
     let code = app.mailed_code("ann@example.org").await;
-    // The second step may be typed in another way than the first.
+    // White space in the second step can differ from that in the first.
     let second = json!({"username": "ann\n", "password": PASSWORD, "email": "\tann@example.org"});
     let answer = app
         .http
-        .open("/api/signup", &with_codes(&second, &asked, &code))
+        .open("/api/signup", &with_codes(&second, &response, &code))
         .await;
     let (result, data) = answer.success();
     let gid = result["user"].as_str().expect("a gid").to_owned();
@@ -120,15 +121,15 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
         http: app.http.clone(),
     };
 
-    let asked = app
+    let response = app
         .http
         .open(
             "/api/signup_request",
             &with_field(&first, "email", "ben@example.org"),
         )
         .await;
-    asked.assert_validation_error("username", "unavailable");
-    // An address is no password of its owner, however it is padded.
+    response.assert_validation_error("username", "unavailable");
+    // The address is a user input without its padding, so it is a weak password.
     let hinted = json!({"username": "ben", "password": "bartholomew@example.org", "email": pad("bartholomew@example.org")});
     assert_eq!(
         app.http.open("/api/signup_request", &hinted).await.status,
@@ -140,7 +141,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
         .await
         .success();
     assert_eq!(entry(&data).0, json!("anna"));
-    let asked = ann
+    let response = ann
         .call(
             "/api/account/update_email_request",
             &json!({"email": pad("anna@example.org")}),
@@ -151,30 +152,37 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     let (_, data) = ann
         .call(
             "/api/account/update_email",
-            &with_codes(&second, &asked, &code),
+            &with_codes(&second, &response, &code),
         )
         .await
         .success();
     assert_eq!(entry(&data).1, json!("anna@example.org"));
 
     for name in [pad("anna"), pad("anna@example.org")] {
-        let asked = app
+        let response = app
             .http
             .open(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
             .await;
-        assert_eq!(asked.success().0["usernames"], json!(["anna"]), "{name:?}");
+        assert_eq!(
+            response.success().0["usernames"],
+            json!(["anna"]),
+            "{name:?}"
+        );
         let code = app.mailed_code("anna@example.org").await;
         let second =
             json!({"username": pad("anna"), "new_password": "a new horse battery staple 8"});
         let reset = app
             .http
-            .open("/api/reset_password", &with_codes(&second, &asked, &code))
+            .open(
+                "/api/reset_password",
+                &with_codes(&second, &response, &code),
+            )
             .await;
         assert_eq!(reset.success().0["user"], json!(gid));
-        // The notice that the password was changed.
+        // This mail says that the password was changed.
         app.smtp.mail_to("anna@example.org").await;
     }
 }
@@ -182,9 +190,9 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
 async fn invitations_ignore_white_space_around_names_and_addresses(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    let invite = async |project: &str, who: String| {
+    let invite = async |project: &str, name: String| {
         let path = format!("/api/p/{project}/members/invite");
-        ann.call(&path, &json!({"username_or_email": who}))
+        ann.call(&path, &json!({"username_or_email": name}))
             .await
             .success()
             .0["user"]
@@ -227,17 +235,17 @@ async fn commands_ignore_white_space_around_names_and_addresses(backend: Backend
         &pad("ann@example.org"),
         "--password-stdin",
     ];
-    let made = app
+    let created = app
         .installation
         .cli(&words, PASSWORD)
         .await
         .assert_success();
-    let entry = made.json();
+    let entry = created.json();
     assert_eq!(
         (&entry["username"], &entry["email"]),
         (&json!("ann"), &json!("ann@example.org"))
     );
-    let ann = gid(&made);
+    let ann = gid(&created);
     assert_eq!(
         gid(&app
             .installation

@@ -1,4 +1,5 @@
-//! `/api/p/{project}/apikeys/...`: what each call answers, and to whom. (How keys live and end: `api_key_life.rs`.)
+//! Tests the responses, errors and permissions of the calls `/api/p/{project}/apikeys/...`. The
+//! effects on logins and tokens are in `lifecycle.rs`.
 
 use doorward_tests::{
     ApiUser, App, Backend, PASSWORD, User,
@@ -30,7 +31,7 @@ const CALLS: [&str; 7] = [
     "delete",
 ];
 
-/// Herbarium is ann's, with ben and an API user.
+/// A project of ann with the member ben and an API user.
 struct Fixture {
     app: App,
     ann: User,
@@ -55,13 +56,13 @@ impl Fixture {
         }
     }
 
-    /// A call of the owner.
+    /// Calls an operation as the owner.
     async fn call(&self, call: &str, body: &Value) -> doorward_tests::Answer {
         self.ann.api_keys(&self.project, call, body).await
     }
 
-    /// All that the owner sees, and the key.
-    async fn picture(&self) -> Value {
+    /// Returns the project as the owner sees it, and the API key.
+    async fn snapshot(&self) -> Value {
         let (_, mut data) = self
             .app
             .http
@@ -88,32 +89,32 @@ fn data(name: &str, status: &str) -> Value {
 }
 
 async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let made = scene
+    let fixture = Fixture::new(backend).await;
+    let created = fixture
         .call("create", &json!({"name": "Nightly export"}))
         .await;
-    let user = made.json()["result"]["user"]
+    let user = created.json()["result"]["user"]
         .as_str()
         .expect("a gid")
         .to_owned();
-    let names = [(user.as_str(), "<user>"), (&scene.project, "<project>")];
+    let names = [(user.as_str(), "<user>"), (&fixture.project, "<project>")];
     let assert_answer = |answer: &doorward_tests::Answer, result: Value, data: Value| {
         answer.success();
         let expected = json!({"success": true, "result": result, "data": data});
         assert_json_eq(&with_names(&answer.json(), &names), &expected);
     };
     let same = json!({"user": "<user>"});
-    assert_answer(&made, same.clone(), data("Nightly export", "active"));
+    assert_answer(&created, same.clone(), data("Nightly export", "active"));
 
     let body = json!({"user": user});
-    let read = scene.call("get", &body).await;
+    let read = fixture.call("get", &body).await;
     let key = read.json()["result"]["apikey"].clone();
     assert_answer(&read, json!({"apikey": key}), json!({}));
-    let renamed = scene
+    let renamed = fixture
         .call("update", &json!({"user": user, "name": "Export"}))
         .await;
     assert_answer(&renamed, same.clone(), data("Export", "active"));
-    // Once more is no mistake.
+    // Repeating a call is not an error.
     for (call, status) in [
         ("deactivate", "inactive"),
         ("deactivate", "inactive"),
@@ -121,12 +122,12 @@ async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
         ("activate", "active"),
     ] {
         assert_answer(
-            &scene.call(call, &body).await,
+            &fixture.call(call, &body).await,
             same.clone(),
             data("Export", status),
         );
     }
-    let rotated = scene.call("rotate", &body).await;
+    let rotated = fixture.call("rotate", &body).await;
     let new_key = rotated.json()["result"]["apikey"].clone();
     assert_ne!(new_key, key);
     assert_answer(
@@ -135,28 +136,28 @@ async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
         data("Export", "active"),
     );
     assert_eq!(
-        scene.call("get", &body).await.success().0["apikey"],
+        fixture.call("get", &body).await.success().0["apikey"],
         new_key
     );
-    assert_answer(&scene.call("delete", &body).await, json!({}), json!({}));
+    assert_answer(&fixture.call("delete", &body).await, json!({}), json!({}));
 }
 
 async fn api_key_is_base58check_and_stable(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let other = scene.ann.create_api_user(&scene.project, "Robot").await;
-    for key in [&scene.robot.key, &other.key] {
+    let fixture = Fixture::new(backend).await;
+    let other = fixture.ann.create_api_user(&fixture.project, "Robot").await;
+    for key in [&fixture.robot.key, &other.key] {
         let encoded = key.strip_prefix("dw_").unwrap_or_else(|| panic!("{key}"));
         let bytes = bs58::decode(encoded)
             .with_check(None)
             .into_vec()
-            .expect("a checksum that is right");
+            .expect("a valid checksum");
         assert_eq!(bytes.len(), 32);
     }
-    assert_ne!(scene.robot.key, other.key);
-    assert_ne!(scene.robot.gid, other.gid);
-    for robot in [&scene.robot, &other] {
+    assert_ne!(fixture.robot.key, other.key);
+    assert_ne!(fixture.robot.gid, other.gid);
+    for robot in [&fixture.robot, &other] {
         for _ in 0..3 {
-            let (read, _) = scene
+            let (read, _) = fixture
                 .call("get", &json!({"user": robot.gid}))
                 .await
                 .success();
@@ -167,26 +168,26 @@ async fn api_key_is_base58check_and_stable(backend: Backend) {
 }
 
 async fn name_is_trimmed_and_required(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
     let bodies = |name: &str| {
         [
             ("create", json!({"name": name})),
-            ("update", json!({"user": scene.robot.gid, "name": name})),
+            ("update", json!({"user": fixture.robot.gid, "name": name})),
         ]
     };
-    for (name, kept) in [
+    for (name, stored) in [
         (" \tRobot 2\n ", "Robot 2"),
         (&*longest, &*longest),
         (&*format!("  {longest} "), &longest),
     ] {
         for (call, body) in bodies(name) {
-            let (result, data) = scene.call(call, &body).await.success();
+            let (result, data) = fixture.call(call, &body).await.success();
             let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
-            assert_eq!(user["name"], json!(kept), "{call}");
+            assert_eq!(user["name"], json!(stored), "{call}");
         }
     }
-    let before = scene.picture().await;
+    let before = fixture.snapshot().await;
     let too_long = longest + "x";
     for (name, reason) in [
         ("", "invalid"),
@@ -198,25 +199,25 @@ async fn name_is_trimmed_and_required(backend: Backend) {
         (&*too_long, "too_long"),
     ] {
         for (call, body) in bodies(name) {
-            scene
+            fixture
                 .call(call, &body)
                 .await
                 .assert_validation_error("name", reason);
         }
     }
-    assert_json_eq(&scene.picture().await, &before);
+    assert_json_eq(&fixture.snapshot().await, &before);
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let before = scene.picture().await;
+    let fixture = Fixture::new(backend).await;
+    let before = fixture.snapshot().await;
     let missing = |call: &str, body: Value, name: &'static str| {
         (call.to_owned(), body, "Missing parameter", name)
     };
     let invalid = |call: &str, body: Value, name: &'static str| {
         (call.to_owned(), body, "Invalid parameter", name)
     };
-    let robot = &scene.robot.gid;
+    let robot = &fixture.robot.gid;
     let mut cases = vec![
         missing("create", json!({}), "name"),
         missing("create", json!({"user": "x"}), "name"),
@@ -241,75 +242,76 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         }
     }
     for (call, body, reason, name) in cases {
-        scene
+        fixture
             .call(&call, &body)
             .await
             .assert_bad_parameter(reason, name);
     }
     for call in CALLS {
-        let good = json!({"user": robot, "name": "x"});
-        scene
+        let valid = json!({"user": robot, "name": "x"});
+        fixture
             .ann
-            .api_keys("x", call, &good)
+            .api_keys("x", call, &valid)
             .await
             .assert_bad_parameter("Invalid parameter", "project");
-        let path = format!("/api/p/{}/apikeys/{call}", scene.project);
+        let path = format!("/api/p/{}/apikeys/{call}", fixture.project);
         let call = |body: &str| {
-            let call = scene.app.http.post(&path).bearer(&scene.ann.token);
+            let call = fixture.app.http.post(&path).bearer(&fixture.ann.token);
             call.header("content-type", "application/json")
                 .body(body.to_owned())
         };
         for body in ["", "[]", "null", "{"] {
             call(body).send().await.assert_invalid_body();
         }
-        let got = scene
+        let got = fixture
             .app
             .http
             .get(&path)
-            .bearer(&scene.ann.token)
+            .bearer(&fixture.ann.token)
             .send()
             .await;
         got.assert_error(405, "Method not allowed", &json!({}));
     }
-    assert_json_eq(&scene.picture().await, &before);
+    assert_json_eq(&fixture.snapshot().await, &before);
 }
 
 async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (app, project) = (&scene.app, &scene.project);
+    let fixture = Fixture::new(backend).await;
+    let app = &fixture.app;
+    let project = &fixture.project;
     let stranger = app.user("cas").await;
-    let mut nobodies = vec![
-        scene.ben.token.clone(),
-        scene.robot.auth().await.token(),
+    let mut tokens_without_permission = vec![
+        fixture.ben.token.clone(),
+        fixture.robot.auth().await.token(),
         stranger.token.clone(),
     ];
     for status in ["invited", "declined", "inactive", "gone"] {
         let former = app.user(&format!("x{status}")).await;
         app.installation.add_member(project, &former.gid).await;
-        let which = format!("project_gid = '{project}' AND user_gid = '{}'", former.gid);
+        let condition = format!("project_gid = '{project}' AND user_gid = '{}'", former.gid);
         let change = match status {
-            "gone" => format!("DELETE FROM memberships WHERE {which}"),
-            _ => format!("UPDATE memberships SET status = '{status}' WHERE {which}"),
+            "gone" => format!("DELETE FROM memberships WHERE {condition}"),
+            _ => format!("UPDATE memberships SET status = '{status}' WHERE {condition}"),
         };
         execute(&app.installation.databases.directory, &change);
-        nobodies.push(former.token);
+        tokens_without_permission.push(former.token);
     }
     let other = app.installation.create_project("cas", "Other").await;
     let deleted = app.installation.create_project("ann", "Deleted").await;
-    let ghost = scene.ann.create_api_user(&deleted, "Ghost").await;
+    let ghost = fixture.ann.create_api_user(&deleted, "Ghost").await;
     execute(
         &app.installation.databases.directory,
         &format!("UPDATE projects SET status = 'deleted' WHERE gid = '{deleted}'"),
     );
-    let before = scene.picture().await;
+    let before = fixture.snapshot().await;
     let first = stranger
         .api_keys(UNKNOWN_GID, "create", &json!({"name": "Robot"}))
         .await
         .text();
-    for token in &nobodies {
+    for token in &tokens_without_permission {
         for call in CALLS {
             for (project, user) in [
-                (project.as_str(), scene.robot.gid.as_str()),
+                (project.as_str(), fixture.robot.gid.as_str()),
                 (project, UNKNOWN_GID),
                 (UNKNOWN_GID, UNKNOWN_GID),
             ] {
@@ -322,65 +324,73 @@ async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
             }
         }
     }
-    // The owner of another project is a stranger too, and so is the owner of a deleted one.
+    // The owner of another project has no permission, and neither has the owner of a deleted one.
     for call in CALLS {
-        let body = json!({"user": scene.robot.gid, "name": "Mine"});
+        let body = json!({"user": fixture.robot.gid, "name": "Mine"});
         stranger
             .api_keys(project, call, &body)
             .await
             .assert_forbidden();
-        scene
+        fixture
             .ann
             .api_keys(&other, call, &body)
             .await
             .assert_forbidden();
-        scene
+        fixture
             .ann
             .api_keys(&deleted, call, &json!({"user": ghost.gid, "name": "Mine"}))
             .await
             .assert_forbidden();
     }
-    assert_json_eq(&scene.picture().await, &before);
+    assert_json_eq(&fixture.snapshot().await, &before);
 }
 
 async fn only_api_users_of_this_very_project_are_managed(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let other = scene.app.installation.create_project("ann", "Other").await;
-    let elsewhere = scene.ann.create_api_user(&other, "Elsewhere").await;
-    let before = scene.picture().await;
+    let fixture = Fixture::new(backend).await;
+    let other = fixture
+        .app
+        .installation
+        .create_project("ann", "Other")
+        .await;
+    let elsewhere = fixture.ann.create_api_user(&other, "Elsewhere").await;
+    let before = fixture.snapshot().await;
     for call in &CALLS[1..] {
         for user in [
-            scene.ann.gid.as_str(),
-            &scene.ben.gid,
+            fixture.ann.gid.as_str(),
+            &fixture.ben.gid,
             UNKNOWN_GID,
             &elsewhere.gid,
-            &scene.project,
+            &fixture.project,
         ] {
             let body = json!({"user": user, "name": "x"});
-            scene
+            fixture
                 .call(call, &body)
                 .await
                 .assert_unprocessable("not_an_api_user");
         }
-        let body = json!({"user": scene.robot.gid, "name": "x"});
-        scene
+        let body = json!({"user": fixture.robot.gid, "name": "x"});
+        fixture
             .ann
             .api_keys(&other, call, &body)
             .await
             .assert_unprocessable("not_an_api_user");
     }
-    assert_json_eq(&scene.picture().await, &before);
+    assert_json_eq(&fixture.snapshot().await, &before);
     assert_eq!(elsewhere.auth().await.status, 200);
 }
 
 async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let other = scene.app.installation.create_project("ben", "Other").await;
+    let fixture = Fixture::new(backend).await;
+    let other = fixture
+        .app
+        .installation
+        .create_project("ben", "Other")
+        .await;
     let with = |body: Value| {
         let mut body = body;
         let extra = json!({
-            "gid": scene.ben.gid, "user_gid": scene.ben.gid, "caller_gid": scene.ben.gid, "project": other,
-            "project_gid": other, "owner": scene.ben.gid, "status": "inactive", "roles": ["owner"], "role": "owner",
+            "gid": fixture.ben.gid, "user_gid": fixture.ben.gid, "caller_gid": fixture.ben.gid, "project": other,
+            "project_gid": other, "owner": fixture.ben.gid, "status": "inactive", "roles": ["owner"], "role": "owner",
             "username": "ben", "email": "ben@example.org", "password": PASSWORD, "avatar": "x.png", "is_active": false,
             "apikey": "dw_mine", "api_key": "dw_mine", "options": {"rate_limit_per_second": 1}
         });
@@ -390,20 +400,23 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
         }
         body
     };
-    let made = scene
+    let created = fixture
         .call(
             "create",
-            &with(json!({"name": "Made", "user": scene.ben.gid})),
+            &with(json!({"name": "Made", "user": fixture.ben.gid})),
         )
         .await;
-    let user = made.success().0["user"].as_str().expect("a gid").to_owned();
+    let user = created.success().0["user"]
+        .as_str()
+        .expect("a gid")
+        .to_owned();
     assert!(
-        ![&scene.ben.gid, &scene.robot.gid].contains(&&user),
+        ![&fixture.ben.gid, &fixture.robot.gid].contains(&&user),
         "{user}"
     );
-    let names = [(user.as_str(), "<user>"), (&scene.project, "<project>")];
+    let names = [(user.as_str(), "<user>"), (&fixture.project, "<project>")];
     let described = |answer: &doorward_tests::Answer| with_names(&answer.success().1, &names);
-    assert_json_eq(&described(&made), &data("Made", "active"));
+    assert_json_eq(&described(&created), &data("Made", "active"));
     let body = with(json!({"user": user, "name": "Renamed"}));
     for (call, status) in [
         ("update", "active"),
@@ -412,35 +425,36 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
         ("activate", "active"),
     ] {
         assert_json_eq(
-            &described(&scene.call(call, &body).await),
+            &described(&fixture.call(call, &body).await),
             &data("Renamed", status),
         );
     }
-    let (read, _) = scene.call("get", &body).await.success();
+    let (read, _) = fixture.call("get", &body).await.success();
     assert_ne!(read["apikey"], json!("dw_mine"));
-    scene
+    fixture
         .app
         .http
-        .auth(&scene.project, "dw_mine")
+        .auth(&fixture.project, "dw_mine")
         .await
         .assert_unknown_user();
-    let (_, ben) = scene
+    let (_, ben) = fixture
         .app
         .http
-        .project_init(&other, &scene.ben.token)
+        .project_init(&other, &fixture.ben.token)
         .await
         .success();
     assert_eq!(ben["cc.projects_members"].as_array().map(Vec::len), Some(1));
 }
 
-/// The list of what the gateway answers to: whatever is added there is tried here.
+/// Source of the gateway's routes. Tests read it, so that they also cover routes that are added.
 pub(crate) const ROUTES: &str = include_str!("../../../crates/gateway/src/app.rs");
 
-/// Those of the list after `With a token`, and of the list under a project.
+/// Returns the paths of the routes that require a token. In the source, they are after the comments
+/// `With a token.`: the first in the list of all routes, the second in the list under a project.
 pub(crate) fn authorised_paths() -> Vec<String> {
     let lists: Vec<&str> = ROUTES.split("// With a token.").skip(1).collect();
     let [all, in_project] = lists[..] else {
-        panic!("two lists of routes")
+        panic!("app.rs must have two lists of routes after `// With a token.`")
     };
     let paths = |list: &str, prefix: &str| -> Vec<String> {
         let paths = list
@@ -449,22 +463,22 @@ pub(crate) fn authorised_paths() -> Vec<String> {
         paths.map(|path| format!("{prefix}{path}")).collect()
     };
     let mut all = paths(all, "");
-    // Those that begin otherwise are of the second list.
+    // The text of the first list reaches to the next comment, so it also has paths of the second.
     all.retain(|path| path.starts_with("/api/") || path.starts_with("/sync/"));
     [all, paths(in_project, "/api/p/{project}")].concat()
 }
 
 async fn every_authenticated_call_rejects_missing_tokens(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let paths = authorised_paths();
     assert!(
         paths.contains(&"/api/p/{project}/apikeys/rotate".to_owned()) && paths.len() >= 10,
         "{paths:?}"
     );
-    let before = scene.picture().await;
-    let mut body = json!({"name": "Mine", "token": scene.ann.token, "JWT": scene.ann.token, "everywhere": true});
+    let before = fixture.snapshot().await;
+    let mut body = json!({"name": "Mine", "token": fixture.ann.token, "JWT": fixture.ann.token, "everywhere": true});
     for field in ["caller", "caller_gid", "sub", "owner", "actor", "inviter"] {
-        body[field] = json!(scene.ann.gid);
+        body[field] = json!(fixture.ann.gid);
     }
     for field in [
         "user",
@@ -477,10 +491,10 @@ async fn every_authenticated_call_rejects_missing_tokens(backend: Backend) {
         "ordering",
         "fieldlist",
     ] {
-        body[field] = json!(scene.robot.gid);
+        body[field] = json!(fixture.robot.gid);
     }
     for field in ["project", "project_gid"] {
-        body[field] = json!(scene.project);
+        body[field] = json!(fixture.project);
     }
     for field in [
         "members",
@@ -489,14 +503,14 @@ async fn every_authenticated_call_rejects_missing_tokens(backend: Backend) {
         "orderings",
         "fieldlists",
     ] {
-        body[field] = json!([scene.ben.gid]);
+        body[field] = json!([fixture.ben.gid]);
     }
     body["username_or_email"] = json!("ben");
     body["options"] = json!({"rate_limit_per_second": 1});
     for path in paths {
-        for project in [scene.project.as_str(), UNKNOWN_GID, "x"] {
+        for project in [fixture.project.as_str(), UNKNOWN_GID, "x"] {
             let call = || {
-                scene
+                fixture
                     .app
                     .http
                     .post(&path.replace("{project}", project))
@@ -509,16 +523,16 @@ async fn every_authenticated_call_rejects_missing_tokens(backend: Backend) {
                 .await
                 .assert_unauthenticated();
             call()
-                .bearer(&scene.robot.key)
+                .bearer(&fixture.robot.key)
                 .send()
                 .await
                 .assert_unauthenticated();
             call()
-                .header("authorization", &scene.ann.token)
+                .header("authorization", &fixture.ann.token)
                 .send()
                 .await
                 .assert_unauthenticated();
         }
     }
-    assert_json_eq(&scene.picture().await, &before);
+    assert_json_eq(&fixture.snapshot().await, &before);
 }

@@ -1,4 +1,5 @@
-//! How API users and their keys live and end: what stops when, what is kept where, and what a crash leaves.
+//! Tests when keys and tokens of API users become valid and invalid, also across restarts of auth,
+//! and that keys are never stored or logged in clear.
 
 use std::time::Duration;
 
@@ -33,10 +34,11 @@ on_both_databases![
     keys_are_not_stored_in_clear,
 ];
 
-/// Until auth has heard of what the directory was told.
+/// Maximum time until auth has applied a change of the directory.
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn scene(backend: Backend) -> (App, User, String, ApiUser) {
+/// Starts a server and creates a project of ann with an API user.
+async fn start(backend: Backend) -> (App, User, String, ApiUser) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -49,7 +51,7 @@ fn user(robot: &ApiUser) -> Value {
 }
 
 async fn deactivation_invalidates_key_and_tokens_permanently(backend: Backend) {
-    let (app, ann, project, robot) = scene(backend).await;
+    let (app, ann, project, robot) = start(backend).await;
     let other = ann.create_api_user(&project, "Other").await;
     let token = robot.auth().await.token();
     let renewed = app.http.init(&token).await.token();
@@ -66,7 +68,7 @@ async fn deactivation_invalidates_key_and_tokens_permanently(backend: Backend) {
         .await
         .assert_unauthenticated();
     app.http.init(&renewed).await.assert_unauthenticated();
-    // Still the owner's to read, and nobody else is concerned.
+    // The owner can still read the key, and other users are not affected.
     assert_eq!(
         ann.api_keys(&project, "get", &user(&robot))
             .await
@@ -87,9 +89,9 @@ async fn deactivation_invalidates_key_and_tokens_permanently(backend: Backend) {
     app.http.init(&token).await.assert_unauthenticated();
 }
 
-/// A token's times have whole seconds, and what happens in one of them still has an order.
+// The times in a token have whole seconds, but revocations must still be ordered within a second.
 async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Backend) {
-    let (app, ann, project, robot) = scene(backend).await;
+    let (app, ann, project, robot) = start(backend).await;
     for _ in 1..=4 {
         let token = robot.auth().await.token();
         assert_eq!(app.http.init(&token).await.status, 200);
@@ -104,7 +106,7 @@ async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Bac
 }
 
 async fn rotated_key_replaces_the_old_one_immediately(backend: Backend) {
-    let (app, ann, project, robot) = scene(backend).await;
+    let (app, ann, project, robot) = start(backend).await;
     let mut key = robot.key.clone();
     for _ in 1..=3 {
         let token = app.http.auth(&project, &key).await.token();
@@ -120,7 +122,7 @@ async fn rotated_key_replaces_the_old_one_immediately(backend: Backend) {
         assert_eq!(app.http.init(&fresh).await.status, 200);
         key = new;
     }
-    // A deactivated API user may get another key, which works when they do.
+    // A deactivated API user can get another key, which works after activation.
     ann.api_keys(&project, "deactivate", &user(&robot))
         .await
         .success();
@@ -138,7 +140,7 @@ async fn rotated_key_replaces_the_old_one_immediately(backend: Backend) {
 }
 
 async fn concurrent_rotations_leave_one_key(backend: Backend) {
-    let (app, ann, project, robot) = scene(backend).await;
+    let (app, ann, project, robot) = start(backend).await;
     let body = user(&robot);
     let rotated = join_all((0..8).map(|_| ann.api_keys(&project, "rotate", &body))).await;
     let mut keys: Vec<String> = rotated
@@ -162,7 +164,7 @@ async fn concurrent_rotations_leave_one_key(backend: Backend) {
 }
 
 async fn deleted_api_user_is_removed_everywhere(backend: Backend) {
-    let (app, ann, project, robot) = scene(backend).await;
+    let (app, ann, project, robot) = start(backend).await;
     let token = robot.auth().await.token();
     assert!(ann.init().await.text().contains(&robot.gid));
 
@@ -211,7 +213,7 @@ async fn deleted_api_user_is_removed_everywhere(backend: Backend) {
 }
 
 async fn api_user_inits_and_is_visible_to_members(backend: Backend) {
-    let (app, ann, project, robot) = scene(backend).await;
+    let (app, ann, project, robot) = start(backend).await;
     let ben = app.user("ben").await;
     app.installation.add_member(&project, "ben").await;
     let names = [
@@ -282,7 +284,7 @@ async fn api_user_inits_and_is_visible_to_members(backend: Backend) {
 }
 
 async fn api_user_logs_in_only_with_its_key(backend: Backend) {
-    let (app, _, project, robot) = scene(backend).await;
+    let (app, _, project, robot) = start(backend).await;
     for username in [robot.gid.as_str(), "Robot", "robot", "", "null", &robot.key] {
         for password in [robot.key.as_str(), "", "null", PASSWORD] {
             app.http
@@ -333,7 +335,7 @@ async fn api_user_logs_in_only_with_its_key(backend: Backend) {
 }
 
 async fn api_user_stays_in_its_own_project(backend: Backend) {
-    let (app, _, _, robot) = scene(backend).await;
+    let (app, _, _, robot) = start(backend).await;
     let other = app.installation.create_project("ann", "Atlas").await;
     let cli = async |words: &[&str]| app.installation.cli(words, "").await;
     let added = cli(&[
@@ -346,7 +348,7 @@ async fn api_user_stays_in_its_own_project(backend: Backend) {
     ])
     .await
     .assert_failure(1);
-    let made = cli(&[
+    let created = cli(&[
         "project",
         "create",
         "--owner-gid",
@@ -356,8 +358,8 @@ async fn api_user_stays_in_its_own_project(backend: Backend) {
     ])
     .await
     .assert_failure(1);
-    for refused in [added, made] {
-        assert!(refused.stderr.contains("API user"), "{refused}");
+    for failed in [added, created] {
+        assert!(failed.stderr.contains("API user"), "{failed}");
     }
     let token = robot.auth().await.token();
     app.http
@@ -386,7 +388,7 @@ async fn command_line_creates_api_users_next_to_a_server(backend: Backend) {
         )
         .await;
     let app = App::on_installation(installation).await;
-    let beside = app
+    let with_server = app
         .installation
         .cli(
             &[
@@ -402,13 +404,11 @@ async fn command_line_creates_api_users_next_to_a_server(backend: Backend) {
         .await;
     let token = app.http.login("ann", PASSWORD).await.token();
     let path = |call: &str| format!("/api/p/{project}/apikeys/{call}");
-    for (output, name) in [(before, "Early"), (beside, "Late")] {
-        let made = output.assert_success().json();
-        let (user, key) = (
-            made["user"].as_str().expect("a gid"),
-            made["apikey"].as_str().expect("a key"),
-        );
-        assert_eq!(made, json!({"user": user, "apikey": key}));
+    for (output, name) in [(before, "Early"), (with_server, "Late")] {
+        let created = output.assert_success().json();
+        let user = created["user"].as_str().expect("a gid");
+        let key = created["apikey"].as_str().expect("a key");
+        assert_eq!(created, json!({"user": user, "apikey": key}));
         let (result, data) = app.http.auth(&project, key).await.success();
         assert_eq!(
             (&result["user"], &data["cc.users"][user]["name"]),
@@ -460,7 +460,7 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
     let start = ann.init().await.success().0["cc.cursor"].as_i64();
     let robot = ann.create_api_user(&project, "Robot").await;
     for call in ["update", "deactivate", "activate", "delete"] {
-        // Once more is no change.
+        // Repeating a call changes nothing and appends no row.
         for _ in 0..2 {
             let answer = ann
                 .api_keys(
@@ -494,7 +494,7 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
                 .changes,
         );
     }
-    let told: Vec<(Action, &str, &str, &str)> = changes
+    let received: Vec<(Action, &str, &str, &str)> = changes
         .iter()
         .map(|change| {
             (
@@ -505,22 +505,23 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
             )
         })
         .collect();
-    let (user, membership) = (robot.gid.as_str(), format!("{project}/{}", robot.gid));
+    let user = robot.gid.as_str();
+    let membership = format!("{project}/{}", robot.gid);
     let both = |action, status| {
         [
             (action, "cc.users", user, status),
             (action, "cc.projects_members", membership.as_str(), status),
         ]
     };
-    let [gone, gone_member] = both(Action::Delete, "");
+    let [deleted_user, deleted_member] = both(Action::Delete, "");
     let expected = [
         &both(Action::Insert, "active")[..],
         &[(Action::Update, "cc.users", user, "active")],
         &both(Action::Update, "inactive"),
         &both(Action::Update, "active"),
-        &[gone_member, gone],
+        &[deleted_member, deleted_user],
     ];
-    assert_eq!(told, expected.concat());
+    assert_eq!(received, expected.concat());
 }
 
 async fn api_user_created_without_auth_gets_its_key_later(backend: Backend) {
@@ -528,13 +529,13 @@ async fn api_user_created_without_auth_gets_its_key_later(backend: Backend) {
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.kill(Role::Auth);
-    let (made, data) = ann
+    let (created, data) = ann
         .api_keys(&project, "create", &json!({"name": "Robot"}))
         .await
         .success();
-    let body = json!({"user": made["user"]});
+    let body = json!({"user": created["user"]});
     assert_eq!(
-        data["cc.users"][made["user"].as_str().expect("a gid")]["status"],
+        data["cc.users"][created["user"].as_str().expect("a gid")]["status"],
         json!("active")
     );
     ann.api_keys(&project, "get", &body)
@@ -553,7 +554,7 @@ async fn api_user_created_without_auth_gets_its_key_later(backend: Backend) {
 
     split.start_service(Role::Auth);
     split.ready(Role::Auth).await;
-    works_again(&split.http, &ann.token).await;
+    wait_for_gateway(&split.http, &ann.token).await;
     let read = join_all((0..8).map(|_| ann.api_keys(&project, "get", &body))).await;
     let keys: Vec<Value> = read
         .iter()
@@ -565,11 +566,11 @@ async fn api_user_created_without_auth_gets_its_key_later(backend: Backend) {
         .auth(&project, keys[0].as_str().expect("a key"))
         .await
         .success();
-    assert_eq!(result["user"], made["user"]);
+    assert_eq!(result["user"], created["user"]);
 }
 
-/// Until the gateway has found the new auth.
-async fn works_again(http: &Http, token: &str) {
+/// Waits until the gateway is connected to the restarted auth.
+async fn wait_for_gateway(http: &Http, token: &str) {
     eventually("an init", Duration::from_secs(5), async || {
         (http.init(token).await.status == 200).then_some(())
     })
@@ -580,40 +581,44 @@ async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
     let mut split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let (asleep, gone, well) = (
+    let (reactivated, deleted, unchanged) = (
         ann.create_api_user(&project, "Asleep").await,
         ann.create_api_user(&project, "Gone").await,
         ann.create_api_user(&project, "Well").await,
     );
     let tokens = [
-        asleep.auth().await.token(),
-        gone.auth().await.token(),
-        well.auth().await.token(),
+        reactivated.auth().await.token(),
+        deleted.auth().await.token(),
+        unchanged.auth().await.token(),
     ];
     split.kill(Role::Auth);
-    ann.api_keys(&project, "deactivate", &user(&asleep))
+    ann.api_keys(&project, "deactivate", &user(&reactivated))
         .await
         .success();
-    ann.api_keys(&project, "activate", &user(&asleep))
+    ann.api_keys(&project, "activate", &user(&reactivated))
         .await
         .success();
-    ann.api_keys(&project, "delete", &user(&gone))
+    ann.api_keys(&project, "delete", &user(&deleted))
         .await
         .success();
 
     split.start_service(Role::Auth);
     split.ready(Role::Auth).await;
-    works_again(&split.http, &tokens[2]).await;
+    wait_for_gateway(&split.http, &tokens[2]).await;
     for token in &tokens[..2] {
         split.http.denied_soon(token).await;
     }
-    gone.auth().await.assert_unknown_user();
+    deleted.auth().await.assert_unknown_user();
     assert_eq!(
-        split.http.init(&asleep.auth().await.token()).await.status,
+        split
+            .http
+            .init(&reactivated.auth().await.token())
+            .await
+            .status,
         200
     );
     let keys = "SELECT user_gid AS text FROM api_keys ORDER BY user_gid";
-    let mut expected = [asleep.gid, well.gid];
+    let mut expected = [reactivated.gid, unchanged.gid];
     expected.sort();
     assert_eq!(texts(&split.installation.databases.auth, keys), expected);
 }
@@ -628,7 +633,7 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
     let robot = ann.create_api_user(&project, "Robot").await;
     let body = user(&robot);
     let mut secrets = vec![robot.key.clone(), robot.auth().await.token()];
-    // What goes wrong is logged too.
+    // Errors are logged, so the secrets are also sent in wrong parameters.
     app.http
         .auth(&other, &robot.key)
         .await
@@ -649,7 +654,7 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
     secrets.push(rotated["apikey"].as_str().expect("a key").to_owned());
     secrets.push(app.http.auth(&project, &secrets[2]).await.token());
     robot.auth().await.assert_unknown_user();
-    let made = app
+    let created = app
         .installation
         .cli(
             &[
@@ -663,9 +668,9 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
             "",
         )
         .await;
-    let stdout_of_cli = made.stdout.clone();
+    let stdout_of_cli = created.stdout.clone();
     secrets.push(
-        made.assert_success().json()["apikey"]
+        created.assert_success().json()["apikey"]
             .as_str()
             .expect("a key")
             .to_owned(),
@@ -675,12 +680,12 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
         "UPDATE users SET name = 'The scan works' WHERE name = 'Robot'",
     );
 
-    let mut places = vec![(
+    let mut sources = vec![(
         "the log".to_owned(),
         (app.process.stdout() + &app.process.stderr()).into_bytes(),
     )];
-    assert!(places[0].1.len() > 1000, "debug says little");
-    places.push((
+    assert!(sources[0].1.len() > 1000, "the debug log is too short");
+    sources.push((
         "the audit trail".to_owned(),
         app.installation
             .cli(&["audit"], "")
@@ -690,27 +695,27 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
             .into_bytes(),
     ));
     match backend {
-        Backend::Sqlite => places.extend(files(app.installation.path())),
-        Backend::Postgres => places.extend(tables(&app.installation)),
+        Backend::Sqlite => sources.extend(files(app.installation.path())),
+        Backend::Postgres => sources.extend(tables(&app.installation)),
     }
     assert!(
-        places
+        sources
             .iter()
             .any(|(_, bytes)| contains(bytes, "The scan works")),
-        "nothing was scanned"
+        "the databases were not scanned"
     );
     for secret in &secrets {
-        // Without its prefix; and of a token, which is in three parts, the last.
-        let telling = secret
+        // Only the random part is searched: a key without its prefix, the signature of a token.
+        let random_part = secret
             .trim_start_matches("dw_")
             .rsplit('.')
             .next()
             .expect("a part");
-        for (place, bytes) in &places {
+        for (source, bytes) in &sources {
             let is_allowed = bytes == stdout_of_cli.as_bytes();
             assert!(
-                is_allowed || !contains(bytes, telling),
-                "{secret} is in {place}"
+                is_allowed || !contains(bytes, random_part),
+                "{secret} is in {source}"
             );
         }
     }
@@ -722,7 +727,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
-/// All that is in the directory of an installation: the databases, and what its processes wrote.
+/// Returns the files in the directory of an installation: databases and the output of processes.
 fn files(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory") {
@@ -739,7 +744,7 @@ fn files(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// Every row of every table, as text.
+/// Returns the rows of every table as text.
 fn tables(installation: &Installation) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for url in [

@@ -1,4 +1,4 @@
-//! TODO api_keys
+//! Tests of API users and their keys.
 
 pub(crate) mod calls;
 pub(crate) mod lifecycle;

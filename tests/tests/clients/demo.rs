@@ -1,4 +1,4 @@
-//! `doorward demo`: everything at once, to try it out.
+//! Tests `doorward demo`, which runs everything in one process with example data.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-/// A demo on its defaults, but for the ports and the directory, which is the one that tests run in.
+/// Starts a demo with default settings except for the ports. It runs in the directory of the test.
 fn demo(installation: &Installation) -> (Process, Http, Http) {
-    let (listen, ops) = (ports::free_address(), ports::free_address());
+    let listen = ports::free_address();
+    let ops = ports::free_address();
     let process = installation.spawn(
         &["demo"],
         &[("DOORWARD_LISTEN", &listen), ("DOORWARD_OPS_LISTEN", &ops)],
@@ -26,10 +27,10 @@ pub(crate) fn installation() -> Installation {
     ])
 }
 
-/// The command that the demo prints, with its continuation lines.
+/// Returns the curl command that the demo prints, with its continuation lines.
 async fn printed_curl(process: &mut Process) -> String {
     eventually("a curl command", START_TIMEOUT, async || {
-        assert!(process.is_running(), "it ended: {}", process.log());
+        assert!(process.is_running(), "the demo ended: {}", process.log());
         let printed = format!("{}\n{}", process.stdout(), process.stderr());
         let start = printed.find("curl ")?;
         let lines: Vec<&str> = printed[start..].lines().collect();
@@ -69,7 +70,7 @@ async fn demo_prints_a_curl_that_logs_in() {
         let count = |entries: &Value| entries.as_object().map_or(0, serde_json::Map::len);
         assert!(
             count(&answer["data"]["cc.users"]) > 1 && count(&answer["data"]["cc.projects"]) > 0,
-            "{start}: too empty to show anything"
+            "{start}: the demo has too few users or projects"
         );
         process.terminate();
         process.wait_for_exit(COMMAND).await.assert_success();
@@ -90,7 +91,7 @@ async fn second_demo_on_the_same_directory_is_rejected() {
     assert!(output.stderr.contains(&directory), "{output}");
     assert!(first.is_running());
     assert_eq!(http.status("/api/ping").await, Some(200));
-    // A directory is free again when its demo was killed.
+    // A killed demo must not keep the directory locked.
     first.kill();
     let (mut third, _, ops) = demo(&installation);
     wait_until_ready(&mut third, &ops).await;

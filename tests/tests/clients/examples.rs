@@ -1,4 +1,5 @@
-//! The examples, as their READMEs start them: services of others that check tokens by themselves.
+//! Tests the example services, started as in their READMEs: programs of other teams that verify
+//! tokens themselves.
 
 use std::{path::Path, time::Duration};
 
@@ -12,7 +13,7 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-/// `examples/verify` beside a Doorward.
+/// `examples/verify` and the Doorward whose tokens it verifies.
 struct VerifyService {
     app: App,
     _process: Process,
@@ -38,9 +39,9 @@ impl VerifyService {
             .env("DOORWARD_SERVICE_TOKEN", token);
         let mut process = Process::spawn(command, app.installation.path(), "");
         let http = Http::new(&address);
-        // 503 until it has heard of auth.
-        eventually("a refusal", START_TIMEOUT, async || {
-            assert!(process.is_running(), "it ended: {}", process.log());
+        // The service returns 503 until it has received the trust data of auth.
+        eventually("a 401", START_TIMEOUT, async || {
+            assert!(process.is_running(), "the service ended: {}", process.log());
             let answer = http.get("/whoami").bearer("x").try_send().await.ok()?;
             (answer.status == 401).then_some(())
         })
@@ -57,7 +58,7 @@ impl VerifyService {
     }
 
     async fn refused_within_a_second(&self, token: &str) {
-        let answer = eventually("a refusal", Duration::from_secs(1), async || {
+        let answer = eventually("a 401", Duration::from_secs(1), async || {
             Some(self.whoami(token).await).filter(|answer| answer.status != 200)
         })
         .await;
@@ -76,11 +77,11 @@ async fn service_on_the_trust_stream_verifies_callers() {
         json!({"user": ann.gid, "kind": "user", "project": null})
     );
 
-    let nobody = verify.http.get("/whoami").send().await;
+    let anonymous = verify.http.get("/whoami").send().await;
     assert_eq!(
-        (nobody.status, nobody.header("www-authenticate")),
+        (anonymous.status, anonymous.header("www-authenticate")),
         (401, Some("Bearer")),
-        "{nobody:?}"
+        "{anonymous:?}"
     );
     let twice = verify
         .http
@@ -96,7 +97,8 @@ async fn service_on_the_trust_stream_verifies_callers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn service_on_the_stream_of_auth_rejects_a_deactivated_user_within_a_second() {
     let mut verify = VerifyService::start().await;
-    let (ann, ben) = (verify.app.user("ann").await, verify.app.user("ben").await);
+    let ann = verify.app.user("ann").await;
+    let ben = verify.app.user("ben").await;
     assert_eq!(verify.whoami(&ann.token).await.status, 200);
     verify
         .app
@@ -106,14 +108,14 @@ async fn service_on_the_stream_of_auth_rejects_a_deactivated_user_within_a_secon
     verify.refused_within_a_second(&ann.token).await;
     assert_eq!(verify.whoami(&ben.token).await.status, 200);
 
-    // The next stream begins with what was revoked before.
+    // After a reconnection, the first message of the stream has all earlier revocations.
     verify
         .app
         .installation
         .change_user("deactivate", &ben.gid)
         .await;
     verify.app.restart().await;
-    eventually("the refusal of ben", Duration::from_secs(5), async || {
+    eventually("a 401 for ben", Duration::from_secs(5), async || {
         (verify.whoami(&ben.token).await.status == 401).then_some(())
     })
     .await;
@@ -185,7 +187,7 @@ async fn verify_python(app: &App, words: &[&str], token: &str) -> Output {
     let python = root.join(".tools/venv/bin/python");
     assert!(
         python.exists(),
-        "no {}: `./scripts/setup.sh test` first",
+        "no {}: run `./scripts/setup.sh test` first",
         python.display()
     );
     let mut command = clean_command(python);
@@ -229,7 +231,7 @@ async fn python_service_with_the_published_keys_knows_its_callers() {
     assert!(refused.stderr.contains("issuer"), "{refused}");
 }
 
-/// The program of the README's section "Rust, over gRPC", which cargo builds with the tests.
+/// Program in the README's section "Rust, over gRPC". Cargo builds it with the tests.
 const MEMBERS: &str = include_str!("../../../crates/rpc/examples/members.rs");
 
 #[test]
@@ -237,7 +239,7 @@ fn readme_shows_the_program_that_is_tested() {
     let readme = include_str!("../../../README.md");
     let (_, program) = MEMBERS
         .split_once("\n\n")
-        .expect("a head of its own, and the program");
+        .expect("an empty line between the module header and the program");
     let indented: String = program
         .lines()
         .map(|line| {

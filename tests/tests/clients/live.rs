@@ -1,4 +1,5 @@
-//! `examples/live`, the page of the demo, in a browser: what one does, the other sees.
+//! Tests `examples/live`, the page of the demo, in a browser: changes by one user appear in the
+//! tabs of others.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use crate::clients::demo;
 
-/// The page's connection is made again within seconds, a little later each time.
+/// Maximum time until the page has reconnected; its delay between attempts grows.
 const RECONNECTION: Duration = Duration::from_secs(30);
 const SCRIPTS: [&str; 7] = [
     "live.js",
@@ -46,7 +47,7 @@ impl DemoServer {
         };
         demo.ready().await;
         let path = demo.installation.path().join("data/demo-password");
-        // It is ready a moment before there is somebody.
+        // The demo is ready shortly before its users exist and the password is written.
         let password = eventually("a password", START_TIMEOUT, async || {
             std::fs::read_to_string(&path).ok()
         })
@@ -63,7 +64,7 @@ impl DemoServer {
         .await;
     }
 
-    /// A tab in which one of the people has logged in.
+    /// Opens a tab and logs one of the demo's users in.
     async fn tab<'a>(&self, browser: &'a Browser, person: &str) -> Tab<'a> {
         let tab = browser
             .open(&format!("http://{}/demo", self.http.address()))
@@ -98,12 +99,10 @@ fn invitation(name: &str) -> String {
     )
 }
 
-/// Of a project, with a status.
+/// Returns the XPath of a member of a project with this status.
 fn member(of: &str, name: &str, status: &str) -> String {
-    let (names, states) = (
-        "*[@data-testid='member-name']",
-        "*[@data-testid='member-status']",
-    );
+    let names = "*[@data-testid='member-name']";
+    let states = "*[@data-testid='member-status']";
     format!(
         "{}{}[{names}='{name}'][{states}='{status}']",
         project(of),
@@ -111,12 +110,10 @@ fn member(of: &str, name: &str, status: &str) -> String {
     )
 }
 
-/// Opens a form, fills its field and sends it off. `within` is where it stands.
+/// Opens a form, fills its field and submits it. `within` is the XPath of the surrounding element.
 async fn submit(tab: &Tab<'_>, within: &str, form: &str, text: &str) {
-    let (summary, form) = (
-        format!("{within}{}", by(&format!("open-{form}"))),
-        format!("{within}{}", by(form)),
-    );
+    let summary = format!("{within}{}", by(&format!("open-{form}")));
+    let form = format!("{within}{}", by(form));
     tab.click(&summary).await;
     tab.fill(&format!("{form}//input"), text).await;
     tab.click(&format!("{form}//button")).await;
@@ -126,10 +123,8 @@ async fn submit(tab: &Tab<'_>, within: &str, form: &str, text: &str) {
 async fn changes_appear_in_other_tabs() {
     let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
-    let (ann, ben) = (
-        demo.tab(&browser, "ann").await,
-        demo.tab(&browser, "ben").await,
-    );
+    let ann = demo.tab(&browser, "ann").await;
+    let ben = demo.tab(&browser, "ben").await;
     ann.assert_visible(&member("Spring catalogue", "Ben de Vries", "active"))
         .await;
 
@@ -150,7 +145,7 @@ async fn changes_appear_in_other_tabs() {
     ben.assert_visible(&project("Autumn catalogue")).await;
     ben.assert_hidden(&project("Spring catalogue")).await;
 
-    // Text stays text.
+    // A name with HTML must be shown as text.
     let name = "<b>Herbarium</b>";
     ann.fill(&format!("{}//input", by("create-project")), name)
         .await;
@@ -193,7 +188,7 @@ async fn changes_appear_in_other_tabs() {
     ann.assert_hidden(&member("Autumn catalogue", "Ben Smit", "active"))
         .await;
     assert_eq!(browser.console().await, Vec::<String>::new());
-    // Its policy allows a WebSocket.
+    // The page's policy must allow a WebSocket: otherwise the client falls back to polling.
     let polled = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/sync/io')).length";
     assert_eq!(ann.run(polled, &json!([])).await, json!(0));
 }
@@ -226,10 +221,8 @@ async fn changes_during_a_disconnect_are_caught_up() {
 async fn failed_fetch_restarts_the_sync() {
     let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
-    let (ann, ben) = (
-        demo.tab(&browser, "ann").await,
-        demo.tab(&browser, "ben").await,
-    );
+    let ann = demo.tab(&browser, "ann").await;
+    let ben = demo.tab(&browser, "ben").await;
     let fail_once = "const real = window.fetch;
         window.fetch = (path, ...rest) => {
             if (path !== '/api/users/get') return real(path, ...rest);
@@ -256,7 +249,7 @@ async fn session_continues_after_token_renewal() {
     let browser = Browser::start(demo.installation.path()).await;
     let ann = demo.tab(&browser, "ann").await;
     let later = demo.http.login("ann", &demo.password).await.token();
-    eventually("an end of the token", START_TIMEOUT, async || {
+    eventually("an expired token", START_TIMEOUT, async || {
         (demo
             .http
             .post("/api/users/get")
@@ -284,7 +277,7 @@ async fn errors_are_shown_and_ended_sessions_left() {
     submit(&ann, &project("Spring catalogue"), "invite", "ben").await;
     ann.assert_visible(&problem("already_member")).await;
 
-    // By another login of hers.
+    // Another login of the same user ends all sessions.
     let token = demo.http.login("ann", &demo.password).await.token();
     let everywhere = json!({"everywhere": true});
     demo.http

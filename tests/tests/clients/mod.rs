@@ -1,4 +1,5 @@
-//! TODO clients
+//! Tests of real clients: the demo and its page, the example services, and the public Python
+//! client.
 
 pub(crate) mod demo;
 pub(crate) mod examples;

@@ -1,4 +1,4 @@
-//! The public Python client of the Unicat API, unmodified, against the real binary.
+//! Tests that the public Python client of the Unicat API works unmodified with the real binary.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -13,7 +13,7 @@ on_both_databases![public_python_client_works_unmodified];
 
 const REQUIREMENTS: &str = include_str!("../../unicat/requirements.txt");
 
-/// A script of `tests/unicat/`, which goes on when it is told to.
+/// A running script of `tests/unicat/`. It waits for a line on stdin before each step.
 pub(crate) struct Script {
     child: Child,
     stdin: ChildStdin,
@@ -34,7 +34,7 @@ impl Script {
             python.display()
         );
         let mut command = clean_command(python);
-        // Neither a proxy nor a .netrc, whose password would replace the token.
+        // A password in .netrc would replace the token, so no .netrc is read.
         command.env("NETRC", "/dev/null");
         command.envs(variables.iter().copied());
         command
@@ -42,10 +42,8 @@ impl Script {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().expect("python");
-        let (stdin, stdout) = (
-            child.stdin.take().expect("stdin"),
-            child.stdout.take().expect("stdout"),
-        );
+        let stdin = child.stdin.take().expect("stdin");
+        let stdout = child.stdout.take().expect("stdout");
         Self {
             child,
             stdin,
@@ -53,7 +51,7 @@ impl Script {
         }
     }
 
-    /// What it says of its next step.
+    /// Returns the results of the next step.
     pub(crate) fn says(&mut self) -> Value {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("stdout");
@@ -99,13 +97,13 @@ async fn public_python_client_works_unmodified(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     let words = ["apikey", "create", "--project", &project, "--name", "Robot"];
-    let made = app
+    let created = app
         .installation
         .cli(&words, "")
         .await
         .assert_success()
         .json();
-    let robot = json!({"user": made["user"]});
+    let robot = json!({"user": created["user"]});
     let change = async |call: &str| {
         let path = format!("/api/p/{project}/apikeys/{call}");
         let token = app
@@ -122,7 +120,7 @@ async fn public_python_client_works_unmodified(backend: Backend) {
             .success();
     };
     let url = format!("http://{}", app.http.address());
-    let key = made["apikey"].as_str().expect("a key");
+    let key = created["apikey"].as_str().expect("a key");
     let variables = [
         ("UNICAT_URL", url.as_str()),
         ("UNICAT_PROJECT", &project),
@@ -175,10 +173,10 @@ async fn public_python_client_works_unmodified(backend: Backend) {
     script.go_on();
     let inited = script.says();
     assert_eq!(visible_entries(&inited), expected);
-    let told = ["done", "user", "is_fresh", "again"].map(|name| &inited[name]);
+    let fields = ["done", "user", "is_fresh", "again"].map(|name| &inited[name]);
     assert_eq!(
-        told,
-        [&json!(true), &made["user"], &json!(true), &json!(true)]
+        fields,
+        [&json!(true), &created["user"], &json!(true), &json!(true)]
     );
 
     script.go_on();
@@ -212,14 +210,15 @@ async fn public_python_client_works_unmodified(backend: Backend) {
         (&json!(true), expected.to_vec())
     );
 
-    let expected = changes_the_project(&mut script, expected.to_vec());
-    sees_what_others_change(&mut script, &app, &project, expected).await;
+    let expected = change_the_project(&mut script, expected.to_vec());
+    assert_changes_of_others_are_seen(&mut script, &app, &project, expected).await;
     script.go_on();
-    assert!(script.child.wait().expect("its end").success());
+    assert!(script.child.wait().expect("an exit status").success());
 }
 
-/// Languages, channels, orderings and fieldlists, and what it is refused: what it sees then.
-fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Value> {
+/// Changes languages, channels, orderings and fieldlists, including changes that are rejected.
+/// Returns the data that must be visible afterwards.
+fn change_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Value> {
     script.go_on();
     let changed = script.says();
     assert_eq!(
@@ -279,8 +278,9 @@ fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Val
     expected
 }
 
-/// Another name and owner, another member.
-async fn sees_what_others_change(
+/// Changes the project's name, owner and members as other users, and checks that the client sees
+/// the changes.
+async fn assert_changes_of_others_are_seen(
     script: &mut Script,
     app: &App,
     project: &str,
@@ -326,9 +326,9 @@ async fn sees_what_others_change(
         .await
         .assert_success();
     script.go_on();
-    let told = script.says();
+    let facts = script.says();
     assert_eq!(
-        (&told["done"], &told["asked"]),
+        (&facts["done"], &facts["asked"]),
         (&json!(true), &json!([true, "Flora", "Ben"]))
     );
     expected[0] = json!([project, "Flora", "active", null, "Ben"]);
@@ -337,5 +337,5 @@ async fn sees_what_others_change(
         ["Cas", "cas", null, "active", ["member"]],
         ["Robot", null, null, "active", ["api"]]
     ]);
-    assert_eq!(visible_entries(&told), expected);
+    assert_eq!(visible_entries(&facts), expected);
 }

@@ -1,5 +1,6 @@
-//! `sync()` of the public Python client, unmodified, after each kind of change that others make: what it has then is what a
-//! fresh one has, as far as its own rules go. It fetches what comes into its own project, and what changes of what it has.
+//! Tests `sync()` of the public Python client, unmodified, after each kind of change by other
+//! users: its data must equal that of a new client, as far as the client's own rules go. The client
+//! fetches entries that are new in its own project, and changes of entries that it already has.
 
 use doorward_tests::{App, Backend, PASSWORD, User, on_both_databases};
 use serde_json::{Map, Value, json};
@@ -12,7 +13,7 @@ struct Fixture {
     app: App,
     script: Script,
     project: String,
-    /// Of cas's, where ben is a member too.
+    /// Projects of cas of which ben is a member too.
     others: [String; 2],
     ann: User,
     ben: User,
@@ -22,16 +23,16 @@ struct Fixture {
 }
 
 async fn public_python_client_syncs_changes(backend: Backend) {
-    let mut stage = Fixture::start(backend).await;
-    stage.people_come_and_go().await;
-    stage.the_project_changes().await;
-    stage.programs_come_and_go().await;
-    stage.the_project_gets_another_owner().await;
-    stage.other_projects_change().await;
+    let mut fixture = Fixture::start(backend).await;
+    fixture.change_members().await;
+    fixture.change_the_project().await;
+    fixture.change_api_users().await;
+    fixture.change_the_owner().await;
+    fixture.change_other_projects().await;
 }
 
 impl Fixture {
-    /// Of a project of ann's, where ben is who follows, and cas the third.
+    /// Creates a project of ann with the members ben and cas; ben's client follows the changes.
     async fn start(backend: Backend) -> Self {
         let app = App::with_settings(backend, &[("DOORWARD_LOG_MAILS", "true")]).await;
         let [ann, ben] = [app.user("ann").await, app.user("ben").await];
@@ -75,24 +76,24 @@ impl Fixture {
         }
     }
 
-    /// Both clients sync, after this was changed.
+    /// Lets both clients sync after a change and checks their data.
     fn follows(&mut self, change: &str) {
         self.script.go_on();
-        let told = self.script.says();
-        for who in ["program", "person"] {
-            has_what_it_should(
+        let clients = self.script.says();
+        for name in ["program", "person"] {
+            assert_client_is_current(
                 &self.project,
-                &told[who],
-                &format!("the {who} after {change}"),
+                &clients[name],
+                &format!("the {name} after {change}"),
             );
         }
-        // Nobody hears nothing of anything here.
-        let [before, after] = ["before", "after"].map(|when| told["person"][when][0].as_i64());
+        // Each change of this test is delivered to the member, so the cursor must advance.
+        let [before, after] = ["before", "after"].map(|when| clients["person"][when][0].as_i64());
         assert!(after > before, "{change}: {before:?} to {after:?}");
     }
 
-    async fn change(&mut self, who: fn(&Self) -> &User, call: &str, body: Value) -> Value {
-        let (result, _) = who(self)
+    async fn change(&mut self, user: fn(&Self) -> &User, call: &str, body: Value) -> Value {
+        let (result, _) = user(self)
             .call(&format!("/api/{call}"), &body)
             .await
             .success();
@@ -102,19 +103,19 @@ impl Fixture {
 
     async fn inside(&mut self, call: &str, body: Value) -> Value {
         let call = format!("p/{}/{call}", self.project);
-        self.change(|stage| &stage.ann, &call, body).await
+        self.change(|fixture| &fixture.ann, &call, body).await
     }
 
-    async fn people_come_and_go(&mut self) {
+    async fn change_members(&mut self) {
         let here = json!({"project": self.project});
         self.change(
-            |stage| &stage.cas,
+            |fixture| &fixture.cas,
             "account/update",
             json!({"name": "Cassandra"}),
         )
         .await;
         self.change(
-            |stage| &stage.ben,
+            |fixture| &fixture.ben,
             "account/update",
             json!({"name": "Benjamin"}),
         )
@@ -122,24 +123,32 @@ impl Fixture {
         self.inside("members/invite", json!({"username_or_email": "dan"}))
             .await;
         self.change(
-            |stage| &stage.dan,
+            |fixture| &fixture.dan,
             "account/update",
             json!({"name": "Daniel"}),
         )
         .await;
-        self.change(|stage| &stage.dan, "account/accept_invite", here.clone())
-            .await;
+        self.change(
+            |fixture| &fixture.dan,
+            "account/accept_invite",
+            here.clone(),
+        )
+        .await;
         self.inside("members/invite", json!({"username_or_email": "eva"}))
             .await;
-        self.change(|stage| &stage.eva, "account/decline_invite", here.clone())
-            .await;
+        self.change(
+            |fixture| &fixture.eva,
+            "account/decline_invite",
+            here.clone(),
+        )
+        .await;
         let [dan, eva, cas] =
             [&self.dan, &self.eva, &self.cas].map(|user| json!({"user": user.gid}));
         self.inside("members/resend_invite", eva.clone()).await;
         self.inside("members/remove", eva).await;
         self.inside("members/deactivate", dan.clone()).await;
         self.inside("members/activate", dan).await;
-        self.change(|stage| &stage.dan, "account/leave_project", here)
+        self.change(|fixture| &fixture.dan, "account/leave_project", here)
             .await;
         self.inside("members/remove", cas).await;
         self.app.installation.add_member(&self.project, "cas").await;
@@ -159,9 +168,9 @@ impl Fixture {
         self.cas.token = self.app.http.login("cas", PASSWORD).await.token();
     }
 
-    async fn the_project_changes(&mut self) {
+    async fn change_the_project(&mut self) {
         let body = json!({"project": self.project, "name": "Flora"});
-        self.change(|stage| &stage.ann, "projects/update", body)
+        self.change(|fixture| &fixture.ann, "projects/update", body)
             .await;
         self.inside("languages/add", json!({"language": "de"}))
             .await;
@@ -176,14 +185,14 @@ impl Fixture {
         .await;
         self.inside("channels/delete", json!({"channel": channel}))
             .await;
-        // Nobody can sync within it meanwhile.
+        // No client can sync within the project while it is deleted.
         let project = self.project.clone();
-        self.comes_back_with_another_name(|stage| &stage.ann, &project)
+        self.undelete_with_another_name(|fixture| &fixture.ann, &project)
             .await;
     }
 
-    /// While nobody syncs.
-    async fn comes_back_with_another_name(&mut self, owner: fn(&Self) -> &User, project: &str) {
+    /// Deletes, renames and undeletes a project; the clients sync only at the end.
+    async fn undelete_with_another_name(&mut self, owner: fn(&Self) -> &User, project: &str) {
         let body = json!({"project": project, "name": format!("{project} again")});
         for call in ["delete", "update"] {
             owner(self)
@@ -194,38 +203,40 @@ impl Fixture {
         self.change(owner, "projects/undelete", body).await;
     }
 
-    async fn programs_come_and_go(&mut self) {
-        let made = self
+    async fn change_api_users(&mut self) {
+        let created = self
             .inside("apikeys/create", json!({"name": "Android"}))
             .await;
         for call in ["update", "deactivate", "activate", "delete"] {
             self.inside(
                 &format!("apikeys/{call}"),
-                json!({"user": made["user"], "name": "Gynoid"}),
+                json!({"user": created["user"], "name": "Gynoid"}),
             )
             .await;
         }
     }
 
-    /// Who follows becomes the owner, sees more of the others, and less again.
-    async fn the_project_gets_another_owner(&mut self) {
+    /// Makes ben the owner for a while: the owner's options of other members become visible to him,
+    /// and hidden again.
+    async fn change_the_owner(&mut self) {
         let to = |heir: &User, project: &str| json!({"project": project, "user": heir.gid});
         let limit = json!({"user": self.cas.gid, "options": {"rate_limit_per_second": 1000}});
         self.inside("members/update", limit).await;
-        let (there, back) = (to(&self.ben, &self.project), to(&self.ann, &self.project));
-        self.change(|stage| &stage.ann, "projects/transfer", there)
+        let there = to(&self.ben, &self.project);
+        let back = to(&self.ann, &self.project);
+        self.change(|fixture| &fixture.ann, "projects/transfer", there)
             .await;
         let limit = json!({"user": self.cas.gid, "options": {"rate_limit_per_second": 2000}});
         let call = format!("p/{}/members/update", self.project);
-        self.change(|stage| &stage.ben, &call, limit).await;
-        self.change(|stage| &stage.ben, "projects/transfer", back)
+        self.change(|fixture| &fixture.ben, &call, limit).await;
+        self.change(|fixture| &fixture.ben, "projects/transfer", back)
             .await;
     }
 
-    async fn other_projects_change(&mut self) {
-        for (place, name) in [(0, "Library"), (1, "Archive")] {
-            let body = json!({"project": self.others[place], "name": format!("{name}, later")});
-            self.change(|stage| &stage.cas, "projects/update", body)
+    async fn change_other_projects(&mut self) {
+        for (index, name) in [(0, "Library"), (1, "Archive")] {
+            let body = json!({"project": self.others[index], "name": format!("{name}, later")});
+            self.change(|fixture| &fixture.cas, "projects/update", body)
                 .await;
         }
         let [library, archive] = self.others.clone().map(|gid| json!({"project": gid}));
@@ -235,28 +246,28 @@ impl Fixture {
             .await;
         self.follows("another member, elsewhere");
         self.change(
-            |stage| &stage.eva,
+            |fixture| &fixture.eva,
             "account/update",
             json!({"name": "Evangeline"}),
         )
         .await;
         let heir = json!({"project": library["project"], "user": self.ben.gid});
-        self.change(|stage| &stage.cas, "projects/transfer", heir)
+        self.change(|fixture| &fixture.cas, "projects/transfer", heir)
             .await;
         for call in ["delete", "undelete", "delete", "permanent_delete"] {
             self.change(
-                |stage| &stage.ben,
+                |fixture| &fixture.ben,
                 &format!("projects/{call}"),
                 library.clone(),
             )
             .await;
         }
         let project = self.others[1].clone();
-        self.comes_back_with_another_name(|stage| &stage.cas, &project)
+        self.undelete_with_another_name(|fixture| &fixture.cas, &project)
             .await;
         for call in ["delete", "undelete"] {
             self.change(
-                |stage| &stage.cas,
+                |fixture| &fixture.cas,
                 &format!("projects/{call}"),
                 archive.clone(),
             )
@@ -265,14 +276,18 @@ impl Fixture {
         let own = json!({"user": self.ben.gid});
         let call = format!("p/{}/members", self.others[1]);
         for step in ["deactivate", "activate", "remove"] {
-            self.change(|stage| &stage.cas, &format!("{call}/{step}"), own.clone())
-                .await;
+            self.change(
+                |fixture| &fixture.cas,
+                &format!("{call}/{step}"),
+                own.clone(),
+            )
+            .await;
         }
         let new = self.app.installation.create_project("cas", "Museum").await;
         self.app.installation.add_member(&new, "ben").await;
         self.follows("member add, elsewhere");
         self.change(
-            |stage| &stage.cas,
+            |fixture| &fixture.cas,
             "projects/delete",
             json!({"project": new}),
         )
@@ -286,22 +301,26 @@ fn entries<'a>(store: &'a Value, kind: &str) -> &'a Map<String, Value> {
         .unwrap_or_else(|| panic!("no {kind}: {store}"))
 }
 
-fn has_what_it_should(project: &str, told: &Value, when: &str) {
-    let [has, fresh, seen] = ["has", "fresh", "seen"].map(|name| &told[name]);
-    let cursors = |name: &str| [0, 1].map(|feed| told[name][feed].as_i64().expect("a cursor"));
-    let (before, after, now) = (cursors("before"), cursors("after"), cursors("now"));
+/// Checks the data of one client: nothing that is not visible, nothing outdated, and its own
+/// project complete.
+fn assert_client_is_current(project: &str, client: &Value, when: &str) {
+    let [has, fresh, seen] = ["has", "fresh", "seen"].map(|name| &client[name]);
+    let cursors = |name: &str| [0, 1].map(|feed| client[name][feed].as_i64().expect("a cursor"));
+    let before = cursors("before");
+    let after = cursors("after");
+    let now = cursors("now");
     for feed in [0, 1] {
         assert!(
             before[feed] <= after[feed] && after[feed] <= now[feed],
             "{when}: {before:?} {after:?} {now:?}"
         );
     }
-    // Nothing that a fresh one doesn't see, and nothing as it was before.
+    // The client must have no entry that a new client does not see, and no outdated entry.
     for kind in ["cc.users", "cc.projects", "cc.projects_members"] {
         for (key, entry) in entries(has, kind) {
             let now = entries(seen, kind)
                 .get(key)
-                .unwrap_or_else(|| panic!("{when} has {kind} {key} still: {entry}"));
+                .unwrap_or_else(|| panic!("{when} still has {kind} {key}: {entry}"));
             let known = now
                 .as_object()
                 .expect("an entry")
@@ -310,7 +329,7 @@ fn has_what_it_should(project: &str, told: &Value, when: &str) {
             assert!(known, "{when} has {entry}\nof {kind} {key}, which is {now}");
         }
     }
-    // Nothing of its own project is missing.
+    // No entry of the client's own project is missing.
     assert_eq!(
         has["cc.projects"][project], fresh["cc.projects"][project],
         "{when}"
@@ -322,7 +341,8 @@ fn has_what_it_should(project: &str, told: &Value, when: &str) {
     {
         assert_eq!(has["cc.projects_members"][key], *entry, "{when}");
         let user = entry["user_gid"].as_str().expect("a gid");
-        // A project's init shows those behind all memberships; the feed has people go with their membership.
+        // The init of a project has the users of all memberships, but the feed deletes a user
+        // together with the membership.
         if ["active", "invited"].contains(&entry["status"].as_str().expect("a status")) {
             assert_eq!(has["cc.users"][user], fresh["cc.users"][user], "{when}");
         }

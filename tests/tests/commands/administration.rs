@@ -1,4 +1,4 @@
-//! Administration by the command line: users, projects, members.
+//! Tests the administration of users, projects and members with the command line.
 
 use doorward_tests::{
     App, Backend, Installation, PASSWORD, eventually, installation::gid, on_both_databases,
@@ -83,7 +83,7 @@ async fn user_is_named_by_username_or_gid(backend: Backend) {
     for name in ["ann", &ann.gid] {
         for (change, status) in [("deactivate", "inactive"), ("activate", "active")] {
             app.installation.change_user(change, name).await;
-            // Once more is no mistake.
+            // Repeating the command is not an error.
             app.installation.change_user(change, name).await;
             let named: &[&str] = if name == "ann" {
                 &["ann"]
@@ -255,7 +255,8 @@ async fn projects_are_created_listed_and_shown_as_json(backend: Backend) {
 
 async fn members_are_added_and_listed_as_json(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let add = async |project: &str, user: &str| {
         let words = [
@@ -277,7 +278,8 @@ async fn members_are_added_and_listed_as_json(backend: Backend) {
     );
     add(&project, "nobody").await.assert_failure(1);
     add(UNKNOWN_GID, "ben").await.assert_failure(1);
-    // Who is in it already stays what they are, whether or not that is called a failure.
+    // Existing members keep their role; the command can succeed or fail, but must not be rejected
+    // as wrong usage.
     for there_already in ["ben", "ann"] {
         let output = add(&project, there_already).await;
         assert!(output.code.is_some_and(|code| code < 2), "{output}");
@@ -291,7 +293,7 @@ async fn members_are_added_and_listed_as_json(backend: Backend) {
         .assert_success()
         .items();
     members.sort_by_key(|member| member["roles"].to_string());
-    let told = members
+    let listed = members
         .iter()
         .map(|member| ["user_gid", "status", "roles"].map(|name| &member[name]));
     let expected = [
@@ -299,7 +301,8 @@ async fn members_are_added_and_listed_as_json(backend: Backend) {
         [json!(ann.gid), json!("active"), json!(["owner"])],
     ];
     assert_eq!(
-        told.map(|member| member.map(Value::clone))
+        listed
+            .map(|member| member.map(Value::clone))
             .collect::<Vec<_>>(),
         expected
     );

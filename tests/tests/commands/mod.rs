@@ -1,4 +1,4 @@
-//! TODO commands
+//! Tests of the administration commands: users, projects, members, imports and service tokens.
 
 pub(crate) mod administration;
 pub(crate) mod project;

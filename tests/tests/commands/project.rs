@@ -1,5 +1,5 @@
-//! `doorward project` and `doorward member`: what an administrator does to projects beside making them (`users.rs`), and the
-//! tables that lists are on a terminal.
+//! Tests `doorward project` and `doorward member` except the creation of projects
+//! (`administration.rs`), and the tables that lists print on a terminal.
 
 use std::time::Duration;
 
@@ -23,10 +23,11 @@ async fn cli(app: &App, words: &[&str]) -> Output {
     app.installation.cli(words, "").await
 }
 
-/// Ann's project with ben.
+/// Starts an app with a project of ann that has the member ben.
 async fn scene(backend: Backend) -> (App, User, User, String) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     (app, ann, ben, project)
@@ -36,11 +37,14 @@ fn entry(project: &str, owner: &User, status: &str) -> Value {
     json!({"gid": project, "name": "Herbarium", "icon": null, "owner": owner.gid, "status": status})
 }
 
-/// What init says that a user is in, as soon as a command is known.
+/// Waits until init returns the expected projects of a user: the gateway receives changes of
+/// commands with a delay.
 async fn user_projects(user: &User, expected: &Value) {
-    eventually("known", Duration::from_secs(10), async || {
-        (user.init().await.success().0["user_projects"] == *expected).then_some(())
-    })
+    eventually(
+        "the expected projects",
+        Duration::from_secs(10),
+        async || (user.init().await.success().0["user_projects"] == *expected).then_some(()),
+    )
     .await;
 }
 
@@ -99,8 +103,8 @@ async fn project_is_transferred_to_a_member(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
     let cas = app.user("cas").await;
     let robot = ann.create_api_user(&project, "Robot").await;
-    for nobody in ["cas", "nobody", "ann", UNKNOWN_GID, &robot.gid] {
-        cli(&app, &["project", "transfer", &project, "--to", nobody])
+    for invalid in ["cas", "nobody", "ann", UNKNOWN_GID, &robot.gid] {
+        cli(&app, &["project", "transfer", &project, "--to", invalid])
             .await
             .assert_failure(1);
     }
@@ -120,7 +124,7 @@ async fn project_is_transferred_to_a_member(backend: Backend) {
     user_projects(&ann, &json!({&project: ["member"]})).await;
     user_projects(&ben, &json!({&project: ["owner"]})).await;
     user_projects(&cas, &json!({})).await;
-    // Whoever has nothing of their own any more may go.
+    // Only a user who owns no project can be deleted.
     cli(&app, &["user", "delete", "ann"]).await.assert_success();
     cli(&app, &["user", "delete", "ben"])
         .await
@@ -175,7 +179,7 @@ async fn member_is_removed_in_every_status(backend: Backend) {
         .assert_failure(2);
 }
 
-/// What a command writes to a terminal, by script(1).
+/// Returns the lines that a command writes to a terminal, which script(1) simulates.
 fn on_a_terminal(installation: &Installation, words: &str) -> Vec<String> {
     let mut command = clean_command("script");
     let line = format!("{} {words}", binary().display());

@@ -1,4 +1,5 @@
-//! `doorward service-token`: what it prints, what it refuses, and what an interruption leaves behind.
+//! Tests `doorward service-token`: output, rejected options, and tokens that were created or
+//! revoked in only one database.
 
 use doorward_tests::{
     Backend, Installation,
@@ -34,7 +35,7 @@ async fn names(installation: &Installation) -> Vec<String> {
         .collect()
 }
 
-/// The rows of a database, as text.
+/// Returns the rows of both databases as text.
 fn rows(installation: &Installation) -> [Vec<String>; 2] {
     let query = "SELECT name || ' ' || hash || ' ' || scopes || ' ' || projects AS text FROM service_tokens ORDER BY 1";
     [
@@ -108,8 +109,8 @@ async fn token_is_shown_once_and_listed_without_its_secret(backend: Backend) {
         json!(format!("records: verify, publish in {project}"))
     );
     assert_eq!(trail[1]["detail"], json!("audit: follow"));
-    let kept = format!("{listed:?} {auth:?} {trail:?}");
-    assert!(!kept.contains(secret), "{kept}");
+    let stored = format!("{listed:?} {auth:?} {trail:?}");
+    assert!(!stored.contains(secret), "{stored}");
 }
 
 async fn invalid_token_creation_changes_nothing(backend: Backend) {
@@ -221,10 +222,8 @@ async fn revoked_name_is_free_again(backend: Backend) {
 
 async fn half_created_token_is_listed_and_revocable(backend: Backend) {
     let installation = Installation::new(backend);
-    let (auth, directory) = (
-        &installation.databases.auth,
-        &installation.databases.directory,
-    );
+    let auth = &installation.databases.auth;
+    let directory = &installation.databases.directory;
     for lost in [auth, directory] {
         create(&installation, "half", &["--scope", "read"]).await;
         execute(lost, "DELETE FROM service_tokens");
@@ -254,7 +253,7 @@ async fn half_created_token_is_listed_and_revocable(backend: Backend) {
     }
 }
 
-/// SQL after which the table of tokens can be read and not changed, and SQL that ends this.
+/// Returns SQL that makes the table of tokens read-only, and SQL that undoes this.
 const fn refusing_changes(backend: Backend) -> [&'static str; 2] {
     match backend {
         Backend::Sqlite => [

@@ -1,4 +1,5 @@
-//! Commands about one user: how a user is named, what an operator can change, and what a refusal says.
+//! Tests commands about one user: how the user is named, which fields can be changed, and error
+//! messages.
 
 use doorward_tests::{
     App, Backend, Installation, MailApp, Output, PASSWORD, User, installation::COMMAND,
@@ -42,7 +43,8 @@ fn notations(gid: &str) -> [String; 6] {
 async fn username_is_never_a_uuid(backend: Backend) {
     let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     for uuid in notations(&ben.gid).iter().chain(&notations(UNKNOWN_GID)) {
         app.http
             .post("/api/username")
@@ -135,9 +137,10 @@ async fn command_takes_a_username_or_a_gid_and_never_guesses(backend: Backend) {
 
 async fn options_that_name_a_user_have_a_twin_for_the_gid(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let run = async |words: &[&str]| cli(&app.installation, words).await;
-    let made = run(&[
+    let created = run(&[
         "project",
         "create",
         "--owner-gid",
@@ -148,8 +151,8 @@ async fn options_that_name_a_user_have_a_twin_for_the_gid(backend: Backend) {
     .await
     .assert_success()
     .json();
-    let project = made["gid"].as_str().expect("a gid").to_owned();
-    assert_eq!(made["owner"], json!(ann.gid));
+    let project = created["gid"].as_str().expect("a gid").to_owned();
+    assert_eq!(created["owner"], json!(ann.gid));
     run(&[
         "member",
         "add",
@@ -234,7 +237,8 @@ async fn new_password_and_unblock_end_the_waits_of_the_throttle(backend: Backend
         ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"),
     ];
     let app = App::with_settings(backend, &settings).await;
-    // Her own address is known, so that it has a count of its own.
+    // The login of ann makes this network a known network, which has a separate bucket in the
+    // throttle.
     let ann = app.user("ann").await;
     app.user("ben").await;
     let stranger = "192.0.2.7";
@@ -282,7 +286,8 @@ async fn new_password_and_unblock_end_the_waits_of_the_throttle(backend: Backend
 
 async fn operator_changes_username_address_and_name(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ben", "Herbarium").await;
     app.installation.add_member(&project, "ann").await;
     let (before, _) = ben.init().await.success();
@@ -298,9 +303,9 @@ async fn operator_changes_username_address_and_name(backend: Backend) {
         " Annelies ",
     ];
     let shown = cli(&app.installation, &words).await.assert_success().json();
-    let told = ["gid", "username", "email", "name"].map(|field| shown[field].clone());
+    let fields = ["gid", "username", "email", "name"].map(|field| shown[field].clone());
     assert_eq!(
-        told,
+        fields,
         [
             ann.gid.as_str(),
             "annelies",
@@ -323,7 +328,7 @@ async fn operator_changes_username_address_and_name(backend: Backend) {
         (&json!("UPDATE"), &json!(ann.gid)),
         "{rows}"
     );
-    // One field at a time; a username may be the new address.
+    // One field at a time; the username can be equal to the new address.
     for (option, value) in [
         ("--name", "Ann"),
         ("--email", "ann@example.net"),
@@ -398,7 +403,8 @@ async fn update_that_is_rejected_changes_nothing(backend: Backend) {
 async fn new_address_receives_its_open_invitations(backend: Backend) {
     let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let invite = json!({"username_or_email": "eva@example.org"});
     ann.call(&format!("/api/p/{project}/members/invite"), &invite)
@@ -484,7 +490,7 @@ async fn password_from_stdin_has_no_byte_order_mark_and_no_line_end(backend: Bac
         ("\u{feff}a ladder of 2 herons\r\n", "a ladder of 2 herons"),
         ("a ladder of 3 herons\n", "a ladder of 3 herons"),
         ("a ladder of 4 herons\r", "a ladder of 4 herons"),
-        // One line end; what comes before it belongs to the password.
+        // Only one line end is removed; everything before it belongs to the password.
         ("a ladder of 5 herons \n\n", "a ladder of 5 herons \n"),
     ];
     for (input, password) in inputs {

@@ -1,4 +1,4 @@
-//! Imports of many lines: what can go wrong with one, a file that isn't made for it, and an end in between.
+//! Tests imports of many users: invalid lines, a killed import, and an endless line.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,7 +49,7 @@ fn good_line(number: usize) -> Vec<u8> {
     user(&name(number), DJANGO).to_string().into_bytes()
 }
 
-/// One of each kind of failure, and a piece of what the report says of it.
+/// Returns an invalid line of each kind, with a part of the error in the report.
 fn bad_lines() -> Vec<(Vec<u8>, &'static str)> {
     let with = |name: &str, value: Value| {
         let mut line = user("bad", DJANGO);
@@ -101,12 +101,13 @@ fn bad_lines() -> Vec<(Vec<u8>, &'static str)> {
 async fn import_reports_every_invalid_line_and_imports_the_rest(backend: Backend) {
     let app = App::start(backend).await;
     let bad = bad_lines();
-    // By their numbers, from 1.
+    // Expected errors by line number, from 1.
     let mut expected = BTreeMap::new();
     let lines = (1..=LINES).map(|number| {
         let (line, why) = match number {
             number if number % 37 == 0 => bad[number / 37 % bad.len()].clone(),
-            // The first name again, before and after the first one is in the database.
+            // The username of the first line again, both before and after that line was written to
+            // the database.
             number if number % 101 == 0 => (good_line(1), "username"),
             number if number % 503 == 0 => return b" \t\r".to_vec(),
             number => return good_line(number),
@@ -123,11 +124,11 @@ async fn import_reports_every_invalid_line_and_imports_the_rest(backend: Backend
 
     let report = output.json();
     let failed = report["failed"].as_array().expect("a list");
-    let told: Vec<usize> = failed
+    let reported: Vec<usize> = failed
         .iter()
         .map(|failed| failed["line"].as_u64().expect("a number") as usize)
         .collect();
-    assert_eq!(told, expected.keys().copied().collect::<Vec<_>>());
+    assert_eq!(reported, expected.keys().copied().collect::<Vec<_>>());
     for (failed, why) in failed.iter().zip(expected.values()) {
         assert!(
             failed["error"]
@@ -151,7 +152,7 @@ async fn import_reports_every_invalid_line_and_imports_the_rest(backend: Backend
     }
 }
 
-/// Users, and their passwords.
+/// Returns the number of users and of passwords.
 fn count(installation: &Installation) -> (usize, usize) {
     let count = |url, table: &str| {
         texts(
@@ -178,7 +179,7 @@ async fn import_that_was_killed_can_be_repeated(backend: Backend) {
             .success()
     );
     let mut first = spawn(&app.installation, &pipe);
-    // Open for as long as the thread is held: the import waits for more.
+    // The pipe stays open until the thread is joined, so the import waits for more lines.
     let writer = std::thread::spawn(move || {
         let mut pipe = File::options().write(true).open(pipe)?;
         let lines = (1..=LINES / 2).flat_map(|number| [good_line(number), b"\n".to_vec()].concat());
@@ -213,7 +214,7 @@ async fn import_that_was_killed_can_be_repeated(backend: Backend) {
         .collect();
     assert_eq!(reasons.len(), 1, "{reasons:?}");
     assert_eq!(count(&app.installation).0, LINES);
-    // The first, the last, and who was about to be imported when it was killed.
+    // The first and last users, and those around the point at which the import was killed.
     for number in [1, imported, imported + 1, imported + 500, LINES] {
         assert_eq!(
             app.http.login(&name(number), FOREIGN_PASSWORD).await.status,
@@ -231,9 +232,9 @@ async fn endless_line_uses_bounded_memory(backend: Backend) {
         .assert_success();
     let path = write_lines(&installation, [good_line(1)].into_iter());
     let mut file = File::options().write(true).open(&path).expect("the file");
-    // A hole, which takes no space on the disk either.
+    // A hole of 512 MiB in the file, which takes no space on the disk.
     file.seek(SeekFrom::End(i64::try_from(512 * MIB).expect("a number")))
-        .expect("a place");
+        .expect("a position");
     file.write_all(&[b"\n".to_vec(), good_line(3), b"\n".to_vec()].concat())
         .expect("a line");
     let mut process = spawn(&installation, &path);

@@ -1,4 +1,4 @@
-//! gRPC from outside: the contract of `proto/` for other services.
+//! Tests the contract of `proto/` as other services use it.
 
 use doorward_rpc::{
     auth::v1::{
@@ -29,7 +29,7 @@ on_both_databases![
     health_and_reflection_need_no_token,
 ];
 
-/// Clients of both services that show the service token.
+/// Clients of both services.
 pub(crate) struct GrpcClients {
     pub(crate) auth: AuthClient<Channel>,
     pub(crate) directory: DirectoryClient<Channel>,
@@ -93,7 +93,8 @@ impl GrpcClients {
     }
 }
 
-/// Whether auth refuses a token. It does not know the status of users, so only a revocation can be the reason.
+/// Returns whether auth rejects a token. Auth does not know the status of users, so only a
+/// revocation can be the reason.
 pub(crate) async fn is_revoked(auth: &str, token: &str) -> bool {
     let request = with_service_token(VerifyTokenRequest {
         token: token.to_owned(),
@@ -212,9 +213,10 @@ async fn other_services_log_in_by_the_contract(backend: Backend) {
         (found.user_gid.as_deref(), found.username.as_str()),
         (Some(&*gid), "ann")
     );
-    let nobody = peers.find("ｎｏｂｏｄｙ").await;
+    // An unknown username is normalized too.
+    let unknown = peers.find("ｎｏｂｏｄｙ").await;
     assert_eq!(
-        (nobody.user_gid, nobody.username.as_str()),
+        (unknown.user_gid, unknown.username.as_str()),
         (None, "nobody")
     );
 
@@ -230,9 +232,9 @@ async fn other_services_log_in_by_the_contract(backend: Backend) {
     let wrong = peers
         .verify(Some(&gid), "a wrong password", found.checked_at)
         .await;
-    let nobody = peers.verify(None, PASSWORD, found.checked_at).await;
+    let unknown = peers.verify(None, PASSWORD, found.checked_at).await;
     assert_eq!(
-        [wrong, nobody],
+        [wrong, unknown],
         [Err(Code::PermissionDenied), Err(Code::PermissionDenied)]
     );
     assert_eq!(peers.renew("garbage").await, Err(Code::Unauthenticated));
@@ -264,7 +266,8 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
         changes.is_sorted_by(|one, next| one.cursor < next.cursor),
         "{changes:?}"
     );
-    // What comes into somebody's sight has cursors too, and is no change.
+    // Rows that become visible to a user also take cursors but are no changes, so the head can be
+    // after the last change.
     assert!(
         changes
             .last()
@@ -306,13 +309,14 @@ async fn malformed_id_is_an_invalid_argument(backend: Backend) {
             "{gid}"
         );
     }
-    let nobody = peers.init("0f8fad5b-d9cb-469f-a165-70867728950e").await;
-    assert_eq!(nobody.err(), Some(Code::Unauthenticated));
+    let unknown = peers.init("0f8fad5b-d9cb-469f-a165-70867728950e").await;
+    assert_eq!(unknown.err(), Some(Code::Unauthenticated));
 }
 
 async fn health_and_reflection_need_no_token(backend: Backend) {
     let split = Services::start(backend).await;
-    let (auth, directory) = ("doorward.auth.v1.Auth", "doorward.directory.v1.Directory");
+    let auth = "doorward.auth.v1.Auth";
+    let directory = "doorward.directory.v1.Directory";
     for (address, service, calls) in [
         (
             &split.auth,

@@ -1,4 +1,4 @@
-//! TODO grpc
+//! Tests of the gRPC services from outside: contract, service tokens, queries, concurrency and TLS.
 
 pub(crate) mod contract;
 pub(crate) mod parallel;

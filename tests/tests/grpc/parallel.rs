@@ -1,5 +1,6 @@
-//! Many calls at once on the same rows, over PostgreSQL: every RPC of both services 32 at a time, and all of them mixed.
-//! None may deadlock, and none may starve the others of connections.
+//! Tests concurrent calls on the same rows over PostgreSQL: every RPC of both services 32 at a
+//! time, and all of them mixed. No call may deadlock, and none may wait too long for a connection
+//! of the pool.
 
 pub(crate) mod auth_calls;
 pub(crate) mod directory_calls;
@@ -18,14 +19,15 @@ use tonic_prost::ProstCodec;
 use crate::grpc::contract::with_token;
 use crate::grpc::parallel::scene::Fixture;
 
-/// How many calls are made at once.
+/// Number of concurrent calls.
 const AT_ONCE: usize = 32;
-/// How often, for a deadlock needs two that meet.
+/// Number of rounds for each RPC, because a deadlock only occurs if two calls overlap.
 const ROUNDS: usize = 3;
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
 
-/// One RPC on fixed rows. The number of the call lets calls differ where all the same would be refused.
+/// One RPC on fixed rows. `call` gets the number of the call, so that calls can differ where equal
+/// ones would be rejected.
 struct Row {
     rpc: Rpc,
     call: Box<dyn Fn(Channel, usize) -> Answer + Send + Sync>,
@@ -45,7 +47,8 @@ where
                 .map_err(|error| Status::unavailable(error.to_string()))?;
             let codec = ProstCodec::<T, ()>::default();
             let path = PathAndQuery::from_static(rpc.path());
-            // On the wire a single answer is a stream of one message; of a stream, the first is enough.
+            // A unary answer is sent like a stream of one message, so one code path handles both.
+            // Only the first message of a stream is read.
             let answer = grpc.server_streaming(request, path, codec).await?;
             answer.into_inner().message().await.map(drop)
         })
@@ -56,7 +59,7 @@ where
     }
 }
 
-/// Every RPC, those that remove rows last.
+/// Returns every RPC; those that remove rows come last.
 fn rows(scene: &Fixture) -> Vec<Row> {
     let parts = [
         auth_calls::logins(scene),
@@ -81,13 +84,14 @@ async fn call(scene: &Fixture, row: &Row, number: usize) -> (Rpc, Result<(), Sta
     (row.rpc, (row.call)(scene.channel_of(row.rpc), number).await)
 }
 
-/// Whether an answer is one that the contract has for calls that are in each other's way.
+/// Checks that a call either succeeded or failed with an error that concurrent calls are allowed to
+/// cause.
 fn assert_answered((rpc, answer): &(Rpc, Result<(), Status>), server: &Postgres) {
     if let Err(status) = answer {
-        let failure = RpcError::from_service_status(status);
-        let is_expected = failure.as_ref().is_some_and(|failure| {
+        let error = RpcError::from_service_status(status);
+        let is_expected = error.as_ref().is_some_and(|error| {
             !matches!(
-                failure.code,
+                error.code,
                 ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::InvalidRequest
             )
         });
@@ -134,7 +138,8 @@ async fn all_rpcs_mixed_on_the_same_rows_do_not_deadlock() {
     let server = Postgres::start();
     let scene = start(&server).await;
     let rows = rows(&scene);
-    // A step that has no divisor in common with the number of calls visits each once, in an order that is none.
+    // Multiples of a step that is coprime to the number of calls visit each call once, in a mixed
+    // but fixed order.
     let calls = rows.len() * 8;
     let step = (calls / 3..)
         .find(|step| greatest_common_divisor(*step, calls) == 1)

@@ -1,4 +1,4 @@
-//! gRPC from outside: what other services ask about tokens, users, projects and members. (The frame: `grpc.rs`.)
+//! Tests the gRPC queries of other services about tokens, users, projects and members.
 
 use std::time::Duration;
 
@@ -52,8 +52,8 @@ async fn scene(backend: Backend) -> (Services, GrpcClients, User, String) {
     (split, peers, ann, project)
 }
 
-fn failure<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> RpcError {
-    answer.expect_err("a failure").into()
+fn rpc_error<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> RpcError {
+    answer.expect_err("an error").into()
 }
 
 fn unprocessable(reason: &str) -> RpcError {
@@ -171,8 +171,11 @@ async fn query_without_the_service_token_is_unauthenticated(backend: Backend) {
         project,
     ) = scene(backend).await;
     let token = ann.token.clone();
-    let (user_gid, caller_gid, project_gid) = (ann.gid.clone(), ann.gid.clone(), project);
-    let (client_address, api_key) = ("192.0.2.1".to_owned(), "dw_x".to_owned());
+    let user_gid = ann.gid.clone();
+    let caller_gid = ann.gid.clone();
+    let project_gid = project;
+    let client_address = "192.0.2.1".to_owned();
+    let api_key = "dw_x".to_owned();
     let actor = Some(Actor {
         user_gid: Some(ann.gid.clone()),
         client_address: client_address.clone(),
@@ -281,7 +284,7 @@ async fn query_without_the_service_token_is_unauthenticated(backend: Backend) {
             "{shown:?}: {codes:?}"
         );
     }
-    // Nothing was revoked or made.
+    // No token was revoked and no member was created.
     let (_, data) = split.http.init(&ann.token).await.success();
     assert_eq!(
         data["cc.projects_members"].as_array().map(Vec::len),
@@ -327,7 +330,7 @@ async fn verify_token_returns_the_claims(backend: Backend) {
     }
     split.installation.change_user("deactivate", "ann").await;
     let verified = async || peers.verify_token(&ann.token).await.err();
-    let failed = eventually("a refusal", Duration::from_secs(10), verified).await;
+    let failed = eventually("a rejection", Duration::from_secs(10), verified).await;
     assert_eq!(failed, RpcError::new(ErrorCode::Unauthenticated));
     assert_eq!(peers.verify_token(&renewed).await, refused);
 }
@@ -337,12 +340,14 @@ async fn revoke_token_ends_one_login_or_all(backend: Backend) {
     let ben = split.user("ben").await;
     let refused = RpcError::new(ErrorCode::Unauthenticated);
     let login = async || split.http.login("ann", PASSWORD).await.token();
-    let (one, two, three) = (login().await, login().await, login().await);
+    let one = login().await;
+    let two = login().await;
+    let three = login().await;
     let renewed = split.http.init(&one).await.token();
 
     assert_eq!(peers.revoke_token(&renewed, false).await, Ok(()));
     for dead in [&one, &renewed] {
-        // At once where it was asked, within a second everywhere.
+        // The process that was called rejects the token immediately, the others within a second.
         assert_eq!(peers.verify_token(dead).await, Err(refused.clone()));
         assert_eq!(peers.revoke_token(dead, true).await, Err(refused.clone()));
         split.http.denied_soon(dead).await;
@@ -440,9 +445,9 @@ async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
         details: Some(complete(None)),
     };
     assert_eq!(peers.user(&robot.gid).await, Ok(program));
-    for nobody in [UNKNOWN_GID, &project] {
+    for unknown in [UNKNOWN_GID, &project] {
         assert_eq!(
-            peers.user(nobody).await,
+            peers.user(unknown).await,
             Err(unprocessable("user_not_found"))
         );
     }
@@ -517,7 +522,8 @@ async fn list_projects_pages_through_all(backend: Backend) {
     ];
     expected.sort_by(|one, other| one.gid.cmp(&other.gid));
     for (page_size, sizes) in [(1, vec![1, 1, 1, 0]), (2, vec![2, 1]), (3, vec![3, 0])] {
-        let (mut listed, mut pages) = (Vec::<Project>::new(), Vec::new());
+        let mut listed = Vec::<Project>::new();
+        let mut pages = Vec::new();
         while pages.last().is_none_or(|last| *last == page_size as usize) {
             let after = listed.last().map(|last| last.gid.clone());
             let page = peers
@@ -537,7 +543,7 @@ async fn list_projects_pages_through_all(backend: Backend) {
     for page_size in [0, 1000] {
         assert_eq!(peers.projects(None, page_size).await, Ok(expected.clone()));
     }
-    // Of whatever is there after a gid that isn't.
+    // The gid of the previous page need not exist: a page begins after it in the order of gids.
     assert_eq!(
         peers
             .projects(Some("00000000-0000-4000-8000-000000000000"), 0)
@@ -556,12 +562,13 @@ async fn list_projects_pages_through_all(backend: Backend) {
 
 async fn list_members_pages_through_all(backend: Backend) {
     let (split, mut peers, ann, project) = scene(backend).await;
-    let (ben, cas) = (split.user("ben").await, split.user("cas").await);
+    let ben = split.user("ben").await;
+    let cas = split.user("cas").await;
     for member in [&ben, &cas] {
         split.installation.add_member(&project, &member.gid).await;
     }
     let robot = ann.create_api_user(&project, "Robot").await;
-    // Of another project, and none of these.
+    // A project whose members must not be listed.
     split.installation.create_project("ben", "Atlas").await;
     let inactive = format!(
         "UPDATE memberships SET status = 'inactive', rate_limit_per_second = 7 WHERE user_gid = '{}'",
@@ -598,7 +605,8 @@ async fn list_members_pages_through_all(backend: Backend) {
         (3, vec![3, 1]),
         (4, vec![4, 0]),
     ] {
-        let (mut listed, mut pages) = (Vec::<Membership>::new(), Vec::new());
+        let mut listed = Vec::<Membership>::new();
+        let mut pages = Vec::new();
         while pages.last().is_none_or(|last| *last == page_size as usize) {
             let after = listed.last().map(|last| last.user_gid.clone());
             let page = peers
@@ -621,7 +629,7 @@ async fn list_members_pages_through_all(backend: Backend) {
             Ok(expected.clone())
         );
     }
-    // Whoever was last may be gone meanwhile: a page goes on from the key.
+    // The last member of a page can be deleted in the meantime: the next page starts after its gid.
     let gone = expected[1].user_gid.clone();
     execute(
         &split.installation.databases.directory,
@@ -650,7 +658,8 @@ async fn list_members_pages_through_all(backend: Backend) {
 
 async fn check_membership_requires_active_member_and_project(backend: Backend) {
     let (split, mut peers, ann, project) = scene(backend).await;
-    let (ben, cas) = (split.user("ben").await, split.user("cas").await);
+    let ben = split.user("ben").await;
+    let cas = split.user("cas").await;
     split.installation.add_member(&project, "ben").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let active = |role: MemberRole, limit: Option<u32>| CheckMembershipResponse {
@@ -747,7 +756,7 @@ async fn malformed_parameter_is_named(backend: Backend) {
                 project_gid: project.to_owned(),
                 user_gid: user.to_owned(),
             };
-            let failed = failure(
+            let failed = rpc_error(
                 peers
                     .directory
                     .check_membership(with_service_token(request))
@@ -761,7 +770,7 @@ async fn malformed_parameter_is_named(backend: Backend) {
             client_address: bad.to_owned(),
         };
         assert_eq!(
-            failure(peers.auth.revoke_token(with_service_token(request)).await),
+            rpc_error(peers.auth.revoke_token(with_service_token(request)).await),
             RpcError::invalid_parameter("client_address")
         );
     }

@@ -1,4 +1,5 @@
-//! Named service tokens: which RPCs each scope opens, in which projects a client may publish, and how a token ends.
+//! Tests named service tokens: the RPCs that each scope allows, the projects in which a client can
+//! publish, and revocation.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ const SCOPES: [(&str, &[&str]); 4] = [
     ("publish", &["Publish"]),
 ];
 
-/// Creates a named token by the command line.
+/// Creates a named token with the command line and returns it.
 pub(crate) async fn create(installation: &Installation, name: &str, options: &[&str]) -> String {
     let words = [&["service-token", "create", "--name", name], options].concat();
     let created = installation.cli(&words, "").await.assert_success().json();
@@ -66,7 +67,8 @@ async fn revoke(installation: &Installation, name: &str) {
         .assert_success();
 }
 
-/// Returns the code with which a call is refused before its handler. Such a status has none of the details of a service's own.
+/// Returns the code with which a call is rejected before its handler, or `None`. Such a status
+/// lacks the details that errors of a handler have.
 async fn refusal(split: &Services, rpc: Rpc, token: Option<&str>) -> Option<Code> {
     let address = if rpc.path().starts_with("/doorward.auth.") {
         &split.auth
@@ -77,7 +79,7 @@ async fn refusal(split: &Services, rpc: Rpc, token: Option<&str>) -> Option<Code
     grpc.ready().await.expect("a connection");
     let request = token.map_or_else(|| Request::new(()), |token| with_token((), token));
     let path = PathAndQuery::from_static(rpc.path());
-    // On the wire an answer is a stream of one message.
+    // A unary answer is sent like a stream of one message.
     let status = match grpc
         .server_streaming(request, path, ProstCodec::<(), ()>::default())
         .await
@@ -125,7 +127,7 @@ async fn scope_allows_its_rpcs_only(backend: Backend) {
             .iter()
             .map(|(_, methods)| methods.len())
             .sum::<usize>(),
-        "a method that is none"
+        "an expected method does not exist"
     );
 
     let options = ["--scope", "read", "--scope", "verify", "--scope", "read"];
@@ -136,7 +138,7 @@ async fn scope_allows_its_rpcs_only(backend: Backend) {
             .any(|(_, methods)| methods.contains(&method(rpc)));
         let expected = (!is_named).then_some(Code::PermissionDenied);
         assert_eq!(refusal(&split, rpc, Some(&both)).await, expected, "{rpc:?}");
-        // The services' own token opens everything.
+        // The service token of the three services allows every RPC.
         assert_eq!(
             refusal(&split, rpc, Some(SERVICE_TOKEN)).await,
             None,
@@ -157,18 +159,18 @@ async fn missing_or_unknown_token_allows_nothing(backend: Backend) {
     revoke(&split.installation, "former").await;
     let reader = Some(good.as_str());
     eventually(
-        "the refusal of the revoked token",
+        "a rejection of the revoked token",
         Duration::from_secs(5),
         async || refusal(&split, Rpc::DirectoryGetUser, Some(&revoked)).await,
     )
     .await;
     eventually(
-        "the refusal of the revoked token by auth",
+        "a rejection of the revoked token by auth",
         Duration::from_secs(5),
         async || refusal(&split, Rpc::AuthGetPublicKeys, Some(&revoked)).await,
     )
     .await;
-    // Of another installation, and so well formed.
+    // A well-formed token of another installation.
     let other = Installation::new(backend);
     let foreign = create(
         &other,
@@ -176,11 +178,9 @@ async fn missing_or_unknown_token_allows_nothing(backend: Backend) {
         &["--scope", "read", "--scope", "verify", "--scope", "follow"],
     )
     .await;
-    let (upper_case, longer, shorter) = (
-        good.to_uppercase(),
-        format!("{good}1"),
-        &good[..good.len() - 1],
-    );
+    let upper_case = good.to_uppercase();
+    let longer = format!("{good}1");
+    let shorter = &good[..good.len() - 1];
     let wrong = [
         None,
         Some(""),
@@ -208,7 +208,7 @@ async fn missing_or_unknown_token_allows_nothing(backend: Backend) {
             );
         }
     }
-    // Two tokens are none.
+    // A call with two tokens is rejected.
     let mut directory = GrpcClients::connect(&split).await.directory;
     let mut twice = with_token(
         GetUserRequest {
@@ -221,7 +221,7 @@ async fn missing_or_unknown_token_allows_nothing(backend: Backend) {
         .append("x-service-token", SERVICE_TOKEN.parse().expect("ASCII"));
     assert_eq!(code(directory.get_user(twice).await), Code::Unauthenticated);
     assert_eq!(refusal(&split, Rpc::DirectoryGetUser, reader).await, None);
-    // A name that is no RPC is no way around.
+    // An unknown method is also checked.
     for (path, token, expected) in [
         (
             "/doorward.directory.v1.Directory/Nothing",
@@ -320,7 +320,7 @@ async fn client_publishes_in_its_projects_only(backend: Backend) {
     assert_eq!(publish(&atlas, SERVICE_TOKEN).await, Code::Ok);
 }
 
-/// Reads a stream to its end: the code that ends it.
+/// Reads a stream to its end and returns the code that ends it.
 async fn end<T>(mut stream: Streaming<T>) -> Code {
     loop {
         match stream.message().await {
@@ -334,10 +334,8 @@ async fn end<T>(mut stream: Streaming<T>) -> Code {
 async fn revoked_token_is_rejected_and_its_streams_end_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     let options = ["--scope", "verify", "--scope", "follow", "--scope", "read"];
-    let (token, kept) = (
-        create(&split.installation, "gone", &options).await,
-        create(&split.installation, "kept", &options).await,
-    );
+    let token = create(&split.installation, "gone", &options).await;
+    let kept = create(&split.installation, "kept", &options).await;
     let GrpcClients {
         mut auth,
         mut directory,
@@ -354,7 +352,7 @@ async fn revoked_token_is_rejected_and_its_streams_end_within_a_second(backend: 
         .expect("a stream")
         .into_inner();
     let watch = WatchEventsRequest { cursor: None };
-    let notices = directory
+    let events = directory
         .watch_events(with_token(watch, &token))
         .await
         .expect("a stream")
@@ -367,11 +365,11 @@ async fn revoked_token_is_rejected_and_its_streams_end_within_a_second(backend: 
         .into_inner();
     let trust = tokio::spawn(end(trust));
     let changes = tokio::spawn(end(changes));
-    let notices = tokio::spawn(end(notices));
+    let events = tokio::spawn(end(events));
 
     revoke(&split.installation, "gone").await;
     let within = Duration::from_secs(1);
-    let ended = async { (trust.await, changes.await, notices.await) };
+    let ended = async { (trust.await, changes.await, events.await) };
     let ended = tokio::time::timeout(within, ended)
         .await
         .expect("the end of the streams");
@@ -393,7 +391,7 @@ async fn revoked_token_is_rejected_and_its_streams_end_within_a_second(backend: 
         others
             .message()
             .await
-            .expect("the stream of another token goes on")
+            .expect("the stream of another token must continue")
             .expect("a message");
     }
 }
@@ -427,7 +425,7 @@ async fn token_works_as_soon_as_it_is_created(backend: Backend) {
             Code::Ok
         );
     }
-    // The next process has the tokens of the one before.
+    // A restarted process accepts the existing tokens.
     let token = create(&split.installation, "kept", &["--scope", "verify"]).await;
     split.kill(Role::Auth);
     split.start_service(Role::Auth);

@@ -1,4 +1,5 @@
-//! TLS between the services, both ends with a certificate of one authority.
+//! Tests mutual TLS between the services with certificates of one authority, and the certificates
+//! of named service tokens.
 
 use std::path::Path;
 
@@ -62,7 +63,7 @@ impl Authority {
     }
 }
 
-/// All services over TLS, with certificates of this authority.
+/// Starts all services over TLS, with certificates of this authority.
 async fn start(authority: &Authority, directory: &Path) -> Services {
     let (certificate, key) = authority.issue();
     let file = |name: &str, text: &str| {
@@ -71,7 +72,8 @@ async fn start(authority: &Authority, directory: &Path) -> Services {
         path.display().to_string()
     };
     let ca = file("ca.pem", &authority.certificate());
-    let (certificate, key) = (file("certificate.pem", &certificate), file("key.pem", &key));
+    let certificate = file("certificate.pem", &certificate);
+    let key = file("key.pem", &key);
     let mut split = Services::prepare(Backend::Sqlite).await;
     let url = |address: &str| {
         format!(
@@ -79,7 +81,8 @@ async fn start(authority: &Authority, directory: &Path) -> Services {
             address.rsplit(':').next().expect("a port")
         )
     };
-    let (auth, peer) = (url(&split.auth), url(&split.directory));
+    let auth = url(&split.auth);
+    let peer = url(&split.directory);
     split.installation = split.installation.with(&[
         ("DOORWARD_GRPC_TLS_CA", &ca),
         ("DOORWARD_GRPC_TLS_CERT", &certificate),
@@ -91,7 +94,7 @@ async fn start(authority: &Authority, directory: &Path) -> Services {
     split
 }
 
-/// Whether the directory answers one who shows this certificate and trusts this authority.
+/// Returns whether the directory answers a client with this TLS configuration.
 async fn answers(split: &Services, scheme: &str, tls: Option<ClientTlsConfig>) -> bool {
     let port = split.directory.rsplit(':').next().expect("a port");
     let mut endpoint = Channel::from_shared(format!("{scheme}://localhost:{port}")).expect("a URL");
@@ -111,7 +114,8 @@ async fn answers(split: &Services, scheme: &str, tls: Option<ClientTlsConfig>) -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_accept_certificates_of_one_authority_only() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let ours = Authority::new();
+    let theirs = Authority::new();
     let directory = tempfile::tempdir().expect("a directory");
     let split = start(&ours, directory.path()).await;
     split.installation.create_user("ann").await;
@@ -136,7 +140,7 @@ async fn services_accept_certificates_of_one_authority_only() {
             Some(trusting().identity(identity(&theirs)))
         )
         .await,
-        "with a stranger's"
+        "with a certificate of another authority"
     );
     assert!(!answers(&split, "http", None).await, "without TLS");
 }
@@ -152,7 +156,8 @@ async fn named_token_is_accepted_with_a_certificate_of_its_name_only() {
         &["--scope", "verify", "--scope", "read"],
     )
     .await;
-    // Returns how each of the two services answers a caller with this certificate and this token.
+    // Returns the codes with which auth and the directory answer a client with this certificate and
+    // token.
     let answers = async |names: &[&str], common_name: &str, token: &str| {
         let (certificate, key) = authority.issue_to(names, common_name);
         let tls = ClientTlsConfig::new()
@@ -167,10 +172,8 @@ async fn named_token_is_accepted_with_a_certificate_of_its_name_only() {
                 .expect("TLS")
                 .connect_lazy()
         };
-        let (mut auth, mut directory) = (
-            AuthClient::new(channel(&split.auth)),
-            DirectoryClient::new(channel(&split.directory)),
-        );
+        let mut auth = AuthClient::new(channel(&split.auth));
+        let mut directory = DirectoryClient::new(channel(&split.directory));
         let projects = ListProjectsRequest {
             after_project_gid: None,
             page_size: 0,
@@ -212,7 +215,8 @@ async fn named_token_is_accepted_with_a_certificate_of_its_name_only() {
             [Code::Unauthenticated; 2],
             "{names:?} {common_name}"
         );
-        // The token that the three services share goes with every certificate of the authority.
+        // The service token of the three services is accepted with every certificate of the
+        // authority.
         assert_eq!(
             answers(names, common_name, SERVICE_TOKEN).await,
             [Code::Ok; 2]

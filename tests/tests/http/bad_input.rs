@@ -1,4 +1,5 @@
-//! Every line of the 400 table, and the bodies that no client means.
+//! Tests invalid parameters and bodies: every row of the table of 400 errors, and bodies that no
+//! client sends on purpose.
 
 use doorward_tests::{App, Backend, PASSWORD, on_both_databases};
 use serde_json::{Value, json};
@@ -105,10 +106,8 @@ async fn body_that_is_no_object_is_rejected_with_a_reason(backend: Backend) {
 async fn members_that_the_call_does_not_know_are_ignored(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let (herbarium, ben) = (
-        app.installation.create_project("ann", "Herbarium").await,
-        app.user("ben").await,
-    );
+    let herbarium = app.installation.create_project("ann", "Herbarium").await;
+    let ben = app.user("ben").await;
     let body = json!({
         "username": "ann", "password": PASSWORD, "omit_extended_definitions": true, "": null, "user": ben.gid, "gid": ben.gid, "project": herbarium,
         "status": "inactive", "roles": ["owner"], "nested": {"deep": [1, {"username": "ben"}]}

@@ -1,4 +1,4 @@
-//! What browsers of other origins may do.
+//! Tests CORS: which calls browsers allow to pages of other origins.
 
 use doorward_tests::{Answer, App, Backend, Http, PASSWORD, on_both_databases};
 use http::Method;

@@ -1,4 +1,4 @@
-//! Refused authorizations: counted and logged, by the gateway and over gRPC.
+//! Tests that denied authorizations are counted and logged, by the gateway and over gRPC.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ const COUNTER: &str = "doorward_authorization_denied_total";
 
 async fn denied_authorizations_are_counted_and_logged(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let text = app.ops.get("/metrics").send().await.text();
     assert!(

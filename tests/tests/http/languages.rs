@@ -1,4 +1,4 @@
-//! `ping` and `languages/get`, which need nobody.
+//! Tests `ping` and `languages/get`, which need no token.
 
 use doorward_tests::{App, Backend, on_both_databases, snapshots::is_release};
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! TODO http
+//! Tests of the HTTP protocol and of rules for all calls: bodies, methods, CORS, OpenAPI, upgrades
+//! and write budgets.
 
 pub(crate) mod bad_input;
 pub(crate) mod cors;

@@ -1,4 +1,5 @@
-//! The OpenAPI document against the real binary: what it says, served and printed, and whether the server keeps to it.
+//! Tests the OpenAPI document: that it is valid and the same served and printed, and that the
+//! server conforms to it.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::media::avatars::png;
 
-/// Their codes go out by mail, and whoever owns projects can't be deleted.
+/// Operations that never succeed in this test: their codes are sent by mail, and a user who owns
+/// projects cannot be deleted.
 const ALWAYS_REFUSED: [&str; 4] = [
     "POST /api/account/delete",
     "POST /api/account/update_email",
@@ -23,7 +25,7 @@ const ALWAYS_REFUSED: [&str; 4] = [
     "POST /api/signup",
 ];
 
-/// A program of the tools in Python, with nothing of this process's environment.
+/// Returns a command of the Python tools, without the environment of this process.
 fn tool(name: &str) -> Command {
     let tool = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../.tools/venv/bin")
@@ -33,7 +35,7 @@ fn tool(name: &str) -> Command {
         .exists();
     assert!(
         is_there,
-        "no schemathesis beside {}: `./scripts/setup.sh test` installs it",
+        "no schemathesis in the folder of {}: `./scripts/setup.sh test` installs it",
         tool.display()
     );
     let mut command = clean_command(tool);
@@ -118,7 +120,7 @@ async fn document_is_valid_openapi_with_valid_examples() {
     assert!(said["examples"].as_u64() >= Some(150), "{said}");
 }
 
-/// What the hooks put into requests.
+/// Creates the objects that the hooks put into requests, and returns their ids by name.
 async fn scene(app: &App, ann: &User) -> Value {
     let mut members = Vec::new();
     for name in ["ben", "cas"] {
@@ -187,13 +189,13 @@ async fn scene(app: &App, ann: &User) -> Value {
     scene
 }
 
-/// Their gid.
-async fn invite(http: &Http, token: &str, project: &str, who: &str) -> Value {
+/// Invites a user and returns the gid of the user or placeholder.
+async fn invite(http: &Http, token: &str, project: &str, invitee: &str) -> Value {
     let call = http
         .post(&format!("/api/p/{project}/members/invite"))
         .bearer(token);
     let (result, _) = call
-        .json(&json!({"username_or_email": who}))
+        .json(&json!({"username_or_email": invitee}))
         .send()
         .await
         .success();
@@ -245,7 +247,7 @@ async fn schemathesis_finds_no_undocumented_response() {
         "the token of all calls has ended"
     );
     let answers =
-        std::fs::read(app.installation.path().join("answers.json")).expect("what was answered");
+        std::fs::read(app.installation.path().join("answers.json")).expect("the hooks' answers");
     let answers: BTreeMap<String, BTreeMap<String, u64>> =
         serde_json::from_slice(&answers).expect("JSON");
     let refused: Vec<&str> = answers

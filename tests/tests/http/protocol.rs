@@ -1,4 +1,5 @@
-//! What HTTP can bring besides good requests: always the envelope, always an end.
+//! Tests HTTP errors and malformed requests: every response has the envelope, and every connection
+//! ends.
 
 use std::time::Duration;
 
@@ -110,11 +111,12 @@ async fn well_formed_request_id_is_kept_and_others_replaced(backend: Backend) {
     assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
 }
 
-/// SECURITY-CASES: errors of others (Ory 26.2.5).
+/// Concurrent requests must not receive the errors of others (as in Ory 26.2.5).
 async fn every_error_of_many_at_once_is_its_own(backend: Backend) {
     let app = App::start(backend).await;
     let requests = (0..200).map(|number| {
-        let (id, own) = (format!("request-{number}"), format!("marker-{number}-x"));
+        let id = format!("request-{number}");
+        let own = format!("marker-{number}-x");
         let http = app.http.clone();
         let call = match number % 5 {
             0 => http.login_call(&own, "a wrong password"),
@@ -175,7 +177,7 @@ async fn stalled_client_is_disconnected() {
         }));
     }
     for connection in connections {
-        let answer = connection.await.expect("an end");
+        let answer = connection.await.expect("no panic");
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
             "{answer}"
@@ -227,7 +229,7 @@ async fn non_http_input_is_harmless() {
         })
     });
     for end in ends {
-        let answer = end.await.expect("an end");
+        let answer = end.await.expect("no panic");
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
             "{answer}"

@@ -1,4 +1,5 @@
-//! Rules of HTTP that hold for every call: `HEAD` with `GET`, content codings, and the calls that are not implemented.
+//! Tests HTTP rules for all calls: `HEAD` for each `GET`, content codings, and calls that are not
+//! implemented.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -21,7 +22,7 @@ on_both_databases![
     product_data_and_the_image_server_are_not_implemented,
 ];
 
-/// Paths of the list of routes that these functions add.
+/// Returns the paths in the list of routes that are added by these functions.
 fn paths(functions: &[&str]) -> Vec<String> {
     let mut prefix = "";
     let mut paths = Vec::new();
@@ -43,7 +44,7 @@ fn paths(functions: &[&str]) -> Vec<String> {
     paths
 }
 
-/// Names and values of the headers, but for those that differ from one response to the next.
+/// Returns the names and values of the headers, without values that differ between responses.
 fn headers(answer: &Answer) -> BTreeSet<(String, String)> {
     let text = |value: &http::HeaderValue| value.to_str().expect("ASCII").to_owned();
     let headers = answer
@@ -86,10 +87,8 @@ async fn head_is_answered_as_get_without_the_body(backend: Backend) {
                 let call = app.http.call(method, &path);
                 token.into_iter().fold(call, Call::bearer)
             };
-            let (get, head) = (
-                call(Method::GET).send().await,
-                call(Method::HEAD).send().await,
-            );
+            let get = call(Method::GET).send().await;
+            let head = call(Method::HEAD).send().await;
             assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
             assert_eq!(headers(&head), headers(&get), "{path}");
             assert!(head.status < 500, "{path}");
@@ -148,7 +147,7 @@ async fn content_coding_is_unsupported_on_every_call(backend: Backend) {
             assert_eq!(answer.status, 415, "{path} {coding}");
             answer.assert_error(415, "Unsupported media type", &json!({}));
         }
-        // A list is no body of any call: nothing happens.
+        // No call accepts a list as its body, so nothing is changed.
         let plain = call(path)
             .body("[]")
             .header("content-encoding", "Identity")
@@ -194,7 +193,7 @@ async fn content_coding_is_unsupported_on_every_call(backend: Backend) {
             .await
             .success();
     }
-    // Without a body there is nothing that could be encoded.
+    // The content coding is ignored if there is no body.
     app.http
         .get("/api/ping")
         .header("content-encoding", "gzip")

@@ -1,5 +1,6 @@
-//! Requests that offer another protocol: only a WebSocket handshake for sockets takes a connection over, all others are
-//! ordinary requests on a connection that stays open. And heads of requests that parsers could read in different ways.
+//! Tests requests that offer another protocol: only a WebSocket handshake on the path of sockets
+//! upgrades the connection, all others are ordinary requests and keep it open. Also tests that
+//! ambiguous request heads (request smuggling) are rejected.
 
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ async fn request_that_offers_another_protocol_keeps_the_connection() {
             "{head}"
         );
     }
-    // All at once, one behind the other.
+    // All requests at once, pipelined.
     let all: String = requests
         .iter()
         .map(|(method, path, headers, body, _)| request(method, path, headers, body))
@@ -91,7 +92,7 @@ async fn request_that_offers_another_protocol_keeps_the_connection() {
             "{method} {path}: {head}"
         );
     }
-    // And then it becomes a WebSocket.
+    // Afterwards the connection can still become a WebSocket.
     connection
         .send(
             request("GET", socket, HANDSHAKE, "")
@@ -149,7 +150,7 @@ async fn behind_nginx_that_always_offers_an_upgrade_nothing_is_lost() {
         "{lost:?}\n{}",
         nginx.log()
     );
-    // Sockets still come through.
+    // Sockets work through the proxy.
     WebSocket::connect(nginx.http.address(), &ann.token).await;
 }
 
@@ -159,7 +160,7 @@ async fn ambiguous_head_is_rejected() {
     let good = "POST /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
     let hidden = "GET /hidden HTTP/1.1\r\nHost: doorward\r\n\r\n";
     let bad = [
-        // A bare LF, in every place.
+        // A bare LF in every position.
         "\nGET /api/ping HTTP/1.1\r\nHost: doorward\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\nHost: doorward\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\nHost: doorward\n\r\n".to_owned(),
@@ -167,14 +168,14 @@ async fn ambiguous_head_is_rejected() {
         "GET /api/ping HTTP/1.1\nHost: doorward\n\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\nX: y\nHost: doorward\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\nHost: doorward\r\nX: y\nContent-Length: 44\r\n\r\n".to_owned() + hidden,
-        // A bare CR, and a line that goes on in the next.
+        // A bare CR, and a folded header line.
         "GET /api/ping HTTP/1.1\rHost: doorward\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\nHost: doorward\r\nX: y\rZ: 1\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\nHost: doorward\r\nX: y\r\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\nHost: doorward\r\nX: y\r\n z\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\nHost: doorward\r\nX: y\r\n\tz\r\n\r\n".to_owned(),
         "GET /api/ping HTTP/1.1\r\n Host: doorward\r\n\r\n".to_owned(),
-        // Names and lengths.
+        // Invalid header names, lengths and transfer codings.
         "GET /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Length : 2\r\n\r\n{}".to_owned(),
         "POST /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}".to_owned(),
         "POST /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Length: +2\r\n\r\n{}".to_owned(),
@@ -204,7 +205,7 @@ async fn ambiguous_head_is_rejected() {
             );
         }
     }
-    // Between the chunks of a body, and behind them.
+    // Bare LFs between the chunks of a body and after them.
     let head = "POST /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     for body in [
         "2\n{}\r\n0\r\n\r\n",
@@ -223,7 +224,7 @@ async fn ambiguous_head_is_rejected() {
             "{body:?}: {answers}"
         );
     }
-    // Line feeds in bodies are theirs.
+    // Line feeds within a body are allowed.
     let mut connection = raw_http::Connection::open(app.http.address()).await;
     connection
         .send(format!("{head}4\r\n{{\n\n}}\r\n0\r\nX: y\r\n\r\n{good}").as_bytes())

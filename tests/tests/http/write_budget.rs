@@ -1,4 +1,5 @@
-//! The write budget of a user: which calls count, and against whom.
+//! Tests the write budget of a user: which calls count, that each user has a separate budget, and
+//! that it refills.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -28,7 +29,7 @@ const UNCOUNTED: [&str; 10] = [
     "/api/p/{project}/apikeys/get",
 ];
 
-/// With a budget of three calls that takes longer to fill up than a test.
+/// Starts a server with a budget of three calls, refilled by one call per second.
 async fn start(backend: Backend) -> App {
     App::with_settings(
         backend,
@@ -60,7 +61,7 @@ async fn only_write_calls_count(backend: Backend) {
     let known: BTreeSet<&str> = UNCOUNTED.into_iter().collect();
     assert!(
         ROUTES.contains(".service(change("),
-        "routes that change data have a word of their own"
+        "routes that change data are declared with `change`"
     );
     for path in paths.iter().filter(|path| *path != "/api/account/logout") {
         let call = async || {
@@ -72,7 +73,7 @@ async fn only_write_calls_count(backend: Backend) {
             assert_ne!(call().await.status, 429, "{path}");
             continue;
         }
-        // On a slow machine the budget may have grown by a call meanwhile.
+        // On a slow machine the budget can have grown by one call in the meantime.
         let seconds = eventually(path, Duration::from_secs(20), async || {
             let answer = call().await;
             (answer.status == 429).then(|| answer.assert_throttled())
@@ -80,7 +81,7 @@ async fn only_write_calls_count(backend: Backend) {
         .await;
         assert_eq!(seconds, 1, "{path}");
     }
-    // Whoever uses up the budget cannot keep the user from logging out.
+    // A user with an empty budget can still log out.
     drain(&ann).await;
     ann.call("/api/account/logout", &json!({})).await.success();
     // Without a valid token nothing is counted.
@@ -93,7 +94,8 @@ async fn only_write_calls_count(backend: Backend) {
 
 async fn budget_is_per_user_and_refills(backend: Backend) {
     let app = start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let program = robot.auth().await.token();
@@ -161,7 +163,8 @@ async fn rejected_calls_count_and_change_nothing(backend: Backend) {
         None
     })
     .await;
-    let (mut name, mut refused) = ("Ann".to_owned(), 0);
+    let mut name = "Ann".to_owned();
+    let mut refused = 0;
     for number in 0..20 {
         let wanted = format!("Ann {number}");
         let answer = ann

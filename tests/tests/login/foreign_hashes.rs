@@ -1,5 +1,5 @@
-//! Users who come with a password hash of another program: they log in as they are used to, and have argon2id afterwards.
-//! The hashes were made by others: Python's hashlib and argon2-cffi, libxcrypt.
+//! Tests that imported users log in with their foreign hashes, which are then replaced by argon2id.
+//! The hashes were computed with Python's hashlib and argon2-cffi, and with libxcrypt.
 
 use doorward_tests::{App, Backend, Installation, Output, backend::texts, on_both_databases};
 use futures_util::future::join_all;
@@ -56,9 +56,10 @@ const HASHES: [(&str, &str); 10] = [
     ),
     ("django", DJANGO),
 ];
-/// What we make of a password at the cheap parameters of these tests.
+/// Beginning of Doorward's own hashes with the cheap parameters of these tests.
 pub(crate) const OURS: &str = "$argon2id$v=19$m=256,t=1,p=1$";
 
+/// Imports users. A line that is a JSON string is written without quotes, so it need not be JSON.
 pub(crate) async fn import(installation: &Installation, lines: &[Value]) -> Output {
     let text: Vec<String> = lines
         .iter()
@@ -90,7 +91,7 @@ async fn every_kind_of_foreign_hash_logs_in_and_is_replaced_by_argon2id(backend:
             .assert_unknown_user();
         assert!(
             stored_hashes(&app).iter().any(|stored| stored == hash),
-            "{kind}: a wrong password replaced the hash"
+            "{kind}: a wrong password has replaced the hash"
         );
         for _ in 0..2 {
             let answer = app.http.login(kind, FOREIGN_PASSWORD).await;
@@ -108,7 +109,7 @@ async fn every_kind_of_foreign_hash_logs_in_and_is_replaced_by_argon2id(backend:
     );
 }
 
-/// The first of them replaces the hash that the others have read.
+// The first login replaces the hash that the others have already read.
 async fn logins_at_once_with_a_foreign_hash_all_succeed(backend: Backend) {
     let app = App::start(backend).await;
     for round in 0..5 {
@@ -120,7 +121,7 @@ async fn logins_at_once_with_a_foreign_hash_all_succeed(backend: Backend) {
         for answer in join_all(logins).await {
             assert_eq!(answer.status, 200, "{answer:?}");
         }
-        // None of them counted as a failure.
+        // None of the logins was counted as a failure.
         for _ in 0..4 {
             app.http
                 .login(&name, "a wrong password")
@@ -167,7 +168,7 @@ async fn import_accepts_valid_lines_and_reports_others(backend: Backend) {
     ];
     let output = import(&app.installation, &lines).await;
     let report = format!("{}{}", output.stdout, output.stderr);
-    // Some lines failed, so the command did.
+    // The command fails if any line fails.
     output.assert_failure(1);
     for (number, name) in [
         (2, "ann"),
@@ -221,24 +222,28 @@ async fn import_accepts_valid_lines_and_reports_others(backend: Backend) {
 }
 
 async fn line_that_is_too_long_is_reported_and_the_next_ones_are_imported(backend: Backend) {
-    const MOST: usize = 64 * 1024;
-    // Good but for its length, which is that of the line without its end.
+    const MAX_BYTES: usize = 64 * 1024;
+    // Returns a line of this length, without the line break, that is valid except for its length.
     let padded = |username: &str, length: usize| {
         let line = user(username, DJANGO).to_string();
         format!("{}{}", " ".repeat(length - line.len()), line)
     };
     let lines = [
         user("ann", DJANGO),
-        json!(padded("too-long", MOST)),
+        json!(padded("too-long", MAX_BYTES)),
         user("ben", DJANGO),
-        json!(padded("much-too-long", 5 * MOST + 1)),
-        json!(padded("cas", MOST - 2)),
-        // Its end is a piece of its own, and looks like a good line.
-        json!(format!("{}{}", "x".repeat(MOST), user("mallory", DJANGO))),
+        json!(padded("much-too-long", 5 * MAX_BYTES + 1)),
+        json!(padded("cas", MAX_BYTES - 2)),
+        // The part after the first 64 KiB looks like a valid line, but must not be imported.
+        json!(format!(
+            "{}{}",
+            "x".repeat(MAX_BYTES),
+            user("mallory", DJANGO)
+        )),
         user("dee", DJANGO),
         json!("  "),
-        json!(" ".repeat(3 * MOST)),
-        json!(padded("last", 2 * MOST)),
+        json!(" ".repeat(3 * MAX_BYTES)),
+        json!(padded("last", 2 * MAX_BYTES)),
     ];
     let app = App::start(backend).await;
     let output = import(&app.installation, &lines).await.assert_failure(1);
@@ -274,7 +279,7 @@ async fn line_that_is_too_long_is_reported_and_the_next_ones_are_imported(backen
     }
 }
 
-/// SECURITY-CASES: costly hashes. One login with such a hash would take a worker for minutes, or all memory.
+// One login with such a hash would occupy a worker for minutes, or all memory.
 async fn hashes_that_cost_too_much_are_refused(backend: Backend) {
     let app = App::start(backend).await;
     let costly = [

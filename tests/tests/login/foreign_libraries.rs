@@ -1,5 +1,5 @@
-//! Hashes that the libraries of other systems make during the test: each is imported, checked as that library does, and
-//! replaced by argon2id.
+//! Tests that hashes which other libraries compute during the test are imported, verified in the
+//! way of that library, and replaced by argon2id.
 
 use std::{io::Write, path::PathBuf, process::Stdio};
 
@@ -17,14 +17,14 @@ on_both_databases![
 
 const REQUIREMENTS: &str = include_str!("../../foreign/requirements.txt");
 const BCRYPT_BYTES: usize = 72;
-/// Few enough that none is told to wait.
-const AT_ONCE: usize = 8;
+/// Number of concurrent logins, few enough for the hash queue.
+const CONCURRENT_LOGINS: usize = 8;
 
 /// A line of `tests/foreign/make.py`.
 struct Sample {
     kind: String,
     password: String,
-    /// Or why the library made none.
+    /// The hash, or the reason why the library rejects the password.
     hash: Result<String, String>,
 }
 
@@ -40,10 +40,10 @@ impl Sample {
         };
         let library = text("library");
         if let Some(version) = line["version"].as_str() {
-            let wanted = format!("{library}=={version}");
+            let installed = format!("{library}=={version}");
             assert!(
-                REQUIREMENTS.lines().any(|line| line == wanted),
-                "{wanted} is not the wanted version: `./scripts/setup.sh test` installs that"
+                REQUIREMENTS.lines().any(|line| line == installed),
+                "{installed} is not the required version: `./scripts/setup.sh test` installs it"
             );
         }
         let hash = if line["refusal"].is_null() {
@@ -58,13 +58,13 @@ impl Sample {
         }
     }
 
-    fn is_of_bcrypt(&self) -> bool {
+    fn is_from_bcrypt(&self) -> bool {
         self.kind.ends_with("of bcrypt")
     }
 }
 
-/// Of each password, by each library: at low costs, or at those that the libraries have by themselves.
-fn make(passwords: &[&str], costs: &[&str]) -> Vec<Sample> {
+/// Hashes each password with each library, with low costs or with the defaults of the libraries.
+fn hash_with_libraries(passwords: &[&str], costs: &[&str]) -> Vec<Sample> {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../.tools/venv/bin/python");
     let mut command = clean_command(&python);
@@ -82,10 +82,10 @@ fn make(passwords: &[&str], costs: &[&str]) -> Vec<Sample> {
         .expect("stdin")
         .write_all(json!(passwords).to_string().as_bytes())
         .expect("a reader");
-    let output = child.wait_with_output().expect("its end");
+    let output = child.wait_with_output().expect("the output of make.py");
     assert!(
         output.status.success(),
-        "make.py failed: `./scripts/setup.sh test` installs what it needs"
+        "make.py failed: `./scripts/setup.sh test` installs the libraries"
     );
     String::from_utf8(output.stdout)
         .expect("text")
@@ -94,7 +94,7 @@ fn make(passwords: &[&str], costs: &[&str]) -> Vec<Sample> {
         .collect()
 }
 
-/// Imports all that were made, as `user-<number>`.
+/// Imports all hashes, for the users `user-<number>`.
 async fn import_samples(app: &App, samples: &[Sample]) {
     let hashes = samples
         .iter()
@@ -109,22 +109,25 @@ async fn import_samples(app: &App, samples: &[Sample]) {
 
 async fn each_logs_in_and_is_replaced(app: &App, samples: &[Sample]) {
     import_samples(app, samples).await;
-    let made = samples
+    let hashed = samples
         .iter()
         .enumerate()
         .filter(|(_, sample)| sample.hash.is_ok());
-    stream::iter(made)
-        .for_each_concurrent(AT_ONCE, async |(number, Sample { kind, password, .. })| {
-            let name = format!("user-{number}");
-            // At the beginning, for bcrypt overlooks what is at the end.
-            let wrong = format!("wrong {password}");
-            app.http.login(&name, &wrong).await.assert_unknown_user();
-            for _ in 0..2 {
-                let answer = app.http.login(&name, password).await;
-                assert_eq!(answer.status, 200, "{kind}, {password:?}: {answer:?}");
-            }
-            app.http.login(&name, &wrong).await.assert_unknown_user();
-        })
+    stream::iter(hashed)
+        .for_each_concurrent(
+            CONCURRENT_LOGINS,
+            async |(number, Sample { kind, password, .. })| {
+                let name = format!("user-{number}");
+                // The difference is at the beginning, because bcrypt ignores what follows 72 bytes.
+                let wrong = format!("wrong {password}");
+                app.http.login(&name, &wrong).await.assert_unknown_user();
+                for _ in 0..2 {
+                    let answer = app.http.login(&name, password).await;
+                    assert_eq!(answer.status, 200, "{kind}, {password:?}: {answer:?}");
+                }
+                app.http.login(&name, &wrong).await.assert_unknown_user();
+            },
+        )
         .await;
     let stored = stored_hashes(app);
     assert!(
@@ -134,7 +137,8 @@ async fn each_logs_in_and_is_replaced(app: &App, samples: &[Sample]) {
 }
 
 async fn library_hashes_of_any_password_log_in_and_are_replaced(backend: Backend) {
-    let (most, more) = (format!("{:72}", "72 bytes"), "r\u{e9}sum\u{e9} ".repeat(12));
+    let most = format!("{:72}", "72 bytes");
+    let more = "r\u{e9}sum\u{e9} ".repeat(12);
     assert!(most.len() == BCRYPT_BYTES && more.len() > BCRYPT_BYTES);
     let passwords = [
         "correct horse",
@@ -143,24 +147,24 @@ async fn library_hashes_of_any_password_log_in_and_are_replaced(backend: Backend
         &most,
         &more,
     ];
-    let samples = make(&passwords, &[]);
+    let samples = hash_with_libraries(&passwords, &[]);
     let app = App::start(backend).await;
     each_logs_in_and_is_replaced(&app, &samples).await;
-    // Only one library makes none, of this password alone.
-    let refused: Vec<&Sample> = samples
+    // Only bcrypt rejects a password, and only this one.
+    let rejected: Vec<&Sample> = samples
         .iter()
         .filter(|sample| sample.hash.is_err())
         .collect();
-    assert_eq!(refused.len(), 3);
+    assert_eq!(rejected.len(), 3);
     assert!(
-        refused
+        rejected
             .iter()
-            .all(|sample| sample.is_of_bcrypt() && sample.password == more)
+            .all(|sample| sample.is_from_bcrypt() && sample.password == more)
     );
 }
 
 async fn library_default_hashes_log_in_and_are_replaced(backend: Backend) {
-    let samples = make(&["correct horse"], &["default"]);
+    let samples = hash_with_libraries(&["correct horse"], &["default"]);
     let rounds = |sample: &Sample| -> Option<u32> {
         sample
             .hash
@@ -176,19 +180,20 @@ async fn library_default_hashes_log_in_and_are_replaced(backend: Backend) {
         samples
             .iter()
             .any(|sample| rounds(sample) >= Some(1_000_000)),
-        "Django has become cheaper"
+        "the default of Django has fewer than a million rounds"
     );
     let app = App::start(backend).await;
     each_logs_in_and_is_replaced(&app, &samples).await;
 }
 
-/// As in the library that made it, unless that refused the password: then nobody has such a hash of it.
+// Doorward verifies like the library that computed the hash. Passwords that the library rejects
+// have no such hash.
 async fn bcrypt_hashes_cover_72_bytes_and_argon2_all(backend: Backend) {
     // The 72nd byte is the first half of a letter.
     let whole = format!("p{}", "\u{e9}".repeat(40));
-    let samples: Vec<Sample> = make(&[&whole], &[])
+    let samples: Vec<Sample> = hash_with_libraries(&[&whole], &[])
         .into_iter()
-        .filter(Sample::is_of_bcrypt)
+        .filter(Sample::is_from_bcrypt)
         .collect();
     let refusals: Vec<&String> = samples
         .iter()
@@ -214,7 +219,7 @@ async fn bcrypt_hashes_cover_72_bytes_and_argon2_all(backend: Backend) {
     login(&format!("P{}", &whole[1..]))
         .await
         .assert_unknown_user();
-    // Another end is as good, and is what counts from then on.
+    // A password with another end is accepted, and is then stored as an argon2id hash in full.
     let typed = format!("{whole}!");
     assert_eq!(login(&typed).await.status, 200);
     assert!(stored_hashes(&app)[0].starts_with(OURS));

@@ -1,4 +1,5 @@
-//! `GET|POST /api/init`: the same picture again, by a token; and when a token stops working.
+//! Tests that `GET` and `POST /api/init` return the same data as a login and a new token, and
+//! reject tokens of users who are deactivated or deleted.
 
 use std::time::Duration;
 
@@ -48,10 +49,10 @@ async fn init_equals_login_with_a_new_token(backend: Backend) {
             answer.json()["result"]["cc.cursor"],
             login.json()["result"]["cc.cursor"]
         );
-        assert_ne!(answer.token(), token, "not a fresh token");
+        assert_ne!(answer.token(), token, "the response must have a new token");
         token = answer.token();
     }
-    // Renewing a token doesn't end the earlier one.
+    // A renewal does not revoke the earlier token.
     assert_eq!(app.http.init(&login.token()).await.status, 200);
 }
 
@@ -75,7 +76,7 @@ async fn init_requires_a_valid_token(backend: Backend) {
     let token = &ann.token;
     let init = || app.http.get("/api/init");
     let credentials = |value: &str| init().header("authorization", value);
-    let refused = [
+    let rejected = [
         init(),
         app.http
             .post("/api/init")
@@ -101,7 +102,7 @@ async fn init_requires_a_valid_token(backend: Backend) {
         init().bearer("garbage").bearer(token),
         init().header("x-authorization", &format!("Bearer {token}")),
     ];
-    for (number, call) in refused.into_iter().enumerate() {
+    for (number, call) in rejected.into_iter().enumerate() {
         let answer = call.send().await;
         assert_eq!(answer.status, 401, "number {number}");
         answer.assert_unauthenticated();
@@ -133,7 +134,7 @@ async fn deactivated_user_is_rejected_within_a_second_permanently(backend: Backe
     ann.init().await.assert_unauthenticated();
 }
 
-/// A token's `iat` has whole seconds, and what happens in one of them still has an order.
+// The `iat` of a token has whole seconds, but revocations must still be ordered within a second.
 async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Backend) {
     let app = App::start(backend).await;
     app.installation.create_user("ann").await;
@@ -142,11 +143,11 @@ async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Bac
         assert_eq!(app.http.init(&token).await.status, 200, "round {round}");
         app.installation.change_user("deactivate", "ann").await;
         app.installation.change_user("activate", "ann").await;
-        let refused = async || (app.http.init(&token).await.status == 401).then_some(());
+        let rejected = async || (app.http.init(&token).await.status == 401).then_some(());
         eventually(
             &format!("401 in round {round}"),
             Duration::from_secs(10),
-            refused,
+            rejected,
         )
         .await;
     }

@@ -1,4 +1,4 @@
-//! TODO login
+//! Tests of login: passwords, API keys, foreign hashes, the throttle, response times and overload.
 
 pub(crate) mod foreign_hashes;
 pub(crate) mod foreign_libraries;

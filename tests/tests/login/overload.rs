@@ -1,4 +1,5 @@
-//! More than a server can do at once: some are served, the others are told when to come back, and nothing hangs.
+//! Tests that an overloaded server serves some calls, rejects the others with 503 immediately, and
+//! never hangs.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ async fn pool_of_one_connection_never_hangs(backend: Backend) {
     let started = Instant::now();
     let inits: Vec<_> = (0..100)
         .map(|_| {
-            let (http, token) = (app.http.clone(), ann.token.clone());
+            let http = app.http.clone();
+            let token = ann.token.clone();
             tokio::spawn(async move { http.init(&token).await })
         })
         .collect();
@@ -29,7 +31,7 @@ async fn pool_of_one_connection_never_hangs(backend: Backend) {
     assert!(served > 0);
     assert!(
         started.elapsed() < Duration::from_secs(12),
-        "took {:?}",
+        "the calls took {:?}",
         started.elapsed()
     );
     eventually("an answer afterwards", Duration::from_secs(2), async || {
@@ -40,7 +42,7 @@ async fn pool_of_one_connection_never_hangs(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
-    // One worker, two that wait, a hash of a third of a second.
+    // One worker, a queue of two, and hashes that take a third of a second.
     let variables = [
         ("DOORWARD_HASH_WORKERS", "1"),
         ("DOORWARD_HASH_QUEUE", "2"),
@@ -51,10 +53,8 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
     app.installation.create_user("ann").await;
     let logins: Vec<_> = (0..30)
         .map(|number| {
-            let (http, username) = (
-                app.http.clone(),
-                if number % 2 == 0 { "ann" } else { "nobody" },
-            );
+            let http = app.http.clone();
+            let username = if number % 2 == 0 { "ann" } else { "nobody" };
             tokio::spawn(async move {
                 let started = Instant::now();
                 (
@@ -65,27 +65,30 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
             })
         })
         .collect();
-    let mut refused: Vec<(Answer, Duration)> = Vec::new();
+    let mut rejected: Vec<(Answer, Duration)> = Vec::new();
     for login in logins {
         match login.await.expect("an answer") {
             ("ann", answer, _) if answer.status == 200 => {}
             ("nobody", answer, _) if answer.status == 403 => {}
-            (_, answer, took) => refused.push((answer, took)),
+            (_, answer, elapsed) => rejected.push((answer, elapsed)),
         }
     }
     assert!(
-        (15..30).contains(&refused.len()),
-        "{} of 30 were refused",
-        refused.len()
+        (15..30).contains(&rejected.len()),
+        "{} of 30 were rejected",
+        rejected.len()
     );
-    for (answer, took) in refused {
+    for (answer, elapsed) in rejected {
         answer.assert_unavailable();
-        assert!(took < Duration::from_secs(1), "refused after {took:?}");
+        assert!(
+            elapsed < Duration::from_secs(1),
+            "rejected after {elapsed:?}"
+        );
     }
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-/// Hashing keeps off the threads that serve everything else.
+// Hashing must not run on the threads that serve other calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_calls_are_answered_while_all_workers_hash() {
     let app = App::with_settings(
@@ -115,7 +118,10 @@ async fn other_calls_are_answered_while_all_workers_hash() {
     for login in logins {
         assert_eq!(login.await.expect("an answer"), 200);
     }
-    assert!(rounds > 3, "the logins were too fast to tell");
+    assert!(
+        rounds > 3,
+        "the logins ended before other calls were measured"
+    );
     assert!(
         slowest < Duration::from_millis(700),
         "slowest: {slowest:?} of {rounds}"

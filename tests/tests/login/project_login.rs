@@ -1,4 +1,5 @@
-//! `/api/p/{project}/login`, `/auth` and `/init`: who gets in at a project's door, and all that they are told.
+//! Tests that `/api/p/{project}/login`, `/auth` and `/init` return the full project to its active
+//! members and API users, and that all failed logins have the same response.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ on_both_databases![
 
 const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
-/// Herbarium is ann's, with ben and an API user; Atlas is cas's, with ann.
+/// Two projects: ann owns Herbarium, with the member ben and an API user; cas owns Atlas, with the
+/// member ann.
 struct Fixture {
     app: App,
     ann: User,
@@ -85,14 +87,15 @@ impl Fixture {
     }
 
     fn set_membership(&self, user: &User, status: &str) {
-        let (project, user) = (&self.herbarium, &user.gid);
+        let project = &self.herbarium;
+        let user = &user.gid;
         self.change_directory(&format!(
             "UPDATE memberships SET status = '{status}' WHERE project_gid = '{project}' AND user_gid = '{user}'"
         ));
     }
 }
 
-/// The whole answer; what differs from caller to caller are these.
+/// Returns the complete expected response. The parameters are the parts that differ by caller.
 fn answer(result: [Value; 3], users: &Value, projects: &Value, memberships: &Value) -> Value {
     let [user, user_projects, members] = result;
     json!({
@@ -173,12 +176,12 @@ fn membership_with(user: &str, role: &str, options: &Value) -> Value {
 }
 
 async fn project_login_returns_the_full_project(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let login = scene.login("ann").await;
+    let fixture = Fixture::new(backend).await;
+    let login = fixture.login("ann").await;
     let atlas = json!({"gid": "2-atlas", "name": "Atlas", "icon": null, "owner": "3-cas", "status": "active"});
     let limit = json!({"rate_limit_per_second": null});
     assert_json_eq(
-        &scene.redacted(&login.json()),
+        &fixture.redacted(&login.json()),
         &answer(
             [
                 json!("1-ann"),
@@ -195,15 +198,15 @@ async fn project_login_returns_the_full_project(backend: Backend) {
         ),
     );
     login.success();
-    // As good as any other token.
-    assert_eq!(scene.app.http.init(&login.token()).await.status, 200);
+    // The token is also valid outside the project.
+    assert_eq!(fixture.app.http.init(&login.token()).await.status, 200);
 }
 
 async fn member_sees_no_options_of_others(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let login = scene.login("ben").await;
+    let fixture = Fixture::new(backend).await;
+    let login = fixture.login("ben").await;
     assert_json_eq(
-        &scene.redacted(&login.json()),
+        &fixture.redacted(&login.json()),
         &answer(
             [
                 json!("2-ben"),
@@ -223,8 +226,8 @@ async fn member_sees_no_options_of_others(backend: Backend) {
 }
 
 async fn api_user_logs_in_and_sees_members(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let auth = scene.robot.auth().await;
+    let fixture = Fixture::new(backend).await;
+    let auth = fixture.robot.auth().await;
     let robot = json!({
         "gid": "4-robot", "username": null, "email": null, "name": "Robot", "avatar": null, "status": "active",
         "options": {"language": "en", "timezone": "Europe/Amsterdam"}
@@ -243,87 +246,88 @@ async fn api_user_logs_in_and_sees_members(backend: Backend) {
             membership_with("4-robot", "api", &json!({"rate_limit_per_second": null}))
         ]),
     );
-    assert_json_eq(&scene.redacted(&auth.json()), &expected);
+    assert_json_eq(&fixture.redacted(&auth.json()), &expected);
     auth.success();
     let claims = crate::tokens::verify::part(&auth.token(), 1);
     assert_eq!(
         (&claims["sub"], &claims["kind"]),
-        (&json!(scene.robot.gid), &json!("api"))
+        (&json!(fixture.robot.gid), &json!("api"))
     );
-    let init = scene
+    let init = fixture
         .app
         .http
-        .project_init(&scene.herbarium, &auth.token())
+        .project_init(&fixture.herbarium, &auth.token())
         .await;
-    assert_json_eq(&scene.redacted(&init.json()), &expected);
+    assert_json_eq(&fixture.redacted(&init.json()), &expected);
     assert_ne!(init.token(), auth.token());
 }
 
 async fn init_equals_login_with_a_new_token(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let http = &scene.app.http;
-    let (door, path) = (
-        format!("/api/p/{}/login", scene.herbarium),
-        format!("/api/p/{}/init", scene.herbarium),
-    );
+    let fixture = Fixture::new(backend).await;
+    let http = &fixture.app.http;
+    let login_path = format!("/api/p/{}/login", fixture.herbarium);
+    let path = format!("/api/p/{}/init", fixture.herbarium);
     for username in ["ann", "ben"] {
-        // `omit_extended_definitions` is ignored, whatever it is.
+        // `omit_extended_definitions` is ignored, even if its type is wrong.
         let body = json!({"username": username, "password": PASSWORD, "omit_extended_definitions": "x", "user": "x", "project": 1});
-        let login = http.post(&door).json(&body).send().await;
+        let login = http.post(&login_path).json(&body).send().await;
         let mut token = login.token();
         let calls = [
             http.get(&path),
             http.post(&path),
             http.post(&path).json(&json!({})),
             http.post(&path)
-                .json(&json!({"omit_extended_definitions": true, "project": scene.atlas})),
+                .json(&json!({"omit_extended_definitions": true, "project": fixture.atlas})),
         ];
         for call in calls {
             let init = call.bearer(&token).send().await;
             init.success();
             assert_json_eq(&init.json(), &login.json());
-            assert_ne!(init.token(), token, "not a fresh token");
+            assert_ne!(init.token(), token, "the response must have a new token");
             token = init.token();
         }
-        // The token of the other kind of login does as well.
+        // A token of `/api/login` gives the same response.
         let elsewhere = http.login(username, PASSWORD).await.token();
         assert_json_eq(
-            &http.project_init(&scene.herbarium, &elsewhere).await.json(),
+            &http
+                .project_init(&fixture.herbarium, &elsewhere)
+                .await
+                .json(),
             &login.json(),
         );
     }
-    let body = json!({"api_key": scene.robot.key, "omit_extended_definitions": true});
+    let body = json!({"api_key": fixture.robot.key, "omit_extended_definitions": true});
     let auth = http
-        .post(&format!("/api/p/{}/auth", scene.herbarium))
+        .post(&format!("/api/p/{}/auth", fixture.herbarium))
         .json(&body)
         .send()
         .await;
-    assert_json_eq(&auth.json(), &scene.robot.auth().await.json());
+    assert_json_eq(&auth.json(), &fixture.robot.auth().await.json());
 }
 
 async fn members_in_every_status_are_visible(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let deactivated = scene
+    let fixture = Fixture::new(backend).await;
+    let deactivated = fixture
         .ann
         .api_keys(
-            &scene.herbarium,
+            &fixture.herbarium,
             "deactivate",
-            &json!({"user": scene.robot.gid}),
+            &json!({"user": fixture.robot.gid}),
         )
         .await;
     deactivated.success();
     for status in ["invited", "declined", "inactive"] {
-        scene.set_membership(&scene.ben, status);
-        // What was changed by the back door is told by the front.
-        scene
+        fixture.set_membership(&fixture.ben, status);
+        // SQL writes no change to the feed. Adding a member does, and ends the caching of the init.
+        fixture
             .app
             .installation
-            .add_member(&scene.herbarium, "cas")
+            .add_member(&fixture.herbarium, "cas")
             .await;
-        let (result, data) = scene.login("ann").await.success();
+        let (result, data) = fixture.login("ann").await.success();
         assert_eq!(
             result["project_members"],
-            json!([scene.ann.gid, scene.cas.gid]),
+            json!([fixture.ann.gid, fixture.cas.gid]),
             "{status}"
         );
         let memberships = data["cc.projects_members"].as_array().expect("a list");
@@ -333,8 +337,8 @@ async fn members_in_every_status_are_visible(backend: Backend) {
                 .find(|found| found["user_gid"] == gid)
                 .map(|found| found["status"].clone())
         };
-        assert_eq!(status_of(&scene.ben.gid), Some(json!(status)));
-        assert_eq!(status_of(&scene.robot.gid), Some(json!("inactive")));
+        assert_eq!(status_of(&fixture.ben.gid), Some(json!(status)));
+        assert_eq!(status_of(&fixture.robot.gid), Some(json!("inactive")));
         // A client looks up the user of each membership.
         for membership in memberships {
             let user = &data["cc.users"][membership["user_gid"].as_str().expect("a gid")];
@@ -343,27 +347,27 @@ async fn members_in_every_status_are_visible(backend: Backend) {
                 "{status}: {membership}"
             );
         }
-        scene.change_directory(&format!(
+        fixture.change_directory(&format!(
             "DELETE FROM memberships WHERE user_gid = '{}' AND project_gid = '{}'",
-            scene.cas.gid, scene.herbarium
+            fixture.cas.gid, fixture.herbarium
         ));
     }
 }
 
 async fn project_init_shows_changes(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let http = &scene.app.http;
+    let fixture = Fixture::new(backend).await;
+    let http = &fixture.app.http;
     let (before, _) = http
-        .project_init(&scene.herbarium, &scene.ben.token)
+        .project_init(&fixture.herbarium, &fixture.ben.token)
         .await
         .success();
-    scene
+    fixture
         .app
         .installation
-        .add_member(&scene.herbarium, "cas")
+        .add_member(&fixture.herbarium, "cas")
         .await;
     let (after, data) = http
-        .project_init(&scene.herbarium, &scene.ben.token)
+        .project_init(&fixture.herbarium, &fixture.ben.token)
         .await
         .success();
     assert!(
@@ -375,36 +379,38 @@ async fn project_init_shows_changes(backend: Backend) {
         "{before} {after}"
     );
     assert_eq!(after["project_members"].as_array().map(Vec::len), Some(4));
-    assert_eq!(data["cc.users"][&scene.cas.gid]["name"], json!("Cas"));
-    // The two inits of one caller, and of two projects, are kept apart.
+    assert_eq!(data["cc.users"][&fixture.cas.gid]["name"], json!("Cas"));
+    // The inits of the user and of each project are cached separately.
     assert_eq!(
-        http.init(&scene.ben.token).await.success().0.get("project"),
+        http.init(&fixture.ben.token)
+            .await
+            .success()
+            .0
+            .get("project"),
         None
     );
     let atlas = http
-        .project_init(&scene.atlas, &scene.ann.token)
+        .project_init(&fixture.atlas, &fixture.ann.token)
         .await
         .success();
-    assert_eq!(atlas.0["project"], json!(scene.atlas));
+    assert_eq!(atlas.0["project"], json!(fixture.atlas));
     assert!(
-        atlas.1["cc.projects"][&scene.herbarium]
+        atlas.1["cc.projects"][&fixture.herbarium]
             .get("options")
             .is_none()
     );
     let herbarium = http
-        .project_init(&scene.herbarium, &scene.ann.token)
+        .project_init(&fixture.herbarium, &fixture.ann.token)
         .await
         .success();
-    assert_eq!(herbarium.0["project"], json!(scene.herbarium));
+    assert_eq!(herbarium.0["project"], json!(fixture.herbarium));
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let http = &scene.app.http;
-    let (login, auth) = (
-        format!("/api/p/{}/login", scene.herbarium),
-        format!("/api/p/{}/auth", scene.herbarium),
-    );
+    let fixture = Fixture::new(backend).await;
+    let http = &fixture.app.http;
+    let login = format!("/api/p/{}/login", fixture.herbarium);
+    let auth = format!("/api/p/{}/auth", fixture.herbarium);
     let cases = [
         (&login, json!({}), "Missing parameter", "username"),
         (
@@ -452,7 +458,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         ),
         (
             &auth,
-            json!({"api_key": {"x": scene.robot.key}}),
+            json!({"api_key": {"x": fixture.robot.key}}),
             "Invalid parameter",
             "api_key",
         ),
@@ -474,11 +480,11 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         for (call, body) in [
             ("login", json!({})),
             ("login", json!({"username": "ann", "password": PASSWORD})),
-            ("auth", json!({"api_key": scene.robot.key})),
+            ("auth", json!({"api_key": fixture.robot.key})),
             ("init", json!({})),
         ] {
             let path = format!("/api/p/{project}/{call}");
-            let answer = scene.ann.call(&path, &body).await;
+            let answer = fixture.ann.call(&path, &body).await;
             answer.assert_bad_parameter("Invalid parameter", "project");
         }
     }
@@ -497,11 +503,13 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     }
 }
 
-/// Told apart by nothing: not by text, not by headers.
+// Neither the body nor the headers may differ.
 async fn every_failed_project_login_looks_the_same(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (app, http, herbarium, atlas) =
-        (&scene.app, &scene.app.http, &scene.herbarium, &scene.atlas);
+    let fixture = Fixture::new(backend).await;
+    let app = &fixture.app;
+    let http = &fixture.app.http;
+    let herbarium = &fixture.herbarium;
+    let atlas = &fixture.atlas;
     let (dan, eva, fay) = (
         app.user("dan").await,
         app.user("eva").await,
@@ -511,23 +519,23 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
         app.installation.add_member(herbarium, &member.gid).await;
     }
     app.installation.change_user("deactivate", "dan").await;
-    scene.set_membership(&eva, "invited");
-    scene.set_membership(&fay, "inactive");
-    let gone = scene.ann.create_api_user(herbarium, "Gone").await;
-    scene
+    fixture.set_membership(&eva, "invited");
+    fixture.set_membership(&fay, "inactive");
+    let deleted = fixture.ann.create_api_user(herbarium, "Gone").await;
+    fixture
         .ann
-        .api_keys(herbarium, "delete", &json!({"user": gone.gid}))
+        .api_keys(herbarium, "delete", &json!({"user": deleted.gid}))
         .await
         .success();
-    let asleep = scene.ann.create_api_user(herbarium, "Asleep").await;
-    scene
+    let deactivated = fixture.ann.create_api_user(herbarium, "Asleep").await;
+    fixture
         .ann
-        .api_keys(herbarium, "deactivate", &json!({"user": asleep.gid}))
+        .api_keys(herbarium, "deactivate", &json!({"user": deactivated.gid}))
         .await
         .success();
     let closed = app.installation.create_project("ann", "Closed").await;
-    let closed_robot = scene.ann.create_api_user(&closed, "Robot").await;
-    scene.change_directory(&format!(
+    let closed_robot = fixture.ann.create_api_user(&closed, "Robot").await;
+    fixture.change_directory(&format!(
         "UPDATE projects SET status = 'deleted' WHERE gid = '{closed}'"
     ));
 
@@ -544,7 +552,8 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
             http.auth(project, key).await,
         )
     };
-    let (key, robot) = (&scene.robot.key, &scene.robot.gid);
+    let key = &fixture.robot.key;
+    let robot = &fixture.robot.gid;
     let answers = [
         login(herbarium, "nobody", PASSWORD).await,
         login(herbarium, "ann", "a wrong password").await,
@@ -569,25 +578,30 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
         auth(herbarium, &key.repeat(1000)).await,
         auth(herbarium, PASSWORD).await,
         auth(herbarium, robot).await,
-        auth(herbarium, &scene.ann.token).await,
-        auth(herbarium, &gone.key).await,
-        auth(herbarium, &asleep.key).await,
+        auth(herbarium, &fixture.ann.token).await,
+        auth(herbarium, &deleted.key).await,
+        auth(herbarium, &deactivated.key).await,
         auth(atlas, key).await,
         auth(&closed, &closed_robot.key).await,
         auth(UNKNOWN_GID, key).await,
     ];
-    for (what, answer) in answers {
+    for (attempt, answer) in answers {
         answer.assert_unknown_user();
-        assert_eq!(answer.text(), first.text(), "{what}");
-        assert_eq!(telling(&answer.headers), telling(&first.headers), "{what}");
+        assert_eq!(answer.text(), first.text(), "{attempt}");
+        assert_eq!(
+            telling(&answer.headers),
+            telling(&first.headers),
+            "{attempt}"
+        );
     }
-    assert_eq!(scene.robot.auth().await.status, 200);
+    assert_eq!(fixture.robot.auth().await.status, 200);
 }
 
 async fn project_init_requires_active_membership(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (http, herbarium) = (&scene.app.http, &scene.herbarium);
-    for token in [None, Some("garbage"), Some(&*scene.robot.key)] {
+    let fixture = Fixture::new(backend).await;
+    let http = &fixture.app.http;
+    let herbarium = &fixture.herbarium;
+    for token in [None, Some("garbage"), Some(&*fixture.robot.key)] {
         for project in [herbarium, UNKNOWN_GID, "x"] {
             let call = http.get(&format!("/api/p/{project}/init"));
             let call = if let Some(token) = token {
@@ -598,10 +612,10 @@ async fn project_init_requires_active_membership(backend: Backend) {
             call.send().await.assert_unauthenticated();
         }
     }
-    let stranger = http.project_init(herbarium, &scene.cas.token).await;
-    let nowhere = http.project_init(UNKNOWN_GID, &scene.cas.token).await;
+    let stranger = http.project_init(herbarium, &fixture.cas.token).await;
+    let nowhere = http.project_init(UNKNOWN_GID, &fixture.cas.token).await;
     let robot = http
-        .project_init(&scene.atlas, &scene.robot.auth().await.token())
+        .project_init(&fixture.atlas, &fixture.robot.auth().await.token())
         .await;
     for answer in [&stranger, &nowhere, &robot] {
         answer.assert_forbidden();
@@ -609,33 +623,35 @@ async fn project_init_requires_active_membership(backend: Backend) {
         assert_eq!(telling(&answer.headers), telling(&stranger.headers));
     }
     for status in ["invited", "declined", "inactive"] {
-        scene.set_membership(&scene.ben, status);
-        http.project_init(herbarium, &scene.ben.token)
+        fixture.set_membership(&fixture.ben, status);
+        http.project_init(herbarium, &fixture.ben.token)
             .await
             .assert_forbidden();
     }
-    scene.set_membership(&scene.ben, "active");
+    fixture.set_membership(&fixture.ben, "active");
     assert_eq!(
-        http.project_init(herbarium, &scene.ben.token).await.status,
+        http.project_init(herbarium, &fixture.ben.token)
+            .await
+            .status,
         200
     );
-    scene.change_directory(&format!(
+    fixture.change_directory(&format!(
         "UPDATE projects SET status = 'deleted' WHERE gid = '{}'",
-        scene.atlas
+        fixture.atlas
     ));
-    for token in [&scene.cas.token, &scene.ann.token] {
-        http.project_init(&scene.atlas, token)
+    for token in [&fixture.cas.token, &fixture.ann.token] {
+        http.project_init(&fixture.atlas, token)
             .await
             .assert_forbidden();
     }
-    scene
+    fixture
         .app
         .installation
         .change_user("deactivate", "ben")
         .await;
-    let refused = eventually("401", Duration::from_secs(10), async || {
-        Some(http.project_init(herbarium, &scene.ben.token).await)
+    let rejected = eventually("401", Duration::from_secs(10), async || {
+        Some(http.project_init(herbarium, &fixture.ben.token).await)
             .filter(|answer| answer.status == 401)
     });
-    refused.await.assert_unauthenticated();
+    rejected.await.assert_unauthenticated();
 }

@@ -1,4 +1,5 @@
-//! Guessing: after some failures everybody waits who comes with that name or from there, and nobody else does.
+//! Tests that failed logins are counted by username and client network, and that attempts are
+//! rejected during the waits of the throttle, also across processes.
 
 use std::time::{Duration, Instant};
 
@@ -30,12 +31,12 @@ on_both_databases![
 ];
 
 const WRONG: &str = "a wrong password";
-/// Until the end of a test.
+/// Settings with waits longer than a test.
 const LONG_BACKOFF: [(&str, &str); 2] = [
     ("DOORWARD_LOGIN_BACKOFF", "10m"),
     ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
 ];
-/// The tests come from there.
+/// Setting that trusts the `X-Forwarded-For` of the tests, which connect from this network.
 const PROXY: (&str, &str) = ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8");
 
 async fn start(backend: Backend, failures: &str, others: &[(&str, &str)]) -> App {
@@ -51,7 +52,7 @@ async fn start(backend: Backend, failures: &str, others: &[(&str, &str)]) -> App
     .await
 }
 
-/// A login that says that it comes from somewhere.
+/// Logs in with this `X-Forwarded-For`.
 async fn login_from(http: &Http, forwarded: &str, username: &str, password: &str) -> Answer {
     http.login_call(username, password)
         .header("x-forwarded-for", forwarded)
@@ -67,6 +68,7 @@ async fn project_login(http: &Http, project: &str, username: &str, password: &st
         .await
 }
 
+/// Returns the number of hashes that a process has computed.
 async fn hashes(ops: &Http) -> f64 {
     ops.metric("doorward_hash_duration_seconds_count").await
 }
@@ -76,7 +78,7 @@ async fn after_too_many_failures_the_right_password_is_rejected_too(backend: Bac
     for user in ["ann", "ben"] {
         app.installation.create_user(user).await;
     }
-    // Nobody's names, and what can be no name, as ann's.
+    // Unknown and invalid usernames are treated like that of ann.
     for username in ["ann", "nobody", "no name", ""] {
         for _ in 0..5 {
             app.http.login(username, WRONG).await.assert_unknown_user();
@@ -101,11 +103,11 @@ async fn attempts_during_a_wait_are_not_hashed_or_counted(backend: Backend) {
     for _ in 0..3 {
         app.http.login("ann", WRONG).await.assert_unknown_user();
     }
-    let mut refused = 0;
+    let mut rejected = 0;
     eventually("the end of the wait", Duration::from_secs(10), async || {
         let answer = app.http.login("ann", WRONG).await;
         if answer.status == 429 {
-            refused += 1;
+            rejected += 1;
             assert!(answer.assert_throttled() <= 2, "{answer:?}");
             return None;
         }
@@ -113,10 +115,10 @@ async fn attempts_during_a_wait_are_not_hashed_or_counted(backend: Backend) {
         Some(())
     })
     .await;
-    assert!(refused > 1, "too slow to tell");
-    // Had they been counted, the next wait were longer by far.
+    assert!(rejected > 1, "the wait ended before the second attempt");
+    // If the rejected attempts had been counted, the next wait would be much longer.
     let wait = app.http.login("ann", PASSWORD).await.assert_throttled();
-    assert!(wait <= 4, "{wait} after {refused}");
+    assert!(wait <= 4, "{wait} after {rejected}");
     assert!(
         (hashes(&app.ops).await - before - 4.0).abs() < 0.5,
         "{} hashes",
@@ -132,37 +134,37 @@ async fn wait_doubles_up_to_the_longest(backend: Backend) {
     ];
     let app = App::with_settings(backend, &settings).await;
     app.installation.create_user("ann").await;
-    // Each wait is from a failure's count on, which is later than its request.
-    let mut begun = Instant::now();
+    // A wait starts when the failure is counted, which is later than the request was sent.
+    let mut counted_since = Instant::now();
     app.http.login("ann", WRONG).await.assert_unknown_user();
     for wait in [1, 2, 2] {
-        let mut last = begun;
+        let mut last = counted_since;
         eventually("the end of the wait", Duration::from_secs(20), async || {
             last = Instant::now();
             let answer = app.http.login("ann", WRONG).await;
             if answer.status == 429 {
-                let told = answer.assert_throttled();
-                assert!(told <= wait, "told {told} of {wait}");
+                let retry_after = answer.assert_throttled();
+                assert!(retry_after <= wait, "Retry-After {retry_after} of {wait}");
                 return None;
             }
             answer.assert_unknown_user();
             Some(())
         })
         .await;
-        // What was let through was counted later than it was sent.
-        let took = begun.elapsed();
+        // The attempt that was admitted was counted later than it was sent.
+        let elapsed = counted_since.elapsed();
         assert!(
-            took > Duration::from_secs(wait.into()).mul_f64(0.95),
-            "{wait} s were over after {took:?}"
+            elapsed > Duration::from_secs(wait.into()).mul_f64(0.95),
+            "a wait of {wait} s ended after {elapsed:?}"
         );
-        begun = last;
+        counted_since = last;
     }
 }
 
 async fn success_clears_the_username_count(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
-    // First from an address that is not known yet, then from one that is.
+    // The network is unknown in the first round and known in the others.
     for _ in 0..3 {
         for _ in 0..4 {
             app.http.login("ann", WRONG).await.assert_unknown_user();
@@ -171,7 +173,7 @@ async fn success_clears_the_username_count(backend: Backend) {
     }
 }
 
-/// SECURITY-CASES: name variants (Authelia CVE-2026-47203).
+/// Regression test for variants of a username (Authelia CVE-2026-47203).
 async fn spellings_of_one_name_share_a_count_and_other_cases_do_not(backend: Backend) {
     let app = start(backend, "3", &[]).await;
     app.installation.create_user("ann").await;
@@ -187,7 +189,7 @@ async fn spellings_of_one_name_share_a_count_and_other_cases_do_not(backend: Bac
     }
 }
 
-/// SECURITY-CASES: a success cleared the address counter (allauth 65.8).
+/// Regression test for a login that clears the count of its network (allauth 65.8).
 async fn network_allows_ten_times_the_failures_and_is_not_cleared_by_success(backend: Backend) {
     let app = start(backend, "2", &[PROXY]).await;
     app.installation.create_user("ann").await;
@@ -219,7 +221,7 @@ async fn network_allows_ten_times_the_failures_and_is_not_cleared_by_success(bac
         .assert_unknown_user();
 }
 
-/// The situation behind a proxy that is not configured: all clients have one address.
+// Behind a proxy that is not configured as trusted, all clients have the same address.
 async fn failures_of_others_do_not_block_a_known_network(backend: Backend) {
     let app = start(backend, "3", &[]).await;
     for user in ["ann", "ben"] {
@@ -245,7 +247,7 @@ async fn failures_of_others_do_not_block_a_known_network(backend: Backend) {
             .status,
         200
     );
-    // Also where her password is asked for again.
+    // The network is also known in calls that check the current password.
     let change = json!({"name": "Ann", "current_password": PASSWORD});
     let changed = app
         .http
@@ -255,7 +257,7 @@ async fn failures_of_others_do_not_block_a_known_network(backend: Backend) {
         .send()
         .await;
     assert_eq!(changed.status, 200, "{changed:?}");
-    // Guesses at hers count, at both logins together.
+    // Failures with her username are counted for both login calls together.
     app.http.login("ann", WRONG).await.assert_unknown_user();
     project_login(&app.http, &project, "ann", WRONG)
         .await
@@ -294,13 +296,13 @@ async fn ipv6_addresses_count_by_64_prefix(backend: Backend) {
     }
 }
 
-/// SECURITY-CASES: trusted headers (allauth 65.14, oauth2-proxy CVE-2026-40575).
+/// Regression test for trusted headers (allauth 65.14, oauth2-proxy CVE-2026-40575).
 async fn forged_forwarded_addresses_do_not_evade_the_throttle(backend: Backend) {
     let app = start(backend, "2", &[]).await;
     app.installation.create_user("ann").await;
-    let mut tries = 0..;
+    let mut numbers = 0..;
     let mut attempt = async |username: &str, password| {
-        let address = format!("203.0.113.{}", tries.next().expect("a number"));
+        let address = format!("203.0.113.{}", numbers.next().expect("a number"));
         login_from(&app.http, &address, username, password).await
     };
     for _ in 0..2 {
@@ -318,7 +320,7 @@ async fn forged_forwarded_addresses_do_not_evade_the_throttle(backend: Backend) 
 async fn rightmost_untrusted_address_counts(backend: Backend) {
     let app = start(backend, "1", &[PROXY]).await;
     app.installation.create_user("ann").await;
-    // What the client wrote itself, the client, a proxy behind the proxy.
+    // The header has an address that the client forged, the client, and an inner proxy.
     for number in 1..=10 {
         let hops = format!("198.51.100.{number}, 203.0.113.9, 127.0.0.5");
         login_from(&app.http, &hops, &format!("nobody-{number}"), WRONG)
@@ -343,14 +345,16 @@ async fn rightmost_untrusted_address_counts(backend: Backend) {
     assert_eq!(
         app.http.login("ann", PASSWORD).await.status,
         200,
-        "the proxy itself"
+        "the address of the proxy is not throttled"
     );
 }
 
 async fn failures_elsewhere_do_not_lock_out_a_known_network(backend: Backend) {
     let app = start(backend, "5", &[PROXY]).await;
     app.installation.create_user("ann").await;
-    let (home, stranger, elsewhere) = ("203.0.113.1", "198.51.100.66", "192.0.2.1");
+    let home = "203.0.113.1";
+    let stranger = "198.51.100.66";
+    let elsewhere = "192.0.2.1";
     let from = async |address, password| login_from(&app.http, address, "ann", password).await;
     assert_eq!(from(home, PASSWORD).await.status, 200);
     for _ in 0..5 {
@@ -360,10 +364,10 @@ async fn failures_elsewhere_do_not_lock_out_a_known_network(backend: Backend) {
         from(stranger, PASSWORD).await.assert_throttled();
         assert_eq!(from(home, PASSWORD).await.status, 200);
     }
-    // Her success at home is no success of the stranger's.
+    // A login from a known network does not end the wait of other networks.
     from(stranger, PASSWORD).await.assert_throttled();
     from(elsewhere, PASSWORD).await.assert_throttled();
-    // At home she has a count of her own.
+    // The known network has its own count.
     for _ in 0..5 {
         from(home, WRONG).await.assert_unknown_user();
     }
@@ -394,18 +398,18 @@ async fn project_login_shares_the_count(backend: Backend) {
     }
 }
 
-/// So many at once; the statuses of the answers.
-async fn at_once(count: usize, call: impl AsyncFn(usize) -> Answer) -> Vec<Answer> {
+/// Sends `count` concurrent calls.
+async fn send_concurrently(count: usize, call: impl AsyncFn(usize) -> Answer) -> Vec<Answer> {
     join_all((0..count).map(|number| call(number))).await
 }
 
-/// SECURITY-CASES: throttle bypass (Keycloak CVE-2024-4629).
+/// Regression test for a bypass by concurrent attempts (Keycloak CVE-2024-4629).
 async fn many_concurrent_guesses_are_hashed_up_to_the_limit(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
     for username in ["ann", "nobody"] {
         let before = hashes(&app.ops).await;
-        let answers = at_once(200, async |_| app.http.login(username, WRONG).await).await;
+        let answers = send_concurrently(200, async |_| app.http.login(username, WRONG).await).await;
         for answer in &answers {
             if answer.status == 403 {
                 answer.assert_unknown_user();
@@ -426,7 +430,7 @@ async fn many_concurrent_guesses_are_hashed_up_to_the_limit(backend: Backend) {
 async fn many_concurrent_usernames_are_hashed_up_to_the_network_limit(backend: Backend) {
     let app = start(backend, "2", &[]).await;
     let before = hashes(&app.ops).await;
-    let answers = at_once(200, async |number| {
+    let answers = send_concurrently(200, async |number| {
         app.http.login(&format!("nobody-{number}"), WRONG).await
     })
     .await;
@@ -446,12 +450,13 @@ async fn many_concurrent_usernames_are_hashed_up_to_the_network_limit(backend: B
 async fn many_concurrent_correct_logins_succeed(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
-    // Also where each has to wait for the one before.
+    // After four failures, the attempts are admitted one after the other, because a fifth failure
+    // would start a wait.
     for failures in [0, 4] {
         for _ in 0..failures {
             app.http.login("ann", WRONG).await.assert_unknown_user();
         }
-        for answer in at_once(60, async |_| app.http.login("ann", PASSWORD).await).await {
+        for answer in send_concurrently(60, async |_| app.http.login("ann", PASSWORD).await).await {
             answer.token();
         }
     }
@@ -472,7 +477,7 @@ async fn many_concurrent_wrong_api_keys_start_one_wait(backend: Backend) {
             .send()
             .await
     };
-    for answer in at_once(100, auth).await {
+    for answer in send_concurrently(100, auth).await {
         assert!([403, 429].contains(&answer.status), "{answer:?}");
     }
     let wait = auth(0).await.assert_throttled();
@@ -491,13 +496,13 @@ async fn wrong_api_keys_count_by_network_only(backend: Backend) {
         "--name",
         "Export",
     ];
-    let made = app
+    let created = app
         .installation
         .cli(&words, "")
         .await
         .assert_success()
         .json();
-    let api_key = made["apikey"].as_str().expect("a key");
+    let api_key = created["apikey"].as_str().expect("a key");
     let auth = async |address: &str, api_key: &str| {
         let call = app
             .http
@@ -559,17 +564,17 @@ async fn two_processes_of_auth_share_the_counts() {
     .await;
     split.installation.create_user("ann").await;
     let (second_auth, second_gateway) = split.start_second_auth_and_gateway().await;
-    let doors = [split.http.clone(), second_gateway.http()];
+    let gateways = [split.http.clone(), second_gateway.http()];
     for turn in 0..5 {
-        doors[turn % 2]
+        gateways[turn % 2]
             .login("ann", WRONG)
             .await
             .assert_unknown_user();
     }
     for ops in [split.ops(Role::Auth), second_auth.ops.clone()] {
-        assert!(hashes(&ops).await > 1.5, "each has hashed some");
+        assert!(hashes(&ops).await > 1.5, "both processes must have hashed");
     }
-    for door in &doors {
-        door.login("ann", PASSWORD).await.assert_throttled();
+    for gateway in &gateways {
+        gateway.login("ann", PASSWORD).await.assert_throttled();
     }
 }

@@ -1,5 +1,6 @@
-//! What strangers may cost the owner of an account or of a mailbox: nothing. Six networks with 40 requests each, of every kind,
-//! and afterwards the owner logs in, signs up and sets a new password.
+//! Tests that requests of other networks do not block the owner of an account or mailbox: six
+//! networks send 40 requests of each kind, and afterwards the owner logs in, signs up and resets
+//! the password.
 
 use doorward_tests::{
     Answer, Backend, MailApp, PASSWORD, User, eventually,
@@ -22,10 +23,10 @@ const NETWORKS: usize = 6;
 const REQUESTS: usize = 40;
 const NEW: &str = "another battery staple 7";
 const HOME: &str = "203.0.113.1";
-/// The default, by which all limits are counted.
+/// The default threshold, of which all limits are multiples. The fixtures set another one.
 const FAILURES: (&str, &str) = ("DOORWARD_LOGIN_FAILURES", "5");
 const PROXY: [(&str, &str); 2] = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"), FAILURES];
-/// Waits that last until the end of a test.
+/// Settings with waits longer than a test.
 const LONG_BACKOFF: [(&str, &str); 3] = [
     ("DOORWARD_LOGIN_BACKOFF", "10m"),
     ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
@@ -34,9 +35,9 @@ const LONG_BACKOFF: [(&str, &str); 3] = [
 /// A mailbox without an account.
 const MAILBOX: &str = "new@example.org";
 
-/// What strangers may send.
+/// A kind of request that needs no token.
 #[derive(Debug, Clone, Copy)]
-enum NonMemberKind {
+enum RequestKind {
     Login,
     ProjectLogin,
     Reset,
@@ -44,21 +45,21 @@ enum NonMemberKind {
     Signup,
     SignupOfOwner,
     WrongCode,
-    Question,
+    UsernameCheck,
 }
 
-const KINDS: [NonMemberKind; 8] = [
-    NonMemberKind::Login,
-    NonMemberKind::ProjectLogin,
-    NonMemberKind::Reset,
-    NonMemberKind::ResetByAddress,
-    NonMemberKind::Signup,
-    NonMemberKind::SignupOfOwner,
-    NonMemberKind::WrongCode,
-    NonMemberKind::Question,
+const KINDS: [RequestKind; 8] = [
+    RequestKind::Login,
+    RequestKind::ProjectLogin,
+    RequestKind::Reset,
+    RequestKind::ResetByAddress,
+    RequestKind::Signup,
+    RequestKind::SignupOfOwner,
+    RequestKind::WrongCode,
+    RequestKind::UsernameCheck,
 ];
 
-impl NonMemberKind {
+impl RequestKind {
     fn request(self, number: usize, validation_code: &str) -> (String, Value) {
         let signup = |email: &str| json!({"username": format!("stranger-{number}"), "password": NEW, "email": email});
         let (path, body) = match self {
@@ -86,7 +87,7 @@ impl NonMemberKind {
                 let body = with_field(&with_field(&codes, "username", "ann"), "new_password", NEW);
                 ("/api/reset_password", body)
             }
-            Self::Question => ("/api/username", json!({"username": "ann"})),
+            Self::UsernameCheck => ("/api/username", json!({"username": "ann"})),
         };
         (path.to_owned(), body)
     }
@@ -101,11 +102,11 @@ async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Answer {
         .await
 }
 
-/// Each kind comes from six networks of its own, all at once.
-async fn strangers(app: &MailApp) {
-    for (place, kind) in KINDS.into_iter().enumerate() {
+/// Sends requests of each kind from six networks concurrently. Each kind has its own networks.
+async fn send_from_other_networks(app: &MailApp) {
+    for (index, kind) in KINDS.into_iter().enumerate() {
         let networks = (0..NETWORKS).map(async |network| {
-            let from = format!("198.51.{place}.{network}");
+            let from = format!("198.51.{index}.{network}");
             for number in 0..REQUESTS {
                 let (path, body) =
                     kind.request(network * REQUESTS + number, "a code that was never issued");
@@ -120,14 +121,15 @@ async fn strangers(app: &MailApp) {
     }
 }
 
-/// Makes a first step, and the second with the code of the mail that comes after it.
+/// Runs the first step of a call and then the second, with the code of the mail that the first step
+/// has caused.
 async fn both_steps(
     app: &MailApp,
     from: &str,
     to: &str,
     (first, second): ((&str, Value), (&str, Value)),
 ) -> Answer {
-    // All that strangers have asked for is delivered before.
+    // Mails that other networks have caused must be delivered before.
     let is_empty =
         async || (count(&app.installation.databases.auth, "outbox", "1 = 1") == 0).then_some(());
     eventually(
@@ -137,9 +139,9 @@ async fn both_steps(
     )
     .await;
     let earlier = app.smtp.count_to(to);
-    let asked = ask(app, from, first.0, &first.1).await;
-    let is_there = async || (app.smtp.count_to(to) > earlier).then_some(());
-    eventually("the mail", std::time::Duration::from_secs(20), is_there).await;
+    let response = ask(app, from, first.0, &first.1).await;
+    let has_arrived = async || (app.smtp.count_to(to) > earlier).then_some(());
+    eventually("the mail", std::time::Duration::from_secs(20), has_arrived).await;
     let mail = app
         .smtp
         .mails()
@@ -150,7 +152,7 @@ async fn both_steps(
         app,
         from,
         second.0,
-        &with_codes(&second.1, &asked, &mail.code()),
+        &with_codes(&second.1, &response, &mail.code()),
     )
     .await
 }
@@ -201,7 +203,7 @@ async fn start(backend: Backend, settings: &[(&str, &str)]) -> (MailApp, User) {
 async fn requests_of_unknown_networks_do_not_affect_the_owner(backend: Backend) {
     let (app, _) = start(backend, &PROXY).await;
     log_in(&app, HOME, PASSWORD).await.token();
-    strangers(&app).await;
+    send_from_other_networks(&app).await;
     log_in(&app, HOME, PASSWORD).await.token();
     sign_up(&app, "192.0.2.1", "eva", "eva@example.org")
         .await
@@ -209,7 +211,7 @@ async fn requests_of_unknown_networks_do_not_affect_the_owner(backend: Backend) 
     sign_up(&app, "192.0.2.2", "owner", MAILBOX).await.token();
     reset(&app, HOME).await.token();
     log_in(&app, HOME, NEW).await.token();
-    // No mailbox was filled: three kinds at most send to each.
+    // The number of mails to each mailbox is limited. At most three kinds of requests send to each.
     for mailbox in ["ann@example.org", MAILBOX] {
         let mut subjects = std::collections::BTreeMap::new();
         for mail in app
@@ -230,7 +232,7 @@ async fn requests_of_unknown_networks_do_not_affect_the_owner(backend: Backend) 
 async fn request_from_a_known_network_is_not_displaced(backend: Backend) {
     let (app, _) = start(backend, &PROXY).await;
     log_in(&app, HOME, PASSWORD).await.token();
-    let asked = ask(
+    let response = ask(
         &app,
         HOME,
         "/api/reset_password_request",
@@ -238,10 +240,10 @@ async fn request_from_a_known_network_is_not_displaced(backend: Backend) {
     )
     .await;
     let code = app.mailed_code("ann@example.org").await;
-    strangers(&app).await;
+    send_from_other_networks(&app).await;
     let second = with_codes(
         &json!({"username": "ann", "new_password": NEW}),
-        &asked,
+        &response,
         &code,
     );
     ask(&app, HOME, "/api/reset_password", &second)
@@ -250,7 +252,7 @@ async fn request_from_a_known_network_is_not_displaced(backend: Backend) {
     log_in(&app, HOME, NEW).await.token();
 }
 
-/// The situation behind a proxy that is not configured: all clients have one address.
+// Behind a proxy that is not configured as trusted, all clients have the same address.
 async fn requests_from_the_owners_network_do_not_block_a_reset(backend: Backend) {
     let (app, _) = start(backend, &LONG_BACKOFF).await;
     log_in(&app, HOME, PASSWORD).await.token();
@@ -267,7 +269,7 @@ async fn requests_from_the_owners_network_do_not_block_a_reset(backend: Backend)
         ask(&app, HOME, path, &body).await.assert_throttled();
     }
     for number in 0..210 {
-        let (path, body) = NonMemberKind::WrongCode.request(number, "a code that was never issued");
+        let (path, body) = RequestKind::WrongCode.request(number, "a code that was never issued");
         ask(&app, HOME, &path, &body).await;
     }
     for number in 0..60 {
@@ -286,25 +288,29 @@ async fn requests_from_the_owners_network_do_not_block_a_reset(backend: Backend)
 
 async fn sixth_request_invalidates_the_first(backend: Backend) {
     let app = MailApp::with(backend, &PROXY).await;
-    let mut begun = Vec::new();
+    let mut bodies = Vec::new();
     for number in 1..=6 {
         let body =
             json!({"username": format!("new-{number}"), "password": PASSWORD, "email": MAILBOX});
-        let asked = ask(
+        let response = ask(
             &app,
             &format!("192.0.2.{number}"),
             "/api/signup_request",
             &body,
         )
         .await;
-        begun.push(with_codes(&body, &asked, &app.mailed_code(MAILBOX).await));
+        bodies.push(with_codes(
+            &body,
+            &response,
+            &app.mailed_code(MAILBOX).await,
+        ));
     }
     app.http
-        .open("/api/signup", &begun[0])
+        .open("/api/signup", &bodies[0])
         .await
         .assert_code_rejected();
-    app.http.open("/api/signup", &begun[1]).await.token();
-    for body in &begun {
+    app.http.open("/api/signup", &bodies[1]).await.token();
+    for body in &bodies {
         app.http
             .open("/api/signup", body)
             .await

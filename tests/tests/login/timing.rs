@@ -1,5 +1,6 @@
-//! SECURITY-CASES: user enumeration by response time, expensive hashes. With argon2 at its defaults; needs the machine to
-//! itself. At rest the times of all failures are alike; docs/security.md says what load does to them.
+//! Tests that response times of failed logins do not reveal whether a user exists, and that huge
+//! passwords are not hashed. Argon2 has its default parameters, and the tests must run alone on the
+//! machine. Times are equal on an idle machine; docs/security.md describes the effect of load.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +12,15 @@ on_both_databases![
     megabyte_password_is_not_hashed
 ];
 
-/// Logins of each kind at each login call.
+/// Number of logins of each kind with each login call.
 const LOGINS: usize = 200;
 /// Maximum difference of two medians, as a share of the larger one.
 const TOLERANCE: f64 = 0.05;
-/// Maximum distance from one half of the share of pairs in which one kind took longer than another: three and a half standard
-/// deviations of 200 logins each.
+/// Maximum distance from one half of the share of pairs in which one kind took longer than another:
+/// three and a half standard deviations with 200 logins of each kind.
 const RANK_TOLERANCE: f64 = 0.10;
 const WRONG: &str = "a wrong password";
-/// The reference of the rank test.
+/// Index of the kind with which the others are compared.
 const UNKNOWN: usize = 0;
 const KINDS: [(&str, &str); 6] = [
     ("nobody", "an unknown user"),
@@ -33,12 +34,12 @@ const KINDS: [(&str, &str); 6] = [
 async fn start(backend: Backend) -> App {
     let installation = Installation::new(backend)
         .without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"]);
-    // Guesses are what is measured.
+    // The throttle must not reject the measured logins.
     App::on_installation(installation.with(&[("DOORWARD_LOGIN_FAILURES", "1000000")])).await
 }
 
-/// Creates the users, all members of one project, and returns its gid. bcrypt is cheaper than argon2id on SQLite, and more
-/// expensive on PostgreSQL.
+/// Creates the users, all members of one project, and returns its gid. The bcrypt hash is cheaper
+/// than argon2id with SQLite and more expensive with PostgreSQL, to test both directions.
 async fn fill(app: &App, backend: Backend) -> String {
     let cost = match backend {
         Backend::Sqlite => "08",
@@ -68,19 +69,20 @@ async fn fill(app: &App, backend: Backend) -> String {
 async fn failed_login_times_are_indistinguishable(backend: Backend) {
     let app = start(backend).await;
     let project = fill(&app, backend).await;
-    // The slower kind of hash makes all of them slow, so PostgreSQL has one of the two calls.
+    // Timing padding delays all failures up to the slower kind of hash, so PostgreSQL tests only
+    // one of the two calls.
     let paths = match backend {
         Backend::Sqlite => vec!["/api/login".to_owned(), format!("/api/p/{project}/login")],
         Backend::Postgres => vec![format!("/api/p/{project}/login")],
     };
     for path in paths {
-        // The server learns what each kind of hash costs at its first failure.
+        // The server measures the cost of each kind of hash at its first failure.
         for (username, _) in KINDS {
             failed_login(&app.http, &path, username).await;
         }
         let mut times = KINDS.map(|_| Vec::new());
         for round in 0..LOGINS {
-            // In a different order each time, so that what one leaves behind affects all alike.
+            // The order rotates, so that effects of one login on the next one are spread equally.
             for turn in 0..KINDS.len() {
                 let kind = (turn + round) % KINDS.len();
                 times[kind].push(failed_login(&app.http, &path, KINDS[kind].0).await);
@@ -94,9 +96,9 @@ async fn failed_login(http: &Http, path: &str, username: &str) -> Duration {
     let body: Value = json!({"username": username, "password": WRONG});
     let started = Instant::now();
     let answer = http.post(path).json(&body).send().await;
-    let took = started.elapsed();
+    let elapsed = started.elapsed();
     answer.assert_unknown_user();
-    took
+    elapsed
 }
 
 fn assert_alike(path: &str, times: &[Vec<Duration>; KINDS.len()]) {
@@ -108,10 +110,8 @@ fn assert_alike(path: &str, times: &[Vec<Duration>; KINDS.len()]) {
         .zip(ranks)
         .map(|(((_, kind), median), rank)| format!("{kind}: {median:?}, rank {rank:.3}"))
         .collect();
-    let (least, most) = (
-        medians.iter().min().expect("some"),
-        medians.iter().max().expect("some"),
-    );
+    let least = medians.iter().min().expect("a median");
+    let most = medians.iter().max().expect("a median");
     assert!(
         most.as_secs_f64() * (1.0 - TOLERANCE) <= least.as_secs_f64(),
         "{path}: {measured:?}"
@@ -124,11 +124,12 @@ fn assert_alike(path: &str, times: &[Vec<Duration>; KINDS.len()]) {
     );
     assert!(
         *least > Duration::from_millis(8),
-        "no hash takes so little: {path}: {measured:?}"
+        "the password was not hashed: {path}: {measured:?}"
     );
 }
 
-/// Returns the share of all pairs in which the first took longer (Mann-Whitney U); equal times count half.
+/// Returns the share of all pairs in which the first took longer (Mann-Whitney U); equal times
+/// count half.
 fn rank(first: &[Duration], second: &[Duration]) -> f64 {
     let twice: usize = first
         .iter()
@@ -139,7 +140,7 @@ fn rank(first: &[Duration], second: &[Duration]) -> f64 {
                 .sum::<usize>()
         })
         .sum();
-    #[expect(clippy::cast_precision_loss, reason = "some ten thousand")]
+    #[expect(clippy::cast_precision_loss, reason = "the counts are small")]
     let share = twice as f64 / (2 * first.len() * second.len()) as f64;
     share
 }
@@ -150,7 +151,8 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// Django CVE-2013-1443. Reading a megabyte takes its time, but no more than when nobody hashes it.
+/// Regression test for Django CVE-2013-1443. Reading a megabyte takes time, but hashing it must not
+/// add more.
 async fn megabyte_password_is_not_hashed(backend: Backend) {
     let app = start(backend).await;
     app.user("ann").await;
@@ -164,7 +166,7 @@ async fn megabyte_password_is_not_hashed(backend: Backend) {
         (json!({"username": "ann", "password": megabyte}), 403),
     ];
     let mut times = [const { Vec::new() }; 3];
-    // By turns, so that a busy moment reaches all alike.
+    // The calls take turns, so that background load affects all of them equally.
     for _ in 0..9 {
         for ((body, status), times) in calls.iter().zip(&mut times) {
             let started = Instant::now();
@@ -176,7 +178,7 @@ async fn megabyte_password_is_not_hashed(backend: Backend) {
     let [hashed, read, long] = times.each_ref().map(|times| median(times));
     assert!(
         long < read * 2 + hashed * 2,
-        "{long:?}; to read it takes {read:?}, a hash {hashed:?}"
+        "{long:?}; reading takes {read:?}, a hash {hashed:?}"
     );
     let longer = json!({"username": "ann", "password": megabyte + &"x".repeat(200_000)});
     assert_eq!(

@@ -1,4 +1,5 @@
-//! `POST /api/login`: who gets in, and all that they are told.
+//! Tests that `POST /api/login` returns the init data of the user, and that all failed logins have
+//! the same response.
 
 use std::collections::BTreeSet;
 
@@ -96,7 +97,7 @@ async fn login_returns_the_init_data(backend: Backend) {
 async fn login_without_projects_shows_no_other_user(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
-    let made = app
+    let created = app
         .installation
         .cli(
             &["user", "create", "--username", "ben", "--password-stdin"],
@@ -104,7 +105,7 @@ async fn login_without_projects_shows_no_other_user(backend: Backend) {
         )
         .await
         .assert_success();
-    let gid = doorward_tests::installation::gid(&made);
+    let gid = doorward_tests::installation::gid(&created);
 
     let answer = app.http.login("ben", PASSWORD).await;
 
@@ -161,7 +162,7 @@ async fn member_cannot_see_options_of_others(backend: Backend) {
     );
 }
 
-/// Told apart by nothing: not by text, not by headers. (By time: `timing.rs`.)
+// Neither the body nor the headers may differ. Response times are tested in `timing.rs`.
 async fn every_failed_login_looks_the_same(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
@@ -214,7 +215,8 @@ async fn every_failed_login_looks_the_same(backend: Backend) {
     }
 }
 
-/// Names and values of the headers, but for those that no two answers share. Their order is the server's dice.
+/// Returns the names and values of the headers, except those that differ in every response. They
+/// are sorted, because their order is random.
 pub(crate) fn telling(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
     let pairs = headers
         .iter()

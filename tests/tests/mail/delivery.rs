@@ -1,4 +1,5 @@
-//! Mails from the call that causes them to the mailbox, through servers that are away and processes that are killed.
+//! Tests mails from the call that causes them to the mailbox, with unavailable mail servers and
+//! killed processes.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -24,7 +25,7 @@ on_both_databases![
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An app whose mail server is not there yet, and the port where it will be.
+/// Starts an app whose mail server is not running yet, and returns it with the port of that server.
 async fn without_a_mail_server(backend: Backend) -> (App, u16) {
     let port = ports::find_free_port();
     let url = format!("smtp://localhost:{port}");
@@ -62,7 +63,7 @@ async fn undeliverable_mail_waits_for_the_server(backend: Backend) {
         .send()
         .await;
     let body = with(&newcomer("ann"), "validation_code", validation_code(&begun));
-    eventually("a try", EVENTUALLY_TIMEOUT, async || {
+    eventually("an attempt", EVENTUALLY_TIMEOUT, async || {
         (waiting(&app, "attempts = 1 AND leased_until IS NULL") == 1).then_some(())
     })
     .await;
@@ -89,7 +90,7 @@ async fn mail_that_waits_survives_a_kill_and_a_new_master_key(backend: Backend) 
         .send()
         .await;
     let body = with(&newcomer("ann"), "validation_code", validation_code(&begun));
-    eventually("a try", EVENTUALLY_TIMEOUT, async || {
+    eventually("an attempt", EVENTUALLY_TIMEOUT, async || {
         (waiting(&app, "leased_until IS NULL AND attempts > 0") == 1).then_some(())
     })
     .await;
@@ -134,7 +135,7 @@ async fn unacknowledged_mail_is_sent_again_with_the_same_id(backend: Backend) {
     let first = smtp.mail_to("slow+ann@example.org").await;
     app.process.kill();
     assert_eq!(waiting(&app, "leased_until IS NOT NULL"), 1);
-    // Its lease is over.
+    // The lease of the killed process has ended.
     execute(
         &app.installation.databases.auth,
         "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL",
@@ -170,12 +171,12 @@ async fn rejected_mail_is_audited_without_address(backend: Backend) {
     .await
     .success();
     all_sent(&app).await;
-    let told = app
+    let output = app
         .installation
         .cli(&["audit", "--action", "mail_given_up"], "")
         .await
         .assert_success();
-    let [record] = told.items().try_into().expect("one");
+    let [record] = output.items().try_into().expect("one record");
     let record: serde_json::Value = record;
     assert_eq!(record["user"], json!(ann.gid));
     let detail = record["detail"].as_str().expect("a reason");
@@ -183,7 +184,7 @@ async fn rejected_mail_is_audited_without_address(backend: Backend) {
         detail.contains("email_code") && detail.contains("550"),
         "{detail}"
     );
-    for text in [told.stdout.as_str(), &app.process.stderr()] {
+    for text in [output.stdout.as_str(), &app.process.stderr()] {
         assert!(
             !text.contains("refuse+") && !text.contains("Recipient"),
             "{text}"
@@ -192,7 +193,7 @@ async fn rejected_mail_is_audited_without_address(backend: Backend) {
     assert_eq!(smtp.mails().len(), 0);
 }
 
-/// SECURITY-CASES: host header in mails (ZITADEL CVE-2025-48936).
+/// Links in mails must not depend on headers of the request (as in ZITADEL, CVE-2025-48936).
 async fn every_mail_links_to_the_configured_app(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
@@ -276,17 +277,17 @@ async fn every_mail_links_to_the_configured_app(backend: Backend) {
     }
 }
 
-/// Each worker looks into the same outbox.
+/// The workers of both processes read the same outbox.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_auths_over_one_database_send_nothing_twice() {
     let smtp = SmtpServer::start().await;
     let split = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
     let (_auth, gateway) = split.start_second_auth_and_gateway().await;
-    let doors = [split.http.clone(), gateway.http()];
+    let gateways = [split.http.clone(), gateway.http()];
     let bodies: Vec<_> = (0..60)
         .map(|number| newcomer(&format!("ann-{number}")))
         .collect();
-    let calls = bodies.iter().zip(doors.iter().cycle());
+    let calls = bodies.iter().zip(gateways.iter().cycle());
     let begun = join_all(calls.map(|(body, http)| {
         http.post("/api/signup_request")
             .json(body)
@@ -314,7 +315,7 @@ async fn two_auths_over_one_database_send_nothing_twice() {
         ),
         (60, 60, 60)
     );
-    // Either's codes work at the other.
+    // Codes that one gateway has requested work at the other.
     for (number, (body, begun)) in bodies.iter().zip(&begun).enumerate().take(4) {
         let code = smtp
             .mail_to(&format!("ann-{number}@example.org"))
@@ -326,7 +327,7 @@ async fn two_auths_over_one_database_send_nothing_twice() {
             code,
         );
         AccountClient {
-            http: &doors[(number + 1) % 2],
+            http: &gateways[(number + 1) % 2],
             smtp: &smtp,
         }
         .signup(&body)

@@ -1,4 +1,5 @@
-//! Accounts where no mails are sent, where they only go to the log, and where they wait.
+//! Tests accounts without a mail server, with mails that are only logged, and with a mail server
+//! that starts later.
 
 use std::time::Duration;
 
@@ -97,7 +98,7 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
     deleted.success();
 }
 
-/// The answer to a first step of which nobody knows.
+/// Returns the answer to a first step with a validation code that does not exist.
 fn sample() -> doorward_tests::Answer {
     let body = json!({"success": true, "result": {"validation_code": "A".repeat(32)}, "data": {}})
         .to_string();
@@ -173,7 +174,8 @@ async fn mail_waits_for_the_mail_server(backend: Backend) {
         ..Options::default()
     })
     .await;
-    let (port, settings) = (smtp.port(), mail_settings(&smtp));
+    let port = smtp.port();
+    let settings = mail_settings(&smtp);
     drop(smtp);
     let settings: Vec<(&str, &str)> = settings
         .iter()

@@ -1,5 +1,6 @@
-//! `/api/account/upload_avatar` and `delete_avatar`: what they answer, and to whom. (How pictures are served:
-//! `avatars/serving.rs`; where they are kept: `avatars/stores.rs`.)
+//! Tests `/api/account/upload_avatar` and `delete_avatar`: answers, errors and permissions.
+//! `avatars/serving.rs` tests how pictures are served, `avatars/object_stores.rs` where they are
+//! stored.
 
 pub(crate) mod object_stores;
 pub(crate) mod serving;
@@ -41,7 +42,7 @@ const FORMATS: [(ImageFormat, &str, &str); 4] = [
     (ImageFormat::Gif, "png", "image/png"),
     (ImageFormat::WebP, "webp", "image/webp"),
 ];
-/// What a gateway does by itself, it does within this time after it was caused elsewhere.
+/// Maximum time until a gateway deletes files that another process has discarded.
 const SWEEP: Duration = Duration::from_secs(20);
 
 fn picture(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
@@ -64,12 +65,12 @@ pub(crate) async fn upload(user: &User, bytes: &[u8]) -> Answer {
         .await
 }
 
-/// The name of the avatar that an upload made.
+/// Uploads an avatar and returns its name.
 pub(crate) async fn uploaded(user: &User, bytes: &[u8]) -> String {
     avatar(&upload(user, bytes).await, user).expect("an avatar")
 }
 
-/// What such an answer says.
+/// Returns the avatar in the answer to an upload or deletion.
 fn avatar(answer: &Answer, user: &User) -> Option<String> {
     let (_, data) = answer.success();
     data["cc.users"][&user.gid]["avatar"]
@@ -88,7 +89,7 @@ async fn assert_gone_within(http: &Http, name: &str, time: Duration) {
         .assert_error(404, "Not found", &json!({}));
 }
 
-/// The files that are kept, in the directory that is the default.
+/// Returns the names of the files in the default directory.
 fn files(app: &App) -> Vec<String> {
     let Ok(listed) = std::fs::read_dir(app.installation.path().join("data/media/avatars")) else {
         return Vec::new();
@@ -106,7 +107,8 @@ fn files(app: &App) -> Vec<String> {
 
 async fn avatar_calls_return_the_user(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     let answered = |avatar: Value| {
@@ -144,7 +146,7 @@ async fn avatar_calls_return_the_user(backend: Backend) {
         }
         names.push(name);
     }
-    // Once more is no change.
+    // A second deletion changes nothing.
     for _ in 0..2 {
         let answer = ann.call(DELETE, &json!({})).await;
         assert_json_eq(
@@ -264,7 +266,7 @@ async fn invalid_form_is_rejected(backend: Backend) {
             .await
             .assert_invalid_body();
     }
-    // Case and other parts don't matter; of two files the first counts.
+    // The case of the media type and other parts do not matter; of two files the first counts.
     let parts: &[(&str, &[u8])] = &[("x", b"x"), ("upload_file", &png()), ("upload_file", b"x")];
     let answer = call(
         &media_type.replace("multipart/form", "Multipart/Form"),
@@ -313,7 +315,7 @@ async fn files_are_limited_to_ten_million_bytes(backend: Backend) {
     upload(&ann, &bytes)
         .await
         .assert_error(413, "Payload too large", &json!({}));
-    // Not in the file, but around it.
+    // The limit also applies to the whole body.
     let parts: &[(&str, &[u8])] = &[("x", &bytes[..10_100_000]), ("upload_file", &png())];
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let call = app
@@ -338,7 +340,7 @@ async fn avatar_calls_require_an_account(backend: Backend) {
         .auth()
         .await
         .token();
-    // Before the body is looked at.
+    // The token is checked before the body.
     for body in [form(&[("upload_file", &png())]), b"x".to_vec()] {
         let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
         let call = || {
@@ -412,14 +414,14 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
             file_name: name.map(str::to_owned),
         })
     };
-    let nobody = crate::api_keys::calls::UNKNOWN_GID;
+    let unknown = crate::api_keys::calls::UNKNOWN_GID;
     for (user, extension, expected) in [
         (ann.gid.as_str(), "svg", Code::InvalidArgument),
         (&ann.gid, "PNG", Code::InvalidArgument),
         (&ann.gid, "", Code::InvalidArgument),
         ("x", "png", Code::InvalidArgument),
         (&robot, "png", Code::PermissionDenied),
-        (nobody, "png", Code::Unauthenticated),
+        (unknown, "png", Code::Unauthenticated),
     ] {
         assert_eq!(
             code(directory.prepare_avatar(prepare(user, extension)).await),
@@ -435,7 +437,7 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
         .file_name;
     for (user, name, expected) in [
         (robot.as_str(), None, Code::PermissionDenied),
-        (nobody, None, Code::Unauthenticated),
+        (unknown, None, Code::Unauthenticated),
         (
             &ann.gid,
             Some("0f8fad5b-d9cb-469f-a165-70867728950e.png"),
@@ -472,12 +474,12 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
         ),
         Code::InvalidArgument
     );
-    // There is no such file; what is gone is forgotten by whoever deletes.
+    // The file does not exist, so the gateway only removes it from the list of discarded media.
     directory
         .set_avatar(set(&ann.gid, None))
         .await
         .expect("a user");
-    eventually("forgotten", SWEEP, async || {
+    eventually("no discarded media", SWEEP, async || {
         let list = directory
             .list_discarded_media(with_service_token(ListDiscardedMediaRequest {}))
             .await

@@ -1,4 +1,5 @@
-//! What is done with the images that people upload: hostile files, photographs, and what the server notices of either.
+//! Tests the processing of uploaded images: photographs, hostile files, and the limits of the
+//! decoder process.
 
 use std::{
     io::{Cursor, Write},
@@ -27,12 +28,12 @@ on_both_databases![
 
 const MAX_SIDE: u32 = 1024;
 const MAX_BYTES: usize = 512 * 1024;
-/// How much the server may grow.
+/// Maximum growth of the server's memory.
 const MAX_GROWTH_BYTES: u64 = 100 * 1024 * 1024;
-/// Near 50 megapixels when squared.
+/// Side of a square of almost 50 megapixels.
 const SIDE: u16 = 7071;
 
-/// Pixels that no encoder makes small.
+/// Returns an image that no encoder can compress.
 fn noise(width: u32, height: u32) -> RgbaImage {
     let mut state = 1_u32;
     let mut byte = || {
@@ -50,7 +51,8 @@ fn file(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Runs a decoder as the server does: its exit code, absent when a signal ended it, and what it wrote.
+/// Runs a decoder as the server does. Returns its exit code, or `None` if a signal ended it, and
+/// its output.
 fn decode(file: &[u8]) -> (Option<i32>, Vec<u8>) {
     let mut command = Command::new(binary());
     command
@@ -60,9 +62,9 @@ fn decode(file: &[u8]) -> (Option<i32>, Vec<u8>) {
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let mut child = command.spawn().expect("a decoder");
-    // It may end before it has read all.
-    let _ = child.stdin.take().expect("its input").write_all(file);
-    let output = child.wait_with_output().expect("its end");
+    // The decoder can end before it has read the whole file.
+    let _ = child.stdin.take().expect("stdin").write_all(file);
+    let output = child.wait_with_output().expect("an exit status");
     (output.status.code(), output.stdout)
 }
 
@@ -135,9 +137,9 @@ async fn incompressible_image_is_served_in_another_format(backend: Backend) {
     }
 }
 
-/// Each keeps a decoder busy in its own way.
+/// Returns files that cause much work or memory in a decoder, each in a different way.
 fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
-    // Compressed data that inflates to as many zeros as the square has pixels.
+    // Returns compressed data that inflates to as many zeros as the square has pixels.
     let zeros = |side| {
         let png = file(&GrayImage::new(side, side).into(), ImageFormat::Png);
         let start = png
@@ -203,11 +205,9 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_files_are_422_without_memory_growth() {
     let app = App::start(Backend::Sqlite).await;
-    let (ann, ben, cas) = (
-        app.user("ann").await,
-        app.user("ben").await,
-        app.user("cas").await,
-    );
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
+    let cas = app.user("cas").await;
     let large = file(
         &DynamicImage::from(noise(1100, 1000)).to_rgb8().into(),
         ImageFormat::Png,
@@ -241,7 +241,8 @@ async fn hostile_files_are_422_without_memory_growth() {
 #[tokio::test(flavor = "multi_thread")]
 async fn decoder_has_limits_and_no_variables() {
     let app = App::start(Backend::Sqlite).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let large = file(
         &DynamicImage::new_rgb8(SIDE.into(), SIDE.into()),
         ImageFormat::Png,
@@ -274,16 +275,16 @@ async fn decoder_has_limits_and_no_variables() {
     )
     .await;
     assert_eq!(
-        std::fs::read(format!("{decoder}/environ")).expect("its variables"),
+        std::fs::read(format!("{decoder}/environ")).expect("the variables"),
         b""
     );
     assert_eq!(
         std::fs::read_to_string(format!("{decoder}/oom_score_adj"))
-            .expect("its score")
+            .expect("the score")
             .trim(),
         "1000"
     );
-    // Others go on meanwhile.
+    // Other uploads continue in the meantime.
     uploaded(
         &ben,
         &file(&DynamicImage::new_rgb8(64, 48), ImageFormat::Png),
@@ -293,7 +294,7 @@ async fn decoder_has_limits_and_no_variables() {
     assert!(!std::path::Path::new(&decoder).exists());
 }
 
-/// Fails where the memory of a decoder does not suffice.
+/// Images of the maximum size must fit into the memory limit of a decoder, in every format.
 #[test]
 fn fifty_megapixels_fit_in_a_decoder() {
     let side = u32::from(SIDE);

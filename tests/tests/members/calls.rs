@@ -1,5 +1,5 @@
-//! `/api/p/{project}/members/...`: what each call answers, and to whom. (Invitations: `invitations.rs`; every change of state:
-//! `membership_table.rs`.)
+//! Tests the responses, errors and permissions of the calls `/api/p/{project}/members/...`.
+//! Invitations are in `invitations.rs`, transitions of the status in `transitions.rs`.
 
 use doorward_tests::{
     Answer, ApiUser, Backend, MailApp, PASSWORD, User, on_both_databases,
@@ -32,7 +32,7 @@ const CALLS: [&str; 7] = [
     "update",
 ];
 
-/// Herbarium is ann's, with ben, cas and an API user; dan has nothing to do with it.
+/// A project of ann with the members ben and cas and an API user. The user dan is not a member.
 struct Fixture {
     app: MailApp,
     ann: User,
@@ -69,8 +69,8 @@ impl Fixture {
             .await
     }
 
-    /// A successful answer, whole, with names for ids.
-    fn told(&self, answer: &Answer) -> Value {
+    /// Returns a complete successful response with names in place of ids.
+    fn named(&self, answer: &Answer) -> Value {
         answer.success();
         let names = [
             (self.ann.gid.as_str(), "<ann>"),
@@ -82,7 +82,7 @@ impl Fixture {
         with_names(&answer.json(), &names)
     }
 
-    /// The one membership of an answer.
+    /// Reads a membership as a caller sees it.
     async fn membership(&self, caller: &User, user: &str) -> Value {
         let (_, data) = self
             .call(caller, "get", &json!({"member": user}))
@@ -101,12 +101,12 @@ fn complete(name: &str) -> Value {
     })
 }
 
-fn short(name: &str) -> Value {
-    let mut short = complete(name);
-    let fields = short.as_object_mut().expect("an object");
+fn summary(name: &str) -> Value {
+    let mut summary = complete(name);
+    let fields = summary.as_object_mut().expect("an object");
     fields.remove("email");
     fields.remove("options");
-    short
+    summary
 }
 
 fn robot() -> Value {
@@ -141,10 +141,10 @@ fn success(result: &Value, users: &[(&str, Value)], memberships: &[Value]) -> Va
 }
 
 async fn member_entry_depends_on_the_caller(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let get = async |caller: &User, member: &str| {
-        scene.told(
-            &scene
+        fixture.named(
+            &fixture
                 .call(
                     caller,
                     "get",
@@ -160,54 +160,54 @@ async fn member_entry_depends_on_the_caller(backend: Backend) {
             &[membership],
         )
     };
-    // The owner: the limits of others, and all of their own.
+    // The owner sees the rate limits of other members, and all own options.
     let expected = one(
         "ben",
-        short("ben"),
+        summary("ben"),
         membership("ben", "active", "member", Some(no_limit())),
     );
-    assert_json_eq(&get(&scene.ann, &scene.ben.gid).await, &expected);
+    assert_json_eq(&get(&fixture.ann, &fixture.ben.gid).await, &expected);
     let expected = one(
         "robot",
         robot(),
         membership("robot", "active", "api", Some(no_limit())),
     );
-    assert_json_eq(&get(&scene.ann, &scene.robot.gid).await, &expected);
+    assert_json_eq(&get(&fixture.ann, &fixture.robot.gid).await, &expected);
     let expected = one(
         "ann",
         complete("ann"),
         membership("ann", "active", "owner", Some(own_options("ann"))),
     );
-    assert_json_eq(&get(&scene.ann, &scene.ann.gid).await, &expected);
-    // A member: nothing but the entries of others.
+    assert_json_eq(&get(&fixture.ann, &fixture.ann.gid).await, &expected);
+    // A member sees no options of other members.
     let expected = one(
         "ann",
-        short("ann"),
+        summary("ann"),
         membership("ann", "active", "owner", None),
     );
-    assert_json_eq(&get(&scene.ben, &scene.ann.gid).await, &expected);
+    assert_json_eq(&get(&fixture.ben, &fixture.ann.gid).await, &expected);
     let expected = one("robot", robot(), membership("robot", "active", "api", None));
-    assert_json_eq(&get(&scene.ben, &scene.robot.gid).await, &expected);
+    assert_json_eq(&get(&fixture.ben, &fixture.robot.gid).await, &expected);
     let expected = one(
         "ben",
         complete("ben"),
         membership("ben", "active", "member", Some(own_options("ben"))),
     );
-    assert_json_eq(&get(&scene.ben, &scene.ben.gid).await, &expected);
-    // A program.
-    let token = scene.robot.auth().await.token();
+    assert_json_eq(&get(&fixture.ben, &fixture.ben.gid).await, &expected);
+    // An API user sees no options of other members.
+    let token = fixture.robot.auth().await.token();
     let program = User {
         gid: String::new(),
         username: String::new(),
         token,
-        http: scene.app.http.clone(),
+        http: fixture.app.http.clone(),
     };
     let expected = one(
         "ben",
-        short("ben"),
+        summary("ben"),
         membership("ben", "active", "member", None),
     );
-    assert_json_eq(&get(&program, &scene.ben.gid).await, &expected);
+    assert_json_eq(&get(&program, &fixture.ben.gid).await, &expected);
     let mut own = robot();
     own["email"] = json!(null);
     own["options"] = json!({"language": "en", "timezone": "Europe/Amsterdam"});
@@ -216,22 +216,24 @@ async fn member_entry_depends_on_the_caller(backend: Backend) {
         own,
         membership("robot", "active", "api", Some(no_limit())),
     );
-    assert_json_eq(&get(&program, &scene.robot.gid).await, &expected);
+    assert_json_eq(&get(&program, &fixture.robot.gid).await, &expected);
 
-    for nobody in [scene.dan.gid.as_str(), UNKNOWN_GID] {
-        scene
-            .call(&scene.ben, "get", &json!({"member": nobody}))
+    for non_member in [fixture.dan.gid.as_str(), UNKNOWN_GID] {
+        fixture
+            .call(&fixture.ben, "get", &json!({"member": non_member}))
             .await
             .assert_unprocessable("member_not_found");
     }
 }
 
 async fn members_are_returned_once_in_request_order(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ann, ben, cas) = (&scene.ann.gid, &scene.ben.gid, &scene.cas.gid);
-    let answer = scene
+    let fixture = Fixture::new(backend).await;
+    let ann = &fixture.ann.gid;
+    let ben = &fixture.ben.gid;
+    let cas = &fixture.cas.gid;
+    let answer = fixture
         .call(
-            &scene.ben,
+            &fixture.ben,
             "get",
             &json!({"members": [cas, ann, ben, cas, ann]}),
         )
@@ -239,8 +241,8 @@ async fn members_are_returned_once_in_request_order(backend: Backend) {
     let expected = success(
         &json!({"users": ["<cas>", "<ann>", "<ben>"]}),
         &[
-            ("cas", short("cas")),
-            ("ann", short("ann")),
+            ("cas", summary("cas")),
+            ("ann", summary("ann")),
             ("ben", complete("ben")),
         ],
         &[
@@ -249,30 +251,37 @@ async fn members_are_returned_once_in_request_order(backend: Backend) {
             membership("ben", "active", "member", Some(own_options("ben"))),
         ],
     );
-    assert_json_eq(&scene.told(&answer), &expected);
+    assert_json_eq(&fixture.named(&answer), &expected);
     assert_eq!(answer.text().matches("\"username\":\"cas\"").count(), 1);
-    let none = scene.told(&scene.call(&scene.ben, "get", &json!({"members": []})).await);
+    let none = fixture.named(
+        &fixture
+            .call(&fixture.ben, "get", &json!({"members": []}))
+            .await,
+    );
     assert_json_eq(&none, &success(&json!({"users": []}), &[], &[]));
-    // All, or none.
-    for nobody in [scene.dan.gid.as_str(), UNKNOWN_GID] {
-        let answer = scene
-            .call(&scene.ben, "get", &json!({"members": [ann, nobody]}))
+    // The call fails if one of the users is not a member.
+    for non_member in [fixture.dan.gid.as_str(), UNKNOWN_GID] {
+        let answer = fixture
+            .call(&fixture.ben, "get", &json!({"members": [ann, non_member]}))
             .await;
         answer.assert_unprocessable("member_not_found");
     }
     let many = |count: usize| json!({"members": vec![ann; count]});
-    scene.call(&scene.ben, "get", &many(1000)).await.success();
-    scene
-        .call(&scene.ben, "get", &many(1001))
+    fixture
+        .call(&fixture.ben, "get", &many(1000))
+        .await
+        .success();
+    fixture
+        .call(&fixture.ben, "get", &many(1001))
         .await
         .assert_bad_parameter("Invalid parameter", "members");
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let bad = async |call: &str, body: Value, reason: &str, name: &str| {
-        scene
-            .call(&scene.ann, call, &body)
+        fixture
+            .call(&fixture.ann, call, &body)
             .await
             .assert_bad_parameter(reason, name);
     };
@@ -348,7 +357,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     }
     bad(
         "update",
-        json!({"user": scene.ben.gid}),
+        json!({"user": fixture.ben.gid}),
         "Missing parameter",
         "options",
     )
@@ -356,7 +365,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     for value in [json!(null), json!(1), json!("x"), json!([]), json!([{}])] {
         bad(
             "update",
-            json!({"user": scene.ben.gid, "options": value}),
+            json!({"user": fixture.ben.gid, "options": value}),
             "Invalid parameter",
             "options",
         )
@@ -365,18 +374,18 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
 }
 
 async fn calls_require_a_token(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let body = json!({"user": scene.ben.gid, "member": scene.ben.gid, "username_or_email": "dan", "options": {}});
+    let fixture = Fixture::new(backend).await;
+    let body = json!({"user": fixture.ben.gid, "member": fixture.ben.gid, "username_or_email": "dan", "options": {}});
     for call in CALLS {
-        let path = format!("/api/p/{}/members/{call}", scene.project);
+        let path = format!("/api/p/{}/members/{call}", fixture.project);
         for body in [&body, &json!({})] {
-            scene
+            fixture
                 .app
                 .http
                 .open(&path, body)
                 .await
                 .assert_unauthenticated();
-            scene
+            fixture
                 .app
                 .http
                 .post(&path)
@@ -386,87 +395,90 @@ async fn calls_require_a_token(backend: Backend) {
                 .await
                 .assert_unauthenticated();
         }
-        let answer = scene
+        let answer = fixture
             .app
             .http
             .get(&path)
-            .bearer(&scene.ann.token)
+            .bearer(&fixture.ann.token)
             .send()
             .await;
         answer.assert_error(405, "Method not allowed", &json!({}));
-        // The same, whether there is such a project or not.
-        scene.dan.call(&path, &body).await.assert_forbidden();
-        scene
+        // The response does not reveal whether the project exists.
+        fixture.dan.call(&path, &body).await.assert_forbidden();
+        fixture
             .dan
-            .call(&path.replace(&scene.project, UNKNOWN_GID), &body)
+            .call(&path.replace(&fixture.project, UNKNOWN_GID), &body)
             .await
             .assert_forbidden();
-        let bad = scene
+        let bad = fixture
             .dan
-            .call(&path.replace(&scene.project, "x"), &body)
+            .call(&path.replace(&fixture.project, "x"), &body)
             .await;
         bad.assert_bad_parameter("Invalid parameter", "project");
     }
 }
 
 async fn deactivated_member_has_no_access_until_activated(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let user = json!({"user": scene.ben.gid});
-    // Once more is no mistake.
+    let fixture = Fixture::new(backend).await;
+    let user = json!({"user": fixture.ben.gid});
+    // Repeating a call is not an error.
     for (call, status) in [
         ("deactivate", "inactive"),
         ("deactivate", "inactive"),
         ("activate", "active"),
         ("activate", "active"),
     ] {
-        let answer = scene.told(&scene.call(&scene.ann, call, &user).await);
+        let answer = fixture.named(&fixture.call(&fixture.ann, call, &user).await);
         let membership = membership("ben", status, "member", Some(no_limit()));
         assert_json_eq(
             &answer,
             &success(
                 &json!({"user": "<ben>"}),
-                &[("ben", short("ben"))],
+                &[("ben", summary("ben"))],
                 &[membership],
             ),
         );
-        let is_in = status == "active";
-        let inside = scene
+        let has_access = status == "active";
+        let inside = fixture
             .app
             .http
-            .project_init(&scene.project, &scene.ben.token)
+            .project_init(&fixture.project, &fixture.ben.token)
             .await;
-        assert_eq!(inside.status, if is_in { 200 } else { 403 });
-        let door = scene
+        assert_eq!(inside.status, if has_access { 200 } else { 403 });
+        let login = fixture
             .app
             .http
-            .project_login(&scene.project, "ben", PASSWORD)
+            .project_login(&fixture.project, "ben", PASSWORD)
             .await;
-        assert_eq!(door.status, if is_in { 200 } else { 403 });
-        let (result, data) = scene.ben.init().await.success();
-        assert_eq!(result["user_projects"].get(&scene.project).is_some(), is_in);
-        assert_eq!(data.to_string().contains(&scene.project), is_in);
+        assert_eq!(login.status, if has_access { 200 } else { 403 });
+        let (result, data) = fixture.ben.init().await.success();
+        assert_eq!(
+            result["user_projects"].get(&fixture.project).is_some(),
+            has_access
+        );
+        assert_eq!(data.to_string().contains(&fixture.project), has_access);
     }
-    for (caller, what) in [
-        (&scene.ben, &scene.cas.gid),
-        (&scene.ben, &scene.ben.gid),
-        (&scene.dan, &scene.ben.gid),
+    for (caller, user) in [
+        (&fixture.ben, &fixture.cas.gid),
+        (&fixture.ben, &fixture.ben.gid),
+        (&fixture.dan, &fixture.ben.gid),
     ] {
         for call in ["deactivate", "activate"] {
-            scene
-                .call(caller, call, &json!({"user": what}))
+            fixture
+                .call(caller, call, &json!({"user": user}))
                 .await
                 .assert_forbidden();
         }
     }
     for (user, reason) in [
-        (&scene.ann.gid, "owner"),
-        (&scene.robot.gid, "api_user"),
-        (&scene.dan.gid, "not_a_member"),
+        (&fixture.ann.gid, "owner"),
+        (&fixture.robot.gid, "api_user"),
+        (&fixture.dan.gid, "not_a_member"),
         (&UNKNOWN_GID.to_owned(), "not_a_member"),
     ] {
         for call in ["deactivate", "activate"] {
-            scene
-                .call(&scene.ann, call, &json!({"user": user}))
+            fixture
+                .call(&fixture.ann, call, &json!({"user": user}))
                 .await
                 .assert_unprocessable(reason);
         }
@@ -474,137 +486,140 @@ async fn deactivated_member_has_no_access_until_activated(backend: Backend) {
 }
 
 async fn removed_member_loses_access_to_the_project_only(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (own, _) = scene
+    let fixture = Fixture::new(backend).await;
+    let (own, _) = fixture
         .ben
         .call("/api/projects/create", &json!({"name": "Garden"}))
         .await
         .success();
     let garden = own["project"].as_str().expect("a gid");
-    let user = json!({"user": scene.ben.gid});
-    let answer = scene.call(&scene.ann, "remove", &user).await;
+    let user = json!({"user": fixture.ben.gid});
+    let answer = fixture.call(&fixture.ann, "remove", &user).await;
     assert_json_eq(
         &answer.json(),
         &json!({"success": true, "result": {}, "data": {}}),
     );
-    scene
-        .call(&scene.ann, "remove", &user)
+    fixture
+        .call(&fixture.ann, "remove", &user)
         .await
         .assert_unprocessable("not_a_member");
 
-    // The same token, for other things.
+    // The token of the removed member stays valid for everything else.
     assert_eq!(
-        scene
+        fixture
             .app
             .http
-            .project_init(garden, &scene.ben.token)
+            .project_init(garden, &fixture.ben.token)
             .await
             .status,
         200
     );
-    let (result, data) = scene.ben.init().await.success();
+    let (result, data) = fixture.ben.init().await.success();
     assert_eq!(result["user_projects"], json!({garden: ["owner"]}));
-    assert!(!data.to_string().contains(&scene.project));
-    scene
+    assert!(!data.to_string().contains(&fixture.project));
+    fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ben.token)
+        .project_init(&fixture.project, &fixture.ben.token)
         .await
         .assert_forbidden();
     for call in CALLS {
-        let body = json!({"user": scene.cas.gid, "member": scene.cas.gid, "username_or_email": "dan", "options": {}});
-        scene.call(&scene.ben, call, &body).await.assert_forbidden();
+        let body = json!({"user": fixture.cas.gid, "member": fixture.cas.gid, "username_or_email": "dan", "options": {}});
+        fixture
+            .call(&fixture.ben, call, &body)
+            .await
+            .assert_forbidden();
     }
-    let seen = scene
+    let seen = fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ann.token)
+        .project_init(&fixture.project, &fixture.ann.token)
         .await;
-    assert!(!seen.text().contains(&scene.ben.gid));
+    assert!(!seen.text().contains(&fixture.ben.gid));
     for (user, reason) in [
-        (&scene.ann.gid, "owner"),
-        (&scene.robot.gid, "api_user"),
-        (&scene.dan.gid, "not_a_member"),
+        (&fixture.ann.gid, "owner"),
+        (&fixture.robot.gid, "api_user"),
+        (&fixture.dan.gid, "not_a_member"),
     ] {
-        scene
-            .call(&scene.ann, "remove", &json!({"user": user}))
+        fixture
+            .call(&fixture.ann, "remove", &json!({"user": user}))
             .await
             .assert_unprocessable(reason);
     }
-    // They begin anew.
-    scene
+    // A member who is removed and added again has the default options.
+    fixture
         .call(
-            &scene.ann,
+            &fixture.ann,
             "update",
-            &json!({"user": scene.cas.gid, "options": {"rate_limit_per_second": 100}}),
+            &json!({"user": fixture.cas.gid, "options": {"rate_limit_per_second": 100}}),
         )
         .await
         .success();
-    scene
-        .call(&scene.ann, "remove", &json!({"user": scene.cas.gid}))
+    fixture
+        .call(&fixture.ann, "remove", &json!({"user": fixture.cas.gid}))
         .await
         .success();
-    scene
+    fixture
         .app
         .installation
-        .add_member(&scene.project, "cas")
+        .add_member(&fixture.project, "cas")
         .await;
-    let again = scene.membership(&scene.cas, &scene.cas.gid).await;
+    let again = fixture.membership(&fixture.cas, &fixture.cas.gid).await;
     assert_eq!(again["options"], own_options("cas"));
 }
 
 async fn members_can_remove_only_themselves(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let others = [
-        &scene.ann.gid,
-        &scene.cas.gid,
-        &scene.robot.gid,
-        &scene.dan.gid,
+        &fixture.ann.gid,
+        &fixture.cas.gid,
+        &fixture.robot.gid,
+        &fixture.dan.gid,
         &UNKNOWN_GID.to_owned(),
     ];
     for other in others {
-        scene
-            .call(&scene.ben, "remove", &json!({"user": other}))
+        fixture
+            .call(&fixture.ben, "remove", &json!({"user": other}))
             .await
             .assert_forbidden();
     }
-    scene
-        .call(&scene.dan, "remove", &json!({"user": scene.dan.gid}))
+    fixture
+        .call(&fixture.dan, "remove", &json!({"user": fixture.dan.gid}))
         .await
         .assert_forbidden();
-    scene
-        .call(&scene.ann, "remove", &json!({"user": scene.ann.gid}))
+    fixture
+        .call(&fixture.ann, "remove", &json!({"user": fixture.ann.gid}))
         .await
         .assert_unprocessable("owner");
-    let answer = scene
-        .call(&scene.ben, "remove", &json!({"user": scene.ben.gid}))
+    let answer = fixture
+        .call(&fixture.ben, "remove", &json!({"user": fixture.ben.gid}))
         .await;
     assert_json_eq(
         &answer.json(),
         &json!({"success": true, "result": {}, "data": {}}),
     );
-    scene
-        .call(&scene.ben, "remove", &json!({"user": scene.ben.gid}))
+    fixture
+        .call(&fixture.ben, "remove", &json!({"user": fixture.ben.gid}))
         .await
         .assert_forbidden();
 
-    // The other way out.
-    let leave = json!({"project": scene.project});
-    let answer = scene.cas.call("/api/account/leave_project", &leave).await;
+    // A member can also leave with `/api/account/leave_project`.
+    let leave = json!({"project": fixture.project});
+    let answer = fixture.cas.call("/api/account/leave_project", &leave).await;
     assert_json_eq(
         &answer.json(),
         &json!({"success": true, "result": {}, "data": {}}),
     );
     assert_eq!(
-        scene.app.http.init(&answer.token()).await.success().0["user_projects"],
+        fixture.app.http.init(&answer.token()).await.success().0["user_projects"],
         json!({})
     );
-    scene
+    fixture
         .cas
         .call("/api/account/leave_project", &leave)
         .await
         .assert_unprocessable("not_a_member");
-    scene
+    fixture
         .cas
         .call(
             "/api/account/leave_project",
@@ -612,17 +627,17 @@ async fn members_can_remove_only_themselves(backend: Backend) {
         )
         .await
         .assert_unprocessable("not_a_member");
-    scene
+    fixture
         .ann
         .call("/api/account/leave_project", &leave)
         .await
         .assert_unprocessable("owner");
-    scene
+    fixture
         .cas
         .call("/api/account/leave_project", &json!({}))
         .await
         .assert_bad_parameter("Missing parameter", "project");
-    scene
+    fixture
         .app
         .http
         .open("/api/account/leave_project", &leave)
@@ -631,9 +646,9 @@ async fn members_can_remove_only_themselves(backend: Backend) {
 }
 
 async fn only_the_owner_sets_limits(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let set = async |caller: &User, user: &str, limit: Value| {
-        scene
+        fixture
             .call(
                 caller,
                 "update",
@@ -648,7 +663,7 @@ async fn only_the_owner_sets_limits(backend: Backend) {
         json!(null),
         json!(2000),
     ] {
-        let answer = scene.told(&set(&scene.ann, &scene.ben.gid, limit.clone()).await);
+        let answer = fixture.named(&set(&fixture.ann, &fixture.ben.gid, limit.clone()).await);
         let membership = membership(
             "ben",
             "active",
@@ -661,7 +676,7 @@ async fn only_the_owner_sets_limits(backend: Backend) {
         );
         assert_json_eq(&answer["result"], &json!({"user": "<ben>"}));
         assert_eq!(
-            scene.membership(&scene.ben, &scene.ben.gid).await["options"]["rate_limit_per_second"],
+            fixture.membership(&fixture.ben, &fixture.ben.gid).await["options"]["rate_limit_per_second"],
             limit
         );
     }
@@ -678,66 +693,74 @@ async fn only_the_owner_sets_limits(backend: Backend) {
         json!([]),
         json!({}),
     ] {
-        let answer = set(&scene.ann, &scene.ben.gid, limit).await;
+        let answer = set(&fixture.ann, &fixture.ben.gid, limit).await;
         answer.assert_bad_parameter("Invalid parameter", "options");
     }
     assert_eq!(
-        scene.membership(&scene.ben, &scene.ben.gid).await["options"]["rate_limit_per_second"],
+        fixture.membership(&fixture.ben, &fixture.ben.gid).await["options"]["rate_limit_per_second"],
         json!(2000)
     );
-    // Nothing said is nothing changed.
-    scene
+    // Absent options are not changed, and unknown ones are ignored.
+    fixture
         .call(
-            &scene.ann,
+            &fixture.ann,
             "update",
-            &json!({"user": scene.ben.gid, "options": {"color": "red"}}),
+            &json!({"user": fixture.ben.gid, "options": {"color": "red"}}),
         )
         .await
         .success();
     assert_eq!(
-        scene.membership(&scene.ben, &scene.ben.gid).await["options"]["rate_limit_per_second"],
+        fixture.membership(&fixture.ben, &fixture.ben.gid).await["options"]["rate_limit_per_second"],
         json!(2000)
     );
-    for user in [&scene.ben.gid, &scene.cas.gid, &scene.ann.gid] {
-        set(&scene.ben, user, json!(null)).await.assert_forbidden();
+    for user in [&fixture.ben.gid, &fixture.cas.gid, &fixture.ann.gid] {
+        set(&fixture.ben, user, json!(null))
+            .await
+            .assert_forbidden();
     }
-    for user in [&scene.ann.gid, &scene.robot.gid] {
-        set(&scene.ann, user, json!(3000)).await.success();
+    for user in [&fixture.ann.gid, &fixture.robot.gid] {
+        set(&fixture.ann, user, json!(3000)).await.success();
         assert_eq!(
-            scene.membership(&scene.ann, user).await["options"]["rate_limit_per_second"],
+            fixture.membership(&fixture.ann, user).await["options"]["rate_limit_per_second"],
             json!(3000)
         );
     }
-    set(&scene.ann, &scene.dan.gid, json!(1))
+    set(&fixture.ann, &fixture.dan.gid, json!(1))
         .await
         .assert_unprocessable("not_a_member");
-    // It is enforced, and for that member alone.
-    set(&scene.ann, &scene.ben.gid, json!(1)).await.success();
-    doorward_tests::eventually("a refusal", std::time::Duration::from_secs(5), async || {
-        let answer = scene
-            .app
-            .http
-            .project_init(&scene.project, &scene.ben.token)
-            .await;
-        (answer.status == 429).then(|| answer.assert_throttled())
-    })
+    // The limit is enforced for this member only.
+    set(&fixture.ann, &fixture.ben.gid, json!(1))
+        .await
+        .success();
+    doorward_tests::eventually(
+        "a rejected request",
+        std::time::Duration::from_secs(5),
+        async || {
+            let answer = fixture
+                .app
+                .http
+                .project_init(&fixture.project, &fixture.ben.token)
+                .await;
+            (answer.status == 429).then(|| answer.assert_throttled())
+        },
+    )
     .await;
     assert_eq!(
-        scene
+        fixture
             .app
             .http
-            .project_init(&scene.project, &scene.cas.token)
+            .project_init(&fixture.project, &fixture.cas.token)
             .await
             .status,
         200
     );
-    assert_eq!(scene.ben.init().await.status, 200);
+    assert_eq!(fixture.ben.init().await.status, 200);
 }
 
 async fn only_the_member_sets_notifications(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let set = async |caller: &User, user: &str, notifications: Value| {
-        scene
+        fixture
             .call(
                 caller,
                 "update",
@@ -753,7 +776,8 @@ async fn only_the_member_sets_notifications(backend: Backend) {
         ("events", json!([])),
     ] {
         expected[name] = value.clone();
-        let answer = scene.told(&set(&scene.ben, &scene.ben.gid, json!({name: value})).await);
+        let answer =
+            fixture.named(&set(&fixture.ben, &fixture.ben.gid, json!({name: value})).await);
         let options = json!({"notifications": expected, "rate_limit_per_second": null});
         let membership = membership("ben", "active", "member", Some(options));
         let data = json!({"cc.projects_members": [membership]});
@@ -779,68 +803,70 @@ async fn only_the_member_sets_notifications(backend: Backend) {
         json!({"frequency": []}),
         json!({"frequency": " "}),
     ] {
-        let answer = set(&scene.ben, &scene.ben.gid, wrong).await;
+        let answer = set(&fixture.ben, &fixture.ben.gid, wrong).await;
         answer.assert_bad_parameter("Invalid parameter", "options");
     }
-    set(&scene.ben, &scene.ben.gid, json!({"email": "nowhere"}))
+    set(&fixture.ben, &fixture.ben.gid, json!({"email": "nowhere"}))
         .await
         .assert_validation_error("email", "invalid");
-    set(&scene.ben, &scene.ben.gid, json!({})).await.success();
+    set(&fixture.ben, &fixture.ben.gid, json!({}))
+        .await
+        .success();
     assert_eq!(
-        scene.membership(&scene.ben, &scene.ben.gid).await["options"]["notifications"],
+        fixture.membership(&fixture.ben, &fixture.ben.gid).await["options"]["notifications"],
         expected
     );
-    // Nobody sees them but they, and nobody sets them for others.
-    let seen = scene
+    // Only the member can see and set notifications.
+    let seen = fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ann.token)
+        .project_init(&fixture.project, &fixture.ann.token)
         .await
         .text();
     assert!(
         !seen.contains("work.example.org") && !seen.contains("daily"),
         "{seen}"
     );
-    for caller in [&scene.ann, &scene.cas] {
-        set(caller, &scene.ben.gid, json!({"frequency": "never"}))
+    for caller in [&fixture.ann, &fixture.cas] {
+        set(caller, &fixture.ben.gid, json!({"frequency": "never"}))
             .await
             .assert_forbidden();
     }
-    let token = scene.robot.auth().await.token();
+    let token = fixture.robot.auth().await.token();
     let program = User {
         gid: String::new(),
         username: String::new(),
         token,
-        http: scene.app.http.clone(),
+        http: fixture.app.http.clone(),
     };
-    set(&program, &scene.robot.gid, json!({"frequency": "never"}))
+    set(&program, &fixture.robot.gid, json!({"frequency": "never"}))
         .await
         .assert_unprocessable("api_user");
 }
 
 async fn member_update_is_atomic(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let both = json!({"rate_limit_per_second": 5000, "notifications": {"frequency": "weekly"}});
-    scene
+    fixture
         .call(
-            &scene.ann,
+            &fixture.ann,
             "update",
-            &json!({"user": scene.ann.gid, "options": both}),
+            &json!({"user": fixture.ann.gid, "options": both}),
         )
         .await
         .success();
-    let own = scene.membership(&scene.ann, &scene.ann.gid).await;
+    let own = fixture.membership(&fixture.ann, &fixture.ann.gid).await;
     assert_eq!(own["options"]["rate_limit_per_second"], json!(5000));
     assert_eq!(
         own["options"]["notifications"]["frequency"],
         json!("weekly")
     );
     for (caller, user) in [
-        (&scene.ann, &scene.ben),
-        (&scene.ben, &scene.ben),
-        (&scene.ben, &scene.ann),
+        (&fixture.ann, &fixture.ben),
+        (&fixture.ben, &fixture.ben),
+        (&fixture.ben, &fixture.ann),
     ] {
-        scene
+        fixture
             .call(
                 caller,
                 "update",
@@ -850,7 +876,7 @@ async fn member_update_is_atomic(backend: Backend) {
             .assert_forbidden();
     }
     assert_eq!(
-        scene.membership(&scene.ben, &scene.ben.gid).await["options"],
+        fixture.membership(&fixture.ben, &fixture.ben.gid).await["options"],
         own_options("ben")
     );
 }

@@ -1,4 +1,5 @@
-//! Invitations, from the mail to the membership: what each call answers, who may use a link, and when it is dead.
+//! Tests invitations from the mail to the membership: the responses of each call, and when an
+//! invitation is open.
 
 pub(crate) mod misuse;
 pub(crate) mod placeholders;
@@ -30,12 +31,12 @@ on_both_databases![
     first_bad_parameter_is_reported,
 ];
 
-/// Herbarium is ann's.
+/// A project of ann, and the invitations that tests have sent.
 struct Fixture {
     app: MailApp,
     ann: User,
     project: String,
-    /// The newest invitation of each user, also when it has ended.
+    /// Id of the newest invitation of each user, also after its end.
     invitations: Mutex<HashMap<String, String>>,
 }
 
@@ -52,7 +53,7 @@ impl Fixture {
         }
     }
 
-    /// The id of a user's invitation, or of the last one that there was.
+    /// Returns the id of a user's open invitation or else of the last one.
     fn invitation(&self, user: &str) -> String {
         let mut known = self.invitations.lock().expect("no panic");
         if let Some(id) = self.app.installation.invitation(&self.project, user) {
@@ -64,6 +65,7 @@ impl Fixture {
             .unwrap_or_else(|| UNKNOWN_GID.to_owned())
     }
 
+    /// Calls an operation on members as the owner.
     async fn owner(&self, call: &str, body: &Value) -> Answer {
         self.ann
             .call(&format!("/api/p/{}/members/{call}", self.project), body)
@@ -75,7 +77,7 @@ impl Fixture {
             .await
     }
 
-    /// Invites: the gid.
+    /// Invites a user and returns the gid.
     async fn invite(&self, name: &str) -> String {
         let gid = self.try_invite(name).await.success().0["user"]
             .as_str()
@@ -85,6 +87,7 @@ impl Fixture {
         gid
     }
 
+    /// Calls an operation on the caller's own membership.
     async fn account(&self, user: &User, call: &str) -> Answer {
         user.call(
             &format!("/api/account/{call}"),
@@ -93,7 +96,7 @@ impl Fixture {
         .await
     }
 
-    /// A call with the link that was mailed to a user.
+    /// Calls an operation with the id in the link that was mailed to a user.
     async fn link(&self, call: &str, user: &str) -> Answer {
         let invitee = self.invitation(user);
         self.app
@@ -105,6 +108,7 @@ impl Fixture {
             .await
     }
 
+    /// Asserts that an invitation has ended for its link and for an account.
     async fn assert_dead(&self, invitee: &str, user: &User) {
         for answer in [
             self.link("init_invite", invitee).await,
@@ -121,6 +125,7 @@ impl Fixture {
             .assert_forbidden();
     }
 
+    /// Returns a complete successful response with names in place of ids.
     fn told(&self, answer: &Answer, user: &str) -> Value {
         answer.success();
         with_names(
@@ -133,7 +138,7 @@ impl Fixture {
         )
     }
 
-    /// The invitation in the next mail to this address.
+    /// Waits for the next mail to this address and asserts that it has the link of the invitation.
     async fn mail(&self, address: &str, user: &str) -> ReceivedMail {
         let mail = self.app.smtp.mail_to(address).await;
         let invitee = self.invitation(user);
@@ -175,7 +180,7 @@ fn short(username: &str, name: &str) -> Value {
     json!({"gid": "<user>", "username": username, "name": name, "avatar": null, "status": "active"})
 }
 
-/// Who has no account.
+/// Returns a placeholder account.
 fn place() -> Value {
     json!({"gid": "<user>", "username": null, "name": "", "avatar": null, "status": "invited"})
 }
@@ -193,34 +198,34 @@ fn own_membership(status: &str, email: &str) -> Value {
 }
 
 async fn account_is_invited_by_username_or_by_email_in_every_letter_case(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
     for name in [
         "ben",
         "ben@example.org",
         "Ben@Example.ORG",
         "BEN@EXAMPLE.ORG",
     ] {
-        let answer = scene.try_invite(name).await;
+        let answer = fixture.try_invite(name).await;
         assert_json_eq(
-            &scene.told(&answer, &ben.gid),
+            &fixture.told(&answer, &ben.gid),
             &invited(&short("ben", "Ben")),
         );
-        scene.mail("ben@example.org", &ben.gid).await;
+        fixture.mail("ben@example.org", &ben.gid).await;
     }
-    let again = scene
+    let again = fixture
         .owner("resend_invite", &json!({"user": ben.gid}))
         .await;
     assert_json_eq(
-        &scene.told(&again, &ben.gid),
+        &fixture.told(&again, &ben.gid),
         &invited(&short("ben", "Ben")),
     );
-    scene.mail("ben@example.org", &ben.gid).await;
-    // Nobody is a member by being invited, and sees no more than that.
-    scene
+    fixture.mail("ben@example.org", &ben.gid).await;
+    // An invited user is not a member and sees only the summary of the project.
+    fixture
         .app
         .http
-        .project_init(&scene.project, &ben.token)
+        .project_init(&fixture.project, &ben.token)
         .await
         .assert_forbidden();
     let (result, data) = ben.init().await.success();
@@ -229,16 +234,20 @@ async fn account_is_invited_by_username_or_by_email_in_every_letter_case(backend
         data["cc.projects_members"].as_array().map(Vec::len),
         Some(1)
     );
-    assert!(data["cc.projects"][&scene.project].get("options").is_none());
-    assert!(data["cc.users"].get(&scene.ann.gid).is_none());
-    scene
+    assert!(
+        data["cc.projects"][&fixture.project]
+            .get("options")
+            .is_none()
+    );
+    assert!(data["cc.users"].get(&fixture.ann.gid).is_none());
+    fixture
         .try_invite("BEN")
         .await
         .assert_unprocessable("user_not_found");
 }
 
 async fn first_of_several_accounts_is_invited(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let mut gids = Vec::new();
     for name in ["cas", "bea", "dan"] {
         let words = [
@@ -250,67 +259,67 @@ async fn first_of_several_accounts_is_invited(backend: Backend) {
             "We@example.org",
             "--password-stdin",
         ];
-        let made = scene
+        let created = fixture
             .app
             .installation
             .cli(&words, "correct horse battery staple 9")
             .await;
-        gids.push(doorward_tests::installation::gid(&made.assert_success()));
+        gids.push(doorward_tests::installation::gid(&created.assert_success()));
     }
-    assert_eq!(scene.invite("we@example.org").await, gids[1]);
-    assert_eq!(scene.invite("dan").await, gids[2]);
-    scene
+    assert_eq!(fixture.invite("we@example.org").await, gids[1]);
+    assert_eq!(fixture.invite("dan").await, gids[2]);
+    fixture
         .app
         .installation
         .change_user("deactivate", "bea")
         .await;
-    assert_eq!(scene.invite("we@example.org").await, gids[0]);
-    scene
+    assert_eq!(fixture.invite("we@example.org").await, gids[0]);
+    fixture
         .try_invite("bea")
         .await
         .assert_unprocessable("user_not_found");
 }
 
 async fn invitation_mail_uses_the_invitees_language(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
     ben.call("/api/account/update", &json!({"language": "nl-be"}))
         .await
         .success();
-    scene
+    fixture
         .ann
         .call("/api/account/update", &json!({"language": "de"}))
         .await
         .success();
-    scene.invite("ben").await;
-    let mail = scene.mail("ben@example.org", &ben.gid).await;
+    fixture.invite("ben").await;
+    let mail = fixture.mail("ben@example.org", &ben.gid).await;
     assert!(mail.text.contains("nodigt je uit"), "{}", mail.text);
-    // Of somebody without an account only who invites them can know.
-    let new = scene.invite("new@example.org").await;
-    let mail = scene.mail("new@example.org", &new).await;
+    // The language of an invitee without an account is unknown, so the inviter's language is used.
+    let new = fixture.invite("new@example.org").await;
+    let mail = fixture.mail("new@example.org", &new).await;
     assert!(mail.text.contains("lädt Sie"), "{}", mail.text);
-    scene
+    fixture
         .ann
         .call("/api/account/update", &json!({"language": "fr"}))
         .await
         .success();
-    let other = scene.invite("other@example.org").await;
-    let mail = scene.mail("other@example.org", &other).await;
+    let other = fixture.invite("other@example.org").await;
+    let mail = fixture.mail("other@example.org", &other).await;
     assert!(mail.text.contains("invites you"), "{}", mail.text);
-    // Links are of the app's own address, whatever the request says.
-    let path = format!("/api/p/{}/members/resend_invite", scene.project);
-    let call = scene
+    // Links start with the configured address of the app, not with the host of the request.
+    let path = format!("/api/p/{}/members/resend_invite", fixture.project);
+    let call = fixture
         .app
         .http
         .post(&path)
-        .bearer(&scene.ann.token)
+        .bearer(&fixture.ann.token)
         .header("x-forwarded-host", "evil.example");
     call.header("host", "evil.example")
         .json(&json!({"user": other}))
         .send()
         .await
         .success();
-    let mail = scene.mail("other@example.org", &other).await;
+    let mail = fixture.mail("other@example.org", &other).await;
     assert!(!mail.raw.contains("evil.example"));
 }
 
@@ -344,11 +353,11 @@ async fn invitations_require_mail(backend: Backend) {
 }
 
 async fn declined_invitee_can_be_invited_again(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
     let user = json!({"user": ben.gid});
-    scene.invite("ben").await;
-    scene
+    fixture.invite("ben").await;
+    fixture
         .owner(
             "update",
             &json!({"user": ben.gid, "options": {"rate_limit_per_second": 700}}),
@@ -356,66 +365,66 @@ async fn declined_invitee_can_be_invited_again(backend: Backend) {
         .await
         .success();
     for call in ["invite", "resend_invite"] {
-        scene.account(&ben, "decline_invite").await.success();
-        scene
+        fixture.account(&ben, "decline_invite").await.success();
+        fixture
             .account(&ben, "accept_invite")
             .await
             .assert_invite_invalid();
-        scene
+        fixture
             .link("init_invite", &ben.gid)
             .await
             .assert_invite_invalid();
         let answer = match call {
-            "invite" => scene.try_invite("ben").await,
-            _ => scene.owner(call, &user).await,
+            "invite" => fixture.try_invite("ben").await,
+            _ => fixture.owner(call, &user).await,
         };
         let (_, data) = answer.success();
         assert_eq!(data["cc.projects_members"][0]["status"], json!("invited"));
-        scene.link("init_invite", &ben.gid).await.success();
+        fixture.link("init_invite", &ben.gid).await.success();
     }
-    let (_, data) = scene.account(&ben, "accept_invite").await.success();
+    let (_, data) = fixture.account(&ben, "accept_invite").await.success();
     assert_eq!(
         data["cc.projects_members"][0]["options"]["rate_limit_per_second"],
         json!(700)
     );
-    scene
+    fixture
         .owner("resend_invite", &user)
         .await
         .assert_unprocessable("already_member");
-    scene
+    fixture
         .try_invite("ben")
         .await
         .assert_unprocessable("already_member");
-    scene
+    fixture
         .try_invite("ann")
         .await
         .assert_unprocessable("already_member");
-    scene
+    fixture
         .owner("resend_invite", &json!({"user": UNKNOWN_GID}))
         .await
         .assert_unprocessable("not_a_member");
-    scene.owner("deactivate", &user).await.success();
-    scene
+    fixture.owner("deactivate", &user).await.success();
+    fixture
         .try_invite("ben")
         .await
         .assert_unprocessable("inactive");
 }
 
 async fn account_accepts_and_becomes_a_member(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
-    scene.invite("ben").await;
-    let answer = scene.account(&ben, "accept_invite").await;
-    let told = scene.told(&answer, &ben.gid);
-    let (_, data) = scene
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
+    fixture.invite("ben").await;
+    let answer = fixture.account(&ben, "accept_invite").await;
+    let accepted = fixture.told(&answer, &ben.gid);
+    let (_, data) = fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ann.token)
+        .project_init(&fixture.project, &fixture.ann.token)
         .await
         .success();
     let full = with_names(
         &data["cc.projects"],
-        &[(&scene.project, "<project>"), (&scene.ann.gid, "<ann>")],
+        &[(&fixture.project, "<project>"), (&fixture.ann.gid, "<ann>")],
     );
     assert!(
         full["<project>"]["options"]["channels"].is_object()
@@ -425,24 +434,27 @@ async fn account_accepts_and_becomes_a_member(backend: Backend) {
         "success": true, "result": {"project": "<project>"},
         "data": {"cc.projects": full, "cc.projects_members": [own_membership("active", "ben@example.org")]}
     });
-    assert_json_eq(&told, &expected);
+    assert_json_eq(&accepted, &expected);
     let token = answer.token();
     assert_ne!(token, ben.token);
-    let (result, _) = scene
+    let (result, _) = fixture
         .app
         .http
-        .project_init(&scene.project, &token)
+        .project_init(&fixture.project, &token)
         .await
         .success();
-    assert_eq!(result["user_projects"], json!({&scene.project: ["member"]}));
+    assert_eq!(
+        result["user_projects"],
+        json!({&fixture.project: ["member"]})
+    );
     for call in ["accept_invite", "decline_invite"] {
-        scene
+        fixture
             .account(&ben, call)
             .await
             .assert_unprocessable("already_member");
     }
     for call in ["init_invite", "decline_invite"] {
-        scene
+        fixture
             .link(call, &ben.gid)
             .await
             .assert_unprocessable("already_member");
@@ -450,29 +462,29 @@ async fn account_accepts_and_becomes_a_member(backend: Backend) {
 }
 
 async fn account_declines(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
-    scene.invite("ben").await;
-    let answer = scene.account(&ben, "decline_invite").await;
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
+    fixture.invite("ben").await;
+    let answer = fixture.account(&ben, "decline_invite").await;
     let expected = json!({
         "success": true, "result": {"project": "<project>"},
         "data": {"cc.projects_members": [own_membership("declined", "ben@example.org")]}
     });
-    assert_json_eq(&scene.told(&answer, &ben.gid), &expected);
-    assert!(!ben.init().await.text().contains(&scene.project));
-    scene
+    assert_json_eq(&fixture.told(&answer, &ben.gid), &expected);
+    assert!(!ben.init().await.text().contains(&fixture.project));
+    fixture
         .account(&ben, "decline_invite")
         .await
         .assert_unprocessable("not_invited");
-    scene
+    fixture
         .account(&ben, "accept_invite")
         .await
         .assert_invite_invalid();
-    let (_, data) = scene
+    let (_, data) = fixture
         .ann
         .call(
             "/api/members/get",
-            &json!({"project": scene.project, "member": ben.gid}),
+            &json!({"project": fixture.project, "member": ben.gid}),
         )
         .await
         .success();
@@ -480,37 +492,37 @@ async fn account_declines(backend: Backend) {
 }
 
 async fn link_declines_without_an_account(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let new = scene.invite("new@example.org").await;
-    scene.mail("new@example.org", &new).await;
-    let answer = scene.link("decline_invite", &new).await;
+    let fixture = Fixture::new(backend).await;
+    let new = fixture.invite("new@example.org").await;
+    fixture.mail("new@example.org", &new).await;
+    let answer = fixture.link("decline_invite", &new).await;
     let expected = json!({
         "success": true, "result": {"project": "<project>"}, "data": {"cc.projects_members": [membership("declined")]}
     });
-    assert_json_eq(&scene.told(&answer, &new), &expected);
-    scene
+    assert_json_eq(&fixture.told(&answer, &new), &expected);
+    fixture
         .link("init_invite", &new)
         .await
         .assert_invite_invalid();
-    scene
+    fixture
         .link("decline_invite", &new)
         .await
         .assert_unprocessable("not_invited");
-    // Who has declined and signs up later has declined.
-    let user = scene.app.sign_up("new", "new@example.org").await;
+    // A declined invitation stays declined when the invitee signs up later.
+    let user = fixture.app.sign_up("new", "new@example.org").await;
     assert_eq!(user.gid, new);
-    assert!(!user.init().await.text().contains(&scene.project));
-    scene
+    assert!(!user.init().await.text().contains(&fixture.project));
+    fixture
         .account(&user, "accept_invite")
         .await
         .assert_invite_invalid();
-    assert_eq!(scene.invite("new").await, new);
-    scene.account(&user, "accept_invite").await.success();
+    assert_eq!(fixture.invite("new").await, new);
+    fixture.account(&user, "accept_invite").await.success();
 }
 
 async fn invalid_invitees_are_rejected(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let robot = scene.ann.create_api_user(&scene.project, "Robot").await;
+    let fixture = Fixture::new(backend).await;
+    let robot = fixture.ann.create_api_user(&fixture.project, "Robot").await;
     let long = format!("{}@example.org", "x".repeat(300));
     for name in [
         "",
@@ -523,42 +535,42 @@ async fn invalid_invitees_are_rejected(backend: Backend) {
         "a b@example.org",
         "a@b@c",
         &robot.gid,
-        &scene.ann.gid,
+        &fixture.ann.gid,
         &long,
     ] {
-        let answer = scene.try_invite(name).await;
+        let answer = fixture.try_invite(name).await;
         println!("{name:?}: {answer:?}");
         answer.assert_unprocessable("user_not_found");
     }
-    scene
+    fixture
         .owner("resend_invite", &json!({"user": robot.gid}))
         .await
         .assert_unprocessable("api_user");
-    let (_, data) = scene
+    let (_, data) = fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ann.token)
+        .project_init(&fixture.project, &fixture.ann.token)
         .await
         .success();
     assert_eq!(
         data["cc.projects_members"].as_array().map(Vec::len),
         Some(2)
     );
-    // An administrator makes no account of a place, but may forget it.
-    let place = scene.invite("new@example.org").await;
+    // An administrator cannot activate or deactivate a placeholder account.
+    let placeholder = fixture.invite("new@example.org").await;
     for change in ["activate", "deactivate"] {
-        scene
+        fixture
             .app
             .installation
-            .cli(&["user", change, &place], "")
+            .cli(&["user", change, &placeholder], "")
             .await
             .assert_failure(1);
     }
-    scene.link("init_invite", &place).await.success();
+    fixture.link("init_invite", &placeholder).await.success();
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let wrong = [
         json!(null),
         json!(1),
@@ -569,16 +581,16 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     ];
     for call in ["accept_invite", "decline_invite", "leave_project"] {
         let path = format!("/api/account/{call}");
-        scene
+        fixture
             .ann
             .call(&path, &json!({}))
             .await
             .assert_bad_parameter("Missing parameter", "project");
         for value in &wrong {
-            let answer = scene.ann.call(&path, &json!({"project": value})).await;
+            let answer = fixture.ann.call(&path, &json!({"project": value})).await;
             answer.assert_bad_parameter("Invalid parameter", "project");
         }
-        let answer = scene
+        let answer = fixture
             .ann
             .call(&path, &json!({"project": UNKNOWN_GID}))
             .await;
@@ -591,7 +603,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     for call in ["init_invite", "decline_invite"] {
         let path = format!("/api/{call}");
         let bad = async |body: Value, reason: &str, name: &str| {
-            scene
+            fixture
                 .app
                 .http
                 .open(&path, &body)
@@ -620,7 +632,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
             )
             .await;
         }
-        scene
+        fixture
             .app
             .http
             .open(
@@ -629,27 +641,27 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
             )
             .await
             .assert_unprocessable("not_invited");
-        assert_method(&scene.app.http, &path).await;
+        assert_method(&fixture.app.http, &path).await;
     }
     for (position, call) in ["accept_invite", "decline_invite", "leave_project"]
         .iter()
         .enumerate()
     {
-        // Makes a user and a project of fixed names.
+        // The assertion creates a user with a fixed name, so it can be used only once.
         if position == 0 {
             assert_requires_account(
-                &scene.app,
+                &fixture.app,
                 &format!("/api/account/{call}"),
-                &json!({"project": scene.project}),
+                &json!({"project": fixture.project}),
             )
             .await;
         } else {
-            scene
+            fixture
                 .app
                 .http
                 .open(
                     &format!("/api/account/{call}"),
-                    &json!({"project": scene.project}),
+                    &json!({"project": fixture.project}),
                 )
                 .await
                 .assert_unauthenticated();

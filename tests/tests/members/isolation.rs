@@ -1,4 +1,9 @@
-//! Who may what, as a matrix: a row for every call, and who has nothing to do with a project gets nothing of it.
+//! Tests permissions with a matrix that has a row for each authenticated call. Users and API users
+//! without access to a project are rejected and receive none of its data. Example rows:
+//!
+//! - `/api/projects/delete`, `Owner`: callers other than the owner get a 403.
+//! - `/api/users/get`, `Visible("user_not_found")`: a caller who cannot see the user gets a 422.
+//! - `/api/account/update`, `Own(200, 403)`: ids in the body are ignored; API users get a 403.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +25,26 @@ on_both_databases![
     fields_of_the_server_are_ignored_in_every_body,
 ];
 
+/// The condition under which a call succeeds, and its response otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AccessRule {
-    /// About the caller alone, whatever ids come along: the status of people, and of API users.
+    /// The call concerns only the caller and ignores other ids. The values are the status for
+    /// accounts and the status for API users.
     Own(u16, u16),
-    /// For those who see what is named: 422 with this reason to others.
-    Seen(&'static str),
-    /// For active members: 403 to others.
+    /// The target must be visible to the caller. Other callers get a 422 with this reason.
+    Visible(&'static str),
+    /// The caller must be an active member. Other callers get a 403.
     Member,
-    /// For the owner: 403 to others.
+    /// The caller must be the owner. Other callers get a 403.
     Owner,
-    /// About the caller's own membership: the reason for those who have none.
+    /// The call concerns the caller's own membership. Callers without one get a 422 with this
+    /// reason.
     Membership(&'static str),
 }
 
-use AccessRule::{Member, Membership, Own, Owner, Seen};
+use AccessRule::{Member, Membership, Own, Owner, Visible};
 
-/// A row for each call that takes a token.
+/// The rule of each call that requires a token.
 const MATRIX: &[(&str, AccessRule)] = &[
     ("/api/init", Own(200, 200)),
     ("/api/account/update", Own(200, 403)),
@@ -49,9 +57,9 @@ const MATRIX: &[(&str, AccessRule)] = &[
     ("/api/account/logout", Own(400, 400)),
     ("/api/account/upload_avatar", Own(415, 403)),
     ("/api/account/delete_avatar", Own(200, 403)),
-    ("/api/users/get", Seen("user_not_found")),
-    ("/api/members/get", Seen("member_not_found")),
-    ("/api/projects/get", Seen("project_not_found")),
+    ("/api/users/get", Visible("user_not_found")),
+    ("/api/members/get", Visible("member_not_found")),
+    ("/api/projects/get", Visible("project_not_found")),
     ("/api/projects/create", Own(200, 403)),
     ("/api/projects/update", Member),
     ("/api/projects/upload_icon", Owner),
@@ -93,6 +101,7 @@ const MATRIX: &[(&str, AccessRule)] = &[
     ("/api/p/{project}/apikeys/delete", Owner),
 ];
 
+/// The relation of a caller to the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NonMemberKind {
     Stranger,
@@ -103,13 +112,13 @@ enum NonMemberKind {
     Program,
 }
 
-/// Somebody outside, with a token.
+/// A caller who is not an active member of the project.
 struct NonMember {
     kind: NonMemberKind,
     token: String,
 }
 
-/// Herbarium is ann's, with ben and an API user, and others who are something to it, but no members.
+/// A project of ann with the member ben and an API user, and callers of each kind of non-member.
 struct Fixture {
     app: MailApp,
     ann: User,
@@ -117,7 +126,7 @@ struct Fixture {
     robot: ApiUser,
     project: String,
     body: Value,
-    outsiders: Vec<NonMember>,
+    non_members: Vec<NonMember>,
 }
 
 impl Fixture {
@@ -137,14 +146,14 @@ impl Fixture {
             "channel": options["orderedchannels"][1], "ordering": options["orderedorderings"][0],
             "fieldlist": options["orderedfieldlists"][0],
         });
-        let mut scene = Self {
+        let mut fixture = Self {
             app,
             ann,
             ben,
             robot,
             project,
             body,
-            outsiders: Vec::new(),
+            non_members: Vec::new(),
         };
         for (kind, name) in [
             (NonMemberKind::Stranger, "dan"),
@@ -153,25 +162,30 @@ impl Fixture {
             (NonMemberKind::Declined, "gus"),
             (NonMemberKind::Deactivated, "hal"),
         ] {
-            let token = scene.outsider(kind, name).await;
-            scene.outsiders.push(NonMember { kind, token });
+            let token = fixture.create_non_member(kind, name).await;
+            fixture.non_members.push(NonMember { kind, token });
         }
-        let dan = scene.app.user("kim").await;
-        let other = scene.app.installation.create_project("kim", "Depot").await;
-        let token = dan
+        let kim = fixture.app.user("kim").await;
+        let other = fixture
+            .app
+            .installation
+            .create_project("kim", "Depot")
+            .await;
+        let token = kim
             .create_api_user(&other, "Crane")
             .await
             .auth()
             .await
             .token();
-        scene.outsiders.push(NonMember {
+        fixture.non_members.push(NonMember {
             kind: NonMemberKind::Program,
             token,
         });
-        scene
+        fixture
     }
 
-    async fn outsider(&self, kind: NonMemberKind, name: &str) -> String {
+    /// Creates a user, brings their membership into the state of the kind, and returns the token.
+    async fn create_non_member(&self, kind: NonMemberKind, name: &str) -> String {
         let user = self.app.user(name).await;
         let named = json!({"user": user.gid, "username_or_email": name});
         let own = json!({"project": self.project});
@@ -201,13 +215,14 @@ impl Fixture {
         user.token
     }
 
+    /// Calls an operation of the project as its owner.
     async fn owner(&self, call: &str, body: &Value) -> Answer {
         self.ann
             .call(&format!("/api/p/{}/{call}", self.project), body)
             .await
     }
 
-    /// A call with all ids of the project; with a picture, where one is wanted.
+    /// Sends a call with all ids of the project, or with a picture to the upload of an icon.
     async fn call(&self, token: &str, path: &str) -> Answer {
         let call = self
             .app
@@ -237,7 +252,7 @@ impl Fixture {
     fn body_of(&self, path: &str) -> Value {
         let mut body = self.body.clone();
         if path == "/api/account/update_email_request" {
-            // An address is not asked for the project's sake.
+            // A valid address would cause a mail. The type is wrong instead, as the matrix expects.
             body["email"] = json!(1);
         }
         if path.contains("/apikeys/") {
@@ -246,7 +261,7 @@ impl Fixture {
         body
     }
 
-    /// All that is the project's, and none of it an outsider's.
+    /// Returns data of the project that a non-member must not see.
     fn secrets(&self) -> Vec<&str> {
         let ids = ["channel", "ordering", "fieldlist"]
             .map(|name| self.body[name].as_str().expect("an id"));
@@ -261,23 +276,24 @@ impl Fixture {
         [ids.as_slice(), &people].concat()
     }
 
-    fn assert_tells_nothing(&self, answer: &Answer, kind: NonMemberKind, what: &str) {
+    /// Asserts that a response has no data of the project.
+    fn assert_reveals_nothing(&self, answer: &Answer, kind: NonMemberKind, call: &str) {
         let text = format!("{:?} {}", answer.headers, answer.text());
         let mut secrets = self.secrets();
-        // Who is invited sees the project in short.
+        // An invited user sees the summary of the project, so these are not secret.
         if kind != NonMemberKind::Invited {
             secrets.extend([self.project.as_str(), "Herbarium", &self.ann.gid]);
         }
         for secret in secrets {
             assert!(
                 !text.contains(secret),
-                "{what} tells {kind:?} {secret}: {text}"
+                "{call} reveals {secret} to {kind:?}: {text}"
             );
         }
     }
 
-    /// All that the owner sees of the project, and the key.
-    async fn picture(&self) -> Value {
+    /// Returns the project as the owner sees it, and the API key.
+    async fn snapshot(&self) -> Value {
         let (_, mut data) = self
             .app
             .http
@@ -285,7 +301,7 @@ impl Fixture {
             .await
             .success();
         data["cc.languages"] = json!("<languages>");
-        // People may change their own.
+        // Users can change their own profiles.
         data["cc.users"] = json!("<users>");
         let (key, _) = self
             .owner("apikeys/get", &json!({"user": self.robot.gid}))
@@ -295,6 +311,7 @@ impl Fixture {
     }
 }
 
+/// Asserts the response that a rule gives to a kind of non-member.
 fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer) {
     match rule {
         Own(people, programs) => {
@@ -305,7 +322,7 @@ fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer
             };
             assert_eq!(answer.status, status, "{answer:?}");
         }
-        Seen(reason) => answer.assert_unprocessable(reason),
+        Visible(reason) => answer.assert_unprocessable(reason),
         Member | Owner => answer.assert_forbidden(),
         Membership(reason) => match kind {
             NonMemberKind::Program => answer.assert_forbidden(),
@@ -325,7 +342,7 @@ fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer
     }
 }
 
-/// What somebody who is invited may do all the same.
+/// Returns whether an invited user is allowed to make a call that other non-members are not.
 fn is_for_invited(path: &str) -> bool {
     [
         "/api/account/accept_invite",
@@ -335,57 +352,61 @@ fn is_for_invited(path: &str) -> bool {
     .contains(&path)
 }
 
-/// SECURITY-CASES: half-accepted members (Vaultwarden CVE-2026-43913), another project's objects (CVE-2026-27898).
+/// Regression test for members who have not accepted yet (Vaultwarden CVE-2026-43913) and for
+/// objects of other projects (CVE-2026-27898).
 async fn every_call_rejects_non_members_without_leaking(backend: Backend) {
     let paths: BTreeSet<String> = authorised_paths().into_iter().collect();
     let rows: BTreeSet<String> = MATRIX.iter().map(|(path, _)| (*path).to_owned()).collect();
-    assert_eq!(paths, rows, "each call has a row, and each row a call");
+    assert_eq!(
+        paths, rows,
+        "the matrix must have exactly one row for each authenticated call"
+    );
     assert_eq!(rows.len(), MATRIX.len());
 
-    let scene = Fixture::new(backend).await;
-    let before = scene.picture().await;
+    let fixture = Fixture::new(backend).await;
+    let before = fixture.snapshot().await;
     for (path, rule) in MATRIX {
-        for NonMember { kind, token } in &scene.outsiders {
+        for NonMember { kind, token } in &fixture.non_members {
             if *kind == NonMemberKind::Invited && is_for_invited(path) {
                 continue;
             }
-            let answer = scene.call(token, path).await;
+            let answer = fixture.call(token, path).await;
             println!("{kind:?} {path}: {} {}", answer.status, answer.text());
             assert_row(path, *rule, *kind, &answer);
-            scene.assert_tells_nothing(&answer, *kind, path);
+            fixture.assert_reveals_nothing(&answer, *kind, path);
         }
     }
-    assert_json_eq(&scene.picture().await, &before);
+    assert_json_eq(&fixture.snapshot().await, &before);
 
-    let invited = scene
-        .outsiders
+    let invited = fixture
+        .non_members
         .iter()
-        .find(|outsider| outsider.kind == NonMemberKind::Invited)
-        .expect("somebody");
-    let answer = scene.call(&invited.token, "/api/projects/get").await;
-    let short = json!({"gid": scene.project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "active"});
+        .find(|non_member| non_member.kind == NonMemberKind::Invited)
+        .expect("an invited user");
+    let answer = fixture.call(&invited.token, "/api/projects/get").await;
+    let summary = json!({"gid": fixture.project, "name": "Herbarium", "icon": null, "owner": fixture.ann.gid, "status": "active"});
     assert_json_eq(
         &answer.success().1,
-        &json!({"cc.projects": {&scene.project: short}}),
+        &json!({"cc.projects": {&fixture.project: summary}}),
     );
 }
 
 async fn owner_calls_reject_members_and_api_users(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let program = scene.robot.auth().await.token();
-    // The limits of others, and of oneself, are the owner's alone. To remove oneself is not to be tried here.
-    let other = scene.app.installation.create_user("leo").await;
-    scene
+    let fixture = Fixture::new(backend).await;
+    let program = fixture.robot.auth().await.token();
+    // `members/remove` needs another target, because members are allowed to remove themselves.
+    let other = fixture.app.installation.create_user("leo").await;
+    fixture
         .app
         .installation
-        .add_member(&scene.project, "leo")
+        .add_member(&fixture.project, "leo")
         .await;
-    let before = scene.picture().await;
+    let before = fixture.snapshot().await;
     for (path, _) in MATRIX.iter().filter(|(_, rule)| *rule == Owner) {
-        for token in [&scene.ben.token, &program] {
+        for token in [&fixture.ben.token, &program] {
             let answer = if path.ends_with("members/remove") {
-                let path = path.replace("{project}", &scene.project);
-                scene
+                let path = path.replace("{project}", &fixture.project);
+                fixture
                     .app
                     .http
                     .post(&path)
@@ -394,7 +415,7 @@ async fn owner_calls_reject_members_and_api_users(backend: Backend) {
                     .send()
                     .await
             } else {
-                scene.call(token, path).await
+                fixture.call(token, path).await
             };
             println!("{path}: {}", answer.text());
             answer.assert_forbidden();
@@ -404,23 +425,23 @@ async fn owner_calls_reject_members_and_api_users(backend: Backend) {
         .iter()
         .filter(|(path, _)| path.starts_with("/api/account/") && !path.ends_with("logout"))
     {
-        scene.call(&program, path).await.assert_forbidden();
+        fixture.call(&program, path).await.assert_forbidden();
     }
-    assert_json_eq(&scene.picture().await, &before);
+    assert_json_eq(&fixture.snapshot().await, &before);
 }
 
 async fn deleted_project_is_inaccessible(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let program = scene.robot.auth().await.token();
-    let leo = scene.app.user("leo").await;
-    scene
+    let fixture = Fixture::new(backend).await;
+    let program = fixture.robot.auth().await.token();
+    let leo = fixture.app.user("leo").await;
+    fixture
         .app
         .installation
-        .add_member(&scene.project, "leo")
+        .add_member(&fixture.project, "leo")
         .await;
-    scene
+    fixture
         .ann
-        .call("/api/projects/delete", &json!({"project": scene.project}))
+        .call("/api/projects/delete", &json!({"project": fixture.project}))
         .await
         .success();
 
@@ -428,12 +449,14 @@ async fn deleted_project_is_inaccessible(backend: Backend) {
         .iter()
         .filter(|(path, _)| path.starts_with("/api/p/"));
     for (path, _) in inside {
-        let all = [&scene.ann.token, &scene.ben.token, &program];
-        for token in all
-            .into_iter()
-            .chain(scene.outsiders.iter().map(|outsider| &outsider.token))
-        {
-            let answer = scene.call(token, path).await;
+        let all = [&fixture.ann.token, &fixture.ben.token, &program];
+        for token in all.into_iter().chain(
+            fixture
+                .non_members
+                .iter()
+                .map(|non_member| &non_member.token),
+        ) {
+            let answer = fixture.call(token, path).await;
             println!("{path}: {}", answer.text());
             answer.assert_forbidden();
         }
@@ -442,88 +465,93 @@ async fn deleted_project_is_inaccessible(backend: Backend) {
         .iter()
         .filter(|(path, _)| path.starts_with("/api/projects/"))
     {
-        for token in [&scene.ben.token, &program] {
+        for token in [&fixture.ben.token, &program] {
             match rule {
                 Own(..) => {}
-                Seen(reason) => scene.call(token, path).await.assert_unprocessable(reason),
-                Member | Owner | Membership(_) => scene.call(token, path).await.assert_forbidden(),
+                Visible(reason) => fixture.call(token, path).await.assert_unprocessable(reason),
+                Member | Owner | Membership(_) => {
+                    fixture.call(token, path).await.assert_forbidden()
+                }
             }
         }
     }
     for name in ["ann", "ben", "dan", "fay"] {
-        scene
+        fixture
             .app
             .http
-            .project_login(&scene.project, name, PASSWORD)
+            .project_login(&fixture.project, name, PASSWORD)
             .await
             .assert_unknown_user();
     }
-    scene.robot.auth().await.assert_unknown_user();
-    for outsider in scene
-        .outsiders
+    fixture.robot.auth().await.assert_unknown_user();
+    for non_member in fixture
+        .non_members
         .iter()
-        .filter(|outsider| outsider.kind != NonMemberKind::Program)
+        .filter(|non_member| non_member.kind != NonMemberKind::Program)
     {
         for call in ["accept_invite", "decline_invite"] {
-            let answer = scene
-                .call(&outsider.token, &format!("/api/account/{call}"))
+            let answer = fixture
+                .call(&non_member.token, &format!("/api/account/{call}"))
                 .await;
             answer.assert_unprocessable("not_invited");
-            scene.assert_tells_nothing(&answer, NonMemberKind::Stranger, call);
+            fixture.assert_reveals_nothing(&answer, NonMemberKind::Stranger, call);
         }
-        let answer = scene.app.http.init(&outsider.token).await;
-        scene.assert_tells_nothing(&answer, NonMemberKind::Stranger, "init");
+        let answer = fixture.app.http.init(&non_member.token).await;
+        fixture.assert_reveals_nothing(&answer, NonMemberKind::Stranger, "init");
     }
-    // To leave it is possible.
-    let own = json!({"project": scene.project});
+    // A member can leave a deleted project.
+    let own = json!({"project": fixture.project});
     leo.call("/api/account/leave_project", &own).await.success();
     leo.call("/api/account/leave_project", &own)
         .await
         .assert_unprocessable("not_a_member");
-    scene
+    fixture
         .ann
         .call("/api/account/leave_project", &own)
         .await
         .assert_unprocessable("owner");
-    // Its owner has it still, and nobody else of it.
-    let body = json!({"project": scene.project, "member": scene.ben.gid, "user": scene.ben.gid});
-    scene
+    // The owner still sees the project, but not its members.
+    let body =
+        json!({"project": fixture.project, "member": fixture.ben.gid, "user": fixture.ben.gid});
+    fixture
         .ann
         .call("/api/members/get", &body)
         .await
         .assert_unprocessable("member_not_found");
-    scene
+    fixture
         .ann
         .call("/api/users/get", &body)
         .await
         .assert_unprocessable("user_not_found");
-    let (_, data) = scene.ann.call("/api/projects/get", &body).await.success();
+    let (_, data) = fixture.ann.call("/api/projects/get", &body).await.success();
     assert_eq!(
-        data["cc.projects"][&scene.project]["status"],
+        data["cc.projects"][&fixture.project]["status"],
         json!("deleted")
     );
-    // And all is there again.
-    scene
+    // After `undelete`, the members have access again.
+    fixture
         .ann
         .call("/api/projects/undelete", &body)
         .await
         .success();
     assert_eq!(
-        scene
+        fixture
             .app
             .http
-            .project_init(&scene.project, &scene.ben.token)
+            .project_init(&fixture.project, &fixture.ben.token)
             .await
             .status,
         200
     );
-    assert_eq!(scene.robot.auth().await.status, 200);
+    assert_eq!(fixture.robot.auth().await.status, 200);
 }
 
-/// SECURITY-CASES: mass assignment (ZITADEL CVE-2026-27946).
+/// Regression test for mass assignment (ZITADEL CVE-2026-27946).
 async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ann, ben, project) = (&scene.ann, &scene.ben, &scene.project);
+    let fixture = Fixture::new(backend).await;
+    let ann = &fixture.ann;
+    let ben = &fixture.ben;
+    let project = &fixture.project;
     let with = |mut body: Value| {
         let hostile = json!({
             "status": "deleted", "roles": ["owner"], "role": "owner", "owner": UNKNOWN_GID, "gid": UNKNOWN_GID, "build": 7,
@@ -544,8 +572,8 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
         body
     };
     let at = |call: &str| format!("/api/p/{project}/{call}");
-    let robot = json!({"user": scene.robot.gid, "name": "Robot"});
-    let named = |what: &str| json!({what: scene.body[what], "name": "Named", "channels": {}, "orderings": {}});
+    let robot = json!({"user": fixture.robot.gid, "name": "Robot"});
+    let named = |item: &str| json!({item: fixture.body[item], "name": "Named", "channels": {}, "orderings": {}});
     let bodies = [
         (
             ben,
@@ -585,7 +613,7 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
         data
     };
     let before = server_side(
-        &scene
+        &fixture
             .app
             .http
             .project_init(project, &ben.token)
@@ -600,7 +628,7 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
         answer.success();
     }
     let after = server_side(
-        &scene
+        &fixture
             .app
             .http
             .project_init(project, &ben.token)
@@ -609,20 +637,20 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
             .1,
     );
     assert_json_eq(&after, &before);
-    // What is made has only what its maker gives it.
+    // The fields are also ignored when a project is created.
     let (_, data) = ben
         .call("/api/projects/create", &with(json!({"name": "Mine"})))
         .await
         .success();
-    let made = data["cc.projects"]
+    let created = data["cc.projects"]
         .as_object()
-        .and_then(|made| made.values().next())
+        .and_then(|projects| projects.values().next())
         .expect("a project")
         .clone();
-    let kept = ["owner", "status", "build", "icon", "backups"].map(|name| made[name].clone());
+    let stored = ["owner", "status", "build", "icon", "backups"].map(|name| created[name].clone());
     let backups = json!({"versions": [], "next_version": 1});
     assert_eq!(
-        kept,
+        stored,
         [
             json!(ben.gid),
             json!("active"),
@@ -631,7 +659,7 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
             backups
         ]
     );
-    let (_, data) = scene
+    let (_, data) = fixture
         .owner("members/invite", &with(json!({"username_or_email": "dan"})))
         .await
         .success();

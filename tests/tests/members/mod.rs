@@ -1,4 +1,4 @@
-//! TODO members
+//! Tests of memberships: transitions, invitations, permissions, visibility and rate limits.
 
 pub(crate) mod calls;
 pub(crate) mod invitations;

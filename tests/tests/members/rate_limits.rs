@@ -1,4 +1,5 @@
-//! `rate_limit_per_second`: how many requests a second a member may make in a project, and of whom that is true.
+//! Tests that `rate_limit_per_second` limits the requests of one member in one project, separately
+//! in each gateway.
 
 use std::time::Duration;
 
@@ -21,11 +22,12 @@ on_both_databases![
     each_gateway_counts_for_itself,
 ];
 
-/// Until a change of a limit is known.
-const KNOWN: Duration = Duration::from_secs(1);
-/// The span that is counted, and a little.
+/// Maximum time until a gateway applies a change of a limit.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Slightly more than the second in which requests are counted.
 const WINDOW: Duration = Duration::from_millis(1010);
 
+/// Sets the limit of a member.
 async fn limit(owner: &User, project: &str, user: &User, limit: Value) {
     let body = json!({"user": user.gid, "options": {"rate_limit_per_second": limit}});
     owner
@@ -34,7 +36,8 @@ async fn limit(owner: &User, project: &str, user: &User, limit: Value) {
         .success();
 }
 
-async fn one(user: &User, project: &str) -> Answer {
+/// Sends a request that counts and does not change anything.
+async fn send_request(user: &User, project: &str) -> Answer {
     user.call(
         &format!("/api/p/{project}/members/get"),
         &json!({"member": user.gid}),
@@ -42,55 +45,59 @@ async fn one(user: &User, project: &str) -> Answer {
     .await
 }
 
-/// So many requests at once: how many passed, when the others were refused as they must be.
+/// Sends `count` concurrent requests and returns the number of successes. The others must have been
+/// rejected with a wait of one second.
 async fn burst(user: &User, project: &str, count: usize) -> usize {
     let begin = Instant::now();
-    let answers = futures_util::future::join_all((0..count).map(|_| one(user, project))).await;
+    let answers =
+        futures_util::future::join_all((0..count).map(|_| send_request(user, project))).await;
     assert!(
         begin.elapsed() < Duration::from_secs(1),
-        "too slow to be at once"
+        "the requests took longer than the second in which they are counted"
     );
-    let (passed, refused): (Vec<Answer>, Vec<Answer>) =
+    let (passed, rejected): (Vec<Answer>, Vec<Answer>) =
         answers.into_iter().partition(|answer| answer.status == 200);
-    for answer in refused {
+    for answer in rejected {
         assert_eq!(answer.assert_throttled(), 1);
     }
     passed.len()
 }
 
-/// Waits until nothing that was sent before counts any more, and as many pass as expected.
-async fn passes(user: &User, project: &str, count: usize, expected: usize) {
+/// Waits until earlier requests do not count any more, and asserts how many of a burst pass.
+async fn assert_passes(user: &User, project: &str, count: usize, expected: usize) {
     tokio::time::sleep(WINDOW).await;
     assert_eq!(burst(user, project, count).await, expected);
 }
 
-/// Sets a limit, and waits until it is known.
-async fn limited(scene: &Fixture, user: &User, at: u32) {
-    limit(&scene.ann, &scene.project, user, json!(at)).await;
-    eventually("limited", KNOWN, async || {
-        is_limited(user, &scene.project, at).await.then_some(())
+/// Sets a limit and waits until the gateway applies it.
+async fn limited(fixture: &Fixture, user: &User, at: u32) {
+    limit(&fixture.ann, &fixture.project, user, json!(at)).await;
+    eventually("limited", CHANGE_TIMEOUT, async || {
+        is_limited(user, &fixture.project, at).await.then_some(())
     })
     .await;
 }
 
-/// Of one request more than the limit, all at once, one is refused.
+/// Returns whether the limit applies: sends one request more than the limit concurrently, and one
+/// must be rejected.
 async fn is_limited(user: &User, project: &str, at: u32) -> bool {
-    let answers = futures_util::future::join_all((0..=at).map(|_| one(user, project))).await;
+    let answers =
+        futures_util::future::join_all((0..=at).map(|_| send_request(user, project))).await;
     answers.iter().any(|answer| answer.status == 429)
 }
 
 async fn limit_passes_in_a_burst_and_others_wait(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    assert_eq!(burst(&scene.ben, &scene.project, 30).await, 30);
+    let fixture = Fixture::new(backend).await;
+    assert_eq!(burst(&fixture.ben, &fixture.project, 30).await, 30);
     for at in [1, 5, 17] {
-        limited(&scene, &scene.ben, at).await;
-        passes(&scene.ben, &scene.project, 30, at as usize).await;
-        assert_eq!(burst(&scene.ben, &scene.project, 5).await, 0);
+        limited(&fixture, &fixture.ben, at).await;
+        assert_passes(&fixture.ben, &fixture.project, 30, at as usize).await;
+        assert_eq!(burst(&fixture.ben, &fixture.project, 5).await, 0);
     }
-    // A refused request is not counted: whoever waits as long as they are told gets on.
+    // Rejected requests are not counted, so a client that waits for the `Retry-After` succeeds.
     let begin = Instant::now();
-    eventually("let through", WINDOW + KNOWN, async || {
-        (one(&scene.ben, &scene.project).await.status == 200).then_some(())
+    eventually("a success", WINDOW + CHANGE_TIMEOUT, async || {
+        (send_request(&fixture.ben, &fixture.project).await.status == 200).then_some(())
     })
     .await;
     assert!(
@@ -101,80 +108,85 @@ async fn limit_passes_in_a_burst_and_others_wait(backend: Backend) {
 }
 
 async fn sustained_load_passes_at_the_limit(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     const LIMIT: u32 = 20;
     const SECONDS: u32 = 5;
-    limited(&scene, &scene.ben, LIMIT).await;
+    limited(&fixture, &fixture.ben, LIMIT).await;
     tokio::time::sleep(WINDOW).await;
     let end = Instant::now() + Duration::from_secs(SECONDS.into()) - Duration::from_millis(50);
     let senders = (0..4).map(|_| async {
-        let (mut passed, mut refused) = (0_u32, 0_u32);
+        let mut passed = 0_u32;
+        let mut rejected = 0_u32;
         while Instant::now() < end {
-            match one(&scene.ben, &scene.project).await.status {
+            match send_request(&fixture.ben, &fixture.project).await.status {
                 200 => passed += 1,
-                429 => refused += 1,
+                429 => rejected += 1,
                 other => panic!("{other}"),
             }
         }
-        (passed, refused)
+        (passed, rejected)
     });
     let counts = futures_util::future::join_all(senders).await;
     let passed: u32 = counts.iter().map(|(passed, _)| passed).sum();
-    let refused: u32 = counts.iter().map(|(_, refused)| refused).sum();
+    let rejected: u32 = counts.iter().map(|(_, rejected)| rejected).sum();
     let configured = LIMIT * SECONDS;
     assert!(
         passed * 10 >= configured * 9 && passed * 10 <= configured * 11,
-        "{passed} passed, {refused} were refused"
+        "{passed} passed, {rejected} were rejected"
     );
     assert!(
-        refused > passed,
-        "no pressure: {passed} passed, {refused} were refused"
+        rejected > passed,
+        "too little load: {passed} passed, {rejected} were rejected"
     );
 }
 
 async fn change_counts_within_a_second(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    assert_eq!(burst(&scene.ben, &scene.project, 10).await, 10);
-    limited(&scene, &scene.ben, 1).await;
-    limit(&scene.ann, &scene.project, &scene.ben, Value::Null).await;
-    eventually("lifted", KNOWN, async || {
-        (burst(&scene.ben, &scene.project, 5).await == 5).then_some(())
+    let fixture = Fixture::new(backend).await;
+    assert_eq!(burst(&fixture.ben, &fixture.project, 10).await, 10);
+    limited(&fixture, &fixture.ben, 1).await;
+    limit(&fixture.ann, &fixture.project, &fixture.ben, Value::Null).await;
+    eventually("lifted", CHANGE_TIMEOUT, async || {
+        (burst(&fixture.ben, &fixture.project, 5).await == 5).then_some(())
     })
     .await;
-    // A member who comes back is no other.
-    limited(&scene, &scene.ben, 2).await;
+    // The limit stays after deactivation and activation of the member.
+    limited(&fixture, &fixture.ben, 2).await;
     for call in ["deactivate", "activate"] {
-        let path = format!("/api/p/{}/members/{call}", scene.project);
-        scene
+        let path = format!("/api/p/{}/members/{call}", fixture.project);
+        fixture
             .ann
-            .call(&path, &json!({"user": scene.ben.gid}))
+            .call(&path, &json!({"user": fixture.ben.gid}))
             .await
             .success();
     }
-    eventually("back", KNOWN, async || {
-        (one(&scene.ben, &scene.project).await.status != 403).then_some(())
+    eventually("back", CHANGE_TIMEOUT, async || {
+        (send_request(&fixture.ben, &fixture.project).await.status != 403).then_some(())
     })
     .await;
-    tokio::time::sleep(KNOWN).await;
-    passes(&scene.ben, &scene.project, 10, 2).await;
+    tokio::time::sleep(CHANGE_TIMEOUT).await;
+    assert_passes(&fixture.ben, &fixture.project, 10, 2).await;
 }
 
 async fn limit_applies_to_one_member_and_project(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let atlas = scene.app.installation.create_project("cas", "Atlas").await;
+    let fixture = Fixture::new(backend).await;
+    let atlas = fixture
+        .app
+        .installation
+        .create_project("cas", "Atlas")
+        .await;
     for user in ["ann", "ben"] {
-        scene.app.installation.add_member(&atlas, user).await;
+        fixture.app.installation.add_member(&atlas, user).await;
     }
-    limited(&scene, &scene.ben, 2).await;
-    passes(&scene.ben, &scene.project, 10, 2).await;
-    assert_eq!(burst(&scene.ann, &scene.project, 10).await, 10);
-    assert_eq!(burst(&scene.program, &scene.project, 10).await, 10);
-    assert_eq!(burst(&scene.ben, &atlas, 10).await, 10);
-    // All that is in the project counts, whatever comes of it; nothing else does.
-    scene
+    limited(&fixture, &fixture.ben, 2).await;
+    assert_passes(&fixture.ben, &fixture.project, 10, 2).await;
+    assert_eq!(burst(&fixture.ann, &fixture.project, 10).await, 10);
+    assert_eq!(burst(&fixture.program, &fixture.project, 10).await, 10);
+    assert_eq!(burst(&fixture.ben, &atlas, 10).await, 10);
+    // All calls under the project's path count, also those that fail. Other calls do not count.
+    fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ben.token)
+        .project_init(&fixture.project, &fixture.ben.token)
         .await
         .assert_throttled();
     for (call, body) in [
@@ -182,72 +194,74 @@ async fn limit_applies_to_one_member_and_project(backend: Backend) {
         ("nothing/there", json!({})),
         ("apikeys/get", json!({})),
     ] {
-        let path = format!("/api/p/{}/{call}", scene.project);
-        scene.ben.call(&path, &body).await.assert_throttled();
+        let path = format!("/api/p/{}/{call}", fixture.project);
+        fixture.ben.call(&path, &body).await.assert_throttled();
     }
     for _ in 0..5 {
-        scene.ben.init().await.success();
-        scene
+        fixture.ben.init().await.success();
+        fixture
             .ben
-            .call("/api/projects/get", &json!({"project": scene.project}))
+            .call("/api/projects/get", &json!({"project": fixture.project}))
             .await
             .success();
     }
-    // Upper case is no other project, nor is another token another member.
-    let token = scene.app.http.login("ben", PASSWORD).await.token();
+    // Upper case in the path and another token of the same user do not evade the limit.
+    let token = fixture.app.http.login("ben", PASSWORD).await.token();
     let again = User {
         token,
-        gid: scene.ben.gid.clone(),
+        gid: fixture.ben.gid.clone(),
         username: String::new(),
-        http: scene.app.http.clone(),
+        http: fixture.app.http.clone(),
     };
-    passes(&again, &scene.project.to_uppercase(), 10, 2).await;
-    one(&scene.ben, &scene.project).await.assert_throttled();
+    assert_passes(&again, &fixture.project.to_uppercase(), 10, 2).await;
+    send_request(&fixture.ben, &fixture.project)
+        .await
+        .assert_throttled();
 }
 
 async fn api_user_is_rate_limited(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    limited(&scene, &scene.program, 3).await;
-    passes(&scene.program, &scene.project, 10, 3).await;
-    // Another token of the same key is the same program; another key's is another one.
-    let token = scene.robot.auth().await.token();
+    let fixture = Fixture::new(backend).await;
+    limited(&fixture, &fixture.program, 3).await;
+    assert_passes(&fixture.program, &fixture.project, 10, 3).await;
+    // All tokens of one API user are counted together, and those of another one separately.
+    let token = fixture.robot.auth().await.token();
     let again = User {
         token,
-        gid: scene.robot.gid.clone(),
+        gid: fixture.robot.gid.clone(),
         username: String::new(),
-        http: scene.app.http.clone(),
+        http: fixture.app.http.clone(),
     };
-    assert_eq!(burst(&again, &scene.project, 5).await, 0);
-    let other = scene.ann.create_api_user(&scene.project, "Other").await;
+    assert_eq!(burst(&again, &fixture.project, 5).await, 0);
+    let other = fixture.ann.create_api_user(&fixture.project, "Other").await;
     let token = other.auth().await.token();
     let other = User {
         token,
         gid: other.gid.clone(),
         username: String::new(),
-        http: scene.app.http.clone(),
+        http: fixture.app.http.clone(),
     };
-    assert_eq!(burst(&other, &scene.project, 10).await, 10);
+    assert_eq!(burst(&other, &fixture.project, 10).await, 10);
 }
 
 async fn owner_can_limit_themselves(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    limited(&scene, &scene.ann, 4).await;
-    passes(&scene.ann, &scene.project, 10, 4).await;
-    // The way out counts too.
+    let fixture = Fixture::new(backend).await;
+    limited(&fixture, &fixture.ann, 4).await;
+    assert_passes(&fixture.ann, &fixture.project, 10, 4).await;
+    // The call that removes the limit is counted, too.
     tokio::time::sleep(WINDOW).await;
-    limit(&scene.ann, &scene.project, &scene.ann, Value::Null).await;
-    eventually("lifted", KNOWN, async || {
-        (burst(&scene.ann, &scene.project, 8).await == 8).then_some(())
+    limit(&fixture.ann, &fixture.project, &fixture.ann, Value::Null).await;
+    eventually("lifted", CHANGE_TIMEOUT, async || {
+        (burst(&fixture.ann, &fixture.project, 8).await == 8).then_some(())
     })
     .await;
 }
 
 async fn unauthenticated_requests_are_not_counted(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    limited(&scene, &scene.ben, 2).await;
-    let path = format!("/api/p/{}/members/get", scene.project);
+    let fixture = Fixture::new(backend).await;
+    limited(&fixture, &fixture.ben, 2).await;
+    let path = format!("/api/p/{}/members/get", fixture.project);
     for _ in 0..5 {
-        scene
+        fixture
             .app
             .http
             .post(&path)
@@ -255,7 +269,7 @@ async fn unauthenticated_requests_are_not_counted(backend: Backend) {
             .send()
             .await
             .assert_unauthenticated();
-        scene
+        fixture
             .app
             .http
             .post(&path)
@@ -264,27 +278,27 @@ async fn unauthenticated_requests_are_not_counted(backend: Backend) {
             .send()
             .await
             .assert_unauthenticated();
-        scene
+        fixture
             .cas
-            .call(&path, &json!({"member": scene.ben.gid}))
+            .call(&path, &json!({"member": fixture.ben.gid}))
             .await
             .assert_forbidden();
-        scene
+        fixture
             .app
             .http
-            .project_login(&scene.project, "ben", PASSWORD)
+            .project_login(&fixture.project, "ben", PASSWORD)
             .await
             .success();
     }
-    passes(&scene.ben, &scene.project, 5, 2).await;
-    scene
+    assert_passes(&fixture.ben, &fixture.project, 5, 2).await;
+    fixture
         .ben
         .call("/api/account/logout", &json!({}))
         .await
         .success();
-    scene.ben.assert_denied_eventually().await;
+    fixture.ben.assert_denied_eventually().await;
     for _ in 0..5 {
-        one(&scene.ben, &scene.project)
+        send_request(&fixture.ben, &fixture.project)
             .await
             .assert_unauthenticated();
     }
@@ -302,10 +316,11 @@ async fn each_gateway_counts_for_itself(backend: Backend) {
         token: ben.token.clone(),
         http,
     };
-    let (here, there) = (at(split.http.clone()), at(second.http()));
+    let here = at(split.http.clone());
+    let there = at(second.http());
     limit(&ann, &project, &ben, json!(3)).await;
     for user in [&here, &there] {
-        eventually("limited", KNOWN, async || {
+        eventually("limited", CHANGE_TIMEOUT, async || {
             is_limited(user, &project, 3).await.then_some(())
         })
         .await;

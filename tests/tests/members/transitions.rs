@@ -1,5 +1,5 @@
-//! Each cell of the table in `docs/membership.md`, through HTTP: somebody is brought into the state, the call is made, and its
-//! answer and the new state are compared.
+//! Tests each cell of the table in `docs/membership.md` over HTTP: for example, an invited user
+//! calls `accept_invite`, and afterwards the status must be `active`.
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_tests::{
@@ -13,34 +13,36 @@ on_both_databases![documented_transitions_hold];
 
 const DOCS: &str = include_str!("../../../docs/membership.md");
 
+/// Returns the cells of a row of a Markdown table.
 fn cells(line: &'static str) -> Vec<&'static str> {
     line.trim_matches('|').split('|').map(str::trim).collect()
 }
 
 struct Fixture {
     app: MailApp,
-    /// Owns each project.
+    /// The owner of all projects.
     ann: User,
-    /// Is brought into the states of people.
+    /// The user whose membership is tested, except for the rows of owners and API users.
     ben: User,
 }
 
-/// Of one cell: a project of its own.
+/// The separate project of one cell, with the membership in the state of the row.
 struct TransitionCase<'a> {
-    scene: &'a Fixture,
+    fixture: &'a Fixture,
     project: String,
     subject: String,
     token: String,
 }
 
 impl Fixture {
+    /// Creates a project and brings the membership into a state.
     async fn case(&self, before: &str) -> TransitionCase<'_> {
-        let (made, _) = self
+        let (created, _) = self
             .ann
             .call("/api/projects/create", &json!({"name": before}))
             .await
             .success();
-        let project = made["project"].as_str().expect("a gid").to_owned();
+        let project = created["project"].as_str().expect("a gid").to_owned();
         let (subject, token) = match before {
             "owner" => (self.ann.gid.clone(), self.ann.token.clone()),
             "API user" => {
@@ -50,7 +52,7 @@ impl Fixture {
             _ => (self.ben.gid.clone(), self.ben.token.clone()),
         };
         let case = TransitionCase {
-            scene: self,
+            fixture: self,
             project,
             subject,
             token,
@@ -61,13 +63,14 @@ impl Fixture {
             "declined" => &["invite", "account/decline_invite"],
             "active" => &["invite", "accept_invite"],
             "inactive" => &["invite", "accept_invite", "deactivate"],
-            other => panic!("no state: {other}"),
+            other => panic!("unknown state in docs/membership.md: {other}"),
         };
         for step in steps {
             case.call(step).await.success();
         }
         if before == "owner" {
-            // An owner has a link if the project was transferred to an invited member.
+            // An owner has an invitation id if the project was transferred to a member who had been
+            // invited.
             let set = format!(
                 "UPDATE memberships SET invitation_id = '{}' WHERE project_gid = '{}'",
                 RandomIdGenerator.new_gid(),
@@ -81,8 +84,8 @@ impl Fixture {
 
 impl TransitionCase<'_> {
     async fn call(&self, call: &str) -> Answer {
-        let Fixture { app, ann, ben } = self.scene;
-        // A membership that never was an invitation has no link.
+        let Fixture { app, ann, ben } = self.fixture;
+        // A membership that did not start with an invitation has no id for the link.
         let invitation = app.installation.invitation(&self.project, &self.subject);
         let body = json!({
             "username_or_email": if self.subject == ann.gid { &ann.username } else { &ben.username },
@@ -103,14 +106,14 @@ impl TransitionCase<'_> {
                     .await
             }
             "init_invite" | "decline_invite" => app.http.open(&format!("/api/{call}"), &body).await,
-            other => panic!("no call: {other}"),
+            other => panic!("unknown call in docs/membership.md: {other}"),
         }
     }
 
-    /// As the owner sees it.
+    /// Returns the state of the membership as the owner sees it.
     async fn state(&self) -> String {
         let body = json!({"project": self.project, "member": self.subject});
-        let answer = self.scene.ann.call("/api/members/get", &body).await;
+        let answer = self.fixture.ann.call("/api/members/get", &body).await;
         if answer.status == 422 {
             answer.assert_unprocessable("member_not_found");
             return "none".to_owned();
@@ -127,7 +130,7 @@ impl TransitionCase<'_> {
 async fn documented_transitions_hold(backend: Backend) {
     let app = MailApp::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    let scene = Fixture { app, ann, ben };
+    let fixture = Fixture { app, ann, ben };
     let mut lines = DOCS
         .lines()
         .skip_while(|line| !line.starts_with('|'))
@@ -143,7 +146,7 @@ async fn documented_transitions_hold(backend: Backend) {
             .skip(1)
             .filter(|(_, expected)| **expected != "-")
         {
-            let case = scene.case(before).await;
+            let case = fixture.case(before).await;
             assert_eq!(case.state().await, before);
             let answer = case.call(call).await;
             println!("{before}, {call}: {answer:?}");

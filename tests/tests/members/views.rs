@@ -1,4 +1,4 @@
-//! `/api/users/get`, `/api/members/get`: single entries, as the caller may see them.
+//! Tests that `/api/users/get` and `/api/members/get` return what is visible to the caller.
 
 use doorward_tests::{
     Answer, Backend, MailApp, User,
@@ -18,7 +18,8 @@ on_both_databases![
     first_bad_parameter_is_reported,
 ];
 
-/// Herbarium is ann's, with ben; fay is invited, gus has declined, hal is deactivated; dan has nothing to do with it.
+/// A project of ann with the member ben. The user fay is invited, gus has declined, hal is
+/// deactivated, and dan has no membership.
 struct Fixture {
     app: MailApp,
     project: String,
@@ -35,39 +36,39 @@ impl Fixture {
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         app.installation.add_member(&project, "hal").await;
-        let scene = Self {
+        let fixture = Self {
             app,
             project,
             people,
         };
         for name in ["fay", "gus"] {
-            scene
+            fixture
                 .inside("ann", "invite", &json!({"username_or_email": name}))
                 .await
                 .success();
         }
-        let own = json!({"project": scene.project});
-        scene
+        let own = json!({"project": fixture.project});
+        fixture
             .person("gus")
             .call("/api/account/decline_invite", &own)
             .await
             .success();
-        scene
+        fixture
             .inside(
                 "ann",
                 "deactivate",
-                &json!({"user": scene.person("hal").gid}),
+                &json!({"user": fixture.person("hal").gid}),
             )
             .await
             .success();
-        scene
+        fixture
     }
 
     fn person(&self, name: &str) -> &User {
         self.people
             .iter()
             .find(|user| user.username == name)
-            .expect("somebody")
+            .expect("a user of this name")
     }
 
     async fn inside(&self, caller: &str, call: &str, body: &Value) -> Answer {
@@ -87,7 +88,7 @@ impl Fixture {
         self.person(caller).call("/api/members/get", &body).await
     }
 
-    fn told(&self, answer: &Answer) -> Value {
+    fn named(&self, answer: &Answer) -> Value {
         answer.success();
         let labels: Vec<_> = self
             .people
@@ -103,14 +104,14 @@ impl Fixture {
     }
 }
 
-fn short(name: &str) -> Value {
+fn summary(name: &str) -> Value {
     let mut display = name.to_owned();
     display[..1].make_ascii_uppercase();
     json!({"gid": format!("<{name}>"), "username": name, "name": display, "avatar": null, "status": "active"})
 }
 
 fn complete(name: &str) -> Value {
-    let mut user = short(name);
+    let mut user = summary(name);
     user["email"] = json!(format!("{name}@example.org"));
     user["options"] = json!({"language": "en", "timezone": "Europe/Amsterdam"});
     user
@@ -140,14 +141,14 @@ fn own_options(name: &str) -> Value {
 }
 
 async fn own_user_has_details_and_others_are_summaries(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     for name in ["ann", "ben", "fay", "gus", "hal", "dan"] {
         assert_json_eq(
-            &scene.told(&scene.user(name, name).await),
+            &fixture.named(&fixture.user(name, name).await),
             &one_user(name, &complete(name)),
         );
     }
-    // Members, and who is invited.
+    // Members see the summaries of other members and of invited users.
     for (caller, user) in [
         ("ann", "ben"),
         ("ben", "ann"),
@@ -155,14 +156,14 @@ async fn own_user_has_details_and_others_are_summaries(backend: Backend) {
         ("ben", "fay"),
     ] {
         assert_json_eq(
-            &scene.told(&scene.user(caller, user).await),
-            &one_user(user, &short(user)),
+            &fixture.named(&fixture.user(caller, user).await),
+            &one_user(user, &summary(user)),
         );
     }
 }
 
 async fn users_without_shared_projects_are_hidden(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     for (caller, user) in [
         ("ann", "dan"),
         ("ann", "gus"),
@@ -177,11 +178,11 @@ async fn users_without_shared_projects_are_hidden(backend: Backend) {
         ("dan", "ann"),
         ("dan", "fay"),
     ] {
-        let answer = scene.user(caller, user).await;
+        let answer = fixture.user(caller, user).await;
         println!("{caller} {user}: {answer:?}");
         answer.assert_unprocessable("user_not_found");
     }
-    scene
+    fixture
         .person("ann")
         .call("/api/users/get", &json!({"user": UNKNOWN_GID}))
         .await
@@ -189,11 +190,11 @@ async fn users_without_shared_projects_are_hidden(backend: Backend) {
 }
 
 async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let no_limit = || Some(json!({"rate_limit_per_second": null}));
     for (name, status) in [("ann", "active"), ("ben", "active"), ("fay", "invited")] {
         let expected = one_member(name, &complete(name), status, Some(own_options(name)));
-        assert_json_eq(&scene.told(&scene.member(name, name).await), &expected);
+        assert_json_eq(&fixture.named(&fixture.member(name, name).await), &expected);
     }
     for (name, status) in [
         ("ben", "active"),
@@ -201,8 +202,11 @@ async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
         ("gus", "declined"),
         ("hal", "inactive"),
     ] {
-        let expected = one_member(name, &short(name), status, no_limit());
-        assert_json_eq(&scene.told(&scene.member("ann", name).await), &expected);
+        let expected = one_member(name, &summary(name), status, no_limit());
+        assert_json_eq(
+            &fixture.named(&fixture.member("ann", name).await),
+            &expected,
+        );
     }
     for (name, status) in [
         ("ann", "active"),
@@ -211,8 +215,8 @@ async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
         ("hal", "inactive"),
     ] {
         assert_json_eq(
-            &scene.told(&scene.member("ben", name).await),
-            &one_member(name, &short(name), status, None),
+            &fixture.named(&fixture.member("ben", name).await),
+            &one_member(name, &summary(name), status, None),
         );
     }
     for (caller, member) in [
@@ -222,13 +226,13 @@ async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
         ("dan", "ann"),
         ("dan", "dan"),
     ] {
-        scene
+        fixture
             .member(caller, member)
             .await
             .assert_unprocessable("member_not_found");
     }
-    let nowhere = json!({"project": UNKNOWN_GID, "member": scene.person("ann").gid});
-    scene
+    let nowhere = json!({"project": UNKNOWN_GID, "member": fixture.person("ann").gid});
+    fixture
         .person("ann")
         .call("/api/members/get", &nowhere)
         .await
@@ -236,54 +240,58 @@ async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
 }
 
 async fn inactive_membership_is_hidden_from_its_holder(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     for name in ["gus", "hal"] {
         for other in [name, "ann", "ben"] {
-            scene
+            fixture
                 .member(name, other)
                 .await
                 .assert_unprocessable("member_not_found");
         }
-        let project = scene
+        let project = fixture
             .person(name)
-            .call("/api/projects/get", &json!({"project": scene.project}))
+            .call("/api/projects/get", &json!({"project": fixture.project}))
             .await;
         project.assert_unprocessable("project_not_found");
         assert!(
-            !scene
+            !fixture
                 .person(name)
                 .init()
                 .await
                 .text()
-                .contains(&scene.project)
+                .contains(&fixture.project)
         );
     }
-    // Back again.
-    scene
-        .inside("ann", "activate", &json!({"user": scene.person("hal").gid}))
+    // After activation or another invitation, the membership is visible again.
+    fixture
+        .inside(
+            "ann",
+            "activate",
+            &json!({"user": fixture.person("hal").gid}),
+        )
         .await
         .success();
-    scene
+    fixture
         .inside("ann", "invite", &json!({"username_or_email": "gus"}))
         .await
         .success();
-    scene.member("hal", "ben").await.success();
-    scene.member("gus", "gus").await.success();
-    scene
+    fixture.member("hal", "ben").await.success();
+    fixture.member("gus", "gus").await.success();
+    fixture
         .member("gus", "ben")
         .await
         .assert_unprocessable("member_not_found");
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, reason: &str, name: &str| {
-        scene
+        fixture
             .person("ann")
             .call(path, &body)
             .await
             .assert_bad_parameter(reason, name);
-        scene
+        fixture
             .app
             .http
             .open(path, &body)
@@ -343,6 +351,6 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         .await;
     }
     for path in ["/api/users/get", "/api/members/get"] {
-        assert_method(&scene.app.http, path).await;
+        assert_method(&fixture.app.http, path).await;
     }
 }

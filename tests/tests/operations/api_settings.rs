@@ -1,5 +1,5 @@
-//! Settings by which an installation follows the published API: the languages of new projects, and the version that clients
-//! see.
+//! Tests the settings for the published API: the languages of new projects, and the API version
+//! that clients see.
 
 use std::time::Duration;
 
@@ -123,14 +123,15 @@ async fn newer_api_version_is_announced_in_the_feed(backend: Backend) {
     app.installation
         .set(&[("DOORWARD_API_VERSION", "2030.02.001")]);
     app.restart().await;
-    let told = async || Some(read().await).filter(|result| result["sync"] != json!([]));
-    let result = eventually("the version", Duration::from_secs(10), told).await;
+    let changed = async || Some(read().await).filter(|result| result["sync"] != json!([]));
+    let result = eventually("the version", Duration::from_secs(10), changed).await;
     let row = json!({
         "type": "cc", "cursor": since.as_i64().map(|cursor| cursor + 1), "action": "UPDATE", "data_type": "cc.version",
         "data_key": "2030.02.001"
     });
     assert_json_eq(&result, &json!({"sync": [row]}));
-    // An older one, as of the last server that is not yet replaced.
+    // An older version, as of a server that is not yet replaced during an upgrade, is not
+    // announced.
     app.installation
         .set(&[("DOORWARD_API_VERSION", "2030.01.001")]);
     app.restart().await;

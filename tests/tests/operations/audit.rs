@@ -1,4 +1,5 @@
-//! `doorward audit`: what happened to whose access, by whom, from where, and nothing that is a secret.
+//! Tests `doorward audit`: which events are recorded with which actor, user and address, and that
+//! no secret is recorded.
 
 use std::time::Duration;
 
@@ -20,13 +21,13 @@ on_both_databases![
 ];
 
 const WRONG: &str = "a wrong password";
-/// The tests come from there.
+/// Trusts the addresses from which the tests connect as proxies.
 const PROXY: (&str, &str) = ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8");
 const ADDRESS: &str = "203.0.113.7";
-/// Until the service has acted on a change in the directory.
+/// Maximum time until auth has applied a change in the directory.
 const FOLLOWED: Duration = Duration::from_secs(5);
 
-/// Sends calls from an address, each under an id of its own.
+/// Sends calls with a fixed client address and a separate request id for each call.
 struct Client<'a> {
     app: &'a App,
     calls: usize,
@@ -87,7 +88,7 @@ async fn trail(app: &App, filter: &[&str]) -> Vec<Value> {
         .items()
 }
 
-/// As soon as the trail has so many of an action.
+/// Waits until the trail has `count` records of an action.
 async fn written(app: &App, action: &str, count: usize) {
     eventually(action, FOLLOWED, async || {
         (trail(app, &["--action", action]).await.len() == count).then_some(())
@@ -95,7 +96,8 @@ async fn written(app: &App, action: &str, count: usize) {
     .await;
 }
 
-/// A line for each record, with names for ids: action, user, by, project, address, request, detail.
+/// Returns a line for each record (action, user, by, project, address, request id of the client,
+/// detail), with ids replaced by names. Also checks the members and the order of the records.
 fn lines(records: &[Value], names: &[(&str, &str)]) -> Vec<String> {
     let mut last = String::new();
     let line = |record: &Value| {
@@ -153,7 +155,7 @@ async fn request_id_from_outside_is_a_field_of_its_own(backend: Backend) {
     let call = || app.http.post("/api/login").json(&login);
     let first = call().send().await;
     let own = first.header("x-request-id").expect("an id").to_owned();
-    // Another client takes the id of a request that there was, or makes one up.
+    // Other clients send the id of an earlier request, or invent one.
     let long = "x".repeat(128);
     let mut expected = vec![(true, json!(null))];
     for sent in [own.as_str(), "a", "/:+=._-", &long] {
@@ -203,10 +205,8 @@ async fn audit_records_are_complete(backend: Backend) {
         ],
     )
     .await;
-    let (ann, ben) = (
-        app.installation.create_user("ann").await,
-        app.installation.create_user("ben").await,
-    );
+    let ann = app.installation.create_user("ann").await;
+    let ben = app.installation.create_user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let mut client = Client {
         app: &app,
@@ -224,10 +224,10 @@ async fn audit_records_are_complete(backend: Backend) {
         .send(&format!("/api/p/{project}/login"), None, &login)
         .await
         .token();
-    let made = client
+    let created = client
         .api_keys(&project, "create", &token, &json!({"name": "Export"}))
         .await;
-    let user = json!({"user": made["user"]});
+    let user = json!({"user": created["user"]});
     let old = client.api_keys(&project, "get", &token, &user).await["apikey"].clone();
     client
         .auth(&project, old.as_str().expect("a key"))
@@ -285,7 +285,7 @@ async fn audit_records_are_complete(backend: Backend) {
     app.installation.change_user("deactivate", "ben").await;
     written(&app, "tokens_revoked", 3).await;
 
-    let key = made["user"].as_str().expect("a gid");
+    let key = created["user"].as_str().expect("a gid");
     let names = [
         (ann.as_str(), "ann"),
         (&ben, "ben"),
@@ -299,7 +299,7 @@ async fn audit_records_are_complete(backend: Backend) {
         "login ann ann - 203.0.113.7 request-1 -",
         "login_failed - - - 203.0.113.7 request-2 -",
         "login_failed ben - - 203.0.113.7 request-3 -",
-        // The others in the same wait are not told of.
+        // The other rejections within the same wait are not recorded.
         "login_throttled ben - - 203.0.113.7 request-4 -",
         "login ann ann project 203.0.113.7 request-7 -",
         "apikey_created key ann project 203.0.113.7 request-8 -",
@@ -354,8 +354,8 @@ async fn network_wait_is_audited_once(backend: Backend) {
         .map(|call| format!("api_login_failed - - project 203.0.113.7 request-{call} -"))
         .collect();
     expected.push("api_login_throttled - - - 203.0.113.7 request-11 -".to_owned());
-    let told = lines(&trail(&app, &[]).await[1..], &[(&project, "project")]);
-    assert_json_eq(&json!(told), &json!(expected));
+    let recorded = lines(&trail(&app, &[]).await[1..], &[(&project, "project")]);
+    assert_json_eq(&json!(recorded), &json!(expected));
 }
 
 async fn audit_trail_has_no_secrets(backend: Backend) {
@@ -369,7 +369,9 @@ async fn audit_trail_has_no_secrets(backend: Backend) {
     .await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
-    let (typed, new_password) = ("hunter2-typed-as-a-name", "a much newer password 12");
+    // A password that was typed into the field of the username.
+    let typed = "hunter2-typed-as-a-name";
+    let new_password = "a much newer password 12";
     let mut secrets: Vec<String> = [PASSWORD, WRONG, typed, new_password, MASTER_KEY]
         .map(str::to_owned)
         .into();
@@ -386,10 +388,10 @@ async fn audit_trail_has_no_secrets(backend: Backend) {
             .assert_unknown_user();
     }
     secrets.push("no-such-key".to_owned());
-    let made = client
+    let created = client
         .api_keys(&project, "create", &ann.token, &json!({"name": "Export"}))
         .await;
-    let user = json!({"user": made["user"]});
+    let user = json!({"user": created["user"]});
     for call in ["get", "rotate"] {
         let answer = client.api_keys(&project, call, &ann.token, &user).await;
         secrets.push(answer["apikey"].as_str().expect("a key").to_owned());
@@ -445,7 +447,8 @@ async fn audit_trail_has_no_secrets(backend: Backend) {
 
 async fn trail_is_filtered_by_user_action_and_time(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ben", "Herbarium").await;
     for username in ["ann", "nobody", "ben"] {
         app.http.login(username, WRONG).await.assert_unknown_user();
@@ -458,13 +461,13 @@ async fn trail_is_filtered_by_user_action_and_time(backend: Backend) {
         "--name",
         "Export",
     ];
-    let made = app
+    let created = app
         .installation
         .cli(&words, "")
         .await
         .assert_success()
         .json();
-    let key = made["user"].as_str().expect("a gid");
+    let key = created["user"].as_str().expect("a gid");
     let actions = async |filter: &[&str]| {
         let records = trail(&app, filter).await;
         let action = |record: &Value| record["action"].as_str().expect("a word").to_owned();
@@ -516,7 +519,8 @@ async fn trail_is_filtered_by_user_action_and_time(backend: Backend) {
         ["login_failed"]
     );
 
-    // Nobody has the name of a user who was deleted, and may soon be someone else's.
+    // A deleted user no longer has the username, which another user can take, so it finds no
+    // records.
     app.installation.change_user("delete", "ann").await;
     written(&app, "tokens_revoked", 1).await;
     let of_ann = [
@@ -553,7 +557,7 @@ async fn follow_prints_each_record_once(backend: Backend) {
         .spawn(&["audit", "--user", "ann", "--follow"], &[]);
     let mut expected = vec!["user_created", "login"];
     for turn in 0..4 {
-        eventually("what came", COMMAND, async || {
+        eventually("all records", COMMAND, async || {
             let printed = follower.stdout();
             assert!(printed.lines().count() <= expected.len(), "{printed}");
             (printed.ends_with('\n') && printed.lines().count() == expected.len()).then_some(())
@@ -571,7 +575,7 @@ async fn follow_prints_each_record_once(backend: Backend) {
         });
         app.http.login("nobody", WRONG).await.assert_unknown_user();
     }
-    eventually("the last", COMMAND, async || {
+    eventually("the last record", COMMAND, async || {
         (follower.stdout().lines().count() == expected.len()).then_some(())
     })
     .await;

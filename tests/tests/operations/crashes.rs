@@ -1,4 +1,5 @@
-//! `kill -9`: what was acknowledged is kept, and who was waiting for the killed one is told to come back.
+//! Tests `kill -9`: acknowledged changes are kept, and calls that wait for the killed process
+//! return 503.
 
 use std::time::Duration;
 
@@ -24,9 +25,10 @@ on_both_databases![
     login_in_progress_when_auth_is_killed_is_503,
 ];
 
-/// Until the gateway has found a peer again.
+/// Maximum time until the gateway has reconnected to a peer.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
-/// A lost connection is answered at once; a deadline would take ten seconds.
+/// A lost connection is reported immediately, whereas the deadline of a call would take ten
+/// seconds.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 async fn acknowledged_writes_survive_a_kill(backend: Backend) {
@@ -53,9 +55,10 @@ async fn acknowledged_writes_survive_a_kill(backend: Backend) {
     );
     assert_eq!(ann.init().await.status, 200);
     app.http.login("ben", PASSWORD).await.assert_unknown_user();
-    // The revocation too: auth may not have seen the change before it was killed.
+    // The revocation is not lost either, even if auth had not received the change when it was
+    // killed.
     app.http.init(&ben.token()).await.assert_unauthenticated();
-    // Init refuses inactive users by itself; auth knows only revocations.
+    // Init also rejects inactive users, so only auth shows that the token was revoked.
     eventually("a revocation", RECOVERY_TIMEOUT, async || {
         is_revoked(&auth, &ben.token()).await.then_some(())
     })
@@ -73,14 +76,14 @@ async fn commit_is_kept_when_every_service_is_killed(backend: Backend) {
 }
 
 async fn killed_auth_is_503_under_load_and_recovers(backend: Backend) {
-    a_peer_is_killed_under_load(backend, Auth).await;
+    killed_peer_is_503_and_recovers(backend, Auth).await;
 }
 
 async fn killed_directory_is_503_under_load_and_recovers(backend: Backend) {
-    a_peer_is_killed_under_load(backend, Directory).await;
+    killed_peer_is_503_and_recovers(backend, Directory).await;
 }
 
-async fn a_peer_is_killed_under_load(backend: Backend, role: Role) {
+async fn killed_peer_is_503_and_recovers(backend: Backend, role: Role) {
     let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
@@ -123,7 +126,7 @@ async fn login_in_progress_when_auth_is_killed_is_503(backend: Backend) {
     ]
     .map(|(username, password)| tokio::spawn(split.http.login_call(username, password).send()))
     .into();
-    // One waits, so another one is being hashed.
+    // There is one hash worker: if one login waits, another one is being hashed.
     let ops = split.ops(Auth);
     eventually("a queue", RECOVERY_TIMEOUT, async || {
         Some(ops.metric("doorward_hash_queue_length").await).filter(|length| *length >= 1.0)
@@ -145,7 +148,7 @@ async fn query_that_is_running_when_directory_is_killed_is_503() {
     let mut split = Services::start(Backend::Postgres).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
-    // Her init has to be read again.
+    // The change invalidates the cached init, so the next init needs a query.
     split.installation.create_project("ann", "Herbarium").await;
     let database = split.installation.databases.directory.clone();
     let lock = lock_table(&database, "users");
@@ -177,7 +180,7 @@ async fn answer(call: JoinHandle<Answer>) -> Answer {
         .expect("an answer")
 }
 
-/// Until then 503, and nothing else.
+/// Waits until logins and inits succeed; until then they must return 503.
 async fn works_again(split: &Services, token: &str) {
     eventually("a login and an init", RECOVERY_TIMEOUT, async || {
         let answers = [

@@ -1,4 +1,4 @@
-//! The operations listener, the health check, and how a server stops.
+//! Tests the operations listener, the health check, and graceful shutdown.
 
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
@@ -44,7 +44,7 @@ async fn health_and_metrics_are_on_a_listener_of_their_own(backend: Backend) {
             "{name} is not in\n{text}"
         );
     }
-    // Labels are few and hold nothing of a caller's.
+    // Labels must not contain values of callers.
     for secret in ["no-such-path", "ann", ann.gid.as_str(), ann.token.as_str()] {
         assert!(!text.contains(secret), "{secret} is in\n{text}");
     }
@@ -103,7 +103,7 @@ async fn healthcheck_exit_code_reports_readiness(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_finishes_requests_in_flight() {
-    // A login of about a second.
+    // With these parameters a login takes about a second.
     let mut app = App::with_settings(
         Backend::Sqlite,
         &[
@@ -129,7 +129,8 @@ async fn shutdown_finishes_requests_in_flight() {
     assert_eq!(app.http.status("/api/ping").await, None);
 }
 
-/// Until a request of a login has surely arrived: the server has answered one that came after it.
+/// Waits until the request of the login has certainly arrived: the server has answered later
+/// requests.
 async fn hash_is_running(ops: &Http) {
     for _ in 0..3 {
         assert_eq!(ops.status("/health/live").await, Some(200));
@@ -166,13 +167,14 @@ async fn each_service_stops_when_asked_whether_or_not_its_peers_are_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_grpc_connections_do_not_delay_shutdown() {
     tokio::join!(
-        ends_beside_idle_connections(Auth),
-        ends_beside_idle_connections(Directory)
+        stops_with_idle_connections(Auth),
+        stops_with_idle_connections(Directory)
     );
 }
 
-/// The grace for calls in flight is ten seconds; what is left after thirty would make the end a failure.
-async fn ends_beside_idle_connections(role: Role) {
+/// Calls in flight get ten seconds at a shutdown, and tasks that still run after thirty seconds
+/// make it a failure. Idle connections must not count as calls.
+async fn stops_with_idle_connections(role: Role) {
     let mut split = Services::start(Backend::Sqlite).await;
     let address = if role == Auth {
         split.auth.clone()
@@ -182,7 +184,8 @@ async fn ends_beside_idle_connections(role: Role) {
     let _silent = raw_http::Connection::open(&address).await;
     let mut half_a_greeting = raw_http::Connection::open(&address).await;
     half_a_greeting.send(b"PRI * HTTP/2.0\r\n").await;
-    // It takes connections in their order: when this one is answered, it has the others.
+    // Connections are accepted in order: when this one is answered, the server has accepted the
+    // others.
     let channel = Endpoint::from_shared(format!("http://{address}"))
         .expect("a URL")
         .connect()
@@ -254,7 +257,7 @@ fn with_grpc_listeners(installation: Installation) -> Installation {
     ])
 }
 
-/// Password hashes are in one of them.
+/// The files must be private because one of them contains password hashes.
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_files_are_private() {
     let app = App::start(Backend::Sqlite).await;

@@ -1,4 +1,4 @@
-//! The log never holds up the service.
+//! Tests that a slow or blocked log does not delay the service.
 
 use std::{
     io::Read,
@@ -8,7 +8,7 @@ use std::{
 
 use doorward_tests::{Backend, Http, Installation, eventually, process::binary};
 
-/// Whoever started it reads neither its output nor its errors.
+/// The parent process reads neither stdout nor stderr, so the pipes fill up.
 #[tokio::test(flavor = "multi_thread")]
 async fn unread_log_does_not_block_the_server() {
     let installation = Installation::new(Backend::Sqlite).with(&[("DOORWARD_LOG_FORMAT", "json")]);
@@ -45,7 +45,7 @@ async fn unread_log_does_not_block_the_server() {
     }
     assert_eq!(ops.status("/health/ready").await, Some(200));
 
-    // It ends all the same.
+    // The server still stops on SIGTERM.
     assert!(
         Command::new("kill")
             .args(["-TERM", &child.id().to_string()])

@@ -1,4 +1,4 @@
-//! `doorward migrate`, and what `serve` does with a database that is not of its release.
+//! Tests `doorward migrate`, and that `serve` rejects databases of another release or service.
 
 use doorward_domain::Gid;
 use doorward_storage::DatabaseUrl;
@@ -49,7 +49,7 @@ async fn service_rejects_a_database_that_is_not_migrated(backend: Backend) {
             "{output}"
         );
     }
-    // With `--migrate` it helps itself.
+    // With `--migrate` the service migrates the database itself.
     let mut process = installation.spawn(&["serve", "directory", "--migrate"], &[]);
     let ops = doorward_tests::Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));
     doorward_tests::app::wait_until_ready(&mut process, &ops).await;
@@ -101,7 +101,7 @@ async fn users_may_be_created_while_the_tables_are_being_made(backend: Backend) 
     migrated
         .into_iter()
         .for_each(|output| drop(output.assert_success()));
-    let (made, refused): (Vec<_>, Vec<_>) = created
+    let (accepted, refused): (Vec<_>, Vec<_>) = created
         .into_iter()
         .partition(|output| output.code == Some(0));
     for output in refused {
@@ -112,8 +112,8 @@ async fn users_may_be_created_while_the_tables_are_being_made(backend: Backend) 
         );
     }
 
-    // Each name was given once, and each credential belongs to one of these users.
-    let mut gids: Vec<String> = made.iter().map(gid).collect();
+    // Each username was assigned once, and each credential belongs to one of these users.
+    let mut gids: Vec<String> = accepted.iter().map(gid).collect();
     gids.sort_unstable();
     let users = installation
         .cli(&["user", "list"], "")
@@ -138,10 +138,8 @@ async fn swapped_databases_are_rejected_unchanged(backend: Backend) {
     const DIRECTORY: &str = "DOORWARD_DIRECTORY_DATABASE_URL";
     let installation = Services::prepare(backend).await.installation;
     installation.create_user("ann").await;
-    let (auth, directory) = (
-        installation.variable(AUTH),
-        installation.variable(DIRECTORY),
-    );
+    let auth = installation.variable(AUTH);
+    let directory = installation.variable(DIRECTORY);
     let swapped = [(AUTH, directory.as_str()), (DIRECTORY, auth.as_str())];
     let cases: [(&[&str], _); 9] = [
         (&["serve", "auth"], "auth"),
@@ -164,7 +162,7 @@ async fn swapped_databases_are_rejected_unchanged(backend: Backend) {
             && output.stderr.contains(&format!("{service} database"))
             && !output.stderr.contains("panicked");
         assert!(is_clear, "{words:?}: {output}");
-        // The password of the database is in these.
+        // The URLs contain the password of the database, so they must not be printed.
         assert!(
             backend == Backend::Sqlite
                 || !output.stderr.contains(&auth) && !output.stderr.contains(&directory)
@@ -189,7 +187,7 @@ async fn migrated_project_gets_default_options(backend: Backend) {
                 .await,
         );
     }
-    // As the first release left it.
+    // Restores the schema of the first release.
     let undo = "DROP TABLE project_items; DROP TABLE project_languages; DROP TABLE outbox; DROP TABLE discarded_media; \
                 DROP INDEX users_by_signup; ALTER TABLE users DROP COLUMN signup_gid; \
                 ALTER TABLE memberships DROP COLUMN notifications; ALTER TABLE projects DROP COLUMN icon_file; \
@@ -244,10 +242,10 @@ async fn migrated_project_gets_default_options(backend: Backend) {
     }
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), 3 * old.len(), "two have the same id");
+    assert_eq!(ids.len(), 3 * old.len(), "two items have the same id");
 }
 
-/// The migration of auth that made the table of codes, without what later ones added.
+/// Returns the migration of auth that created the table of codes, without later changes to it.
 const fn table_of_codes(backend: Backend) -> &'static str {
     match backend {
         Backend::Sqlite => {
@@ -259,8 +257,9 @@ const fn table_of_codes(backend: Backend) -> &'static str {
     }
 }
 
-/// Takes the table of codes back to the release that had one request of each subject. That moved a signup whose second step
-/// had begun to its own gid as subject, as is done here with the newest signup.
+/// Restores the table of codes of the release that allowed one request for each subject. In that
+/// release, a signup whose second step had begun used its own gid as the subject; here that applies
+/// to the newest signup.
 fn undo_several_codes(backend: Backend, auth: &DatabaseUrl) {
     let columns = "validation, purpose, subject, verification, bindings, signup_gid, password_hash, failed_tries, expires_at";
     let old_table = table_of_codes(backend);
@@ -315,7 +314,8 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     ];
     assert_eq!(texts(&auth, state), expected);
     mailed.app.restart().await;
-    // A second request is valid at the same time as the old one; a sixth invalidates the old one, which is the oldest.
+    // A second request is valid at the same time as the old one. A sixth request invalidates the
+    // oldest one, which is the old one.
     mailed
         .request_password_reset("ben", "a ladder of 9 grey herons")
         .await;
@@ -343,7 +343,7 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     assert_eq!(mailed.http.login("fay", PASSWORD).await.status, 200);
 }
 
-/// Renamed tables with their renamed columns, of auth and of the directory.
+/// Renamed tables of auth and of the directory, with their renamed columns.
 const RENAMED: [[&str; 7]; 2] = [
     [
         "trust_version: version",
@@ -366,7 +366,7 @@ const RENAMED: [[&str; 7]; 2] = [
 ];
 
 async fn renamed_tables_keep_their_rows(backend: Backend) {
-    // Mails stay in the outbox, because no mail server listens there.
+    // Mails stay in the outbox, because no mail server listens on this port.
     let settings = [
         ("DOORWARD_SMTP_URL", "smtp://127.0.0.1:9"),
         ("DOORWARD_MAIL_FROM", "no-reply@mail.example.org"),

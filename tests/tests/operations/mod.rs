@@ -1,4 +1,5 @@
-//! TODO operations
+//! Tests of operating Doorward: settings, health, audit trail, migrations, transfer, outages,
+//! crashes and power cuts.
 
 pub(crate) mod api_settings;
 pub(crate) mod audit;

@@ -1,4 +1,5 @@
-//! Services that are away: 503 for what needs them, all the rest goes on, and back to normal by itself.
+//! Tests unavailable services: calls that need them return 503, other calls work, and the services
+//! recover by themselves.
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ async fn wait_for_init(split: &Services, token: &str) {
     .await;
 }
 
-async fn a_peer_goes_and_comes_back(backend: Backend, role: Role) {
+async fn peer_outage_is_503_and_recovers(backend: Backend, role: Role) {
     let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
@@ -90,11 +91,11 @@ async fn a_peer_goes_and_comes_back(backend: Backend, role: Role) {
 }
 
 async fn logins_without_auth_are_503_and_recover(backend: Backend) {
-    a_peer_goes_and_comes_back(backend, Auth).await;
+    peer_outage_is_503_and_recovers(backend, Auth).await;
 }
 
 async fn logins_without_directory_are_503_and_recover(backend: Backend) {
-    a_peer_goes_and_comes_back(backend, Directory).await;
+    peer_outage_is_503_and_recovers(backend, Directory).await;
 }
 
 async fn peers_may_start_after_the_gateway(backend: Backend) {
@@ -107,7 +108,7 @@ async fn peers_may_start_after_the_gateway(backend: Backend) {
     .await;
     split.http.login("ann", PASSWORD).await.assert_unavailable();
     assert_eq!(split.ops(Gateway).status("/health/ready").await, Some(503));
-    // Auth before the directory that it follows.
+    // Auth starts before the directory, whose changes it follows.
     split.start_service(Auth);
     split.http.login("ann", PASSWORD).await.assert_unavailable();
     split.start_service(Directory);
@@ -135,7 +136,7 @@ async fn three_processes_notice_a_deactivated_user_within_a_second(backend: Back
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     split.installation.change_user("deactivate", "ann").await;
-    refused(&split, &token, Duration::from_secs(1)).await;
+    wait_until_revoked(&split, &token, Duration::from_secs(1)).await;
 }
 
 async fn auth_applies_changes_made_while_it_was_down(backend: Backend) {
@@ -147,14 +148,15 @@ async fn auth_applies_changes_made_while_it_was_down(backend: Backend) {
     split.installation.change_user("activate", "ann").await;
     split.start_service(Auth);
     split.ready(Auth).await;
-    refused(&split, &token, RECOVERY_TIMEOUT).await;
+    wait_until_revoked(&split, &token, RECOVERY_TIMEOUT).await;
     wait_for_login(&split).await;
     split.http.init(&token).await.assert_unauthenticated();
 }
 
 async fn auth_checks_every_user_when_its_cursor_expired(backend: Backend) {
     let mut split = Services::with(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
-    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let ann = split.user("ann").await;
+    let ben = split.user("ben").await;
     let project = split.installation.create_project("ben", "One").await;
     let robot = ben.create_api_user(&project, "Robot").await;
     split.kill(Auth);
@@ -168,15 +170,15 @@ async fn auth_checks_every_user_when_its_cursor_expired(backend: Backend) {
     .await;
     split.start_service(Auth);
     split.ready(Auth).await;
-    refused(&split, &ann.token, RECOVERY_TIMEOUT).await;
+    wait_until_revoked(&split, &ann.token, RECOVERY_TIMEOUT).await;
     wait_for_init(&split, &ben.token).await;
     assert_eq!(robot.auth().await.status, 200);
-    // And goes on from there.
+    // Later changes are followed as usual.
     split.installation.change_user("deactivate", "ben").await;
-    refused(&split, &ben.token, RECOVERY_TIMEOUT).await;
+    wait_until_revoked(&split, &ben.token, RECOVERY_TIMEOUT).await;
 }
 
-/// As when `user delete` was killed in the middle.
+/// Simulates a `user delete` that was killed before it had deleted the password.
 async fn auth_deletes_the_password_that_a_deleted_user_left_behind(backend: Backend) {
     let mut split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
@@ -187,10 +189,8 @@ async fn auth_deletes_the_password_that_a_deleted_user_left_behind(backend: Back
             &format!("SELECT CAST({column} AS TEXT) AS text FROM credentials"),
         )
     };
-    let (hash, updated_at) = (
-        stored("password_hash").remove(0),
-        stored("updated_at").remove(0),
-    );
+    let hash = stored("password_hash").remove(0);
+    let updated_at = stored("updated_at").remove(0);
     split.kill(Auth);
     split.installation.change_user("delete", "ann").await;
     assert_eq!(stored("user_gid"), [] as [String; 0]);
@@ -211,7 +211,7 @@ async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
     let gid = split.installation.create_user("ann").await;
     let again = json!({"gid": gid, "username": "ann", "password_hash": DJANGO});
     let mut password = PASSWORD;
-    // Auth hears of it at once, or much later.
+    // Auth receives the deletion immediately, or only after its restart.
     for is_away in [false, true, false] {
         let token = split.http.login("ann", password).await.token();
         if is_away {
@@ -225,8 +225,8 @@ async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
             split.start_service(Auth);
             split.ready(Auth).await;
         }
-        // In the transaction in which the password would have gone.
-        refused(&split, &token, RECOVERY_TIMEOUT).await;
+        // The tokens are revoked in the same transaction that would have deleted the password.
+        wait_until_revoked(&split, &token, RECOVERY_TIMEOUT).await;
         password = FOREIGN_PASSWORD;
         let (result, _) = split.http.login("ann", password).await.success();
         assert_eq!(result["user"], json!(gid));
@@ -238,8 +238,9 @@ async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
     }
 }
 
-/// The token is revoked, in auth and on the gateway. Init alone would not show it: it refuses inactive users by itself.
-async fn refused(split: &Services, token: &str, within: Duration) {
+/// Waits until the token is revoked in auth and in the gateway. A 401 of init alone would not prove
+/// that, because init also rejects inactive users.
+async fn wait_until_revoked(split: &Services, token: &str, within: Duration) {
     let is_refused = async || (split.http.init(token).await.status == 401).then_some(());
     eventually("401", within, is_refused).await;
     eventually("a revocation", within, async || {

@@ -1,4 +1,5 @@
-//! PgBouncer between Doorward and PostgreSQL: it works in session mode, and is refused by name in any other.
+//! Tests PgBouncer between Doorward and PostgreSQL: session mode works, and other modes are
+//! rejected with a message.
 
 use doorward_tests::{App, Installation, PgBouncer, Postgres, backend::Databases};
 use serde_json::json;

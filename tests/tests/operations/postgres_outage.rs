@@ -1,4 +1,4 @@
-//! PostgreSQL stopped and started again under load.
+//! Tests that Doorward recovers when PostgreSQL is stopped and started again under load.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What was acknowledged survives a power cut, and not only a kill: everything that the server has answered is synced.
+//! Tests that acknowledged changes survive a power cut, not only a kill: the server syncs its files
+//! before it responds.
 
 pub(crate) mod scenario;
 
@@ -22,7 +23,8 @@ on_both_databases![
 
 const NEW_PASSWORD: &str = "a kettle of 7 grey herons";
 
-/// A server on a disk that can lose its power: its SQLite files and pictures, or its PostgreSQL.
+/// A server whose SQLite files and pictures, or whose PostgreSQL, are on a disk that simulates
+/// power cuts.
 struct TestMachine {
     app: App,
     power: Power,
@@ -88,7 +90,8 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     let http = machine.app.http.clone();
     let acknowledged = async |answer: Answer| assert_eq!(answer.status, 200, "{answer:?}");
 
-    // A login and its token, a project, a key. The cut comes as soon as the last of them is answered.
+    // A login with its token, a project and an API key. The power is cut directly after the last
+    // answer.
     let (created, _) = ann
         .call("/api/projects/create", &json!({"name": "Herbarium"}))
         .await
@@ -102,10 +105,10 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     );
     assert_eq!(robot.auth().await.status, 200);
 
-    // Revocations of a login, and of a key.
+    // Revocations of a login and of an API key.
     let other = User {
         token: http.login("ann", PASSWORD).await.token(),
-        ..again(&ann)
+        ..copy_of(&ann)
     };
     acknowledged(other.call("/api/account/logout", &json!({})).await).await;
     acknowledged(
@@ -118,7 +121,7 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     assert_eq!(ann.init().await.status, 200);
     robot.auth().await.assert_unknown_user();
 
-    // A new password ends the tokens of before.
+    // A new password revokes all earlier tokens.
     let changed = ann
         .call(
             "/api/account/update",
@@ -135,10 +138,10 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     );
     let ann = User {
         token: http.login("ann", NEW_PASSWORD).await.token(),
-        ..again(&ann)
+        ..copy_of(&ann)
     };
 
-    // A picture, a member, a deleted project; and what a command has printed.
+    // A picture, a deleted project, and a user created on the command line.
     let avatar = crate::media::avatars::upload(&ann, &crate::media::avatars::png())
         .await
         .success()
@@ -168,7 +171,8 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     assert_eq!(http.login("ben", PASSWORD).await.status, 200);
 }
 
-/// Number of stories of one test, each on a machine of its own; `TEST_SEED` repeats the actions of one.
+/// Number of stories in one test, each on a separate machine. `TEST_SEED` repeats the actions of
+/// one story.
 const STORIES: usize = 2;
 /// Number of power cuts in one story.
 const CUTS: usize = 4;
@@ -193,7 +197,8 @@ async fn random_actions_survive_power_cuts_or_have_no_effect(backend: Backend) {
     }
 }
 
-fn again(user: &User) -> User {
+/// Returns a copy of a user without a token.
+fn copy_of(user: &User) -> User {
     User {
         gid: user.gid.clone(),
         username: user.username.clone(),
@@ -202,7 +207,7 @@ fn again(user: &User) -> User {
     }
 }
 
-/// The disk of these tests forgets what was not synced, and nothing else.
+/// The simulated disk of these tests must lose exactly the data that was not synced.
 #[test]
 fn power_cut_loses_unsynced_data() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,5 @@
-//! Settings and the manners of the command line: what is wrong is said, all of it, and secrets are not.
+//! Tests settings and command-line usage: all mistakes are reported at once, and secrets are never
+//! printed.
 
 use doorward_tests::{
     App, Backend, Installation, PASSWORD,
@@ -116,7 +117,7 @@ async fn print_config_shows_the_settings_without_their_secrets() {
     );
     assert!(
         !installation.path().join("data").exists(),
-        "it did more than print"
+        "the command did more than print"
     );
 }
 
@@ -133,7 +134,7 @@ async fn secrets_are_read_from_files() {
     )
     .await;
     app.user("ann").await;
-    // The same key by another way: what was sealed with it opens.
+    // The same key from another setting must unseal the existing secrets.
     let mut app = app;
     app.installation = app
         .installation
@@ -175,9 +176,9 @@ async fn master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
             output.stderr.contains("master.key is missing") && !output.stderr.contains("panicked"),
             "{output}"
         );
-        assert!(!file.exists(), "{command} made another key");
+        assert!(!file.exists(), "{command} generated another key");
     }
-    // The secrets are sealed too.
+    // Without signing keys, the sealed secrets still need the old master key.
     execute(&app.installation.databases.auth, "DELETE FROM signing_keys");
     app.installation.cli(&["serve"], "").await.assert_failure(1);
     assert!(!file.exists());
@@ -192,7 +193,10 @@ async fn master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
         "DELETE FROM signing_keys; DELETE FROM secrets",
     );
     app.restart().await;
-    assert!(file.exists(), "nothing needs the old key any more");
+    assert!(
+        file.exists(),
+        "a new key must be generated, because nothing is sealed with the old one"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +232,7 @@ async fn changed_master_key_is_rejected_with_reason() {
         "{output}"
     );
     assert!(!output.stderr.contains("panicked"), "{output}");
-    // Nothing was replaced: the right key still opens everything.
+    // No sealed value was replaced: the right key still unseals all of them.
     app.restart().await;
     assert_eq!(
         app.http.login("ann", doorward_tests::PASSWORD).await.status,
@@ -236,7 +240,8 @@ async fn changed_master_key_is_rejected_with_reason() {
     );
 }
 
-/// Connections to PostgreSQL are still being made then. It went wrong in one of ten.
+/// The start fails while connections to PostgreSQL are still being opened. The test repeats it 40
+/// times, because the failure that it guards against occurred in one of ten starts.
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_start_exits_gracefully() {
     let mut app = App::start(Backend::Postgres).await;

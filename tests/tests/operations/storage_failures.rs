@@ -1,5 +1,5 @@
-//! Databases that are there and can't work: full, read-only, locked, or another server than before. Answers are 503 with a
-//! time to come back, and readiness says why.
+//! Tests databases that are reachable but fail: full, read-only, locked, or replaced by a standby.
+//! Writes return 503 with `Retry-After`, and the readiness check names the reason.
 
 use std::{io::Write, path::Path, time::Duration};
 
@@ -15,11 +15,12 @@ use serde_json::json;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Mounts a small file system for the process alone, with what is in the directory now.
+/// Shell script that mounts a small file system for one process only, with the current files of the
+/// directory.
 const ON_A_SMALL_DISK: &str = "cp -a \"$0\" \"$0.before\" && mount -t tmpfs -o size=24m tmpfs \"$0\" \
      && cp -a \"$0.before\"/. \"$0\" && exec \"$@\"";
 
-/// Until a write is answered 503; no answer is anything but that or good.
+/// Writes until a write returns 503. All answers before must be successful.
 async fn until_unavailable(http: &Http, token: &str) {
     eventually("503", TIMEOUT, async || {
         let answer = http
@@ -92,7 +93,7 @@ async fn full_disk_under_sqlite_is_503_and_named() {
         .await;
     }
     until_unavailable(&http, &token).await;
-    assert_eq!(http.init(&token).await.status, 200, "reads go on");
+    assert_eq!(http.init(&token).await.status, 200, "reads must still work");
     assert_eq!(http.status("/api/ping").await, Some(200));
 
     std::fs::remove_file(&inside).expect("the filler");
@@ -126,7 +127,7 @@ async fn full_disk_under_postgresql_is_503_and_named() {
         .await;
     }
     until_unavailable(&app.http, &ann.token).await;
-    assert_eq!(ann.init().await.status, 200, "reads go on");
+    assert_eq!(ann.init().await.status, 200, "reads must still work");
     assert_eq!(app.http.status("/api/ping").await, Some(200));
 
     std::fs::remove_file(&filler).expect("the filler");
@@ -147,7 +148,7 @@ async fn postgresql_that_became_read_only_is_503_and_named() {
     postgres.set("default_transaction_read_only", "on");
     until_not_ready(&app.ops, "the database is read-only").await;
     until_unavailable(&app.http, &ann.token).await;
-    assert_eq!(ann.init().await.status, 200, "reads go on");
+    assert_eq!(ann.init().await.status, 200, "reads must still work");
 
     postgres.set("default_transaction_read_only", "off");
     until_ready(&app.ops).await;
@@ -157,7 +158,8 @@ async fn postgresql_that_became_read_only_is_503_and_named() {
     app.http.login("ann", PASSWORD).await.success();
 }
 
-/// Sessions that stay read-only while new ones are not.
+/// After a failover, old sessions can stay read-only while new ones are writable. Doorward must
+/// replace the old ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_before_a_failover_are_replaced() {
     let app = App::start(Backend::Postgres).await;
@@ -187,7 +189,7 @@ async fn sessions_of_before_a_failover_are_replaced() {
     }
 }
 
-/// A URL whose sessions may write whatever the default is.
+/// Returns a URL whose sessions can write even if sessions are read-only by default.
 fn with_writes(url: &DatabaseUrl) -> DatabaseUrl {
     let DatabaseUrl::Postgres(text) = url else {
         panic!("{url}")
@@ -237,6 +239,7 @@ async fn lock_timeout_is_503_in_any_language() {
         &installation.databases.auth,
         &installation.databases.directory,
     ] {
+        // Errors must be recognised by their SQLSTATE, not by the language of their text.
         let german = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
         execute(url, german);
     }

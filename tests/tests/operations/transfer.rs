@@ -1,5 +1,5 @@
-//! `doorward export` and `doorward import`: the whole state moves between databases and master keys, and everything that
-//! was given out before goes on working.
+//! Tests `doorward export` and `doorward import`: the whole state moves between databases and
+//! master keys, and existing tokens, keys, cursors and codes still work afterwards.
 
 pub(crate) mod interrupted;
 pub(crate) mod memory;
@@ -26,12 +26,12 @@ fn other(backend: Backend) -> Backend {
     }
 }
 
-/// A new installation on a database.
+/// Returns a new, empty installation.
 fn target(backend: Backend, master_key: &str) -> Installation {
     Installation::new(backend).with(&[("DOORWARD_MASTER_KEY", master_key)])
 }
 
-/// Imports by standard input, and returns what the command printed.
+/// Imports from standard input and returns the report of the command.
 async fn import(target: &Installation, export: &Export) -> Value {
     target
         .cli(&["import"], &export.0)
@@ -55,7 +55,7 @@ mod with_the_same_master_key {
             json!({"counts": export.header()["counts"], "sha256": export.sha256()})
         );
         assert_eq!(Export::of(&target).await.0, export.0);
-        // From one file to another.
+        // An export to a file has the same content and report.
         let file = target.path().join("state.jsonl").display().to_string();
         let written = target
             .cli(&["export", &file], "")
@@ -120,7 +120,7 @@ mod with_another_master_key {
         exports_are_equal_after_unsealing(Backend::Postgres, Backend::Sqlite).await;
     }
 
-    /// A server would make the key on its first start.
+    /// With SQLite, the import generates the master key as the first start of a server would.
     #[tokio::test(flavor = "multi_thread")]
     async fn sqlite_installation_generates_its_master_key() {
         let source = Source::new(Backend::Postgres).await;
@@ -138,7 +138,7 @@ mod with_another_master_key {
     }
 }
 
-/// An export shows one moment, also while others write.
+/// An export must show the state of one moment, even while other processes write.
 async fn export_of_a_busy_server_is_consistent(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
@@ -180,7 +180,7 @@ async fn export_of_a_busy_server_is_consistent(backend: Backend) {
             .expect("a cursor");
         assert!(
             followed <= last.unwrap_or(0),
-            "auth has followed changes that are not there"
+            "auth has followed changes that are not in the export"
         );
         let credentials: Vec<Value> = export
             .rows("auth.credentials")
@@ -201,7 +201,8 @@ async fn export_of_a_busy_server_is_consistent(backend: Backend) {
 
 async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
-    // Only a user of the command line; then with a server.
+    // First an installation in which only the command line was used, then one with a running
+    // server.
     let installation = target(backend, MASTER_KEY);
     installation.create_user("zoe").await;
     let before = Export::of(&installation).await;
@@ -226,7 +227,7 @@ async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
     assert_eq!(Export::of(&app.installation).await.0, before.0);
     assert_eq!(app.http.login("zoe", PASSWORD).await.status, 200);
 
-    // One that has never been started, but to follow the directory.
+    // An imported installation that was never started.
     let imported = target(backend, MASTER_KEY);
     import(&imported, &export).await;
     let refused = imported.cli(&["import"], &export.0).await.assert_failure(1);
@@ -237,10 +238,8 @@ async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
 async fn one_nonempty_database_rejects_the_import(backend: Backend) {
     let source = Source::new(backend).await;
     let export = source.export().await;
-    let (auth, directory) = (
-        &source.app.installation.databases.auth,
-        &source.app.installation.databases.directory,
-    );
+    let auth = &source.app.installation.databases.auth;
+    let directory = &source.app.installation.databases.directory;
     let [auth, directory] = [auth, directory].map(doorward_tests::backend::url_text);
     for (name, url) in [
         ("DOORWARD_AUTH_DATABASE_URL", &auth),
@@ -253,7 +252,7 @@ async fn one_nonempty_database_rejects_the_import(backend: Backend) {
             .await
             .assert_failure(1);
         assert!(refused.stderr.contains("not empty"), "{refused}");
-        // Neither half was touched.
+        // Neither database was changed.
         assert_eq!(source.export().await.0, export.0);
         import(&half, &export).await;
     }
@@ -334,6 +333,6 @@ async fn export_is_private_and_replaces_a_file_only_when_it_is_complete() {
         .cli(&["import", "/nowhere/at/all"], "")
         .await
         .assert_failure(1);
-    // That changed nothing.
+    // The failed commands have changed nothing, so the server starts.
     App::on_installation(installation).await;
 }

@@ -1,5 +1,5 @@
-//! `/api/projects/...`: what each call answers, and to whom; and how a project ends. (Icons: `icons.rs`; what is inside:
-//! `project_options.rs`.)
+//! Tests the responses, errors and permissions of the calls `/api/projects/...`, from the creation
+//! of a project to its purge. Icons are in `icons.rs`, project items and languages in `options.rs`.
 
 use std::time::Duration;
 
@@ -30,14 +30,14 @@ on_both_databases![
     project_of_eleven_thousand_members_can_be_purged,
 ];
 
-/// Herbarium is ann's, with ben and an API user; cas is a stranger.
+/// A project of ann with the member ben and an API user. The user cas is not a member.
 pub(crate) struct Fixture {
     pub(crate) app: App,
     pub(crate) ann: User,
     pub(crate) ben: User,
     pub(crate) cas: User,
     pub(crate) robot: ApiUser,
-    /// The API user with its token.
+    /// The API user in the form of a user with a token.
     pub(crate) program: User,
     pub(crate) project: String,
     names: Vec<(String, &'static str)>,
@@ -80,6 +80,7 @@ impl Fixture {
         }
     }
 
+    /// Returns the response with names in place of the fixture's ids.
     pub(crate) fn named(&self, answer: &Answer) -> Value {
         let names: Vec<(&str, &str)> = self
             .names
@@ -89,7 +90,7 @@ impl Fixture {
         with_names(&answer.json(), &names)
     }
 
-    /// A success with this result and data, and with a token or without.
+    /// Asserts the complete response of a success, which has a token if it `renews` the caller's.
     pub(crate) fn assert_answer(&self, answer: &Answer, renews: bool, result: Value, data: Value) {
         answer.success();
         let mut expected = json!({"success": true});
@@ -103,7 +104,7 @@ impl Fixture {
         }
     }
 
-    /// Ann's project in full, changed so.
+    /// Asserts that a response has the full project, with a change from its initial state.
     pub(crate) fn assert_project(&self, answer: &Answer, change: impl FnOnce(&mut Value)) {
         let mut project = herbarium();
         change(&mut project);
@@ -111,13 +112,14 @@ impl Fixture {
         self.assert_answer(answer, false, json!({"project": "<project>"}), data);
     }
 
-    /// A call about the project, by its owner.
+    /// Calls an operation on the project as its owner.
     async fn own(&self, call: &str) -> Answer {
         about(&self.ann, call, &self.project).await
     }
 
     fn set_membership(&self, user: &User, status: &str) {
-        let (project, user) = (&self.project, &user.gid);
+        let project = &self.project;
+        let user = &user.gid;
         let sql = format!(
             "DELETE FROM memberships WHERE project_gid = '{project}' AND user_gid = '{user}';
              INSERT INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
@@ -127,6 +129,7 @@ impl Fixture {
     }
 }
 
+/// Calls an operation that has the project as its only parameter.
 pub(crate) async fn about(user: &User, call: &str, project: &str) -> Answer {
     user.call(
         &format!("/api/projects/{call}"),
@@ -139,7 +142,7 @@ pub(crate) async fn options(user: &User, project: &str) -> Value {
     about(user, "get", project).await.success().1["cc.projects"][project]["options"].clone()
 }
 
-/// The ids of what a new project has, and their names.
+/// Returns the ids of the items of a new project with their names in expected responses.
 fn items(options: &Value) -> [(String, &'static str); 3] {
     let id =
         |list: &str, position: usize| options[list][position].as_str().expect("an id").to_owned();
@@ -156,7 +159,7 @@ pub(crate) async fn cursor(user: &User) -> i64 {
         .expect("a cursor")
 }
 
-/// How many the feed tells other services of.
+/// Counts the changes in the feed for services.
 fn changes(installation: &Installation) -> usize {
     doorward_tests::backend::texts(
         &installation.databases.directory,
@@ -216,8 +219,8 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
         ),
     ] {
         let before = changes(&app.installation);
-        let made = ann.call("/api/projects/create", &body).await;
-        let (result, data) = made.success();
+        let created = ann.call("/api/projects/create", &body).await;
+        let (result, data) = created.success();
         let project = result["project"].as_str().expect("a gid").to_owned();
         assert!(project.parse::<doorward_domain::Gid>().is_ok() && project != UNKNOWN_GID);
         let [channel, ordering, fieldlist] = items(&data["cc.projects"][&project]["options"]);
@@ -233,7 +236,7 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
         expected["name"] = json!(name);
         expected["options"]["timezone"] = json!(timezone);
         assert_json_eq(
-            &with_names(&made.json(), &ids),
+            &with_names(&created.json(), &ids),
             &json!({
                 "success": true,
                 "result": {"project": "<project>", "project_members": ["<ann>"]},
@@ -243,39 +246,39 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
                 }
             }),
         );
-        // The token is another one, and good.
-        assert_ne!(made.token(), ann.token);
-        let (init, _) = app.http.init(&made.token()).await.success();
+        // The response has a new, valid token.
+        assert_ne!(created.token(), ann.token);
+        let (init, _) = app.http.init(&created.token()).await.success();
         assert_eq!(init["user_projects"][&project], json!(["owner"]));
         assert_eq!(changes(&app.installation), before + 2);
     }
 }
 
 async fn get_returns_visible_projects_only(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    for user in [&scene.ann, &scene.ben, &scene.program] {
-        scene.assert_project(&about(user, "get", &scene.project).await, |_| ());
+    let fixture = Fixture::new(backend).await;
+    for user in [&fixture.ann, &fixture.ben, &fixture.program] {
+        fixture.assert_project(&about(user, "get", &fixture.project).await, |_| ());
     }
-    let upper = about(&scene.ann, "get", &scene.project.to_uppercase()).await;
-    scene.assert_project(&upper, |_| ());
-    about(&scene.ann, "get", UNKNOWN_GID)
+    let upper = about(&fixture.ann, "get", &fixture.project.to_uppercase()).await;
+    fixture.assert_project(&upper, |_| ());
+    about(&fixture.ann, "get", UNKNOWN_GID)
         .await
         .assert_unprocessable("project_not_found");
-    about(&scene.cas, "get", &scene.project)
+    about(&fixture.cas, "get", &fixture.project)
         .await
         .assert_unprocessable("project_not_found");
     for status in ["declined", "inactive"] {
-        scene.set_membership(&scene.cas, status);
-        about(&scene.cas, "get", &scene.project)
+        fixture.set_membership(&fixture.cas, status);
+        about(&fixture.cas, "get", &fixture.project)
             .await
             .assert_unprocessable("project_not_found");
     }
-    // An invitation shows what one is invited to, and no more.
-    scene.set_membership(&scene.cas, "invited");
-    let short = json!({"gid": "<project>", "name": "Herbarium", "icon": null, "owner": "<ann>", "status": "active"});
-    let data = json!({"cc.projects": {"<project>": short}});
-    scene.assert_answer(
-        &about(&scene.cas, "get", &scene.project).await,
+    // An invited user sees only the summary of the project.
+    fixture.set_membership(&fixture.cas, "invited");
+    let summary = json!({"gid": "<project>", "name": "Herbarium", "icon": null, "owner": "<ann>", "status": "active"});
+    let data = json!({"cc.projects": {"<project>": summary}});
+    fixture.assert_answer(
+        &about(&fixture.cas, "get", &fixture.project).await,
         false,
         json!({"project": "<project>"}),
         data,
@@ -283,19 +286,19 @@ async fn get_returns_visible_projects_only(backend: Backend) {
 }
 
 async fn update_changes_given_fields_only(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let update = async |user: &User, body: Value| {
         let mut whole =
-            json!({"project": scene.project, "owner": scene.cas.gid, "status": "deleted"});
+            json!({"project": fixture.project, "owner": fixture.cas.gid, "status": "deleted"});
         whole
             .as_object_mut()
             .expect("an object")
             .extend(body.as_object().expect("an object").clone());
         user.call("/api/projects/update", &whole).await
     };
-    scene.assert_project(&update(&scene.ann, json!({})).await, |_| ());
-    scene.assert_project(
-        &update(&scene.ben, json!({"name": " Flora "})).await,
+    fixture.assert_project(&update(&fixture.ann, json!({})).await, |_| ());
+    fixture.assert_project(
+        &update(&fixture.ben, json!({"name": " Flora "})).await,
         |project| {
             project["name"] = json!("Flora");
         },
@@ -304,49 +307,53 @@ async fn update_changes_given_fields_only(backend: Backend) {
         project["name"] = json!("Flora");
         project["options"]["timezone"] = json!("Asia/Tokyo");
     };
-    scene.assert_project(
-        &update(&scene.program, json!({"timezone": "Asia/Tokyo"})).await,
+    fixture.assert_project(
+        &update(&fixture.program, json!({"timezone": "Asia/Tokyo"})).await,
         both,
     );
-    scene.assert_project(&about(&scene.ann, "get", &scene.project).await, both);
+    fixture.assert_project(&about(&fixture.ann, "get", &fixture.project).await, both);
     for timezone in ["", "Europe/Nowhere", "europe", " Asia/Tokyo", "+02:00"] {
-        update(&scene.ann, json!({"timezone": timezone, "name": "Lost"}))
+        update(&fixture.ann, json!({"timezone": timezone, "name": "Lost"}))
             .await
             .assert_validation_error("timezone", "invalid");
-        let create = scene
+        let create = fixture
             .cas
             .call("/api/projects/create", &json!({"timezone": timezone}))
             .await;
         create.assert_validation_error("timezone", "invalid");
     }
-    scene.assert_project(&about(&scene.ann, "get", &scene.project).await, both);
+    fixture.assert_project(&about(&fixture.ann, "get", &fixture.project).await, both);
 }
 
 async fn names_are_trimmed_and_required(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
     let bodies = |name: &str| {
         [
             ("create", json!({"name": name})),
-            ("update", json!({"project": scene.project, "name": name})),
+            ("update", json!({"project": fixture.project, "name": name})),
         ]
     };
-    for (name, kept) in [
+    for (name, stored) in [
         (" \tFlora 2\n ", "Flora 2"),
         (&*longest, &*longest),
         (&*format!("  {longest} "), &longest),
     ] {
         for (call, body) in bodies(name) {
-            let (result, data) = scene
+            let (result, data) = fixture
                 .ann
                 .call(&format!("/api/projects/{call}"), &body)
                 .await
                 .success();
             let project = result["project"].as_str().expect("a gid");
-            assert_eq!(data["cc.projects"][project]["name"], json!(kept), "{call}");
+            assert_eq!(
+                data["cc.projects"][project]["name"],
+                json!(stored),
+                "{call}"
+            );
         }
     }
-    let before = cursor(&scene.ann).await;
+    let before = cursor(&fixture.ann).await;
     let too_long = longest + "x";
     for (name, reason) in [
         ("", "invalid"),
@@ -358,20 +365,21 @@ async fn names_are_trimmed_and_required(backend: Backend) {
         (&*too_long, "too_long"),
     ] {
         for (call, body) in bodies(name) {
-            let answer = scene
+            let answer = fixture
                 .ann
                 .call(&format!("/api/projects/{call}"), &body)
                 .await;
             answer.assert_validation_error("name", reason);
         }
     }
-    assert_eq!(cursor(&scene.ann).await, before);
+    assert_eq!(cursor(&fixture.ann).await, before);
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let project = &scene.project;
-    let (missing, invalid) = ("Missing parameter", "Invalid parameter");
+    let fixture = Fixture::new(backend).await;
+    let project = &fixture.project;
+    let missing = "Missing parameter";
+    let invalid = "Invalid parameter";
     for call in [
         "get",
         "update",
@@ -382,8 +390,8 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         "transfer",
     ] {
         let path = format!("/api/projects/{call}");
-        // Also to who may not.
-        for user in [&scene.ann, &scene.cas, &scene.program] {
+        // Parameters are checked before permissions, so callers without access get the same errors.
+        for user in [&fixture.ann, &fixture.cas, &fixture.program] {
             user.call(&path, &json!({"name": 1, "user": 1}))
                 .await
                 .assert_bad_parameter(missing, "project");
@@ -403,22 +411,22 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
             }
         }
         for body in ["", "[]", "x", "null"] {
-            let call = scene
+            let call = fixture
                 .ann
                 .http
                 .post(&path)
-                .bearer(&scene.ann.token)
+                .bearer(&fixture.ann.token)
                 .header("content-type", "application/json");
             call.body(body.to_owned())
                 .send()
                 .await
                 .assert_invalid_body();
         }
-        let get = scene
+        let get = fixture
             .ann
             .http
             .get(&path)
-            .bearer(&scene.ann.token)
+            .bearer(&fixture.ann.token)
             .send()
             .await;
         get.assert_error(405, "Method not allowed", &json!({}));
@@ -439,7 +447,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
             ),
             ("transfer", json!({"project": project, "user": bad}), "user"),
         ] {
-            let answer = scene
+            let answer = fixture
                 .ann
                 .call(&format!("/api/projects/{call}"), &body)
                 .await;
@@ -447,15 +455,15 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         }
     }
     let transfer =
-        |body: Value| async move { scene.ann.call("/api/projects/transfer", &body).await };
+        |body: Value| async move { fixture.ann.call("/api/projects/transfer", &body).await };
     transfer(json!({"project": project}))
         .await
         .assert_bad_parameter(missing, "user");
 }
 
 async fn calls_require_permission_regardless_of_existence(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let before = cursor(&scene.ann).await;
+    let fixture = Fixture::new(backend).await;
+    let before = cursor(&fixture.ann).await;
     let calls = [
         "update",
         "delete_icon",
@@ -465,87 +473,87 @@ async fn calls_require_permission_regardless_of_existence(backend: Backend) {
         "transfer",
     ];
     for call in calls.into_iter().chain(["get", "create"]) {
-        let call = scene.app.http.post(&format!("/api/projects/{call}"));
-        call.json(&json!({"project": scene.project}))
+        let call = fixture.app.http.post(&format!("/api/projects/{call}"));
+        call.json(&json!({"project": fixture.project}))
             .send()
             .await
             .assert_unauthenticated();
     }
     for call in calls {
         let path = format!("/api/projects/{call}");
-        let with = |project: &str| json!({"project": project, "name": "", "user": scene.ben.gid});
-        for project in [&scene.project, UNKNOWN_GID] {
-            scene
+        let with = |project: &str| json!({"project": project, "name": "", "user": fixture.ben.gid});
+        for project in [&fixture.project, UNKNOWN_GID] {
+            fixture
                 .cas
                 .call(&path, &with(project))
                 .await
                 .assert_forbidden();
         }
-        scene
+        fixture
             .ann
             .call(&path, &with(UNKNOWN_GID))
             .await
             .assert_forbidden();
         if call != "update" {
-            scene
+            fixture
                 .ben
-                .call(&path, &with(&scene.project))
+                .call(&path, &with(&fixture.project))
                 .await
                 .assert_forbidden();
-            scene
+            fixture
                 .program
-                .call(&path, &with(&scene.project))
+                .call(&path, &with(&fixture.project))
                 .await
                 .assert_forbidden();
         }
         for status in ["invited", "declined", "inactive"] {
-            scene.set_membership(&scene.cas, status);
-            scene
+            fixture.set_membership(&fixture.cas, status);
+            fixture
                 .cas
-                .call(&path, &with(&scene.project))
+                .call(&path, &with(&fixture.project))
                 .await
                 .assert_forbidden();
         }
         execute(
-            &scene.app.installation.databases.directory,
+            &fixture.app.installation.databases.directory,
             &format!(
                 "DELETE FROM memberships WHERE user_gid = '{}'",
-                scene.cas.gid
+                fixture.cas.gid
             ),
         );
     }
     for body in [json!({}), json!({"name": ""}), json!({"timezone": "x"})] {
-        scene
+        fixture
             .program
             .call("/api/projects/create", &body)
             .await
             .assert_forbidden();
     }
-    assert_eq!(cursor(&scene.ann).await, before);
+    assert_eq!(cursor(&fixture.ann).await, before);
 }
 
 async fn deleted_project_is_visible_to_its_owner_only(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let project = &scene.project;
+    let fixture = Fixture::new(backend).await;
+    let project = &fixture.project;
     let deleted = |entry: &mut Value| entry["status"] = json!("deleted");
-    scene.assert_project(&scene.own("delete").await, deleted);
+    fixture.assert_project(&fixture.own("delete").await, deleted);
 
-    let (result, data) = scene.ann.init().await.success();
+    let (result, data) = fixture.ann.init().await.success();
     assert_eq!(result["user_projects"], json!({}));
-    let short = json!({"gid": project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "deleted"});
-    assert_json_eq(&data["cc.projects"], &json!({project: short}));
+    let summary = json!({"gid": project, "name": "Herbarium", "icon": null, "owner": fixture.ann.gid, "status": "deleted"});
+    assert_json_eq(&data["cc.projects"], &json!({project: summary}));
     let own = membership("ann", "owner", Some(own_options("ann")));
     let memberships = with_names(
         &data["cc.projects_members"],
-        &[(&scene.ann.gid, "<ann>"), (project, "<project>")],
+        &[(&fixture.ann.gid, "<ann>"), (project, "<project>")],
     );
     assert_json_eq(&memberships, &json!([own]));
     assert_eq!(
         data["cc.users"].as_object().map(serde_json::Map::len),
         Some(1)
     );
-    scene.assert_project(&scene.own("get").await, deleted);
-    let login = scene.app.http.login("ann", PASSWORD).await.success();
+    fixture.assert_project(&fixture.own("get").await, deleted);
+    let login = fixture.app.http.login("ann", PASSWORD).await.success();
     assert_eq!(
         (
             &login.0["user_projects"],
@@ -554,7 +562,7 @@ async fn deleted_project_is_visible_to_its_owner_only(backend: Backend) {
         (&json!({}), &json!("deleted"))
     );
 
-    for user in [&scene.ben, &scene.program] {
+    for user in [&fixture.ben, &fixture.program] {
         let (result, data) = user.init().await.success();
         assert_eq!(result["user_projects"], json!({}));
         assert_eq!(
@@ -566,64 +574,64 @@ async fn deleted_project_is_visible_to_its_owner_only(backend: Backend) {
             .assert_unprocessable("project_not_found");
         about(user, "update", project).await.assert_forbidden();
     }
-    for user in [&scene.ann, &scene.ben, &scene.program] {
-        scene
+    for user in [&fixture.ann, &fixture.ben, &fixture.program] {
+        fixture
             .app
             .http
             .project_init(project, &user.token)
             .await
             .assert_forbidden();
         for (call, body) in [
-            ("members/get", json!({"member": scene.ann.gid})),
+            ("members/get", json!({"member": fixture.ann.gid})),
             ("languages/add", json!({"language": "nl"})),
             ("channels/create", json!({"name": "x"})),
             ("orderings/create", json!({"name": "x"})),
             ("fieldlists/create", json!({"name": "x"})),
-            ("apikeys/get", json!({"user": scene.robot.gid})),
-            ("members/remove", json!({"user": scene.ben.gid})),
+            ("apikeys/get", json!({"user": fixture.robot.gid})),
+            ("members/remove", json!({"user": fixture.ben.gid})),
         ] {
             user.call(&format!("/api/p/{project}/{call}"), &body)
                 .await
                 .assert_forbidden();
         }
     }
-    scene.robot.auth().await.assert_unknown_user();
+    fixture.robot.auth().await.assert_unknown_user();
     for username in ["ann", "ben"] {
-        scene
+        fixture
             .app
             .http
             .project_login(project, username, PASSWORD)
             .await
             .assert_unknown_user();
     }
-    // What is the owner's own goes on.
-    let renamed = scene
+    // The owner can still update the project.
+    let renamed = fixture
         .ann
         .call(
             "/api/projects/update",
             &json!({"project": project, "name": "Flora"}),
         )
         .await;
-    scene.assert_project(&renamed, |entry| {
+    fixture.assert_project(&renamed, |entry| {
         deleted(entry);
         entry["name"] = json!("Flora");
     });
 }
 
 async fn undelete_restores_everything(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let project = &scene.project;
+    let fixture = Fixture::new(backend).await;
+    let project = &fixture.project;
     let add = format!("/api/p/{project}/languages/add");
-    scene
+    fixture
         .ben
         .call(&add, &json!({"language": "de"}))
         .await
         .success();
-    icons::uploaded(&scene.ann, project, &icons::png()).await;
-    let picture = async |user: &User| {
+    icons::uploaded(&fixture.ann, project, &icons::png()).await;
+    let snapshot = async |user: &User| {
         let (mut result, data) = user.init().await.success();
         result["cc.cursor"] = json!(null);
-        let (inner, inner_data) = scene
+        let (inner, inner_data) = fixture
             .app
             .http
             .project_init(project, &user.token)
@@ -632,24 +640,24 @@ async fn undelete_restores_everything(backend: Backend) {
         (result, data, inner["project_members"].clone(), inner_data)
     };
     let mut before = Vec::new();
-    for user in [&scene.ann, &scene.ben, &scene.program] {
-        before.push(picture(user).await);
+    for user in [&fixture.ann, &fixture.ben, &fixture.program] {
+        before.push(snapshot(user).await);
     }
-    scene.own("delete").await.success();
-    scene.assert_project(&scene.own("undelete").await, |entry| {
+    fixture.own("delete").await.success();
+    fixture.assert_project(&fixture.own("undelete").await, |entry| {
         entry["options"]["languages"] = json!(["en", "nl", "de"]);
         entry["icon"] = json!("<project>.png");
     });
-    for (user, before) in [&scene.ann, &scene.ben, &scene.program]
+    for (user, before) in [&fixture.ann, &fixture.ben, &fixture.program]
         .into_iter()
         .zip(before)
     {
-        let after = picture(user).await;
+        let after = snapshot(user).await;
         assert!(after == before, "{after:?}\n{before:?}");
     }
-    scene.robot.auth().await.success();
+    fixture.robot.auth().await.success();
     assert_eq!(
-        icons::get(&scene.app.http, &format!("{project}.png"))
+        icons::get(&fixture.app.http, &format!("{project}.png"))
             .await
             .status,
         200
@@ -657,31 +665,35 @@ async fn undelete_restores_everything(backend: Backend) {
 }
 
 async fn permanent_delete_removes_everything(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let project = &scene.project;
-    let other = scene.app.installation.create_project("ann", "Atlas").await;
-    scene.app.installation.add_member(&other, "ben").await;
-    icons::uploaded(&scene.ann, project, &icons::png()).await;
-    scene
+    let fixture = Fixture::new(backend).await;
+    let project = &fixture.project;
+    let other = fixture
+        .app
+        .installation
+        .create_project("ann", "Atlas")
+        .await;
+    fixture.app.installation.add_member(&other, "ben").await;
+    icons::uploaded(&fixture.ann, project, &icons::png()).await;
+    fixture
         .own("permanent_delete")
         .await
         .assert_unprocessable("not_deleted");
-    scene.own("delete").await.success();
-    let ended = scene.own("permanent_delete").await;
-    scene.assert_answer(&ended, true, json!({}), json!({}));
-    assert_eq!(scene.app.http.init(&ended.token()).await.status, 200);
+    fixture.own("delete").await.success();
+    let ended = fixture.own("permanent_delete").await;
+    fixture.assert_answer(&ended, true, json!({}), json!({}));
+    assert_eq!(fixture.app.http.init(&ended.token()).await.status, 200);
 
-    scene.app.http.denied_soon(&scene.program.token).await;
-    scene.robot.auth().await.assert_unknown_user();
+    fixture.app.http.denied_soon(&fixture.program.token).await;
+    fixture.robot.auth().await.assert_unknown_user();
     eventually("404", Duration::from_secs(10), async || {
-        (icons::get(&scene.app.http, &format!("{project}.png"))
+        (icons::get(&fixture.app.http, &format!("{project}.png"))
             .await
             .status
             == 404)
             .then_some(())
     })
     .await;
-    for user in [&scene.ann, &scene.ben] {
+    for user in [&fixture.ann, &fixture.ben] {
         let (result, data) = user.init().await.success();
         assert_eq!(
             result["user_projects"]
@@ -694,7 +706,7 @@ async fn permanent_delete_removes_everything(backend: Backend) {
             Some(1)
         );
         assert!(
-            !data.to_string().contains(project) && !data.to_string().contains(&scene.robot.gid),
+            !data.to_string().contains(project) && !data.to_string().contains(&fixture.robot.gid),
             "{data}"
         );
         for call in ["delete", "undelete", "permanent_delete", "update"] {
@@ -703,11 +715,11 @@ async fn permanent_delete_removes_everything(backend: Backend) {
         about(user, "get", project)
             .await
             .assert_unprocessable("project_not_found");
-        user.call("/api/users/get", &json!({"user": scene.robot.gid}))
+        user.call("/api/users/get", &json!({"user": fixture.robot.gid}))
             .await
             .assert_unprocessable("user_not_found");
     }
-    let databases = &scene.app.installation.databases;
+    let databases = &fixture.app.installation.databases;
     for (database, table, column) in [
         (&databases.directory, "projects", "gid"),
         (&databases.directory, "memberships", "project_gid"),
@@ -723,21 +735,21 @@ async fn permanent_delete_removes_everything(backend: Backend) {
     eventually("no key", Duration::from_secs(10), async || {
         let keys = format!(
             "SELECT user_gid AS text FROM api_keys WHERE user_gid = '{}'",
-            scene.robot.gid
+            fixture.robot.gid
         );
         doorward_tests::backend::texts(&databases.auth, &keys)
             .is_empty()
             .then_some(())
     })
     .await;
-    // An owner of nothing may go.
-    scene
+    // A user without projects can delete the account.
+    fixture
         .app
         .installation
         .cli(&["project", "transfer", &other, "--to", "ben"], "")
         .await
         .assert_success();
-    scene
+    fixture
         .ann
         .call("/api/account/delete", &json!({"confirm": true}))
         .await
@@ -745,16 +757,20 @@ async fn permanent_delete_removes_everything(backend: Backend) {
 }
 
 async fn placeholder_is_deleted_with_its_last_project(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let other = scene.app.installation.create_project("ann", "Atlas").await;
+    let fixture = Fixture::new(backend).await;
+    let other = fixture
+        .app
+        .installation
+        .create_project("ann", "Atlas")
+        .await;
     let [dan, eva] = [
         "11111111-1111-4111-8111-111111111111",
         "22222222-2222-4222-8222-222222222222",
     ];
-    let directory = &scene.app.installation.databases.directory;
+    let directory = &fixture.app.installation.databases.directory;
     for (gid, projects) in [
-        (dan, vec![&scene.project]),
-        (eva, vec![&scene.project, &other]),
+        (dan, vec![&fixture.project]),
+        (eva, vec![&fixture.project, &other]),
     ] {
         execute(
             directory,
@@ -773,8 +789,8 @@ async fn placeholder_is_deleted_with_its_last_project(backend: Backend) {
             );
         }
     }
-    scene.own("delete").await.success();
-    scene.own("permanent_delete").await.success();
+    fixture.own("delete").await.success();
+    fixture.own("permanent_delete").await.success();
     let left = doorward_tests::backend::texts(
         directory,
         "SELECT gid AS text FROM users WHERE username IS NULL",
@@ -783,9 +799,9 @@ async fn placeholder_is_deleted_with_its_last_project(backend: Backend) {
 }
 
 async fn transfer_makes_a_member_the_owner(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let body = json!({"project": scene.project, "user": scene.ben.gid});
-    let given = scene.ann.call("/api/projects/transfer", &body).await;
+    let fixture = Fixture::new(backend).await;
+    let body = json!({"project": fixture.project, "user": fixture.ben.gid});
+    let transferred = fixture.ann.call("/api/projects/transfer", &body).await;
     let mut project = herbarium();
     project["owner"] = json!("<ben>");
     let members = json!([
@@ -793,102 +809,102 @@ async fn transfer_makes_a_member_the_owner(backend: Backend) {
         membership("ben", "owner", None)
     ]);
     let data = json!({"cc.projects": {"<project>": project}, "cc.projects_members": members});
-    scene.assert_answer(&given, true, json!({"project": "<project>"}), data);
-    assert_ne!(given.token(), scene.ann.token);
+    fixture.assert_answer(&transferred, true, json!({"project": "<project>"}), data);
+    assert_ne!(transferred.token(), fixture.ann.token);
 
-    for (user, role) in [(&scene.ann, "member"), (&scene.ben, "owner")] {
+    for (user, role) in [(&fixture.ann, "member"), (&fixture.ben, "owner")] {
         let (result, data) = user.init().await.success();
-        assert_eq!(result["user_projects"], json!({&scene.project: [role]}));
+        assert_eq!(result["user_projects"], json!({&fixture.project: [role]}));
         assert_eq!(
-            data["cc.projects"][&scene.project]["owner"],
-            json!(scene.ben.gid)
+            data["cc.projects"][&fixture.project]["owner"],
+            json!(fixture.ben.gid)
         );
     }
-    scene
+    fixture
         .ann
         .call("/api/projects/transfer", &body)
         .await
         .assert_forbidden();
-    scene.own("delete").await.assert_forbidden();
-    scene
+    fixture.own("delete").await.assert_forbidden();
+    fixture
         .ann
-        .api_keys(&scene.project, "get", &json!({"user": scene.robot.gid}))
+        .api_keys(&fixture.project, "get", &json!({"user": fixture.robot.gid}))
         .await
         .assert_forbidden();
-    scene
+    fixture
         .ben
-        .api_keys(&scene.project, "get", &json!({"user": scene.robot.gid}))
+        .api_keys(&fixture.project, "get", &json!({"user": fixture.robot.gid}))
         .await
         .success();
-    let back = json!({"project": scene.project, "user": scene.ann.gid});
-    scene
+    let back = json!({"project": fixture.project, "user": fixture.ann.gid});
+    fixture
         .ben
         .call("/api/projects/transfer", &back)
         .await
         .success();
-    scene.own("delete").await.success();
+    fixture.own("delete").await.success();
 }
 
 async fn wrong_project_status_is_unprocessable(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let before = changes(&scene.app.installation);
+    let fixture = Fixture::new(backend).await;
+    let before = changes(&fixture.app.installation);
     let transfer = async |user: &str| {
-        scene
+        fixture
             .ann
             .call(
                 "/api/projects/transfer",
-                &json!({"project": scene.project, "user": user}),
+                &json!({"project": fixture.project, "user": user}),
             )
             .await
     };
     for (user, reason) in [
-        (&*scene.cas.gid, "not_a_member"),
+        (&*fixture.cas.gid, "not_a_member"),
         (UNKNOWN_GID, "not_a_member"),
-        (&scene.robot.gid, "api_user"),
-        (&scene.ann.gid, "owner"),
+        (&fixture.robot.gid, "api_user"),
+        (&fixture.ann.gid, "owner"),
     ] {
         transfer(user).await.assert_unprocessable(reason);
     }
     for status in ["invited", "declined", "inactive"] {
-        scene.set_membership(&scene.cas, status);
-        transfer(&scene.cas.gid)
+        fixture.set_membership(&fixture.cas, status);
+        transfer(&fixture.cas.gid)
             .await
             .assert_unprocessable("not_a_member");
     }
-    scene
+    fixture
         .own("undelete")
         .await
         .assert_unprocessable("not_deleted");
-    scene
+    fixture
         .own("permanent_delete")
         .await
         .assert_unprocessable("not_deleted");
-    assert_eq!(changes(&scene.app.installation), before);
-    scene.own("delete").await.success();
-    scene
+    assert_eq!(changes(&fixture.app.installation), before);
+    fixture.own("delete").await.success();
+    fixture
         .own("delete")
         .await
         .assert_unprocessable("already_deleted");
-    transfer(&scene.ben.gid)
+    transfer(&fixture.ben.gid)
         .await
         .assert_unprocessable("already_deleted");
-    assert_eq!(changes(&scene.app.installation), before + 1);
-    // Somebody who can't log in owns nothing.
-    scene.own("undelete").await.success();
-    scene
+    assert_eq!(changes(&fixture.app.installation), before + 1);
+    // An inactive user cannot become the owner.
+    fixture.own("undelete").await.success();
+    fixture
         .app
         .installation
         .change_user("deactivate", "ben")
         .await;
-    transfer(&scene.ben.gid)
+    transfer(&fixture.ben.gid)
         .await
         .assert_unprocessable("not_a_member");
 }
 
 async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let project = &scene.project;
-    let mut now = changes(&scene.app.installation);
+    let fixture = Fixture::new(backend).await;
+    let project = &fixture.project;
+    let mut now = changes(&fixture.app.installation);
     for (call, body, rows) in [
         ("get", json!({"project": project}), 0),
         ("update", json!({"project": project}), 0),
@@ -916,17 +932,17 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
         ("permanent_delete", json!({"project": project}), 5),
         ("permanent_delete", json!({"project": project}), 0),
     ] {
-        scene
+        fixture
             .ann
             .call(&format!("/api/projects/{call}"), &body)
             .await;
         now += rows;
-        assert_eq!(changes(&scene.app.installation), now, "{call} {body}");
+        assert_eq!(changes(&fixture.app.installation), now, "{call} {body}");
     }
 }
 
 async fn project_of_eleven_thousand_members_can_be_purged(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let numbers = match backend {
         Backend::Postgres => {
             "SELECT lpad(n::text, 12, '0') AS n FROM generate_series(1, 11000) AS numbers(n)"
@@ -938,17 +954,17 @@ async fn project_of_eleven_thousand_members_can_be_purged(backend: Backend) {
     };
     let gid = "'00000000-0000-4000-8000-' || n";
     execute(
-        &scene.app.installation.databases.directory,
+        &fixture.app.installation.databases.directory,
         &format!(
             "INSERT INTO users (gid, username, name, status, language, timezone, created_at, updated_at)
                  SELECT {gid}, 'user' || n, 'User', 'active', 'en', 'UTC', 0, 0 FROM ({numbers}) AS numbers;
              INSERT INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
                  SELECT '{}', {gid}, 'member', 'active', 0, 0 FROM ({numbers}) AS numbers;",
-            scene.project
+            fixture.project
         ),
     );
-    scene.own("delete").await.success();
-    let before = changes(&scene.app.installation);
-    scene.own("permanent_delete").await.success();
-    assert_eq!(changes(&scene.app.installation), before + 11_005);
+    fixture.own("delete").await.success();
+    let before = changes(&fixture.app.installation);
+    fixture.own("permanent_delete").await.success();
+    assert_eq!(changes(&fixture.app.installation), before + 11_005);
 }

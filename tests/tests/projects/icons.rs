@@ -1,5 +1,6 @@
-//! `/api/projects/upload_icon`, `delete_icon`, and `/media/icons/...`. What pictures and forms are, is tested for avatars; here is
-//! what differs: the name stays, and the owner alone may.
+//! Tests that `/api/projects/upload_icon` and `delete_icon` change the icon of a project, and that
+//! `/media/icons/...` serves it under a stable name. Picture formats and forms are tested with
+//! avatars.
 
 use std::{
     io::Cursor,
@@ -33,7 +34,7 @@ on_both_databases![
 ];
 
 const UPLOAD: &str = "/api/projects/upload_icon";
-/// What a gateway does by itself, it does within this time after it was caused elsewhere.
+/// Maximum time until files that another gateway has replaced are deleted.
 const SWEEP: Duration = Duration::from_secs(20);
 
 fn picture(format: ImageFormat, red: u8) -> Vec<u8> {
@@ -87,7 +88,7 @@ fn red(answer: &Answer) -> u8 {
         .0[0]
 }
 
-/// The files that are kept.
+/// Returns the names of the stored files.
 fn files(directory: &std::path::Path) -> Vec<String> {
     let Ok(listed) = std::fs::read_dir(directory.join("data/media/icons")) else {
         return Vec::new();
@@ -104,42 +105,43 @@ fn files(directory: &std::path::Path) -> Vec<String> {
 }
 
 async fn icon_name_is_stable(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let name = format!("{}.png", scene.project);
-    let (mut now, mut tags) = (cursor(&scene.ben).await, Vec::new());
+    let fixture = Fixture::new(backend).await;
+    let name = format!("{}.png", fixture.project);
+    let mut now = cursor(&fixture.ben).await;
+    let mut tags = Vec::new();
     for red_value in [200, 100, 50] {
         let answer = upload(
-            &scene.ann,
-            &scene.project,
+            &fixture.ann,
+            &fixture.project,
             &picture(ImageFormat::Png, red_value),
         )
         .await;
-        scene.assert_project(&answer, |project| project["icon"] = json!("<project>.png"));
-        let icon = get(&scene.app.http, &name).await;
+        fixture.assert_project(&answer, |project| project["icon"] = json!("<project>.png"));
+        let icon = get(&fixture.app.http, &name).await;
         assert_eq!(red(&icon), red_value);
         let tag = icon.header("etag").expect("an ETag").to_owned();
         assert!(!tags.contains(&tag), "{tag}");
         tags.push(tag);
         now += 1;
-        assert_eq!(cursor(&scene.ben).await, now);
-        let (_, data) = scene.ben.init().await.success();
-        assert_eq!(data["cc.projects"][&scene.project]["icon"], json!(name));
+        assert_eq!(cursor(&fixture.ben).await, now);
+        let (_, data) = fixture.ben.init().await.success();
+        assert_eq!(data["cc.projects"][&fixture.project]["icon"], json!(name));
     }
     eventually("one file", Duration::from_secs(10), async || {
-        (files(scene.app.installation.path()).len() == 1).then_some(())
+        (files(fixture.app.installation.path()).len() == 1).then_some(())
     })
     .await;
-    // Once more is no change.
+    // A repeated call changes nothing and appends no row to the feed.
     for _ in 0..2 {
-        let answer = about(&scene.ann, "delete_icon", &scene.project).await;
-        scene.assert_project(&answer, |_| ());
-        assert_eq!(cursor(&scene.ben).await, now + 1);
+        let answer = about(&fixture.ann, "delete_icon", &fixture.project).await;
+        fixture.assert_project(&answer, |_| ());
+        assert_eq!(cursor(&fixture.ben).await, now + 1);
     }
-    get(&scene.app.http, &name)
+    get(&fixture.app.http, &name)
         .await
         .assert_error(404, "Not found", &json!({}));
     eventually("no file", Duration::from_secs(10), async || {
-        files(scene.app.installation.path())
+        files(fixture.app.installation.path())
             .is_empty()
             .then_some(())
     })
@@ -147,7 +149,7 @@ async fn icon_name_is_stable(backend: Backend) {
 }
 
 async fn new_format_replaces_the_extension(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let mut last: Option<String> = None;
     for (format, extension, media_type) in [
         (ImageFormat::Png, "png", "image/png"),
@@ -155,26 +157,26 @@ async fn new_format_replaces_the_extension(backend: Backend) {
         (ImageFormat::Gif, "png", "image/png"),
         (ImageFormat::WebP, "webp", "image/webp"),
     ] {
-        let name = uploaded(&scene.ann, &scene.project, &picture(format, 200)).await;
-        assert_eq!(name, format!("{}.{extension}", scene.project));
+        let name = uploaded(&fixture.ann, &fixture.project, &picture(format, 200)).await;
+        assert_eq!(name, format!("{}.{extension}", fixture.project));
         assert_eq!(
-            get(&scene.app.http, &name).await.header("content-type"),
+            get(&fixture.app.http, &name).await.header("content-type"),
             Some(media_type)
         );
         if let Some(last) = last.replace(name) {
-            get(&scene.app.http, &last)
+            get(&fixture.app.http, &last)
                 .await
                 .assert_error(404, "Not found", &json!({}));
         }
     }
-    // The file has a name of its own, which leads nowhere.
-    for file in files(scene.app.installation.path()) {
-        get(&scene.app.http, &file)
+    // The name of the stored file is not part of a valid URL.
+    for file in files(fixture.app.installation.path()) {
+        get(&fixture.app.http, &file)
             .await
             .assert_error(404, "Not found", &json!({}));
     }
     let webp = last.expect("an icon");
-    let stem = &scene.project;
+    let stem = &fixture.project;
     for other in [
         "x.webp",
         stem,
@@ -182,20 +184,20 @@ async fn new_format_replaces_the_extension(backend: Backend) {
         &format!("{stem}.WEBP"),
         &format!("{UNKNOWN_GID}.webp"),
     ] {
-        get(&scene.app.http, other)
+        get(&fixture.app.http, other)
             .await
             .assert_error(404, "Not found", &json!({}));
     }
-    get(&scene.app.http, &webp.to_uppercase())
+    get(&fixture.app.http, &webp.to_uppercase())
         .await
         .assert_error(404, "Not found", &json!({}));
 }
 
 async fn icon_is_served_until_replaced(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let name = uploaded(&scene.ann, &scene.project, &png()).await;
+    let fixture = Fixture::new(backend).await;
+    let name = uploaded(&fixture.ann, &fixture.project, &png()).await;
     let path = format!("/media/icons/{name}");
-    let icon = get(&scene.app.http, &name).await;
+    let icon = get(&fixture.app.http, &name).await;
     let tag = icon.header("etag").expect("an ETag").to_owned();
     for (header, value) in [
         ("cache-control", "no-cache"),
@@ -206,26 +208,26 @@ async fn icon_is_served_until_replaced(backend: Backend) {
     ] {
         assert_eq!(icon.header(header), Some(value));
     }
-    let ask = |tag: &str| {
-        scene
+    let get_if_changed = |tag: &str| {
+        fixture
             .app
             .http
             .get(&path)
             .header("if-none-match", tag)
             .send()
     };
-    let same = ask(&tag).await;
+    let same = get_if_changed(&tag).await;
     assert_eq!(
         (same.status, same.body.len(), same.header("etag")),
         (304, 0, Some(tag.as_str()))
     );
     assert_eq!(same.header("cache-control"), Some("no-cache"));
-    let head = scene.app.http.call(Method::HEAD, &path).send().await;
+    let head = fixture.app.http.call(Method::HEAD, &path).send().await;
     assert_eq!(
         (head.status, head.header("etag")),
         (200, Some(tag.as_str()))
     );
-    let part = scene
+    let part = fixture
         .app
         .http
         .get(&path)
@@ -234,11 +236,16 @@ async fn icon_is_served_until_replaced(backend: Backend) {
         .await;
     assert_eq!((part.status, &part.body[..]), (206, &icon.body[..4]));
 
-    uploaded(&scene.ann, &scene.project, &picture(ImageFormat::Png, 10)).await;
-    let changed = ask(&tag).await;
+    uploaded(
+        &fixture.ann,
+        &fixture.project,
+        &picture(ImageFormat::Png, 10),
+    )
+    .await;
+    let changed = get_if_changed(&tag).await;
     assert_eq!(red(&changed), 10);
     assert_ne!(changed.header("etag"), Some(tag.as_str()));
-    scene
+    fixture
         .app
         .http
         .post(&path)
@@ -249,13 +256,13 @@ async fn icon_is_served_until_replaced(backend: Backend) {
 }
 
 async fn icon_is_available_during_replacement(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let name = uploaded(&scene.ann, &scene.project, &png()).await;
+    let fixture = Fixture::new(backend).await;
+    let name = uploaded(&fixture.ann, &fixture.project, &png()).await;
     let is_done = AtomicBool::new(false);
     let readers = futures_util::future::join_all((0..4).map(|_| async {
         let mut count = 0;
         while !is_done.load(Ordering::SeqCst) {
-            red(&get(&scene.app.http, &name).await);
+            red(&get(&fixture.app.http, &name).await);
             count += 1;
         }
         count
@@ -263,8 +270,8 @@ async fn icon_is_available_during_replacement(backend: Backend) {
     let writer = async {
         for number in 0..40 {
             uploaded(
-                &scene.ann,
-                &scene.project,
+                &fixture.ann,
+                &fixture.project,
                 &picture(ImageFormat::Png, number),
             )
             .await;
@@ -276,11 +283,12 @@ async fn icon_is_available_during_replacement(backend: Backend) {
 }
 
 async fn first_bad_part_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let project = scene.project.as_bytes();
-    let (file, long) = (png(), [b'x'; 101]);
-    // Also to who may not.
-    for user in [&scene.ann, &scene.ben, &scene.cas] {
+    let fixture = Fixture::new(backend).await;
+    let project = fixture.project.as_bytes();
+    let file = png();
+    let long = [b'x'; 101];
+    // Parts are checked before permissions, so callers without access get the same errors.
+    for user in [&fixture.ann, &fixture.ben, &fixture.cas] {
         for parts in [
             &[] as &[(&str, &[u8])],
             &[("upload_file", &file)],
@@ -299,96 +307,98 @@ async fn first_bad_part_is_reported(backend: Backend) {
             .await
             .assert_bad_parameter("Missing parameter", "upload_file");
     }
-    let json = scene
+    let json = fixture
         .ann
-        .call(UPLOAD, &json!({"project": scene.project}))
+        .call(UPLOAD, &json!({"project": fixture.project}))
         .await;
     json.assert_error(415, "Unsupported media type", &json!({}));
-    let before = cursor(&scene.ann).await;
+    let before = cursor(&fixture.ann).await;
     upload(
-        &scene.ann,
-        &scene.project,
+        &fixture.ann,
+        &fixture.project,
         b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
     )
     .await
     .assert_unprocessable("not_an_image");
-    upload(&scene.ann, &scene.project, &file[..file.len() - 20])
+    upload(&fixture.ann, &fixture.project, &file[..file.len() - 20])
         .await
         .assert_unprocessable("not_an_image");
-    upload(&scene.ann, &scene.project, &vec![0; 10_000_001])
+    upload(&fixture.ann, &fixture.project, &vec![0; 10_000_001])
         .await
         .assert_error(413, "Payload too large", &json!({}));
     assert_eq!(
         (
-            cursor(&scene.ann).await,
-            files(scene.app.installation.path())
+            cursor(&fixture.ann).await,
+            files(fixture.app.installation.path())
         ),
         (before, Vec::<String>::new())
     );
-    // The order of the parts doesn't matter, and of two the first counts.
+    // The parts can have any order, and the first of two with the same name is used.
     let parts: &[(&str, &[u8])] = &[
         ("upload_file", &file),
         ("project", project),
         ("project", b"x"),
         ("upload_file", b"x"),
     ];
-    scene.assert_project(&send(&scene.ann, parts).await, |project| {
+    fixture.assert_project(&send(&fixture.ann, parts).await, |project| {
         project["icon"] = json!("<project>.png")
     });
 }
 
 async fn icon_calls_require_the_owner(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    let call = scene
+    let call = fixture
         .app
         .http
         .post(UPLOAD)
         .header("content-type", &media_type);
     call.body(form(&[
-        ("project", scene.project.as_bytes()),
+        ("project", fixture.project.as_bytes()),
         ("upload_file", &png()),
     ]))
     .send()
     .await
     .assert_unauthenticated();
     for bytes in [png(), b"no picture".to_vec()] {
-        for user in [&scene.ben, &scene.cas, &scene.program] {
-            upload(user, &scene.project, &bytes)
+        for user in [&fixture.ben, &fixture.cas, &fixture.program] {
+            upload(user, &fixture.project, &bytes)
                 .await
                 .assert_forbidden();
         }
-        upload(&scene.ann, UNKNOWN_GID, &bytes)
+        upload(&fixture.ann, UNKNOWN_GID, &bytes)
             .await
             .assert_forbidden();
     }
-    assert!(files(scene.app.installation.path()).is_empty());
-    let picture: Value = options(&scene.ann, &scene.project).await;
-    assert!(picture.is_object());
-    scene.assert_project(&about(&scene.ann, "get", &scene.project).await, |_| ());
+    assert!(files(fixture.app.installation.path()).is_empty());
+    let options: Value = options(&fixture.ann, &fixture.project).await;
+    assert!(options.is_object());
+    fixture.assert_project(&about(&fixture.ann, "get", &fixture.project).await, |_| ());
 }
 
 async fn owner_can_change_the_icon_of_a_deleted_project(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    about(&scene.ann, "delete", &scene.project).await.success();
-    let answer = upload(&scene.ann, &scene.project, &png()).await;
-    scene.assert_project(&answer, |project| {
+    let fixture = Fixture::new(backend).await;
+    about(&fixture.ann, "delete", &fixture.project)
+        .await
+        .success();
+    let answer = upload(&fixture.ann, &fixture.project, &png()).await;
+    fixture.assert_project(&answer, |project| {
         project["icon"] = json!("<project>.png");
         project["status"] = json!("deleted");
     });
-    about(&scene.ann, "permanent_delete", &scene.project)
+    about(&fixture.ann, "permanent_delete", &fixture.project)
         .await
         .success();
-    get(&scene.app.http, &format!("{}.png", scene.project))
+    get(&fixture.app.http, &format!("{}.png", fixture.project))
         .await
         .assert_error(404, "Not found", &json!({}));
     eventually("no file", Duration::from_secs(10), async || {
-        files(scene.app.installation.path())
+        files(fixture.app.installation.path())
             .is_empty()
             .then_some(())
     })
     .await;
-    upload(&scene.ann, &scene.project, &png())
+    upload(&fixture.ann, &fixture.project, &png())
         .await
         .assert_forbidden();
 }
@@ -407,7 +417,7 @@ async fn replaced_icon_is_gone_on_every_gateway(backend: Backend) {
     };
     for (user, red_value) in [(&ann, 200), (&ann_there, 100), (&ann, 50)] {
         let name = uploaded(user, &project, &picture(ImageFormat::Png, red_value)).await;
-        // At once, on both: the directory says which file it is.
+        // Both gateways serve the new file immediately, because the directory returns its name.
         for http in [&split.http, &other] {
             assert_eq!(red(&get(http, &name).await), red_value);
         }

@@ -1,4 +1,4 @@
-//! TODO projects
+//! Tests of projects: calls, icons, options and quotas.
 
 pub(crate) mod calls;
 pub(crate) mod icons;

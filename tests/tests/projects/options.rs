@@ -1,4 +1,5 @@
-//! `/api/p/{project}/languages/...`, `/channels/...`, `/orderings/...`, `/fieldlists/...`: what each call answers, and to whom.
+//! Tests the responses, errors and permissions of the calls `/api/p/{project}/languages/...`,
+//! `/channels/...`, `/orderings/...` and `/fieldlists/...`.
 
 use std::collections::BTreeSet;
 
@@ -30,12 +31,18 @@ on_both_databases![
     nothing_is_lost_when_two_members_change_at_once,
 ];
 
-/// Of a list: the path, the parameter, the parameter of several, that of another one, and where it stands in the options.
+/// The names by which a list of project items occurs in calls and options.
 struct List {
+    /// The path of the calls, the parameter with several items, and the option with the items'
+    /// names.
     path: &'static str,
+    /// The parameter with one item.
     one: &'static str,
+    /// The parameter with the item before which another one is moved.
     before: &'static str,
+    /// The option with the order of the items.
     order: &'static str,
+    /// The placeholder of the item that a new project has.
     main: &'static str,
 }
 
@@ -77,7 +84,7 @@ impl List {
         result[self.one].as_str().expect("an id").to_owned()
     }
 
-    /// The parameter with one item, and another one.
+    /// Returns a body with the parameter for one item and more parameters.
     fn item(&self, gid: &str, more: &[(&str, &str)]) -> Value {
         let first = [(self.one.to_owned(), json!(gid))];
         let more = more
@@ -86,7 +93,7 @@ impl List {
         Value::Object(first.into_iter().chain(more).collect::<Map<_, _>>())
     }
 
-    /// The ids in their order, without that of all records.
+    /// Returns the ids in their order, without the built-in channel `__all__`.
     fn ids(&self, options: &Value) -> Vec<String> {
         let order = options[self.order].as_array().expect("a list").iter();
         let ids: Vec<String> = order
@@ -100,10 +107,11 @@ impl List {
         }
     }
 
+    /// Reads the ids in their order.
     async fn order(&self, user: &User, project: &str) -> Vec<String> {
         let options = options(user, project).await;
         let ids = self.ids(&options);
-        // Each is named, and nothing else is.
+        // Every item has a name, and there are no names of other items.
         let names: BTreeSet<&String> = options[self.path]
             .as_object()
             .expect("an object")
@@ -135,99 +143,102 @@ async fn language(user: &User, project: &str, call: &str, language: &str) -> Ans
 }
 
 async fn language_is_added_and_removed(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let assert_languages = |answer: &Answer, languages: Value| {
         let mut project = herbarium();
         project["options"]["languages"] = languages;
         let data = json!({
             "cc.projects": {"<project>": project}, "definitions": {}, "classes": {}, "fields": {}, "layouts": {}
         });
-        scene.assert_answer(answer, false, json!({"project": "<project>"}), data);
+        fixture.assert_answer(answer, false, json!({"project": "<project>"}), data);
     };
     for (user, call, code, languages) in [
-        (&scene.ann, "add", "de", json!(["en", "nl", "de"])),
+        (&fixture.ann, "add", "de", json!(["en", "nl", "de"])),
         (
-            &scene.ben,
+            &fixture.ben,
             "add",
             "nl-be",
             json!(["en", "nl", "de", "nl-be"]),
         ),
         (
-            &scene.program,
+            &fixture.program,
             "add",
             "aa",
             json!(["en", "nl", "de", "nl-be", "aa"]),
         ),
         (
-            &scene.ben,
+            &fixture.ben,
             "remove",
             "en",
             json!(["nl", "de", "nl-be", "aa"]),
         ),
         (
-            &scene.ann,
+            &fixture.ann,
             "add",
             "en",
             json!(["nl", "de", "nl-be", "aa", "en"]),
         ),
         (
-            &scene.program,
+            &fixture.program,
             "remove",
             "nl-be",
             json!(["nl", "de", "aa", "en"]),
         ),
     ] {
-        assert_languages(&language(user, &scene.project, call, code).await, languages);
+        assert_languages(
+            &language(user, &fixture.project, call, code).await,
+            languages,
+        );
     }
     assert_eq!(
-        options(&scene.ben, &scene.project).await["languages"],
+        options(&fixture.ben, &fixture.project).await["languages"],
         json!(["nl", "de", "aa", "en"])
     );
 }
 
 async fn language_that_cannot_be_is_unprocessable(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    language(&scene.ann, &scene.project, "remove", "nl")
+    let fixture = Fixture::new(backend).await;
+    language(&fixture.ann, &fixture.project, "remove", "nl")
         .await
         .success();
-    let before = cursor(&scene.ann).await;
+    let before = cursor(&fixture.ann).await;
     let unknown = ["", "EN", "xx", "english", "nl_be", " nl", "nl\u{0}"];
     for code in unknown {
-        language(&scene.ann, &scene.project, "add", code)
+        language(&fixture.ann, &fixture.project, "add", code)
             .await
             .assert_unprocessable("unknown_language");
     }
     for code in unknown.into_iter().chain(["nl"]) {
-        language(&scene.ann, &scene.project, "remove", code)
+        language(&fixture.ann, &fixture.project, "remove", code)
             .await
             .assert_unprocessable("not_there");
     }
-    language(&scene.ann, &scene.project, "add", "en")
+    language(&fixture.ann, &fixture.project, "add", "en")
         .await
         .assert_unprocessable("already_there");
-    language(&scene.ann, &scene.project, "remove", "en")
+    language(&fixture.ann, &fixture.project, "remove", "en")
         .await
         .assert_unprocessable("last_one");
-    assert_eq!(cursor(&scene.ann).await, before);
+    assert_eq!(cursor(&fixture.ann).await, before);
     assert_eq!(
-        options(&scene.ann, &scene.project).await["languages"],
+        options(&fixture.ann, &fixture.project).await["languages"],
         json!(["en"])
     );
 }
 
 async fn item_is_made_renamed_and_deleted(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     for list in &LISTS {
-        for user in [&scene.ann, &scene.ben, &scene.program] {
-            let made = list
+        for user in [&fixture.ann, &fixture.ben, &fixture.program] {
+            let created = list
                 .call(
                     user,
-                    &scene.project,
+                    &fixture.project,
                     "create",
                     &json!({"name": " Web\t", "gid": UNKNOWN_GID}),
                 )
                 .await;
-            let gid = made.json()["result"][list.one]
+            let gid = created.json()["result"][list.one]
                 .as_str()
                 .expect("an id")
                 .to_owned();
@@ -242,27 +253,27 @@ async fn item_is_made_renamed_and_deleted(backend: Backend) {
                 json!({"cc.projects": {"<project>": project}})
             };
             let result = list.item(&gid, &[("project", "<project>")]);
-            scene.assert_answer(&made, false, result, expected("Web"));
-            // Two may have one name.
+            fixture.assert_answer(&created, false, result, expected("Web"));
+            // Names need not be unique.
             let body = list.item(&gid, &[("name", " Main channel ")]);
-            let renamed = list.call(user, &scene.project, "update", &body).await;
-            scene.assert_answer(
+            let renamed = list.call(user, &fixture.project, "update", &body).await;
+            fixture.assert_answer(
                 &renamed,
                 false,
                 json!({"project": "<project>"}),
                 expected("Main channel"),
             );
-            scene.assert_answer(
-                &about(user, "get", &scene.project).await,
+            fixture.assert_answer(
+                &about(user, "get", &fixture.project).await,
                 false,
                 json!({"project": "<project>"}),
                 expected("Main channel"),
             );
             let deleted = list
-                .call(user, &scene.project, "delete", &list.item(&gid, &[]))
+                .call(user, &fixture.project, "delete", &list.item(&gid, &[]))
                 .await;
-            scene.assert_project(&deleted, |_| ());
-            list.call(user, &scene.project, "delete", &list.item(&gid, &[]))
+            fixture.assert_project(&deleted, |_| ());
+            list.call(user, &fixture.project, "delete", &list.item(&gid, &[]))
                 .await
                 .assert_unprocessable("not_there");
         }
@@ -270,10 +281,10 @@ async fn item_is_made_renamed_and_deleted(backend: Backend) {
 }
 
 async fn names_are_trimmed_and_required(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let longest = "\u{1f33f}".repeat(200);
     for list in &LISTS {
-        let gid = list.create(&scene.ann, &scene.project, "x").await;
+        let gid = list.create(&fixture.ann, &fixture.project, "x").await;
         let bodies = |name: &str| {
             [
                 ("create", json!({"name": name})),
@@ -282,10 +293,10 @@ async fn names_are_trimmed_and_required(backend: Backend) {
         };
         for (call, body) in bodies(&format!(" {longest}\n")) {
             let (_, data) = list
-                .call(&scene.ann, &scene.project, call, &body)
+                .call(&fixture.ann, &fixture.project, call, &body)
                 .await
                 .success();
-            let names = &data["cc.projects"][&scene.project]["options"][list.path];
+            let names = &data["cc.projects"][&fixture.project]["options"][list.path];
             assert!(
                 names
                     .as_object()
@@ -294,7 +305,7 @@ async fn names_are_trimmed_and_required(backend: Backend) {
                     .any(|name| *name == json!(longest))
             );
         }
-        let before = cursor(&scene.ann).await;
+        let before = cursor(&fixture.ann).await;
         let too_long = format!("{longest}x");
         for (name, reason) in [
             ("", "invalid"),
@@ -304,21 +315,21 @@ async fn names_are_trimmed_and_required(backend: Backend) {
             (&too_long, "too_long"),
         ] {
             for (call, body) in bodies(name) {
-                list.call(&scene.ann, &scene.project, call, &body)
+                list.call(&fixture.ann, &fixture.project, call, &body)
                     .await
                     .assert_validation_error("name", reason);
             }
         }
-        assert_eq!(cursor(&scene.ann).await, before);
+        assert_eq!(cursor(&fixture.ann).await, before);
     }
 }
 
 async fn item_moves_before_another_or_to_the_end(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     for list in &LISTS {
-        let mut ids = list.order(&scene.ann, &scene.project).await;
+        let mut ids = list.order(&fixture.ann, &fixture.project).await;
         for name in ["1", "2", "3"] {
-            ids.push(list.create(&scene.ann, &scene.project, name).await);
+            ids.push(list.create(&fixture.ann, &fixture.project, name).await);
         }
         let reorder = async |user: &User, item: usize, before: Option<usize>| {
             let more: Vec<(&str, &str)> = before
@@ -326,18 +337,23 @@ async fn item_moves_before_another_or_to_the_end(backend: Backend) {
                 .map(|before| (list.before, ids[*before].as_str()))
                 .collect();
             let answer = list
-                .call(user, &scene.project, "move", &list.item(&ids[item], &more))
+                .call(
+                    user,
+                    &fixture.project,
+                    "move",
+                    &list.item(&ids[item], &more),
+                )
                 .await;
             let (result, data) = answer.success();
             assert_eq!(
                 (result, answer.header("authorization")),
-                (json!({"project": scene.project}), None)
+                (json!({"project": fixture.project}), None)
             );
-            let entry = &data["cc.projects"][&scene.project];
+            let entry = &data["cc.projects"][&fixture.project];
             assert_json_eq(
                 entry,
-                &about(user, "get", &scene.project).await.success().1["cc.projects"]
-                    [&scene.project],
+                &about(user, "get", &fixture.project).await.success().1["cc.projects"]
+                    [&fixture.project],
             );
             let order = list.ids(&entry["options"]);
             order
@@ -345,7 +361,7 @@ async fn item_moves_before_another_or_to_the_end(backend: Backend) {
                 .map(|id| ids.iter().position(|other| other == id).expect("known"))
                 .collect::<Vec<_>>()
         };
-        let (ann, ben, robot) = (&scene.ann, &scene.ben, &scene.program);
+        let (ann, ben, robot) = (&fixture.ann, &fixture.ben, &fixture.program);
         for (user, item, before, expected) in [
             (ann, 0, None, [1, 2, 3, 0]),
             (ben, 3, Some(1), [3, 1, 2, 0]),
@@ -364,29 +380,31 @@ async fn item_moves_before_another_or_to_the_end(backend: Backend) {
                 list.path
             );
         }
-        // A new one is the last, also where one has gone.
-        list.call(ann, &scene.project, "delete", &list.item(&ids[0], &[]))
+        // A new item is the last, also after the deletion of another one.
+        list.call(ann, &fixture.project, "delete", &list.item(&ids[0], &[]))
             .await
             .success();
-        let new = list.create(ann, &scene.project, "4").await;
+        let new = list.create(ann, &fixture.project, "4").await;
         let expected = [&ids[1], &ids[2], &ids[3], &new].map(Clone::clone);
-        assert_eq!(list.order(ann, &scene.project).await, expected);
+        assert_eq!(list.order(ann, &fixture.project).await, expected);
     }
 }
 
 async fn several_are_deleted_or_none(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     for list in &LISTS {
-        let mut ids = list.order(&scene.ann, &scene.project).await;
+        let mut ids = list.order(&fixture.ann, &fixture.project).await;
         for name in ["1", "2", "3", "4"] {
-            ids.push(list.create(&scene.ann, &scene.project, name).await);
+            ids.push(list.create(&fixture.ann, &fixture.project, name).await);
         }
-        let delete =
-            async |body: Value| list.call(&scene.ann, &scene.project, "delete", &body).await;
+        let delete = async |body: Value| {
+            list.call(&fixture.ann, &fixture.project, "delete", &body)
+                .await
+        };
         for bad in [
             json!([ids[1], UNKNOWN_GID]),
             json!([UNKNOWN_GID]),
-            json!([ids[1], scene.project]),
+            json!([ids[1], fixture.project]),
         ] {
             delete(json!({list.path: bad}))
                 .await
@@ -396,21 +414,21 @@ async fn several_are_deleted_or_none(backend: Backend) {
             .await
             .assert_bad_parameter("Invalid parameter", list.path);
         delete(json!({list.path: []})).await.success();
-        assert_eq!(list.order(&scene.ann, &scene.project).await, ids);
-        // One named twice is one; the one wins over the several.
+        assert_eq!(list.order(&fixture.ann, &fixture.project).await, ids);
+        // A repeated id counts once. If both parameters are given, only the single item is deleted.
         let (result, data) = delete(json!({list.path: [ids[3], ids[1], ids[3]]}))
             .await
             .success();
-        assert_eq!(result, json!({"project": scene.project}));
+        assert_eq!(result, json!({"project": fixture.project}));
         assert_eq!(
-            list.ids(&data["cc.projects"][&scene.project]["options"]),
+            list.ids(&data["cc.projects"][&fixture.project]["options"]),
             [&*ids[0], &ids[2], &ids[4]]
         );
         delete(json!({list.one: ids[4], list.path: [ids[0], ids[2]]}))
             .await
             .success();
         assert_eq!(
-            list.order(&scene.ann, &scene.project).await,
+            list.order(&fixture.ann, &fixture.project).await,
             [&*ids[0], &ids[2]]
         );
         delete(json!({list.one: ids[2], list.path: 1}))
@@ -420,10 +438,13 @@ async fn several_are_deleted_or_none(backend: Backend) {
 }
 
 async fn built_in_channel_cannot_be_changed(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let [channels, orderings, fieldlists] = &LISTS;
-    let main = channels.order(&scene.ann, &scene.project).await.remove(0);
-    let before = cursor(&scene.ann).await;
+    let main = channels
+        .order(&fixture.ann, &fixture.project)
+        .await
+        .remove(0);
+    let before = cursor(&fixture.ann).await;
     for (call, body) in [
         (
             "update",
@@ -442,41 +463,43 @@ async fn built_in_channel_cannot_be_changed(backend: Backend) {
         ("delete", json!({"channels": [main, "__all__"]})),
     ] {
         channels
-            .call(&scene.ann, &scene.project, call, &body)
+            .call(&fixture.ann, &fixture.project, call, &body)
             .await
             .assert_unprocessable("not_there");
     }
-    // In the other lists it is no id.
+    // In the other lists, `__all__` is not a valid id.
     for list in [orderings, fieldlists] {
         let body = list.item("__all__", &[("name", "x")]);
         for call in ["update", "move", "delete"] {
-            let answer = list.call(&scene.ann, &scene.project, call, &body).await;
+            let answer = list.call(&fixture.ann, &fixture.project, call, &body).await;
             answer.assert_bad_parameter("Invalid parameter", list.one);
         }
     }
-    assert_eq!(cursor(&scene.ann).await, before);
-    // All others may go.
+    assert_eq!(cursor(&fixture.ann).await, before);
+    // All other channels can be deleted.
     let (_, data) = channels
         .call(
-            &scene.ann,
-            &scene.project,
+            &fixture.ann,
+            &fixture.project,
             "delete",
             &json!({"channel": main}),
         )
         .await
         .success();
-    let options = &data["cc.projects"][&scene.project]["options"];
+    let options = &data["cc.projects"][&fixture.project]["options"];
     assert_eq!(options["orderedchannels"], json!(["__all__"]));
     assert_eq!(options["channels"], json!({"__all__": "[all records]"}));
 }
 
 async fn last_ordering_and_fieldlist_stay(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     for list in &LISTS[1..] {
-        let main = list.order(&scene.ann, &scene.project).await.remove(0);
-        let other = list.create(&scene.ann, &scene.project, "Other").await;
-        let delete =
-            async |body: Value| list.call(&scene.ann, &scene.project, "delete", &body).await;
+        let main = list.order(&fixture.ann, &fixture.project).await.remove(0);
+        let other = list.create(&fixture.ann, &fixture.project, "Other").await;
+        let delete = async |body: Value| {
+            list.call(&fixture.ann, &fixture.project, "delete", &body)
+                .await
+        };
         delete(json!({list.path: [main, other]}))
             .await
             .assert_unprocessable("last_one");
@@ -487,27 +510,32 @@ async fn last_ordering_and_fieldlist_stay(backend: Backend) {
         delete(json!({list.path: [other, other]}))
             .await
             .assert_unprocessable("last_one");
-        assert_eq!(list.order(&scene.ann, &scene.project).await, [other]);
+        assert_eq!(list.order(&fixture.ann, &fixture.project).await, [other]);
     }
 }
 
 async fn missing_items_are_unprocessable(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let other = scene.app.installation.create_project("ann", "Atlas").await;
-    let theirs = options(&scene.ann, &other).await;
-    let own = options(&scene.ann, &scene.project).await;
+    let fixture = Fixture::new(backend).await;
+    let other = fixture
+        .app
+        .installation
+        .create_project("ann", "Atlas")
+        .await;
+    let theirs = options(&fixture.ann, &other).await;
+    let own = options(&fixture.ann, &fixture.project).await;
     for (number, list) in LISTS.iter().enumerate() {
         let main = &list.ids(&own)[0];
-        // Of nothing, of another project, of another list of this one.
+        // Ids of no item, of an item of another project, of another list, and of the project
+        // itself, and a text that is no id.
         let elsewhere = &LISTS[(number + 1) % 3];
         for gid in [
             UNKNOWN_GID,
             &list.ids(&theirs)[0],
             &elsewhere.ids(&own)[0],
-            &scene.project,
+            &fixture.project,
             &"0".repeat(8),
         ] {
-            let invalid = gid.len() == 8;
+            let is_invalid = gid.len() == 8;
             for (call, body, name) in [
                 ("update", list.item(gid, &[("name", "")]), list.one),
                 ("move", list.item(gid, &[]), list.one),
@@ -515,8 +543,8 @@ async fn missing_items_are_unprocessable(backend: Backend) {
                 ("move", list.item(main, &[(list.before, gid)]), list.before),
                 ("delete", list.item(gid, &[]), list.one),
             ] {
-                let answer = list.call(&scene.ann, &scene.project, call, &body).await;
-                if invalid {
+                let answer = list.call(&fixture.ann, &fixture.project, call, &body).await;
+                if is_invalid {
                     answer.assert_bad_parameter("Invalid parameter", name);
                 } else {
                     answer.assert_unprocessable("not_there");
@@ -524,11 +552,11 @@ async fn missing_items_are_unprocessable(backend: Backend) {
             }
         }
     }
-    scene.assert_project(&about(&scene.ann, "get", &scene.project).await, |_| ());
+    fixture.assert_project(&about(&fixture.ann, "get", &fixture.project).await, |_| ());
 }
 
 async fn list_has_at_most_a_thousand_items(backend: Backend) {
-    let scene = Fixture::new(backend).await;
+    let fixture = Fixture::new(backend).await;
     let numbers = match backend {
         Backend::Postgres => {
             "SELECT n, lpad(n::text, 12, '0') AS digits FROM generate_series(2, 999) AS numbers(n)"
@@ -542,40 +570,48 @@ async fn list_has_at_most_a_thousand_items(backend: Backend) {
         let sql = format!(
             "INSERT INTO project_items (project_gid, kind, gid, name, position) \
              SELECT '{}', '{}', '00000000-0000-4000-8000-' || digits, 'Item', n + 10 FROM ({numbers}) AS numbers",
-            scene.project, list.one
+            fixture.project, list.one
         );
-        execute(&scene.app.installation.databases.directory, &sql);
-        let last = list.create(&scene.ann, &scene.project, "The last").await;
+        execute(&fixture.app.installation.databases.directory, &sql);
+        let last = list
+            .create(&fixture.ann, &fixture.project, "The last")
+            .await;
         for name in ["One more", ""] {
             let more = list
-                .call(&scene.ann, &scene.project, "create", &json!({"name": name}))
+                .call(
+                    &fixture.ann,
+                    &fixture.project,
+                    "create",
+                    &json!({"name": name}),
+                )
                 .await;
             more.assert_unprocessable("too_many");
         }
-        let order = list.order(&scene.ann, &scene.project).await;
+        let order = list.order(&fixture.ann, &fixture.project).await;
         assert_eq!((order.len(), order.last()), (1000, Some(&last)));
         let first = list.item(&last, &[(list.before, &order[0])]);
-        list.call(&scene.ann, &scene.project, "move", &first)
+        list.call(&fixture.ann, &fixture.project, "move", &first)
             .await
             .success();
-        let moved = list.order(&scene.ann, &scene.project).await;
+        let moved = list.order(&fixture.ann, &fixture.project).await;
         assert_eq!((&moved[0], &moved[1..]), (&last, &order[..999]));
         let all_but_one = json!({list.path: order[..999]});
-        list.call(&scene.ann, &scene.project, "delete", &all_but_one)
+        list.call(&fixture.ann, &fixture.project, "delete", &all_but_one)
             .await
             .success();
-        assert_eq!(list.order(&scene.ann, &scene.project).await, [last]);
+        assert_eq!(list.order(&fixture.ann, &fixture.project).await, [last]);
     }
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (missing, invalid) = ("Missing parameter", "Invalid parameter");
+    let fixture = Fixture::new(backend).await;
+    let missing = "Missing parameter";
+    let invalid = "Invalid parameter";
     let bad = [json!(null), json!(1), json!(false), json!(["x"]), json!({})];
-    // Also to who may not.
-    for user in [&scene.ann, &scene.cas] {
+    // Parameters are checked before permissions, so callers without access get the same errors.
+    for user in [&fixture.ann, &fixture.cas] {
         for call in ["add", "remove"] {
-            let path = format!("/api/p/{}/languages/{call}", scene.project);
+            let path = format!("/api/p/{}/languages/{call}", fixture.project);
             user.call(&path, &json!({"languages": ["nl"]}))
                 .await
                 .assert_bad_parameter(missing, "language");
@@ -586,8 +622,9 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
             }
         }
         for list in &LISTS {
-            let call =
-                async |call: &str, body: Value| list.call(user, &scene.project, call, &body).await;
+            let call = async |call: &str, body: Value| {
+                list.call(user, &fixture.project, call, &body).await
+            };
             call("create", json!({}))
                 .await
                 .assert_bad_parameter(missing, "name");
@@ -647,24 +684,24 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     }
     for (path, body) in all_calls(UNKNOWN_GID) {
         for project in ["x", "__all__", "%27"] {
-            let answer = scene
+            let answer = fixture
                 .ann
                 .call(&format!("/api/p/{project}/{path}"), &body)
                 .await;
             answer.assert_bad_parameter(invalid, "project");
         }
-        let get = scene
+        let get = fixture
             .app
             .http
-            .get(&format!("/api/p/{}/{path}", scene.project))
-            .bearer(&scene.ann.token)
+            .get(&format!("/api/p/{}/{path}", fixture.project))
+            .bearer(&fixture.ann.token)
             .send()
             .await;
         get.assert_error(405, "Method not allowed", &json!({}));
     }
 }
 
-/// Each call, with parameters that would do.
+/// Returns each call with valid parameters.
 fn all_calls(item: &str) -> Vec<(String, Value)> {
     let mut calls: Vec<(String, Value)> = ["add", "remove"]
         .map(|call| (format!("languages/{call}"), json!({"language": "nl"})))
@@ -681,62 +718,66 @@ fn all_calls(item: &str) -> Vec<(String, Value)> {
 }
 
 async fn calls_require_active_membership(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let before = cursor(&scene.ann).await;
+    let fixture = Fixture::new(backend).await;
+    let before = cursor(&fixture.ann).await;
     for (path, body) in all_calls(UNKNOWN_GID) {
-        let of = |project: &str| format!("/api/p/{project}/{path}");
-        scene
+        let path_in = |project: &str| format!("/api/p/{project}/{path}");
+        fixture
             .app
             .http
-            .post(&of(&scene.project))
+            .post(&path_in(&fixture.project))
             .json(&body)
             .send()
             .await
             .assert_unauthenticated();
-        scene
+        fixture
             .app
             .http
-            .post(&of(&scene.project))
+            .post(&path_in(&fixture.project))
             .bearer("garbage")
             .json(&body)
             .send()
             .await
             .assert_unauthenticated();
-        scene
+        fixture
             .cas
-            .call(&of(&scene.project), &body)
+            .call(&path_in(&fixture.project), &body)
             .await
             .assert_forbidden();
-        scene
+        fixture
             .cas
-            .call(&of(UNKNOWN_GID), &body)
+            .call(&path_in(UNKNOWN_GID), &body)
             .await
             .assert_forbidden();
-        scene
+        fixture
             .ann
-            .call(&of(UNKNOWN_GID), &body)
+            .call(&path_in(UNKNOWN_GID), &body)
             .await
             .assert_forbidden();
     }
-    assert_eq!(cursor(&scene.ann).await, before);
+    assert_eq!(cursor(&fixture.ann).await, before);
     for status in ["invited", "declined", "inactive"] {
         let sql = format!(
             "UPDATE memberships SET status = '{status}' WHERE user_gid = '{}'",
-            scene.ben.gid
+            fixture.ben.gid
         );
-        execute(&scene.app.installation.databases.directory, &sql);
+        execute(&fixture.app.installation.databases.directory, &sql);
         for (path, body) in all_calls(UNKNOWN_GID) {
-            scene
+            fixture
                 .ben
-                .call(&format!("/api/p/{}/{path}", scene.project), &body)
+                .call(&format!("/api/p/{}/{path}", fixture.project), &body)
                 .await
                 .assert_forbidden();
         }
     }
-    // A program is of its own project alone.
-    let other = scene.app.installation.create_project("ann", "Atlas").await;
+    // An API user has access only to its own project.
+    let other = fixture
+        .app
+        .installation
+        .create_project("ann", "Atlas")
+        .await;
     for (path, body) in all_calls(UNKNOWN_GID) {
-        scene
+        fixture
             .program
             .call(&format!("/api/p/{other}/{path}"), &body)
             .await
@@ -745,8 +786,9 @@ async fn calls_require_active_membership(backend: Backend) {
 }
 
 async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ann, project) = (&scene.ann, scene.project.as_str());
+    let fixture = Fixture::new(backend).await;
+    let ann = &fixture.ann;
+    let project = fixture.project.as_str();
     let mut now = cursor(ann).await;
     for (call, code, rows) in [
         ("add", "de", 1),
@@ -786,10 +828,11 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
     }
 }
 
-const AT_ONCE: usize = 20;
+/// Number of concurrent calls of each kind.
+const CONCURRENT_CALLS: usize = 20;
 
-/// Runs them all at once, and waits for all.
-async fn all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Answer> {
+/// Sends calls concurrently and waits for all responses.
+async fn send_all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Answer> {
     let calls = calls.map(|(user, path, body)| async move { user.call(&path, &body).await });
     let answers = futures_util::future::join_all(calls.map(tokio::spawn)).await;
     answers
@@ -798,7 +841,8 @@ async fn all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Answer> 
         .collect()
 }
 
-/// Over two directories and one database; SQLite has one process, and two gateways before it.
+/// Uses two directories on one PostgreSQL database. SQLite allows only one process, so there two
+/// gateways use the same directory.
 async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
     let split = Services::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
@@ -831,7 +875,7 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
     let before = cursor(&ann).await;
     for list in &LISTS {
         let path = |call: &str| format!("/api/p/{project}/{}/{call}", list.path);
-        let made = all((0..AT_ONCE).map(|n| {
+        let created = send_all((0..CONCURRENT_CALLS).map(|n| {
             (
                 here(n),
                 path("create"),
@@ -839,23 +883,23 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
             )
         }))
         .await;
-        let made: Vec<String> = made
+        let created: Vec<String> = created
             .iter()
-            .map(|made| {
-                made.success().0[list.one]
+            .map(|created| {
+                created.success().0[list.one]
                     .as_str()
                     .expect("an id")
                     .to_owned()
             })
             .collect();
         let order = list.order(&ann, &project).await;
-        assert_eq!(order.len(), AT_ONCE + 1);
+        assert_eq!(order.len(), CONCURRENT_CALLS + 1);
         assert_eq!(
             order[1..].iter().collect::<BTreeSet<_>>(),
-            made.iter().collect::<BTreeSet<_>>()
+            created.iter().collect::<BTreeSet<_>>()
         );
 
-        let renames = made.iter().enumerate();
+        let renames = created.iter().enumerate();
         let renames = renames.map(|(n, gid)| {
             (
                 here(n),
@@ -863,16 +907,17 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
                 list.item(gid, &[("name", &format!("New {n}"))]),
             )
         });
-        all(renames)
+        send_all(renames)
             .await
             .iter()
             .for_each(|answer| drop(answer.success()));
         let names = options(&ben, &project).await[list.path].clone();
-        for (n, gid) in made.iter().enumerate() {
+        for (n, gid) in created.iter().enumerate() {
             assert_eq!(names[gid], json!(format!("New {n}")));
         }
-        // Each to the front: whatever their order, each was put there once, and the main one is behind them all.
-        let moves = made.iter().enumerate();
+        // Each item is moved to the place before the main item. The calls run in any order, but
+        // afterwards the main item is the last and no item is lost.
+        let moves = created.iter().enumerate();
         let moves = moves.map(|(n, gid)| {
             (
                 here(n),
@@ -880,14 +925,14 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
                 list.item(gid, &[(list.before, &order[0])]),
             )
         });
-        let answers = all(moves).await;
+        let answers = send_all(moves).await;
         let after = list.order(&ann, &project).await;
         assert_eq!(after.last(), Some(&order[0]));
         assert_eq!(
             after.iter().collect::<BTreeSet<_>>(),
             order.iter().collect::<BTreeSet<_>>()
         );
-        // The answer of one of them is what all came to, for the last one saw them all.
+        // The last call sees the effect of all others, so one of the responses has the final order.
         let seen =
             |answer: &Answer| list.ids(&answer.success().1["cc.projects"][&project]["options"]);
         assert!(answers.iter().any(|answer| seen(answer) == after));
@@ -898,53 +943,63 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
         "el", "tr", "ja", "zh", "ko",
     ];
     let add = format!("/api/p/{project}/languages/add");
-    let added = all(codes
-        .iter()
-        .enumerate()
-        .map(|(n, code)| (here(n), add.clone(), json!({"language": code}))))
+    let added = send_all(
+        codes
+            .iter()
+            .enumerate()
+            .map(|(n, code)| (here(n), add.clone(), json!({"language": code}))),
+    )
     .await;
     added.iter().for_each(|answer| drop(answer.success()));
     let languages = options(&ann, &project).await["languages"].clone();
-    let told: BTreeSet<&str> = languages
+    let added_codes: BTreeSet<&str> = languages
         .as_array()
         .expect("a list")
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    assert_eq!((told.len(), &languages[0]), (AT_ONCE + 2, &json!("en")));
-    assert!(codes.iter().all(|code| told.contains(code)));
-    // Of two who add the same, or remove the last two, one is right.
-    let same = all((0..AT_ONCE).map(|n| (here(n), add.clone(), json!({"language": "aa"})))).await;
+    assert_eq!(
+        (added_codes.len(), &languages[0]),
+        (CONCURRENT_CALLS + 2, &json!("en"))
+    );
+    assert!(codes.iter().all(|code| added_codes.contains(code)));
+    // If all add the same language, one succeeds. If all languages are removed, one call fails,
+    // because a project must have a language.
+    let same =
+        send_all((0..CONCURRENT_CALLS).map(|n| (here(n), add.clone(), json!({"language": "aa"}))))
+            .await;
     assert_eq!(same.iter().filter(|answer| answer.status == 200).count(), 1);
     same.iter()
         .filter(|answer| answer.status != 200)
         .for_each(|answer| answer.assert_unprocessable("already_there"));
     let remove = format!("/api/p/{project}/languages/remove");
-    let every: Vec<String> = told
+    let every: Vec<String> = added_codes
         .iter()
         .map(|code| (*code).to_owned())
         .chain(["aa".to_owned()])
         .collect();
-    let removed = all(every
-        .iter()
-        .enumerate()
-        .map(|(n, code)| (here(n), remove.clone(), json!({"language": code}))))
+    let removed = send_all(
+        every
+            .iter()
+            .enumerate()
+            .map(|(n, code)| (here(n), remove.clone(), json!({"language": code}))),
+    )
     .await;
-    let refused: Vec<&Answer> = removed
+    let rejected: Vec<&Answer> = removed
         .iter()
         .filter(|answer| answer.status != 200)
         .collect();
-    assert_eq!(refused.len(), 1);
-    refused[0].assert_unprocessable("last_one");
+    assert_eq!(rejected.len(), 1);
+    rejected[0].assert_unprocessable("last_one");
     assert_eq!(
         options(&ben, &project).await["languages"]
             .as_array()
             .map(Vec::len),
         Some(1)
     );
-    let changes = 3 * 3 * AT_ONCE + AT_ONCE + 1 + AT_ONCE + 2;
+    let changes = 3 * 3 * CONCURRENT_CALLS + CONCURRENT_CALLS + 1 + CONCURRENT_CALLS + 2;
     assert!(
         cursor(&ann).await <= before + i64::try_from(changes).expect("few"),
-        "a row for each change at most"
+        "the feed must have at most one row per change"
     );
 }

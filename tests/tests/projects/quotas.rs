@@ -1,4 +1,4 @@
-//! How many projects a user may own, and how many memberships a project may have.
+//! Tests the limits on the projects that a user owns and the memberships of a project.
 
 use doorward_tests::{Backend, MailApp, User, on_both_databases};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn projects_of_a_user_are_limited(backend: Backend) {
     ann.call("/api/projects/transfer", &transfer)
         .await
         .assert_unprocessable("limit_reached");
-    // The command line is not bound.
+    // The limits do not apply to the command line.
     let words = ["project", "transfer", third.as_str(), "--to", "ben"];
     app.installation.cli(&words, "").await.assert_success();
     app.installation.create_project("ben", "Fifth").await;
@@ -83,7 +83,7 @@ async fn memberships_of_a_project_are_limited(backend: Backend) {
         call("apikeys/create", &json!({"name": "Other"}))
             .await
             .assert_unprocessable("limit_reached");
-        // Those who are there already need no more room.
+        // A user who is invited already does not count again.
         invite("ben").await.success();
     }
     invite("nobody")
@@ -122,7 +122,7 @@ async fn parallel_calls_do_not_exceed_the_limits(backend: Backend) {
     let answers =
         futures_util::future::join_all((0..16).map(|_| ann.call("/api/projects/create", &no_body)))
             .await;
-    let made: Vec<String> = answers
+    let created: Vec<String> = answers
         .iter()
         .filter(|answer| answer.status == 200)
         .map(|answer| {
@@ -132,11 +132,11 @@ async fn parallel_calls_do_not_exceed_the_limits(backend: Backend) {
                 .to_owned()
         })
         .collect();
-    assert_eq!(made.len(), 3);
+    assert_eq!(created.len(), 3);
     for answer in answers.iter().filter(|answer| answer.status != 200) {
         answer.assert_unprocessable("limit_reached");
     }
-    let path = format!("/api/p/{}/apikeys/create", made[0]);
+    let path = format!("/api/p/{}/apikeys/create", created[0]);
     let body = json!({"name": "Robot"});
     let answers = futures_util::future::join_all((0..16).map(|_| ann.call(&path, &body))).await;
     assert_eq!(

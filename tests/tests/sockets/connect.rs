@@ -1,4 +1,5 @@
-//! Real time, as the usual clients of Socket.IO have it: who may connect, over which transport, and for how long.
+//! Tests connections of the common Socket.IO clients: tokens, transports, renewal, logout and
+//! shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -140,7 +141,7 @@ async fn token_that_is_due_is_renewed_and_the_new_one_works() {
         assert_eq!(app.http.init(token).await.status, 200);
         token.clone_into(&mut last);
     }
-    // The whole chain ends with the login, the socket's token of now too.
+    // A logout ends the login with all of its tokens, including the socket's current one.
     app.http
         .post("/api/account/logout")
         .bearer(&last)

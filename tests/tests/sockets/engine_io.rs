@@ -1,5 +1,7 @@
-//! The protocols below Socket.IO, step by step as their documents and public test suites have them: Engine.IO v4 and
-//! Socket.IO v5, over polling and over a WebSocket.
+//! Tests Engine.IO v4 and Socket.IO v5 packet by packet, over polling and over a WebSocket, as
+//! their documents and public test suites describe them. Packets begin with a type: `0` open, `1`
+//! close, `2` ping, `3` pong, `4` message, `5` upgrade, `6` noop; `40` connects to a namespace and
+//! `42` is an event.
 
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ const POLLING: &str = "/sync/io/?EIO=4&transport=polling";
 const TIMEOUT: Duration = Duration::from_secs(5);
 const SEPARATOR: &str = "\u{1e}";
 
-/// A session over polling, by hand.
+/// A polling session whose requests are sent by the test.
 struct Polling<'a> {
     http: &'a Http,
     sid: String,
@@ -28,17 +30,17 @@ impl<'a> Polling<'a> {
             path: format!("{POLLING}&sid={sid}"),
             sid,
         };
-        // The first ping comes at once.
+        // The server sends the first ping immediately.
         assert_eq!(session.poll().await.text(), "2");
-        session.says_ok("3").await;
+        session.send_ok("3").await;
         session
     }
 
-    /// Opened, and connected to the namespace.
+    /// Opens a session and connects it to the namespace.
     async fn connected(http: &'a Http, user: &User) -> Self {
         let session = Self::open(http).await;
         session
-            .says_ok(&format!("40{}", json!({"JWT": user.token})))
+            .send_ok(&format!("40{}", json!({"JWT": user.token})))
             .await;
         let joined = session.poll().await;
         assert!(
@@ -62,7 +64,7 @@ impl<'a> Polling<'a> {
             .await
     }
 
-    async fn says_ok(&self, packets: &str) {
+    async fn send_ok(&self, packets: &str) {
         let answer = self.send(packets).await;
         assert_eq!(
             (answer.status, answer.text().as_str()),
@@ -71,7 +73,7 @@ impl<'a> Polling<'a> {
         );
     }
 
-    async fn is_gone(&self) {
+    async fn assert_closed(&self) {
         assert_engine_error(&self.poll().await, 1);
         assert_engine_error(&self.send("3").await, 1);
     }
@@ -174,7 +176,7 @@ async fn unknown_session_is_code_1_in_every_form() {
     }
 }
 
-/// Sends the head of a WebSocket handshake, and then asks for `/api/ping` over the same connection.
+/// Sends the head of a WebSocket handshake, then requests `/api/ping` over the same connection.
 async fn websocket_handshake(app: &App, query: &str, headers: &str) -> String {
     let mut connection = Connection::open(app.http.address()).await;
     let head = format!(
@@ -219,7 +221,7 @@ async fn session_answers_only_the_client_that_opened_it() {
         let hijacked =
             websocket_handshake(&app, &query, &format!("X-Forwarded-For: {foreign}\r\n")).await;
         assert!(hijacked.contains(r#"{"code":1,"#), "{hijacked}");
-        // The owner has noticed nothing of it.
+        // The session of its owner still works.
         assert_eq!(
             app.http
                 .post(&path)
@@ -239,7 +241,7 @@ async fn messages_go_both_ways_over_polling() {
     let ann = app.user("ann").await;
     let session = Polling::connected(&app.http, &ann).await;
     let ask = |number: usize| format!("42{number}{}", json!(["init", {"cc_cursor": 0}]));
-    session.says_ok(&[ask(1), ask(2)].join(SEPARATOR)).await;
+    session.send_ok(&[ask(1), ask(2)].join(SEPARATOR)).await;
     let mut packets = Vec::new();
     while packets.len() < 2 {
         packets.extend(
@@ -270,7 +272,7 @@ async fn invalid_packet_ends_the_session() {
             .send()
             .await;
         assert_engine_error(&answer, 3);
-        session.is_gone().await;
+        session.assert_closed().await;
     }
 }
 
@@ -284,7 +286,7 @@ async fn second_poll_ends_the_session() {
     ] {
         let (first, second) = {
             let mut first = Box::pin(session.poll());
-            // The first one is open before the second comes.
+            // The first poll is open before the second is sent.
             assert!(
                 tokio::time::timeout(Duration::from_millis(300), &mut first)
                     .await
@@ -295,7 +297,7 @@ async fn second_poll_ends_the_session() {
         };
         assert_eq!((first.status, first.text().as_str()), (200, "1"));
         assert_engine_error(&second, 3);
-        session.is_gone().await;
+        session.assert_closed().await;
     }
 }
 
@@ -306,10 +308,10 @@ async fn close_packet_ends_the_session_and_answers_the_open_poll() {
     let session = Polling::connected(&app.http, &ann).await;
     let (poll, ()) = tokio::join!(session.poll(), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        session.says_ok("1").await;
+        session.send_ok("1").await;
     });
     assert_eq!((poll.status, poll.text().as_str()), (200, "6"));
-    session.is_gone().await;
+    session.assert_closed().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,7 +330,7 @@ async fn upgrade_answers_the_open_poll_and_ends_polling() {
     assert_eq!(
         session.poll().await.text(),
         "6",
-        "until the upgrade is complete"
+        "polls get a noop until the upgrade is complete"
     );
     socket.send("5".to_owned()).await;
     let answer = socket.ask(&json!(["init", {"cc_cursor": 0}])).await;
@@ -354,11 +356,11 @@ async fn wrong_probe_ends_the_session() {
             WebSocket::open_at(app.http.address(), &format!("&sid={}", session.sid)).await;
         socket.send(wrong.to_owned()).await;
         assert_eq!(socket.packet().await, None, "{wrong}");
-        eventually("its end", TIMEOUT, async || {
+        eventually("an end of the session", TIMEOUT, async || {
             (session.poll().await.status == 400).then_some(())
         })
         .await;
-        session.is_gone().await;
+        session.assert_closed().await;
     }
 }
 
@@ -368,21 +370,21 @@ async fn socket_io_connects_to_one_namespace() {
     let ann = app.user("ann").await;
     let session = Polling::open(&app.http).await;
     session
-        .says_ok(&format!("40/elsewhere,{}", json!({"JWT": ann.token})))
+        .send_ok(&format!("40/elsewhere,{}", json!({"JWT": ann.token})))
         .await;
     let refused = session.poll().await.text();
     assert!(
         refused.starts_with("44/elsewhere,{\"message\":"),
         "{refused}"
     );
-    session.says_ok(r#"40{"JWT":"x"}"#).await;
+    session.send_ok(r#"40{"JWT":"x"}"#).await;
     assert_eq!(
         session.poll().await.text(),
         r#"44{"message":"Permission denied"}"#
     );
     session
-        .says_ok(&format!("40{}", json!({"JWT": ann.token})))
+        .send_ok(&format!("40{}", json!({"JWT": ann.token})))
         .await;
     assert!(session.poll().await.text().starts_with("40{\"sid\":"));
-    session.says_ok("41").await;
+    session.send_ok("41").await;
 }

@@ -1,4 +1,5 @@
-//! What else may come to `/sync/io` and to the connections beside it: none of it ends the process, or another's socket.
+//! Tests invalid and hostile input to `/sync/io` and to its connections: it must end neither the
+//! process nor the sockets of other users.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use doorward_tests::{App, Backend, Library, SocketClient, raw_http::Connection};
 use serde_json::json;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// A server at rest takes some 40 MiB (unoptimised), and each of these connections less than 1 MiB.
+/// Maximum memory of the server. An idle, unoptimised server takes about 40 MiB, and each
+/// connection of these tests less than 1 MiB.
 const MAX_PEAK_BYTES: u64 = 160 * 1024 * 1024;
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 const SOCKET: &str = "/sync/io/?EIO=4&transport=websocket";
@@ -17,7 +19,7 @@ fn upgrade(path: &str) -> String {
     )
 }
 
-/// A text frame of a client, masked with zeros.
+/// Returns a text frame of a client, masked with zeros.
 fn text(message: &str) -> Vec<u8> {
     frame(0x81, message.as_bytes())
 }
@@ -29,10 +31,11 @@ fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
     [&[flags, 0xfe][..], &length, &[0; 4], payload].concat()
 }
 
-/// The server is well, serves another user's socket, and has not taken much memory: a message has at most 100,000 bytes.
+/// Checks that the server serves another user's socket and has not used much memory (a message has
+/// at most 100,000 bytes).
 async fn assert_server_is_healthy(app: &mut App) {
     assert!(app.process.is_running());
-    let peak = app.process.peak_bytes().expect("Linux tells it");
+    let peak = app.process.peak_bytes().expect("Linux reports it");
     assert!(peak < MAX_PEAK_BYTES, "{} MiB", peak / (1024 * 1024));
     let token = app
         .http
@@ -64,7 +67,7 @@ async fn websocket_handshake_on_other_paths_is_a_normal_request() {
     ] {
         let mut connection = Connection::open(app.http.address()).await;
         connection.send(upgrade(path).as_bytes()).await;
-        // The connection stays what it was.
+        // The connection still accepts HTTP requests.
         connection
             .send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n")
             .await;
@@ -99,7 +102,7 @@ async fn connection_may_become_a_socket_after_other_requests() {
     connection
         .send(format!("{ping}{ping}{}", upgrade(SOCKET)).as_bytes())
         .await;
-    // Engine.IO's packet to close, together with the head.
+    // The close packet of Engine.IO, sent together with the head.
     connection.send(&text("1")).await;
     let all = connection.rest(TIMEOUT).await;
     assert_eq!(all.matches("HTTP/1.1 200 OK").count(), 2, "{all}");
@@ -123,13 +126,14 @@ async fn invalid_packet_ends_only_its_connection() {
     ]
     .concat();
     let fragments = [frame(0x01, &[b'4'; 60_000]), frame(0x00, &[b'4'; 60_000])].concat();
-    // A frame that says it is longer than memory, and fragments without an end.
+    // A frame with a length of almost 2^63 bytes, of which only the beginning is sent.
     let endless = [
         &[0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..],
         &[0; 4],
         &[b'x'; 60_000],
     ]
     .concat();
+    // A message of 2,001 fragments without the last one.
     let many = frame(0x01, &[b'4'; 1000])
         .into_iter()
         .chain(frame(0x00, &[b'4'; 1000]).repeat(2000))

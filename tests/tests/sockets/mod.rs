@@ -1,4 +1,5 @@
-//! TODO sockets
+//! Tests of real-time delivery over Socket.IO: connections, protocols, events, revocation and slow
+//! readers.
 
 pub(crate) mod connect;
 pub(crate) mod engine_io;

@@ -1,4 +1,5 @@
-//! Sockets where the parts are processes of their own, and one of them is killed.
+//! Tests sockets when the services are separate processes: restarts of the directory, and several
+//! gateways.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ on_both_databases![
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
-const UNHEARD: &str = "the directory's notices are not heard of";
+const STREAM_LOST: &str = "lost the stream of feed events";
 
 async fn follow(address: &str, user: &User) -> WebSocket {
     let mut socket = WebSocket::connect(address, &user.token).await;
@@ -26,19 +27,20 @@ async fn follow(address: &str, user: &User) -> WebSocket {
     socket
 }
 
-async fn news(user: &User, from: i64) -> Vec<Value> {
-    let news = user
+async fn missed_rows(user: &User, from: i64) -> Vec<Value> {
+    let rows = user
         .call("/sync/get", &json!({"cc_cursor": from}))
         .await
         .success()
         .0["sync"]
         .clone();
-    news.as_array().expect("a list").clone()
+    rows.as_array().expect("a list").clone()
 }
 
 async fn sockets_survive_a_directory_restart_and_catch_up(backend: Backend) {
     let mut split = Services::start(backend).await;
-    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let ann = split.user("ann").await;
+    let ben = split.user("ben").await;
     let herbarium = split.installation.create_project("ann", "Herbarium").await;
     let mut sockets = [
         follow(split.http.address(), &ann).await,
@@ -47,15 +49,15 @@ async fn sockets_survive_a_directory_restart_and_catch_up(backend: Backend) {
     let mut from = ann.init().await.success().0["cc.cursor"]
         .as_i64()
         .expect("a cursor");
-    let unheard = |split: &Services| {
+    let lost_streams = |split: &Services| {
         split
             .process(Role::Gateway)
             .stderr()
-            .matches(UNHEARD)
+            .matches(STREAM_LOST)
             .count()
     };
-    // The gateway may have started before the directory.
-    let at_start = unheard(&split);
+    // The gateway also logs the lost stream if it started before the directory.
+    let at_start = lost_streams(&split);
     for round in 0..3 {
         split.kill(Role::Directory);
         let mut third = WebSocket::connect(split.http.address(), &ann.token).await;
@@ -74,7 +76,7 @@ async fn sockets_survive_a_directory_restart_and_catch_up(backend: Backend) {
         split.start_service(Role::Directory);
         split.ready(Role::Directory).await;
         split.ready(Role::Gateway).await;
-        // The last, when all else was told.
+        // The last change: when it is delivered, all others were delivered before.
         ben.call(
             "/api/account/update",
             &json!({"name": format!("Ben {round}")}),
@@ -82,7 +84,7 @@ async fn sockets_survive_a_directory_restart_and_catch_up(backend: Backend) {
         .await
         .success();
         for (socket, user) in sockets.iter_mut().zip([&ann, &ben]) {
-            let expected = news(user, from).await;
+            let expected = missed_rows(user, from).await;
             assert_eq!(
                 cursors(&socket.rows(expected.len()).await),
                 cursors(&expected),
@@ -94,8 +96,8 @@ async fn sockets_survive_a_directory_restart_and_catch_up(backend: Backend) {
             .as_i64()
             .expect("a cursor");
     }
-    // Each time is told once, however often it was tried.
-    assert_eq!(unheard(&split) - at_start, 3);
+    // Each loss is logged once, independent of the number of reconnection attempts.
+    assert_eq!(lost_streams(&split) - at_start, 3);
 }
 
 async fn command_line_changes_reach_every_gateway_within_a_second(backend: Backend) {
@@ -111,21 +113,21 @@ async fn command_line_changes_reach_every_gateway_within_a_second(backend: Backe
             .installation
             .create_project("ann", &format!("Garden {round}"))
             .await;
-        let told = timeout(SECOND, async {
+        let delivered = timeout(SECOND, async {
             let [one, two] = &mut sockets;
             tokio::join!(one.rows(2), two.rows(2))
         });
-        let (one, two) = told
+        let (one, two) = delivered
             .await
-            .unwrap_or_else(|_| panic!("nothing within a second, round {round}"));
+            .unwrap_or_else(|_| panic!("no rows within a second in round {round}"));
         assert_eq!(one, two);
-        let told: Vec<_> = one
+        let delivered: Vec<_> = one
             .iter()
             .map(|row| [&row["action"], &row["data_type"], &row["data_key"]])
             .collect();
         assert!(
-            told.contains(&[&json!("INSERT"), &json!("cc.projects"), &json!(project)]),
-            "{told:?}"
+            delivered.contains(&[&json!("INSERT"), &json!("cc.projects"), &json!(project)]),
+            "{delivered:?}"
         );
     }
 }

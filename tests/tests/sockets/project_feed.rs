@@ -1,4 +1,5 @@
-//! What sockets are told of a project's own feed, of more than one answer holds, and of what is forgotten already.
+//! Tests the delivery of a project's feed to sockets: order, more rows than fit in one page,
+//! removed members, and expired or future cursors.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ on_both_databases![
     undeleted_project_is_delivered_as_in_sync,
 ];
 
-/// Herbarium is ann's, with ben.
+/// A project of ann with the member ben, and gRPC clients that publish rows to it.
 pub(crate) struct Fixture {
     pub(crate) split: Services,
     pub(crate) ann: User,
@@ -31,7 +32,8 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new(backend: Backend) -> Self {
         let split = Services::start(backend).await;
-        let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+        let ann = split.user("ann").await;
+        let ben = split.user("ben").await;
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
         let peers = GrpcClients::connect(&split).await;
@@ -44,7 +46,7 @@ impl Fixture {
         }
     }
 
-    /// The last cursor.
+    /// Publishes rows and returns the cursor of the last one.
     pub(crate) async fn publish(&mut self, count: usize, key: &str) -> i64 {
         let row = |number| PublishedRow {
             action: Action::Insert.into(),
@@ -70,12 +72,12 @@ impl Fixture {
             .expect("a cursor")
     }
 
-    /// Both feeds, from the same cursor.
+    /// Returns parameters that follow the global feed and the project's feed from the same cursor.
     pub(crate) fn both_from(&self, cursor: i64) -> Value {
         json!({"cc_cursor": cursor, "project": self.project, "cursor": cursor})
     }
 
-    /// A socket that follows both feeds from now on.
+    /// Opens a socket that follows both feeds from the current cursor.
     pub(crate) async fn follow(&self, user: &User) -> WebSocket {
         let mut socket = WebSocket::connect(user.http.address(), &user.token).await;
         let answer = socket
@@ -92,7 +94,7 @@ impl Fixture {
     }
 }
 
-/// All rows, page by page.
+/// Returns all rows after the cursors, page by page.
 async fn pages(user: &User, mut body: Value) -> Vec<Value> {
     let mut rows = Vec::new();
     loop {
@@ -157,24 +159,22 @@ async fn rows_after_the_init_arrive_as_events(backend: Backend) {
         (answer["success"].clone(), answer["data"].clone()),
         (json!(true), json!({}))
     );
-    // While the rest is on its way.
+    // These rows are published while the rest of the page is delivered.
     scene.publish(500, "late").await;
     scene.rename(&scene.ann, "Anna").await;
-    let mut told = answer["result"]["sync"].as_array().expect("a list").clone();
-    assert_eq!(told.len(), 1000);
+    let mut delivered = answer["result"]["sync"].as_array().expect("a list").clone();
+    assert_eq!(delivered.len(), 1000);
     let expected = pages(&scene.ann, scene.both_from(before)).await;
     assert_eq!(expected.len(), 4 * 901 + 501);
-    told.extend(socket.rows(expected.len() - 1000).await);
-    assert_eq!(cursors(&told), cursors(&expected));
-    assert_eq!(told, expected);
+    delivered.extend(socket.rows(expected.len() - 1000).await);
+    assert_eq!(cursors(&delivered), cursors(&expected));
+    assert_eq!(delivered, expected);
 }
 
 async fn removed_member_receives_the_removal_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    let (mut both, mut stays) = (
-        scene.follow(&scene.ben).await,
-        scene.follow(&scene.ann).await,
-    );
+    let mut both = scene.follow(&scene.ben).await;
+    let mut stays = scene.follow(&scene.ann).await;
     let mut project = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
     let asked = json!({"project": scene.project, "cursor": scene.position().await});
     assert_eq!(project.ask(&json!(["init", asked])).await["success"], true);
@@ -197,29 +197,31 @@ async fn removed_member_receives_the_removal_only(backend: Backend) {
         .await
         .assert_success();
     scene.publish(3, "s").await;
-    // The last thing that he is told, and ann isn't.
+    // The last row that is delivered to ben; it is not delivered to ann.
     scene.rename(&scene.ben, "Benjamin").await;
     let expected = pages(&scene.ben, json!({"cc_cursor": last})).await;
-    let told = both.rows(expected.len()).await;
-    assert_eq!(told, expected);
+    let delivered = both.rows(expected.len()).await;
+    assert_eq!(delivered, expected);
     assert!(
-        told[..told.len() - 1]
+        delivered[..delivered.len() - 1]
             .iter()
             .all(|row| row["action"] == "DELETE"),
-        "{told:?}"
+        "{delivered:?}"
     );
     assert!(
-        told.iter()
+        delivered
+            .iter()
             .any(|row| row["data_key"] == scene.project.as_str()),
-        "{told:?}"
+        "{delivered:?}"
     );
     assert_eq!(
-        told.last().expect("a row")["data_key"],
+        delivered.last().expect("a row")["data_key"],
         scene.ben.gid.as_str()
     );
     let expected = pages(&scene.ann, scene.both_from(last - 3)).await;
     assert_eq!(stays.rows(expected.len()).await, expected);
-    // The one without the global feed has nothing left to follow: its next words are the answer to what it asks.
+    // The socket without the global feed follows nothing any more: the next message is the answer
+    // to its request.
     assert_eq!(
         project.ask(&json!(["init", asked])).await["result"]["code"],
         403
@@ -266,7 +268,8 @@ async fn future_cursor_starts_at_the_present(backend: Backend) {
     }
 }
 
-/// Also to those who were invited, and to the owner.
+/// A project that is deleted and undeleted must be delivered to the owner and to the member exactly
+/// as `/sync/get` returns it.
 async fn undeleted_project_is_delivered_as_in_sync(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let start = scene.position().await;
@@ -285,12 +288,14 @@ async fn undeleted_project_is_delivered_as_in_sync(backend: Backend) {
             .await
             .success();
         for (user, socket) in &mut sockets {
-            let told = pages(user, json!({"cc_cursor": cursor})).await;
+            let delivered = pages(user, json!({"cc_cursor": cursor})).await;
             assert!(
-                told.iter().any(|row| row["data_type"] == "cc.projects"),
-                "{told:?}"
+                delivered
+                    .iter()
+                    .any(|row| row["data_type"] == "cc.projects"),
+                "{delivered:?}"
             );
-            assert_eq!(socket.rows(told.len()).await, told);
+            assert_eq!(socket.rows(delivered.len()).await, delivered);
         }
         cursor = scene.position().await;
     }

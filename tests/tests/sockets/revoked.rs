@@ -1,4 +1,5 @@
-//! Sockets whose token is good no more: told so within a second, disconnected, and told nothing of what comes after.
+//! Tests sockets whose token was revoked: they are notified and disconnected, and receive no later
+//! event.
 
 use std::time::{Duration, Instant};
 
@@ -15,20 +16,22 @@ on_both_databases![
     answered_client_can_init_again,
 ];
 
-/// Those that there are close it themselves.
+/// Existing Socket.IO clients close the connection themselves after they were disconnected; the
+/// server must also close it if they do not.
 #[tokio::test]
 async fn kept_connection_is_closed_after_its_socket() {
     let app = App::start(Backend::Sqlite).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    let mut locked_out = WebSocket::connect(app.http.address(), &ben.token).await;
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
+    let mut logged_out = WebSocket::connect(app.http.address(), &ben.token).await;
     let mut gone = WebSocket::connect(app.http.address(), &ann.token).await;
     let mut back = WebSocket::connect(app.http.address(), &ann.token).await;
     ben.call("/api/account/logout", &json!({})).await.success();
     assert_eq!(
-        locked_out.says().await,
+        logged_out.says().await,
         Some(json!(["authorization", {"JWT": null}]))
     );
-    assert_eq!(locked_out.says().await, Some(json!(["disconnect"])));
+    assert_eq!(logged_out.says().await, Some(json!(["disconnect"])));
     gone.leave().await;
     back.leave().await;
     eventually("no sockets", Duration::from_secs(20), async || {
@@ -36,13 +39,13 @@ async fn kept_connection_is_closed_after_its_socket() {
     })
     .await;
     back.join(&ann.token).await;
-    for mut socket in [locked_out, gone] {
+    for mut socket in [logged_out, gone] {
         assert_eq!(socket.says().await, None);
     }
     assert_eq!(back.ask(&json!(["init", {}])).await["success"], true);
 }
 
-/// A socket of one who is locked out soon, and the project that it follows.
+/// A socket of a user whose token will be revoked, and the project that it follows.
 struct RevokedSocket {
     socket: WebSocket,
     token: String,
@@ -50,7 +53,7 @@ struct RevokedSocket {
 }
 
 impl RevokedSocket {
-    /// From now on.
+    /// Connects a socket that follows both feeds from the current cursor.
     async fn new(app: &App, token: &str, project: &str) -> Self {
         let mut socket = WebSocket::connect(app.http.address(), token).await;
         let cursors = app
@@ -73,7 +76,8 @@ impl RevokedSocket {
         }
     }
 
-    /// What has locked them out was done at `since`. From when a call is refused nothing may be told any more.
+    /// Checks that the socket is disconnected after a revocation at `since`. From the moment at
+    /// which a call with the token is rejected, no later row must be delivered.
     async fn ends(mut self, what: &str, app: &App, ann: &User, since: Instant) {
         app.http.denied_soon(&self.token).await;
         let last = ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"]
@@ -81,15 +85,15 @@ impl RevokedSocket {
             .expect("a cursor");
         let renamed = json!({"project": self.project, "name": format!("After {what}")});
         ann.call("/api/projects/update", &renamed).await.success();
-        let mut said = self.socket.says().await.expect("a word of farewell");
+        let mut said = self.socket.says().await.expect("an authorization event");
         while said[0] == "sync" {
-            let told = said[1].as_array().expect("a list");
+            let rows = said[1].as_array().expect("a list");
             assert!(
-                told.iter()
+                rows.iter()
                     .all(|row| row["cursor"].as_i64().expect("a cursor") <= last),
                 "{what}: {said}"
             );
-            said = self.socket.says().await.expect("a word of farewell");
+            said = self.socket.says().await.expect("an authorization event");
         }
         assert_eq!(said, json!(["authorization", {"JWT": null}]), "{what}");
         assert_eq!(
@@ -102,7 +106,7 @@ impl RevokedSocket {
             "{what}: {:?}",
             since.elapsed()
         );
-        // Nothing is listened to, and nothing said, on the connection that is left.
+        // On the open connection that is left, the server ignores requests and sends nothing.
         self.socket.emit(&json!(["init", {"cc_cursor": 0}])).await;
         self.socket.is_silent().await;
     }
@@ -191,7 +195,7 @@ async fn answered_client_can_init_again(backend: Backend) {
         .await
         .success();
     assert_eq!(cursors(&socket.rows(1).await), [from + 1]);
-    // Each took the place of the one before.
+    // Each init replaces the one before, so the row is delivered only once.
     socket.is_silent().await;
 }
 
@@ -208,7 +212,8 @@ async fn thousand_concurrent_inits_are_answered_or_throttled(backend: Backend) {
     for answers in 0..1000 {
         let said = socket.says().await.expect("an answer");
         if said == json!(["disconnect"]) {
-            // More answers at once than wait for a socket; those that do were sent.
+            // More answers than the queue of a socket holds end the connection; the queued ones
+            // must have been sent.
             assert!(answers >= 32, "{answers}");
             socket = WebSocket::connect(app.http.address(), &ann.token).await;
             is_answered = true;
@@ -221,7 +226,7 @@ async fn thousand_concurrent_inits_are_answered_or_throttled(backend: Backend) {
         }
     }
     assert!(is_answered);
-    // Of all of them one is left.
+    // Only the last init is still followed, so each row is delivered once.
     assert_eq!(
         socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"],
         true

@@ -1,4 +1,5 @@
-//! Sockets that don't read: they cost little, hold up nobody, and are told when they have missed something.
+//! Tests sockets that do not read: they use little memory, do not delay other sockets, and are
+//! notified if they have missed rows.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ on_both_databases![
 ];
 
 const MIB: u64 = 1024 * 1024;
-/// The longest that there are: 300 KB in an event of 1,000 rows.
+/// Length of the data keys: close to the maximum, so an event of 1,000 rows has 300 KB.
 const KEY_BYTES: usize = 195;
 
 async fn slow_reader_in_time_misses_nothing(backend: Backend) {
@@ -26,37 +27,35 @@ async fn slow_reader_in_time_misses_nothing(backend: Backend) {
     for number in 0..30 {
         scene.publish(1000, &format!("r{number}-")).await;
     }
-    let told = slow.rows(30_000).await;
+    let delivered = slow.rows(30_000).await;
     assert_eq!(
-        cursors(&told),
+        cursors(&delivered),
         (before + 1..=before + 30_000).collect::<Vec<_>>()
     );
 }
 
 async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backend) {
-    // More than the system keeps, and 64 events besides.
+    // More than the buffers of the operating system and the 64 events that are queued for a socket.
     const EVENTS: i64 = 250;
     const ROWS: i64 = 100;
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
-    let (mut slow, mut brisk) = (
-        scene.follow(&scene.ben).await,
-        scene.follow(&scene.ann).await,
-    );
+    let mut slow = scene.follow(&scene.ben).await;
+    let mut brisk = scene.follow(&scene.ann).await;
     for event in 1..=EVENTS {
         let until = scene.publish(ROWS as usize, &"k".repeat(KEY_BYTES)).await;
         assert_eq!(until, before + event * ROWS);
-        // Nobody waits for the slow one.
-        let told = tokio::time::timeout(Duration::from_secs(10), brisk.rows(ROWS as usize))
+        // The slow socket must not delay this one.
+        let delivered = tokio::time::timeout(Duration::from_secs(10), brisk.rows(ROWS as usize))
             .await
-            .expect("at once");
+            .expect("rows without a delay");
         assert_eq!(
-            cursors(&told),
+            cursors(&delivered),
             (until - ROWS + 1..=until).collect::<Vec<_>>()
         );
     }
     let mut last = before;
-    let farewell = loop {
+    let end = loop {
         let said = slow.says().await.expect("an event");
         if said[0] != "sync" {
             break said;
@@ -67,7 +66,7 @@ async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backen
         }
     };
     assert!(last > before && last < before + EVENTS * ROWS, "{last}");
-    assert_eq!(farewell, json!(["cursor_expired"]));
+    assert_eq!(end, json!(["cursor_expired"]));
     assert!(
         scene
             .split
@@ -79,7 +78,7 @@ async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backen
     // Without another `init` it receives nothing more.
     let until = scene.publish(1, "unheard-").await;
     assert_eq!(cursors(&brisk.rows(1).await), [until]);
-    // The same socket goes on from where it was.
+    // The same socket continues from its last cursor.
     let answer = slow.ask(&json!(["init", scene.both_from(last)])).await;
     assert_eq!(answer["result"]["sync"][0]["cursor"], last + 1);
     let listed = answer["result"]["sync"].as_array().expect("a list").len();
@@ -89,7 +88,8 @@ async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backen
     assert_eq!(cursors(&rest).last(), Some(&until));
 }
 
-/// When nothing more can be put by for it, or when it doesn't answer to a ping.
+/// A socket that does not read is disconnected when its queue is full, or when it does not answer a
+/// ping.
 #[tokio::test(flavor = "multi_thread")]
 async fn socket_that_never_reads_is_disconnected() {
     let mut scene = Fixture::new(Backend::Sqlite).await;
@@ -100,12 +100,12 @@ async fn socket_that_never_reads_is_disconnected() {
         .split
         .process(Role::Gateway)
         .peak_bytes()
-        .expect("it runs");
+        .expect("a running process");
     for _ in 0..100 {
         scene.publish(1000, &"k".repeat(KEY_BYTES)).await;
     }
     let ops = scene.split.ops(Role::Gateway);
-    eventually("a full one", Duration::from_secs(10), async || {
+    eventually("a full queue", Duration::from_secs(10), async || {
         (ops.metric("doorward_slow_sockets_total").await >= 1.0).then_some(())
     })
     .await;
@@ -113,7 +113,7 @@ async fn socket_that_never_reads_is_disconnected() {
         .split
         .process(Role::Gateway)
         .peak_bytes()
-        .expect("it runs")
+        .expect("a running process")
         - peak)
         / MIB;
     assert!(grown < 64, "{grown} MiB");
@@ -146,11 +146,13 @@ async fn closed_sockets_release_memory() {
             (app.ops.metric("doorward_sockets_open").await < 1.0).then_some(())
         })
         .await;
-        sizes.push(app.process.resident_bytes().expect("it runs") / 1024);
+        sizes.push(app.process.resident_bytes().expect("a running process") / 1024);
     }
-    // The first rounds fill what is kept for the next; then it levels off, slowly, as what the allocator has is cut small.
-    // One socket that stays is 20 KiB: not even a quarter of that stays.
-    let (filled, last) = (sizes[3], sizes[ROUNDS - 1]);
+    // The first rounds fill memory that later rounds use again; after that it grows slowly, because
+    // the allocator's memory becomes fragmented. A socket that is not released takes 20 KiB, and
+    // less than a quarter of that may remain for each socket.
+    let filled = sizes[3];
+    let last = sizes[ROUNDS - 1];
     assert!(
         last < filled + (ROUNDS as u64 - 4) * SOCKETS * 5,
         "{sizes:?} KiB"

@@ -1,4 +1,5 @@
-//! What sockets are told: the answer of `init`, and every change after it, once and in order.
+//! Tests that sockets receive the rows in the answer of `init` and every later change, once and in
+//! order.
 
 use doorward_tests::{App, Backend, Library, SocketClient, User, on_both_databases};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ async fn connected(app: &App, library: Library, transports: &[&str], user: &User
     client
 }
 
-/// The rows of the next events, until there are so many.
+/// Receives events until they have at least `count` rows, and returns these rows.
 async fn rows(client: &mut SocketClient, count: usize) -> Vec<Value> {
     let mut rows = Vec::new();
     while rows.len() < count {
@@ -73,7 +74,8 @@ async fn changes_are_delivered_once_in_order(backend: Backend) {
 
 async fn leaving_member_receives_the_removal_only(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Fauna").await;
     let from = cursor(&ben).await;
     let mut client = connected(&app, Library::JavaScript, &["websocket"], &ben).await;
@@ -81,13 +83,13 @@ async fn leaving_member_receives_the_removal_only(backend: Backend) {
     assert_eq!(answer["success"], true, "{answer}");
     app.installation.add_member(&project, "ben").await;
     let sync = async |from: &Value| {
-        let news = ben
+        let page = ben
             .call("/sync/get", &json!({"cc_cursor": from}))
             .await
             .success()
             .0["sync"]
             .clone();
-        news.as_array().expect("rows").clone()
+        page.as_array().expect("rows").clone()
     };
     let gained = sync(&from).await;
     assert_eq!(rows(&mut client, gained.len()).await, gained);

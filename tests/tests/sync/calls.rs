@@ -1,5 +1,6 @@
-//! `/sync/get` and `/sync/cursors`: what they answer, and to whom. (Who is told what of a change: `sync_sight.rs`; what
-//! services publish: `sync_publish.rs`; how long cursors are good: `sync_retention.rs`.)
+//! Tests the answers of `/sync/get` and `/sync/cursors`. `visibility.rs` tests which rows each user
+//! receives, `publish.rs` the rows of other services, and `retention.rs` how long cursors are
+//! valid.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ on_both_databases![
 pub(super) const GET: &str = "/sync/get";
 pub(super) const CURSORS: &str = "/sync/cursors";
 
-/// Herbarium is ann's, with ben and an API user; dan has nothing to do with it.
+/// A project of ann with the member ben and an API user; dan is not a member.
 pub(super) struct Fixture {
     pub(super) app: App,
     pub(super) ann: User,
@@ -39,11 +40,9 @@ impl Fixture {
 
     async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
         let app = App::with_settings(backend, variables).await;
-        let (ann, ben, dan) = (
-            app.user("ann").await,
-            app.user("ben").await,
-            app.user("dan").await,
-        );
+        let ann = app.user("ann").await;
+        let ben = app.user("ben").await;
+        let dan = app.user("dan").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         let robot = ann.create_api_user(&project, "Robot").await;
@@ -57,7 +56,7 @@ impl Fixture {
         }
     }
 
-    /// By which the feed grows by one.
+    /// Renames ben, which appends one row to the feed.
     async fn rename(&self, name: &str) {
         self.ben
             .call("/api/account/update", &json!({"name": name}))
@@ -81,7 +80,7 @@ fn assert_result(answer: &Answer, result: &Value) {
     assert_eq!(
         answer.header("authorization"),
         None,
-        "a token that isn't due"
+        "the token is not due for renewal"
     );
 }
 
@@ -121,7 +120,7 @@ async fn response_with_rows_has_no_cursors(backend: Backend) {
     ] {
         let answer = scene.ann.call(GET, &body).await;
         assert_result(&answer, &json!({"sync": expected}));
-        // As often as they are asked for.
+        // The same request returns the same rows again.
         assert_json_eq(&scene.ann.call(GET, &body).await.json(), &answer.json());
     }
     let order = r#"{"type":"cc","cursor":"#;
@@ -151,11 +150,11 @@ async fn empty_response_has_the_cursors(backend: Backend) {
     for (body, expected) in [
         (json!({}), &global),
         (json!({"cc_cursor": now}), &global),
-        // What has changed is none of ann's business.
+        // The user who has changed is not visible to ann.
         (json!({"cc_cursor": before}), &global),
-        // What may yet come.
+        // A cursor in the future.
         (json!({"cc_cursor": i64::MAX}), &global),
-        // Of no project.
+        // A cursor without a project is ignored.
         (json!({"cursor": 0}), &global),
         (json!({"project": project}), &both),
         (json!({"project": project, "cursor": 0}), &both),
@@ -184,13 +183,14 @@ async fn cursors_are_those_of_an_init(backend: Backend) {
             .project_init(&scene.project, &scene.ann.token)
             .await
             .success();
-        let (now, own) = (&init["cc.cursor"], &init["cursor"]);
+        let now = &init["cc.cursor"];
+        let own = &init["cursor"];
         assert_eq!(now, own);
         assert_result(
             &scene.ann.call(CURSORS, &json!({})).await,
             &json!({"cc.cursor": now}),
         );
-        // What isn't a parameter of this call.
+        // Members that are no parameters of this call are ignored.
         let body = json!({"cc_cursor": "x", "cursor": null});
         assert_result(
             &scene.ann.call(CURSORS, &body).await,
@@ -257,7 +257,7 @@ async fn token_that_is_due_is_renewed(backend: Backend) {
         (GET, json!({})),
         (CURSORS, json!({"project": scene.project})),
     ] {
-        // A call that would have to wait long for it goes without.
+        // A call does not wait long for a renewal: if it takes too long, the answer has no token.
         let renewed = eventually("a renewed token", Duration::from_secs(10), async || {
             let answer = scene.ann.call(path, &body).await;
             answer.success();
@@ -314,7 +314,7 @@ async fn more_than_a_thousand_rows_are_paged(backend: Backend) {
         &read(before + 1000).await,
         &json!({"sync": rows(before + 1001..=last)}),
     );
-    // All that is left.
+    // Exactly one full page is left, so there is no warning.
     assert_result(
         &read(before + 3).await,
         &json!({"sync": rows(before + 4..=last)}),

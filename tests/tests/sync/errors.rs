@@ -1,4 +1,4 @@
-//! Whom, and what, both calls refuse.
+//! Tests the callers and parameters that `/sync/get` and `/sync/cursors` reject.
 
 use doorward_tests::{
     Backend, User,
@@ -105,7 +105,7 @@ async fn cursor_must_be_a_64_bit_integer(backend: Backend) {
             "{\"cursor\": 0}",
         ] {
             let answer = call(format!(r#"{{"{name}": {wrong}{rest}}}"#)).await;
-            // Beyond all numbers is no JSON at all.
+            // This number is out of the range of the JSON parser, so the body itself is invalid.
             if wrong == "1e400" {
                 answer.assert_invalid_body();
             } else {
@@ -131,7 +131,7 @@ async fn project_feed_requires_active_membership(backend: Backend) {
                 let answer = user.call(path, &body).await;
                 if answer.status != 200 {
                     answer.assert_forbidden();
-                    // All else is as before.
+                    // Calls without the project still work.
                     user.call(path, &json!({"cc_cursor": i64::MAX}))
                         .await
                         .success();

@@ -1,5 +1,10 @@
-//! `/sync/get` while everything changes: nothing is lost, nothing comes twice, and nobody goes back. Who follows the feed
-//! ends with what a fresh init shows.
+//! Tests `/sync/get` under concurrent changes: no row is lost or repeated, cursors never go back,
+//! and a client that follows the feed ends with the same data as a new init.
+//!
+//! Example with one reader: its init has the project P, named "Of ann", and the cursor 7.
+//! 1. A writer renames P: the row `8 UPDATE cc.projects P` makes the reader fetch P again.
+//! 2. The reader is removed from P: `9 DELETE cc.projects P` removes the entry.
+//! 3. The writers end. `/sync/get` from 9 returns no rows, and a new init must also lack P.
 
 pub(crate) mod reader;
 pub(crate) mod scenario;
@@ -21,15 +26,16 @@ on_both_databases![
     distant_cursor_is_synced_in_pages,
 ];
 
-/// Invitations need mails.
+/// Settings of the servers; invitations need a transport of mails.
 const SETTINGS: [(&str, &str); 2] = [("DOORWARD_LOG_MAILS", "true"), MANY_WRITES];
 const NAMES: [&str; 5] = ["ann", "ben", "cas", "dan", "eva"];
 const WRITERS: usize = 4;
-/// How often each story of the writers happens.
+/// Number of times that each story of the writers is performed.
 const TIMES: usize = 5;
 const BETWEEN_POLLS: Duration = Duration::from_millis(30);
 
-/// With SQLite in one process; with PostgreSQL over two directories, of which one is killed in the middle.
+/// SQLite is tested with one process, PostgreSQL with two directories, one of which is killed
+/// halfway.
 async fn syncing_readers_converge_to_init(backend: Backend) {
     match backend {
         Backend::Sqlite => {
@@ -44,12 +50,12 @@ async fn syncing_readers_converge_to_init(backend: Backend) {
         Backend::Postgres => {
             let split = Services::with(backend, &SETTINGS).await;
             let (mut directory, gateway) = split.start_second_directory_and_gateway().await;
-            let doors = [split.http.clone(), gateway.http()];
+            let gateways = [split.http.clone(), gateway.http()];
             let kill = async |world: &Scenario<'_>| {
                 world.wait_for(world.half()).await;
                 split.restart(&mut directory).await;
             };
-            follow_writers(&split.installation, &doors, kill).await;
+            follow_writers(&split.installation, &gateways, kill).await;
         }
     }
 }
@@ -57,22 +63,22 @@ async fn syncing_readers_converge_to_init(backend: Backend) {
 #[derive(Debug, Clone, Copy)]
 enum ReadingStyle {
     Steady,
-    /// Stops and goes on.
+    /// Pauses and continues.
     Pausing,
-    /// From a fresh init, in the middle.
-    Anew,
-    /// Reads all of it at the end.
+    /// Starts again from a new init halfway.
+    Restarting,
+    /// Reads all rows at the end.
     Late,
 }
 
 async fn follow_writers(
     installation: &Installation,
-    doors: &[Http],
+    gateways: &[Http],
     meanwhile: impl AsyncFnOnce(&Scenario<'_>),
 ) {
     let seed = random::seed();
     eprintln!("TEST_SEED={seed}");
-    let people = join_all(NAMES.map(|name| User::create(installation, &doors[0], name))).await;
+    let people = join_all(NAMES.map(|name| User::create(installation, &gateways[0], name))).await;
     let mut projects = Vec::new();
     for owner in &NAMES[..3] {
         projects.push(
@@ -91,7 +97,7 @@ async fn follow_writers(
         .token();
     let world = Scenario::new(
         installation,
-        (doors, &people),
+        (gateways, &people),
         projects,
         (TIMES, &mut Random::new(seed, 0)),
     );
@@ -100,21 +106,21 @@ async fn follow_writers(
         .iter()
         .map(|user| (user.username.as_str(), user.token.as_str()))
         .chain([("robot", &*robot)]);
-    let manners = [
+    let styles = [
         ReadingStyle::Steady,
         ReadingStyle::Pausing,
-        ReadingStyle::Anew,
+        ReadingStyle::Restarting,
         ReadingStyle::Late,
         ReadingStyle::Steady,
         ReadingStyle::Pausing,
     ];
     let readers = followers
-        .zip(manners)
+        .zip(styles)
         .zip(1..)
-        .map(async |(((name, token), manner), number)| {
-            let name = format!("{name} ({manner:?})");
-            let reader = Reader::new(doors, &name, token, Random::new(seed, number)).await;
-            follow(reader, manner, (&world, Random::new(seed, 10 + number))).await
+        .map(async |(((name, token), style), number)| {
+            let name = format!("{name} ({style:?})");
+            let reader = Reader::new(gateways, &name, token, Random::new(seed, number)).await;
+            follow(reader, style, (&world, Random::new(seed, 10 + number))).await
         });
     let writers = (0..WRITERS)
         .map(|number| Writer::new(&world, number, Random::new(seed, 20 + number)).write());
@@ -129,28 +135,28 @@ async fn follow_writers(
     join_all(readers.iter_mut().map(Reader::assert_matches_init)).await;
     let rows: Vec<usize> = readers.iter().map(Reader::rows).collect();
     eprintln!(
-        "{} changes; rows that each was told: {rows:?}",
+        "{} changes; rows that each reader received: {rows:?}",
         world.changes()
     );
 }
 
-/// Until the writers are done.
+/// Reads until the writers are done.
 async fn follow<'a>(
     mut reader: Reader<'a>,
-    manner: ReadingStyle,
-    stage: (&Scenario<'_>, Random),
+    style: ReadingStyle,
+    scenario: (&Scenario<'_>, Random),
 ) -> Reader<'a> {
-    let (world, mut random) = stage;
-    let mut begins_anew = matches!(manner, ReadingStyle::Anew);
+    let (world, mut random) = scenario;
+    let mut must_restart = matches!(style, ReadingStyle::Restarting);
     while !world.is_finished() {
-        match manner {
+        match style {
             ReadingStyle::Pausing => world.wait_for(world.begun() + random.below(10)).await,
-            ReadingStyle::Anew if begins_anew && world.begun() >= world.half() => {
+            ReadingStyle::Restarting if must_restart && world.begun() >= world.half() => {
                 reader.restart().await;
-                begins_anew = false;
+                must_restart = false;
             }
             ReadingStyle::Late => world.wait_for(usize::MAX).await,
-            ReadingStyle::Steady | ReadingStyle::Anew => {}
+            ReadingStyle::Steady | ReadingStyle::Restarting => {}
         }
         if !reader.read().await {
             tokio::time::sleep(BETWEEN_POLLS).await;
@@ -159,15 +165,16 @@ async fn follow<'a>(
     reader
 }
 
-/// Much more than a page has, and more of it while he reads.
+/// There are more rows than fit in a page, and more rows are added between the pages.
 async fn distant_cursor_is_synced_in_pages(backend: Backend) {
     const PROGRAMS: usize = 130;
     let app = App::with_settings(backend, &[MANY_WRITES]).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
-    let doors = std::slice::from_ref(&app.http);
-    let mut reader = Reader::new(doors, "ben", &ben.token, Random::new(0, 0)).await;
+    let gateways = std::slice::from_ref(&app.http);
+    let mut reader = Reader::new(gateways, "ben", &ben.token, Random::new(0, 0)).await;
     for number in 0..PROGRAMS {
         ann.api_keys(
             &project,

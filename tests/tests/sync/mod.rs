@@ -1,4 +1,5 @@
-//! TODO sync
+//! Tests of the change feed over HTTP and gRPC: `/sync/get`, visibility, publishing, replicas and
+//! retention.
 
 pub(crate) mod calls;
 mod errors;

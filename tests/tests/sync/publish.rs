@@ -1,5 +1,6 @@
-//! What other services publish in a project, by gRPC: told to members who ask for the project's feed, and to services that
-//! watch. (What the directory itself tells: `sync_sight.rs`.)
+//! Tests rows that other services publish in a project over gRPC: they are delivered to members who
+//! request the project's feed, and to services that watch. `visibility.rs` tests the rows of the
+//! directory itself.
 
 pub(crate) mod watch;
 
@@ -28,7 +29,7 @@ on_both_databases![
     publishing_requires_the_service_token,
 ];
 
-/// Herbarium is ann's, with ben; dan has nothing to do with it.
+/// A project of ann with the member ben; dan is not a member.
 struct Fixture {
     split: Services,
     peers: GrpcClients,
@@ -52,18 +53,16 @@ fn records(count: usize) -> Vec<PublishedRow> {
         .collect()
 }
 
-fn told(cursor: i64, action: &str, data_type: &str, data_key: &str) -> Value {
+fn delivered(cursor: i64, action: &str, data_type: &str, data_key: &str) -> Value {
     json!({"type": "project", "cursor": cursor, "action": action, "data_type": data_type, "data_key": data_key})
 }
 
 impl Fixture {
     async fn new(backend: Backend) -> Self {
         let split = Services::start(backend).await;
-        let (ann, ben, dan) = (
-            split.user("ann").await,
-            split.user("ben").await,
-            split.user("dan").await,
-        );
+        let ann = split.user("ann").await;
+        let ben = split.user("ben").await;
+        let dan = split.user("dan").await;
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
         let peers = GrpcClients::connect(&split).await;
@@ -96,7 +95,7 @@ impl Fixture {
             .map_err(RpcError::from)
     }
 
-    /// The last cursor.
+    /// Publishes rows and returns the cursor of the last one.
     async fn publish(&mut self, rows: Vec<PublishedRow>) -> i64 {
         let project = self.project.clone();
         self.publish_in(&project, rows).await.expect("a cursor")
@@ -108,7 +107,7 @@ impl Fixture {
             .expect("a cursor")
     }
 
-    /// The result of `/sync/get`; both cursors are the same.
+    /// Returns the result of `/sync/get` with both feeds from the same cursor.
     async fn read(&self, user: &User, after: i64) -> Value {
         let body = json!({"cc_cursor": after, "project": self.project, "cursor": after});
         user.call("/sync/get", &body).await.success().0
@@ -141,10 +140,10 @@ async fn published_rows_reach_subscribed_members(backend: Backend) {
     assert_eq!(scene.publish(rows).await, before + 4);
     assert_eq!(scene.position().await, before + 4);
     let rows = [
-        told(before + 1, "INSERT", "records", "r1"),
-        told(before + 2, "UPDATE", "records", "r1"),
-        told(before + 3, "DELETE", "fields", "!\"'<~"),
-        told(before + 4, "INSERT", &longest.0, &longest.1),
+        delivered(before + 1, "INSERT", "records", "r1"),
+        delivered(before + 2, "UPDATE", "records", "r1"),
+        delivered(before + 3, "DELETE", "fields", "!\"'<~"),
+        delivered(before + 4, "INSERT", &longest.0, &longest.1),
     ];
     for member in [&scene.ann, &scene.ben, &program] {
         let get = async |body: Value| member.call("/sync/get", &body).await.success().0;
@@ -158,11 +157,9 @@ async fn published_rows_reach_subscribed_members(backend: Backend) {
             &get(json!({"project": project, "cursor": before + 2})).await,
             &json!({"sync": rows[2..]}),
         );
-        // Who doesn't ask for them.
-        let (now, both) = (
-            before + 4,
-            json!({"sync": [], "cc.cursor": before + 4, "cursor": before + 4}),
-        );
+        // Requests without the project's feed get none of its rows.
+        let now = before + 4;
+        let both = json!({"sync": [], "cc.cursor": before + 4, "cursor": before + 4});
         let global = json!({"sync": [], "cc.cursor": now});
         assert_json_eq(&get(json!({"cc_cursor": before})).await, &global);
         assert_json_eq(
@@ -195,7 +192,7 @@ async fn published_rows_reach_subscribed_members(backend: Backend) {
         .call("/sync/get", &elsewhere)
         .await
         .assert_forbidden();
-    // Who comes later, sees what was there before.
+    // A later member also receives rows that were published before.
     scene
         .split
         .installation
@@ -215,7 +212,12 @@ async fn both_feeds_are_merged_by_cursor(backend: Backend) {
         let cursor = scene
             .publish(vec![row(Action::Update, "records", &format!("r{number}"))])
             .await;
-        expected.push(told(cursor, "UPDATE", "records", &format!("r{number}")));
+        expected.push(delivered(
+            cursor,
+            "UPDATE",
+            "records",
+            &format!("r{number}"),
+        ));
         scene
             .ben
             .call(
@@ -224,7 +226,8 @@ async fn both_feeds_are_merged_by_cursor(backend: Backend) {
             )
             .await
             .success();
-        let (cursor, key) = (cursor + 1, &scene.ben.gid);
+        let cursor = cursor + 1;
+        let key = &scene.ben.gid;
         expected.push(
             json!({"type": "cc", "cursor": cursor, "action": "UPDATE", "data_type": "cc.users", "data_key": key}),
         );
@@ -233,7 +236,7 @@ async fn both_feeds_are_merged_by_cursor(backend: Backend) {
         &scene.read(&scene.ann, before).await,
         &json!({"sync": expected}),
     );
-    // From elsewhere in each.
+    // Each feed from a different cursor.
     let body = json!({"cc_cursor": before + 4, "project": scene.project, "cursor": before + 2});
     let (result, _) = scene.ann.call("/sync/get", &body).await.success();
     assert_json_eq(
@@ -246,16 +249,22 @@ async fn thousand_rows_are_one_page(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     assert_eq!(scene.publish(records(1000)).await, before + 1000);
-    let (mut rows, mut cursor) = (Vec::new(), before);
+    let mut rows = Vec::new();
+    let mut cursor = before;
     for number in 0..1000 {
         cursor += 1;
-        rows.push(told(cursor, "INSERT", "records", &format!("r{number}")));
+        rows.push(delivered(
+            cursor,
+            "INSERT",
+            "records",
+            &format!("r{number}"),
+        ));
     }
     assert_json_eq(
         &scene.read(&scene.ben, before).await,
         &json!({"sync": rows}),
     );
-    // One of the other feed.
+    // One more row, of the global feed.
     scene
         .ben
         .call("/api/account/update", &json!({"name": "Benjamin"}))
@@ -269,7 +278,8 @@ async fn thousand_rows_are_one_page(backend: Backend) {
         let head = scene.position().await;
         assert_eq!(head, before + 1001 + 1000 * (number + 1));
     }
-    let (mut position, mut seen) = (before, Vec::new());
+    let mut position = before;
+    let mut seen = Vec::new();
     loop {
         let page = scene.read(&scene.ben, position).await;
         let rows = page["sync"].as_array().expect("a list");

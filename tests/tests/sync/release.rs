@@ -1,4 +1,4 @@
-//! A newer release of the server, as clients are told of it.
+//! Tests that clients receive the API version of a newer release of the server.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn newer_api_version_is_announced_to_all(backend: Backend) {
     let mut app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let program = User {
@@ -31,14 +32,14 @@ async fn newer_api_version_is_announced_to_all(backend: Backend) {
         &json!({"sync": [], "cc.cursor": before["cc.cursor"]}),
     );
 
-    // As if another one had been here last.
+    // Simulates that an older release ran before.
     execute(
         &app.installation.databases.directory,
         "UPDATE announced_api_version SET api_version = '2020.01.001'",
     );
     app.restart().await;
-    let told = async || Some(read(&ben).await).filter(|result| result["sync"] != json!([]));
-    let result = eventually("the release", EVENTUALLY_TIMEOUT, told).await;
+    let changed = async || Some(read(&ben).await).filter(|result| result["sync"] != json!([]));
+    let result = eventually("the release", EVENTUALLY_TIMEOUT, changed).await;
     let row = json!({
         "type": "cc", "cursor": before["cc.cursor"].as_i64().map(|cursor| cursor + 1), "action": "UPDATE",
         "data_type": "cc.version", "data_key": before["cc.version"]

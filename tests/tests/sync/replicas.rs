@@ -1,4 +1,5 @@
-//! Several processes over one database: what one of them changes, the others tell at once.
+//! Tests several processes over one database: a change by one of them is delivered by the others
+//! immediately.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::grpc::contract::{channel, with_service_token};
 
 on_both_databases![events_of_the_command_line_arrive_within_a_second];
 
-/// Rows for a user, through one door.
+/// Returns the new rows of a user through one gateway, and advances the cursor.
 async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
     let body = json!({"cc_cursor": *cursor});
     let (result, _) = http
@@ -37,14 +38,16 @@ async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
 async fn acknowledged_changes_are_visible_on_other_replicas_immediately() {
     let split = Services::start(Backend::Postgres).await;
     let (_directory, gateway) = split.start_second_directory_and_gateway().await;
-    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let ann = split.user("ann").await;
+    let ben = split.user("ben").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;
-    let doors = [split.http.clone(), gateway.http()];
+    let gateways = [split.http.clone(), gateway.http()];
     let (now, _) = ben.init().await.success();
     let mut cursor = now["cc.cursor"].as_i64().expect("a cursor");
     for round in 0..20 {
-        let (here, there) = (&doors[round % 2], &doors[(round + 1) % 2]);
+        let here = &gateways[round % 2];
+        let there = &gateways[(round + 1) % 2];
         let body = json!({"project": project, "name": format!("Herbarium {round}")});
         here.post("/api/projects/update")
             .bearer(&ann.token)
@@ -73,21 +76,21 @@ async fn acknowledged_changes_are_visible_on_other_replicas_immediately() {
         )
         .await
         .assert_success();
-    for door in &doors {
-        let told = rows(door, &ben, &mut cursor.clone()).await;
+    for gateway in &gateways {
+        let received = rows(gateway, &ben, &mut cursor.clone()).await;
         assert!(
-            told.contains(&json!(["DELETE", "cc.projects", project])),
-            "{told:?}"
+            received.contains(&json!(["DELETE", "cc.projects", project])),
+            "{received:?}"
         );
     }
 }
 
-/// From the present on.
+/// Watches events from the current head of the feed.
 async fn watch_changes(address: &str) -> Streaming<WatchEventsResponse> {
-    let mut notices = watch_from(address, None).await;
-    let first = notices.next().await.expect("a message").expect("a message");
+    let mut events = watch_from(address, None).await;
+    let first = events.next().await.expect("a message").expect("a message");
     assert_eq!(first.events, []);
-    notices
+    events
 }
 
 async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchEventsResponse> {
@@ -99,15 +102,15 @@ async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchEvents
         .into_inner()
 }
 
-/// All until a position.
-async fn notices_until(
-    notices: &mut Streaming<WatchEventsResponse>,
+/// Returns all events until a cursor.
+async fn events_until(
+    events: &mut Streaming<WatchEventsResponse>,
     position: i64,
 ) -> Vec<FeedEvent> {
     let mut all = Vec::new();
     let read = async {
         loop {
-            let page = notices.next().await.expect("a message").expect("a message");
+            let page = events.next().await.expect("a message").expect("a message");
             all.extend(page.events);
             if page.cursor >= position {
                 return;
@@ -116,31 +119,35 @@ async fn notices_until(
     };
     tokio::time::timeout(Duration::from_secs(10), read)
         .await
-        .expect("in time");
+        .expect("the events in time");
     all
 }
 
-/// Within a second.
-async fn hears(notices: &mut Streaming<WatchEventsResponse>, data_type: &str, data_key: &str) {
-    let heard = async {
+/// Waits for an event about an entry, which must arrive within a second.
+async fn assert_event(
+    events: &mut Streaming<WatchEventsResponse>,
+    data_type: &str,
+    data_key: &str,
+) {
+    let received = async {
         loop {
-            let page = notices
+            let page = events
                 .next()
                 .await
                 .expect("a message")
                 .expect("a message")
                 .events;
-            assert!(page.is_sorted_by_key(|notice| notice.cursor), "{page:?}");
+            assert!(page.is_sorted_by_key(|event| event.cursor), "{page:?}");
             if page
                 .iter()
-                .any(|notice| (&*notice.data_type, &*notice.data_key) == (data_type, data_key))
+                .any(|event| (&*event.data_type, &*event.data_key) == (data_type, data_key))
             {
                 return;
             }
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_secs(1), heard).await;
-    assert!(in_time.is_ok(), "not told of {data_type} {data_key}");
+    let in_time = tokio::time::timeout(Duration::from_secs(1), received).await;
+    assert!(in_time.is_ok(), "no event of {data_type} {data_key}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,19 +160,20 @@ async fn events_of_another_replica_arrive_within_a_second() {
         watch_changes(&split.directory).await,
         watch_changes(&directory.address).await,
     ];
-    for (round, door) in [&split.http, &gateway.http(), &split.http, &gateway.http()]
+    for (round, gateway) in [&split.http, &gateway.http(), &split.http, &gateway.http()]
         .into_iter()
         .enumerate()
     {
         let body = json!({"project": project, "name": format!("Herbarium {round}")});
-        door.post("/api/projects/update")
+        gateway
+            .post("/api/projects/update")
             .bearer(&ann.token)
             .json(&body)
             .send()
             .await
             .success();
         for stream in &mut streams {
-            hears(stream, "cc.projects", &project).await;
+            assert_event(stream, "cc.projects", &project).await;
         }
     }
 }
@@ -190,23 +198,20 @@ async fn watch_resumes_on_another_replica() {
     let mut cut_off = watch_from(&directory.address, Some(beginning)).await;
 
     let middle = change("Herbarium").await;
-    let mut all = notices_until(&mut whole, middle).await;
-    let mut told = notices_until(&mut cut_off, middle).await;
+    let mut all = events_until(&mut whole, middle).await;
+    let mut resumed = events_until(&mut cut_off, middle).await;
     directory.kill();
     let end = change("Flora").await;
-    all.extend(notices_until(&mut whole, end).await);
-    told.extend(notices_until(&mut watch_from(&split.directory, Some(middle)).await, end).await);
-    assert_eq!(told, all);
+    all.extend(events_until(&mut whole, end).await);
+    resumed.extend(events_until(&mut watch_from(&split.directory, Some(middle)).await, end).await);
+    assert_eq!(resumed, all);
     assert!(
-        all.iter()
-            .filter(|notice| notice.data_key == project)
-            .count()
-            >= 20,
+        all.iter().filter(|event| event.data_key == project).count() >= 20,
         "{all:?}"
     );
     split.restart(&mut directory).await;
     assert_eq!(
-        notices_until(
+        events_until(
             &mut watch_from(&directory.address, Some(beginning)).await,
             end
         )
@@ -220,12 +225,12 @@ async fn events_of_the_command_line_arrive_within_a_second(backend: Backend) {
     split.installation.create_user("ann").await;
     let ben = split.installation.create_user("ben").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let mut notices = watch_changes(&split.directory).await;
+    let mut events = watch_changes(&split.directory).await;
     for command in ["add", "remove", "add"] {
         let words = ["member", command, "--project", &project, "--user", "ben"];
         split.installation.cli(&words, "").await.assert_success();
-        hears(
-            &mut notices,
+        assert_event(
+            &mut events,
             "cc.projects_members",
             &format!("{project}/{ben}"),
         )

@@ -1,4 +1,5 @@
-//! How long cursors are good: until what follows them is forgotten, and then never without saying so.
+//! Tests how long cursors are valid: until the rows after them are deleted. After that
+//! `cursor_expired` is returned; a reader never misses rows silently.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ on_both_databases![
 
 const RETENTION: Duration = Duration::from_secs(1);
 const SHORT_RETENTION: [(&str, &str); 2] = [("DOORWARD_FEED_RETENTION", "1s"), MANY_WRITES];
-/// Until what is too old is gone, on a busy machine.
+/// Maximum time until expired rows are deleted on a busy machine.
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Fixture {
@@ -37,7 +38,8 @@ struct Fixture {
 impl Fixture {
     async fn new(backend: Backend) -> Self {
         let split = Services::with(backend, &SHORT_RETENTION).await;
-        let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+        let ann = split.user("ann").await;
+        let ben = split.user("ben").await;
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
         let peers = GrpcClients::connect(&split).await;
@@ -50,7 +52,7 @@ impl Fixture {
         }
     }
 
-    /// One row of each feed.
+    /// Appends one row to each feed.
     async fn change(&mut self, number: usize) {
         self.ben
             .call(
@@ -75,19 +77,20 @@ impl Fixture {
             .expect("a cursor");
     }
 
-    /// A change, and what it tells whoever was up to date. None when a busy machine takes too long for that.
+    /// Makes a change and returns the rows after `after`, which was the head of the feed. Returns
+    /// `None` if a busy machine took longer than the retention.
     async fn change_and_read(&mut self, number: usize, after: i64) -> Option<Vec<Value>> {
         let begun = Instant::now();
         self.change(number).await;
         let rows = self.read(after).await;
         assert!(
             rows.is_some() || begun.elapsed() > RETENTION.mul_f64(0.9),
-            "{after} is too old"
+            "the cursor {after} expired too early"
         );
         rows
     }
 
-    /// Of an init of the project: that of both feeds.
+    /// Returns the cursor of an init of the project, which is the same for both feeds.
     async fn init(&self) -> i64 {
         let (init, _) = self
             .split
@@ -99,7 +102,7 @@ impl Fixture {
         init["cursor"].as_i64().expect("a cursor")
     }
 
-    /// The rows of both feeds after a cursor; None when it is too old.
+    /// Returns the rows of both feeds after a cursor, or `None` if it has expired.
     async fn read(&self, after: i64) -> Option<Vec<Value>> {
         let body = json!({"cc_cursor": after, "project": self.project, "cursor": after});
         let answer = self.ann.call("/sync/get", &body).await;
@@ -118,7 +121,7 @@ async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend)
     let old = scene.init().await;
     scene.change(0).await;
     let now = scene.init().await;
-    // Of the change's two rows the later one goes later, or with the other.
+    // The later of the two rows is deleted with the other row or after it.
     eventually("422", EVENTUALLY_TIMEOUT, async || {
         scene.read(now - 1).await.is_none().then_some(())
     })
@@ -167,7 +170,7 @@ async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend)
         json!({"cc.cursor": now})
     );
 
-    // Services that watch are told so, too.
+    // Services that watch receive the same error.
     for cursor in [0, old] {
         let watched = scene
             .peers
@@ -182,7 +185,7 @@ async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend)
                 .next()
                 .await
                 .expect("a message")
-                .expect_err("too old"),
+                .expect_err("an expired cursor"),
             Err(failed) => failed,
         };
         let expired = RpcError::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");
@@ -196,15 +199,17 @@ async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend)
     assert_eq!(rows.len(), 2, "{rows:?}");
 }
 
-/// Each cursor is of a row that ann is told of, so that a gap would be seen.
+/// Every cursor belongs to a row that is delivered to ann, so a gap would be noticed.
 async fn reader_never_misses_rows_silently(backend: Backend) {
     const ROUNDS: usize = 3;
     let mut scene = Fixture::new(backend).await;
     let mut old = scene.init().await;
-    let (mut current, mut expired, mut number) = (old, 0, 0);
+    let mut current = old;
+    let mut expired = 0;
+    let mut number = 0;
     while expired < ROUNDS {
         number += 1;
-        // Who keeps up is never refused.
+        // A reader that keeps up is never rejected.
         let Some(rows) = scene.change_and_read(number, current).await else {
             current = scene.init().await;
             continue;

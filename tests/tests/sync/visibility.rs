@@ -1,4 +1,10 @@
-//! Who is told what of a change by `/sync/get`, row by row; and whoever does what they are told has what an init gives.
+//! Tests which rows of each change `/sync/get` delivers to each user, and that a client that
+//! applies them has the same data as an init.
+//!
+//! Example: ann invites dan to Herbarium. Members receive `INSERT cc.projects_members
+//! herbarium/dan` and `INSERT cc.users dan`. dan receives `INSERT cc.projects herbarium` and
+//! `INSERT cc.projects_members herbarium/dan`, but not the other members: an invited user only sees
+//! the project's summary.
 
 pub(crate) mod api_users;
 pub(crate) mod concurrent;
@@ -10,8 +16,9 @@ pub(crate) mod users;
 use doorward_tests::{Answer, ApiUser, Audience, Backend, MANY_WRITES, MailApp, User};
 use serde_json::{Value, json};
 
-/// Herbarium is ann's, with ben, cas and an API user, and fay is invited. Garden is ben's, with cas. dan has nothing to do with
-/// either. All of them follow the feed.
+/// Two projects. Herbarium is owned by ann and has the members ben and cas and an API user; fay is
+/// invited. Garden is owned by ben and has the member cas. dan belongs to neither. All of them
+/// follow the feed.
 struct Fixture {
     app: MailApp,
     audience: Audience,
@@ -28,12 +35,11 @@ struct Fixture {
 impl Fixture {
     async fn new(backend: Backend) -> Self {
         let app = MailApp::with(backend, &[MANY_WRITES]).await;
-        let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-        let (cas, dan, fay) = (
-            app.user("cas").await,
-            app.user("dan").await,
-            app.user("fay").await,
-        );
+        let ann = app.user("ann").await;
+        let ben = app.user("ben").await;
+        let cas = app.user("cas").await;
+        let dan = app.user("dan").await;
+        let fay = app.user("fay").await;
         let herbarium = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&herbarium, "ben").await;
         app.installation.add_member(&herbarium, "cas").await;
@@ -66,21 +72,21 @@ impl Fixture {
         scene
     }
 
-    /// A call of ann's inside Herbarium.
+    /// Makes a call as ann inside Herbarium.
     async fn owner(&self, call: &str, body: &Value) -> Answer {
         self.ann
             .call(&format!("/api/p/{}/{call}", self.herbarium), body)
             .await
     }
 
-    /// One that must succeed, about one member.
+    /// Makes a call as ann about one member, which must succeed.
     async fn on_member(&self, call: &str, user: &str) {
         self.owner(&format!("members/{call}"), &json!({"user": user}))
             .await
             .success();
     }
 
-    /// A call on a project that must succeed.
+    /// Makes a call on a project, which must succeed.
     async fn on_project(&self, caller: &User, path: &str, project: &str) {
         caller
             .call(path, &json!({"project": project}))

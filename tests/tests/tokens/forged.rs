@@ -1,4 +1,4 @@
-//! Tokens that somebody made: all refused, none a fault (RFC 8725).
+//! Tests that forged and altered tokens are rejected with a 401 (RFC 8725).
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
@@ -32,7 +32,9 @@ fn encoded(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// Signs with the key of the server, which it takes from the database and opens with the master key.
+/// The signing key of the server, which is read from the database and unsealed with the master key.
+/// It signs tokens with wrong headers or claims, so that the signature cannot be the reason for
+/// their rejection.
 struct OwnKey {
     header: Value,
     key: Ed25519KeyPair,
@@ -52,10 +54,10 @@ impl OwnKey {
         let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
         let master = STANDARD.decode(MASTER_KEY).expect("base64");
         let master = RandomizedNonceKey::new(&AES_256_GCM, &master).expect("a key");
-        let place = format!("signing_key/{kid}");
+        let associated_data = format!("signing_key/{kid}");
         let pkcs8 = master
-            .open_in_place(nonce, Aad::from(place.as_str()), &mut text)
-            .expect("the master key opens it");
+            .open_in_place(nonce, Aad::from(associated_data.as_str()), &mut text)
+            .expect("a private key that the master key unseals");
         let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).expect("a key");
         Self { header, key }
     }
@@ -69,7 +71,7 @@ impl OwnKey {
     }
 }
 
-/// SECURITY-CASES: algorithm confusion (Keycloak CVE-2026-11800).
+/// Regression test for algorithm confusion (Keycloak CVE-2026-11800).
 async fn token_of_another_algorithm_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
@@ -107,11 +109,12 @@ async fn token_of_another_algorithm_is_rejected(backend: Backend) {
             hostile.push(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)));
         }
     }
-    all_are_refused(&app.http, &hostile).await;
+    assert_all_rejected(&app.http, &hostile).await;
     assert_eq!(ann.init().await.status, 200);
 }
 
-/// The public key in all the forms in which a verifier might take it for a shared secret: raw, base64url, JWK, DER, PEM.
+/// Returns the public key in all forms that a verifier could use as a shared secret: raw,
+/// base64url, JWK, DER and PEM.
 async fn public_key_as_secrets(http: &Http, kid: &Value) -> Vec<Vec<u8>> {
     let keys = published_keys(http).await;
     let key = keys.iter().find(|key| key["kid"] == *kid).expect("the key");
@@ -199,10 +202,10 @@ async fn token_with_an_edited_header_is_rejected(backend: Backend) {
     ] {
         hostile.push(format!("{}.{rest}", encoded(&header)));
     }
-    all_are_refused(&app.http, &hostile).await;
+    assert_all_rejected(&app.http, &hostile).await;
 }
 
-/// SECURITY-CASES: claim types (jsonwebtoken CVE-2026-25537).
+/// Regression test for claims of wrong types (jsonwebtoken CVE-2026-25537).
 async fn token_with_edited_claims_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
@@ -254,14 +257,14 @@ async fn token_with_edited_claims_is_rejected(backend: Backend) {
             .shift_remove(claim);
         hostile.push(format!("{}.{}.{}", parts[0], encoded(&claims), parts[2]));
     }
-    // Of another token of the same key.
+    // Parts of two tokens with the same key are combined.
     let other: Vec<&str> = ben.token.split('.').collect();
     hostile.push(format!("{}.{}.{}", parts[0], parts[1], other[2]));
     hostile.push(format!("{}.{}.{}", parts[0], other[1], parts[2]));
-    all_are_refused(&app.http, &hostile).await;
+    assert_all_rejected(&app.http, &hostile).await;
 }
 
-/// The signature is right in all of these, so that nothing but the header is in the way.
+// The signatures of these tokens are right, so only the header can be the reason for rejection.
 async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
@@ -270,7 +273,7 @@ async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
     assert_eq!(
         app.http.init(&own.sign(&own.header, &claims)).await.status,
         200,
-        "what the server would sign itself"
+        "a token with unchanged header and claims is valid"
     );
     let mut hostile = Vec::new();
     for (name, value) in [
@@ -307,17 +310,17 @@ async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
             .shift_remove(missing);
         hostile.push(own.sign(&header, &claims));
     }
-    all_are_refused(&app.http, &hostile).await;
+    assert_all_rejected(&app.http, &hostile).await;
 }
 
-/// SECURITY-CASES: claim types. The signature is right in all of these.
+// The signatures of these tokens are right, so only the claims can be the reason for rejection.
 async fn claims_of_other_types_or_values_are_rejected_with_our_own_signature(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let own = OwnKey::from_app(&app, &ann);
-    let good = part(&ann.token, 1);
+    let valid = part(&ann.token, 1);
     let with = |name: &str, value: Value| {
-        let mut claims = good.clone();
+        let mut claims = valid.clone();
         claims[name] = value;
         own.sign(&own.header, &claims)
     };
@@ -345,10 +348,10 @@ async fn claims_of_other_types_or_values_are_rejected_with_our_own_signature(bac
         ] {
             hostile.push(with(name, value));
         }
-        hostile.push(with(name, json!([good[name]])));
+        hostile.push(with(name, json!([valid[name]])));
     }
     for name in ["exp", "iat", "auth_time", "nbf"] {
-        for text in [good["exp"].to_string(), "x".to_owned(), String::new()] {
+        for text in [valid["exp"].to_string(), "x".to_owned(), String::new()] {
             hostile.push(with(name, json!(text)));
         }
     }
@@ -382,15 +385,15 @@ async fn claims_of_other_types_or_values_are_rejected_with_our_own_signature(bac
         "auth_time",
         "kind",
     ] {
-        let mut claims = good.clone();
+        let mut claims = valid.clone();
         claims
             .as_object_mut()
             .expect("an object")
             .shift_remove(missing);
         hostile.push(own.sign(&own.header, &claims));
     }
-    all_are_refused(&app.http, &hostile).await;
-    // What is no claim of this server says nothing.
+    assert_all_rejected(&app.http, &hostile).await;
+    // Other claims in the future or of this server's own are ignored.
     assert_eq!(
         app.http.init(&with("nbf", json!(now() - 10))).await.status,
         200
@@ -438,10 +441,11 @@ async fn truncated_token_is_rejected(backend: Backend) {
             .step_by(7)
             .map(|length| token[..length].to_owned()),
     );
-    all_are_refused(&app.http, &hostile).await;
+    assert_all_rejected(&app.http, &hostile).await;
 }
 
-/// With a key of the forger's own, under the name of ours, that is also in the header where some look for it.
+// The forger's own key has the `kid` of the server's key, and is also sent in the header `jwk`,
+// from which some verifiers take it.
 async fn token_signed_with_another_key_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
@@ -462,13 +466,14 @@ async fn token_signed_with_another_key_is_rejected(backend: Backend) {
             )
         })
         .collect();
-    all_are_refused(&app.http, &hostile).await;
+    assert_all_rejected(&app.http, &hostile).await;
 }
 
 async fn token_counts_only_in_one_authorization_header(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let (token, init) = (&ann.token, || app.http.get("/api/init"));
+    let token = &ann.token;
+    let init = || app.http.get("/api/init");
     let calls = [
         init(),
         init().bearer(token).bearer(token),
@@ -508,8 +513,9 @@ async fn absurdly_long_token_is_a_plain_401(backend: Backend) {
         format!("{}.{rest}", encoded(&header)),
         ".".repeat(100_000),
     ];
-    all_are_refused(&app.http, &long).await;
-    // Beyond what a head may have it is no request any more; whatever the answer, the server stays.
+    assert_all_rejected(&app.http, &long).await;
+    // A request whose head is too long can be rejected in any way, but the server must keep
+    // running.
     header["kid"] = json!("k".repeat(1_000_000));
     let answer = app
         .http
@@ -521,7 +527,7 @@ async fn absurdly_long_token_is_a_plain_401(backend: Backend) {
     assert_eq!(ann.init().await.status, 200);
 }
 
-async fn all_are_refused(http: &Http, tokens: &[String]) {
+async fn assert_all_rejected(http: &Http, tokens: &[String]) {
     for token in tokens {
         let answer = http.init(token).await;
         assert_eq!(answer.status, 401, "{token}: {answer:?}");

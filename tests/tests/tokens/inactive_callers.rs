@@ -1,5 +1,6 @@
-//! Callers who were deactivated or deleted, while auth does not follow the directory's feed and their tokens are still
-//! accepted: the directory refuses them in each call. After a bounded time nobody is vouched for.
+//! Tests that the directory rejects callers who were deactivated or deleted in every call, while
+//! auth does not receive the change feed and the tokens are still valid, and that all tokens become
+//! invalid once the feed has been stale for `DOORWARD_TRUST_MAX_AGE`.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ on_both_databases![
     feed_without_changes_counts_as_followed,
 ];
 
-/// Three processes, and a second directory, which is the one that auth follows.
+/// The three services and a second directory, from which auth receives the change feed. Killing it
+/// interrupts only the feed.
 struct Fixture {
     split: Services,
     followed: Replica,
@@ -57,7 +59,7 @@ impl Fixture {
     }
 }
 
-/// A project of ann with ben, kim, and a program.
+/// A project of ann with the members ben and kim and an API user.
 struct Project {
     gid: String,
     people: [User; 3],
@@ -124,7 +126,7 @@ impl Project {
             body["user"] = json!(self.robot.gid);
         }
         match path {
-            // It has no account, but is the parameter of others.
+            // These calls get only their own parameters.
             "/api/account/update" => body = json!({"name": "Taken over"}),
             "/sync/cursors" => body = json!({}),
             _ => {}
@@ -132,27 +134,28 @@ impl Project {
         call.json(&body).send().await
     }
 
-    /// All that a member sees of the project.
-    async fn picture(&self, http: &Http) -> Value {
+    /// Returns the project as a member sees it.
+    async fn snapshot(&self, http: &Http) -> Value {
         let (_, mut data) = http
             .project_init(&self.gid, &self.people[2].token)
             .await
             .success();
         data["cc.languages"] = json!("<languages>");
-        // Whoever is deactivated is so.
+        // The test itself changes the status of users.
         data["cc.users"] = json!("<users>");
         data
     }
 }
 
 async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Backend) {
-    let mut scene = Fixture::new(backend, "1h").await;
-    let project = Project::new(&scene.split).await;
-    let dan = scene.split.user("dan").await;
-    let (http, installation) = (&scene.split.http, &scene.split.installation);
-    let before = project.picture(http).await;
+    let mut fixture = Fixture::new(backend, "1h").await;
+    let project = Project::new(&fixture.split).await;
+    let dan = fixture.split.user("dan").await;
+    let http = &fixture.split.http;
+    let installation = &fixture.split.installation;
+    let before = project.snapshot(http).await;
     let [ann, ben, _] = &project.people;
-    scene.followed.kill();
+    fixture.followed.kill();
     for name in ["ann", "ben"] {
         installation.change_user("deactivate", name).await;
     }
@@ -172,7 +175,7 @@ async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Ba
             answer.assert_unauthenticated();
         }
     }
-    // With the cursor of this moment too.
+    // The calls are also rejected with the present cursor.
     let (result, _) = project.people[2]
         .call("/sync/cursors", &json!({}))
         .await
@@ -184,11 +187,11 @@ async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Ba
             .await
             .assert_unauthenticated();
     }
-    assert_json_eq(&project.picture(http).await, &before);
+    assert_json_eq(&project.snapshot(http).await, &before);
     for name in ["ann", "ben", "dan"] {
         http.login(name, PASSWORD).await.assert_unknown_user();
     }
-    // It was the directory that refused: the token is accepted.
+    // Logout does not use the directory. It succeeds, so the token itself is still valid.
     ann.call("/api/account/logout", &json!({})).await.success();
     installation.change_user("activate", "ben").await;
     ben.init().await.success();
@@ -201,18 +204,21 @@ async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Ba
 }
 
 async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backend) {
-    let mut scene = Fixture::new(backend, "3s").await;
-    let (ann, ben) = (scene.split.user("ann").await, scene.split.user("ben").await);
-    let until = Duration::from_secs(20);
+    let mut fixture = Fixture::new(backend, "3s").await;
+    let (ann, ben) = (
+        fixture.split.user("ann").await,
+        fixture.split.user("ben").await,
+    );
+    let timeout = Duration::from_secs(20);
     ann.init().await.success();
-    scene.followed.kill();
-    let cut_at = Instant::now();
-    scene
+    fixture.followed.kill();
+    let interrupted_at = Instant::now();
+    fixture
         .split
         .installation
         .change_user("deactivate", "ben")
         .await;
-    eventually("no calls with a token", until, async || {
+    eventually("no calls with a token", timeout, async || {
         let answer = ann.call("/api/projects/create", &json!({})).await;
         if answer.status == 200 {
             return None;
@@ -222,33 +228,33 @@ async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backen
     })
     .await;
     assert!(
-        cut_at.elapsed() >= Duration::from_secs(1),
+        interrupted_at.elapsed() >= Duration::from_secs(1),
         "{:?}",
-        cut_at.elapsed()
+        interrupted_at.elapsed()
     );
     for role in [Role::Auth, Role::Gateway] {
-        eventually("not ready", until, async || {
-            (!scene.is_ready(role).await).then_some(())
+        eventually("not ready", timeout, async || {
+            (!fixture.is_ready(role).await).then_some(())
         })
         .await;
     }
-    // Neither of them changes its mind while the cut lasts.
+    // Both services stay unready until the feed is back.
     let end = Instant::now() + Duration::from_secs(2);
     while Instant::now() < end {
-        assert!(!scene.is_ready(Role::Auth).await);
+        assert!(!fixture.is_ready(Role::Auth).await);
         ann.init().await.assert_unavailable();
         ben.init().await.assert_unavailable();
     }
-    scene.split.http.login("ann", PASSWORD).await.success();
-    scene
+    fixture.split.http.login("ann", PASSWORD).await.success();
+    fixture
         .split
         .http
         .login("ben", PASSWORD)
         .await
         .assert_unknown_user();
 
-    scene.split.restart(&mut scene.followed).await;
-    eventually("calls with a token", until, async || {
+    fixture.split.restart(&mut fixture.followed).await;
+    eventually("calls with a token", timeout, async || {
         let answer = ann.init().await;
         if answer.status == 200 {
             Some(())
@@ -262,18 +268,18 @@ async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backen
         .await
         .assert_unauthenticated();
     for role in Role::ALL {
-        eventually("ready", until, async || {
-            scene.is_ready(role).await.then_some(())
+        eventually("ready", timeout, async || {
+            fixture.is_ready(role).await.then_some(())
         })
         .await;
     }
 }
 
 async fn feed_without_changes_counts_as_followed(backend: Backend) {
-    let scene = Fixture::new(backend, "3s").await;
-    let ann = scene.split.user("ann").await;
-    // The last cursors of the feed belong to events of users, which are no changes for auth to apply.
-    let project = scene
+    let fixture = Fixture::new(backend, "3s").await;
+    let ann = fixture.split.user("ann").await;
+    // The last cursors of the feed belong to feed events, not to changes that auth receives.
+    let project = fixture
         .split
         .installation
         .create_project("ann", "Herbarium")
@@ -282,6 +288,6 @@ async fn feed_without_changes_counts_as_followed(backend: Backend) {
     let end = Instant::now() + Duration::from_secs(7);
     while Instant::now() < end {
         ann.init().await.success();
-        assert!(scene.is_ready(Role::Auth).await && scene.is_ready(Role::Gateway).await);
+        assert!(fixture.is_ready(Role::Auth).await && fixture.is_ready(Role::Gateway).await);
     }
 }

@@ -1,4 +1,4 @@
-//! TODO tokens
+//! Tests of tokens: sessions, verification, forgery, signing keys and the master key.
 
 pub(crate) mod forged;
 pub(crate) mod inactive_callers;

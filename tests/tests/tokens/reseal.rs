@@ -1,4 +1,5 @@
-//! `doorward keys reseal`: from then on another master key opens what is stored, and the old one opens nothing.
+//! Tests that after `doorward keys reseal`, the new master key unseals everything that is stored
+//! and the old one nothing.
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -22,12 +23,12 @@ const NEW_KEY: &str = "YW5vdGhlciBtYXN0ZXIga2V5IG9mIHRoZSB0ZXN0cyE=";
 const THIRD_KEY: &str = "YSB0aGlyZCBtYXN0ZXIga2V5LCBvZiBubyB1c2UgISE=";
 const NEW: &str = "DOORWARD_NEW_MASTER_KEY";
 
-/// A server with something of each kind that is sealed.
+/// A server with sealed values of each kind: signing keys, secrets and an API key.
 struct SealedInstallation {
     app: App,
     ann: User,
     project: String,
-    /// Of an API user.
+    /// Gid of the API user.
     user: String,
     api_key: String,
     api_token: String,
@@ -46,20 +47,21 @@ impl SealedInstallation {
             "--name",
             "Export",
         ];
-        let made = app
+        let created = app
             .installation
             .cli(&words, "")
             .await
             .assert_success()
             .json();
-        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
-        let (user, api_key) = (text("user"), text("apikey"));
-        // So that there is a previous key, which still has its private part.
+        let text = |name: &str| created[name].as_str().expect("a text").to_owned();
+        let user = text("user");
+        let api_key = text("apikey");
+        // After a rotation there is also a previous key, which has no private part any more.
         app.installation
             .cli(&["keys", "rotate"], "")
             .await
             .assert_success();
-        let mut before = Self {
+        let mut fixture = Self {
             app,
             ann,
             project,
@@ -67,11 +69,11 @@ impl SealedInstallation {
             api_key,
             api_token: String::new(),
         };
-        before.api_token = before.auth().await;
-        before
+        fixture.api_token = fixture.auth().await;
+        fixture
     }
 
-    /// A login with the API key.
+    /// Logs in with the API key and returns the token.
     async fn auth(&self) -> String {
         let call = self.app.http.post(&format!("/api/p/{}/auth", self.project));
         call.json(&json!({"api_key": self.api_key}))
@@ -108,7 +110,7 @@ impl SealedInstallation {
             .await
     }
 
-    /// With this key, if it is not the generated one.
+    /// Restarts the server, with this master key unless it is generated.
     async fn restart(&mut self, master_key: Option<&str>) {
         if let Some(key) = master_key {
             self.app.installation.set(&[("DOORWARD_MASTER_KEY", key)]);
@@ -116,7 +118,8 @@ impl SealedInstallation {
         self.app.restart().await;
     }
 
-    async fn refuses_to_start(&mut self) {
+    /// Asserts that the server fails to start with the present master key.
+    async fn assert_start_fails(&mut self) {
         self.app.process.kill();
         let ended = self
             .app
@@ -128,7 +131,8 @@ impl SealedInstallation {
         assert!(ended.stderr.contains("master key"), "{ended}");
     }
 
-    /// Places and what is sealed there.
+    /// Returns the sealed values with their associated data: two signing keys, two secrets and one
+    /// API key.
     fn sealed(&self) -> Vec<(String, String)> {
         let queries = [
             "SELECT 'signing_key/' || kid || ' ' || sealed_private_key AS text FROM signing_keys \
@@ -143,30 +147,33 @@ impl SealedInstallation {
         assert!(rows.iter().map(Vec::len).eq([2, 2, 1]), "{rows:?}");
         let pair = |row: &String| {
             row.split_once(' ')
-                .map(|(place, sealed)| (place.to_owned(), sealed.to_owned()))
+                .map(|(associated_data, sealed)| (associated_data.to_owned(), sealed.to_owned()))
         };
         rows.iter().flatten().filter_map(pair).collect()
     }
 
-    /// How many of what is sealed a master key opens.
-    fn opened_by(&self, master_key: &str) -> usize {
+    /// Counts the sealed values that a master key unseals.
+    fn unsealed_by(&self, master_key: &str) -> usize {
         let bytes = STANDARD.decode(master_key.trim()).expect("base64");
         let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).expect("32 bytes");
-        let opens = |(place, sealed): &(String, String)| {
+        let unseals = |(associated_data, sealed): &(String, String)| {
             let mut sealed = STANDARD.decode(sealed).expect("base64");
             let mut rest = sealed.split_off(12);
             let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
-            key.open_in_place(nonce, Aad::from(place.as_str()), &mut rest)
+            key.open_in_place(nonce, Aad::from(associated_data.as_str()), &mut rest)
                 .is_ok()
         };
-        self.sealed().iter().filter(|row| opens(row)).count()
+        self.sealed().iter().filter(|row| unseals(row)).count()
     }
 }
 
 async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(backend: Backend) {
-    let mut before = SealedInstallation::start(Installation::new(backend)).await;
+    let mut fixture = SealedInstallation::start(Installation::new(backend)).await;
     assert_eq!(
-        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (
+            fixture.unsealed_by(MASTER_KEY),
+            fixture.unsealed_by(NEW_KEY)
+        ),
         (5, 0)
     );
     let kids = |items: Vec<serde_json::Value>| {
@@ -176,7 +183,7 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
             .collect::<Vec<_>>()
     };
     let listed = kids(
-        before
+        fixture
             .app
             .installation
             .cli(&["keys", "list"], "")
@@ -185,18 +192,21 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
             .items(),
     );
 
-    let resealed = before.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
+    let resealed = fixture.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
 
     assert_eq!(kids(resealed.items()), listed);
     for key in [MASTER_KEY, NEW_KEY] {
         assert!(!resealed.to_string().contains(key), "{resealed}");
     }
     assert_eq!(
-        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (
+            fixture.unsealed_by(MASTER_KEY),
+            fixture.unsealed_by(NEW_KEY)
+        ),
         (0, 5)
     );
-    before.refuses_to_start().await;
-    before
+    fixture.assert_start_fails().await;
+    fixture
         .app
         .installation
         .cli(&["keys", "rotate"], "")
@@ -204,7 +214,7 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
         .assert_failure(1);
     for kid in &listed {
         let words = ["keys", "retire", kid.as_str().expect("a kid")];
-        before
+        fixture
             .app
             .installation
             .cli(&words, "")
@@ -212,79 +222,89 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
             .assert_failure(1);
     }
     assert_eq!(
-        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (
+            fixture.unsealed_by(MASTER_KEY),
+            fixture.unsealed_by(NEW_KEY)
+        ),
         (0, 5),
-        "nothing is sealed with the old one"
+        "nothing must be sealed with the old key"
     );
-    before.restart(Some(NEW_KEY)).await;
-    before.everything_works().await;
-    let written = before
+    fixture.restart(Some(NEW_KEY)).await;
+    fixture.everything_works().await;
+    let records = fixture
         .app
         .installation
         .cli(&["audit", "--action", "master_key_replaced"], "")
         .await
         .assert_success();
-    assert_eq!(written.items().len(), 1);
-    assert_eq!(written.items()[0]["by"], json!("command line"));
+    assert_eq!(records.items().len(), 1);
+    assert_eq!(records.items()[0]["by"], json!("command line"));
 
-    // Again, from a file.
-    let file = before.app.installation.path().join("new.key");
+    // The new key can also be read from a file.
+    let file = fixture.app.installation.path().join("new.key");
     std::fs::write(&file, format!("{THIRD_KEY}\n")).expect("a file");
-    before
+    fixture
         .app
         .installation
         .cli(&["keys", "rotate"], "")
         .await
         .assert_success();
-    before
+    fixture
         .reseal(&[("DOORWARD_NEW_MASTER_KEY_FILE", &file.display().to_string())])
         .await
         .assert_success();
-    before.refuses_to_start().await;
-    before.restart(Some(THIRD_KEY)).await;
-    before.everything_works().await;
+    fixture.assert_start_fails().await;
+    fixture.restart(Some(THIRD_KEY)).await;
+    fixture.everything_works().await;
 }
 
 async fn server_with_the_old_master_key_seals_nothing(backend: Backend) {
-    let mut before = SealedInstallation::start(Installation::new(backend)).await;
-    before.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
+    let mut fixture = SealedInstallation::start(Installation::new(backend)).await;
+    fixture.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
 
-    for token in [&before.ann.token, &before.api_token, &before.auth().await] {
-        assert_eq!(before.app.http.init(token).await.status, 200);
+    for token in [
+        &fixture.ann.token,
+        &fixture.api_token,
+        &fixture.auth().await,
+    ] {
+        assert_eq!(fixture.app.http.init(token).await.status, 200);
     }
-    assert_eq!(before.app.http.login("ann", PASSWORD).await.status, 200);
-    before
+    assert_eq!(fixture.app.http.login("ann", PASSWORD).await.status, 200);
+    fixture
         .read_api_key()
         .await
         .assert_error(500, "Internal server error", &json!({}));
-    let create = before
+    let create = fixture
         .app
         .http
-        .post(&format!("/api/p/{}/apikeys/create", before.project));
+        .post(&format!("/api/p/{}/apikeys/create", fixture.project));
     let created = create
-        .bearer(&before.ann.token)
+        .bearer(&fixture.ann.token)
         .json(&json!({"name": "Import"}))
         .send()
         .await
         .success()
         .0;
     assert_eq!(
-        (before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)),
+        (
+            fixture.unsealed_by(MASTER_KEY),
+            fixture.unsealed_by(NEW_KEY)
+        ),
         (0, 5)
     );
 
-    before.restart(Some(NEW_KEY)).await;
-    before.everything_works().await;
-    // The key that could not be made is made now.
-    before.user = created["user"].as_str().expect("a gid").to_owned();
-    let read = before.read_api_key().await.success().0;
-    before.api_key = read["apikey"].as_str().expect("a key").to_owned();
-    before.everything_works().await;
+    fixture.restart(Some(NEW_KEY)).await;
+    fixture.everything_works().await;
+    // The API key that the server could not seal is created now.
+    fixture.user = created["user"].as_str().expect("a gid").to_owned();
+    let read = fixture.read_api_key().await.success().0;
+    fixture.api_key = read["apikey"].as_str().expect("a key").to_owned();
+    fixture.everything_works().await;
 }
 
 async fn reseal_that_fails_changes_nothing(backend: Backend) {
-    let mut before = SealedInstallation::start(Installation::new(backend)).await;
-    let sealed = before.sealed();
+    let mut fixture = SealedInstallation::start(Installation::new(backend)).await;
+    let sealed = fixture.sealed();
     let wrong = [
         (
             &[("DOORWARD_MASTER_KEY", THIRD_KEY), (NEW, NEW_KEY)][..],
@@ -300,33 +320,36 @@ async fn reseal_that_fails_changes_nothing(backend: Backend) {
         (&[], 1, NEW),
     ];
     for (variables, code, named) in wrong {
-        let ended = before.reseal(variables).await.assert_failure(code);
+        let ended = fixture.reseal(variables).await.assert_failure(code);
         assert!(ended.stderr.contains(named), "{ended}");
-        assert_eq!(before.sealed(), sealed);
+        assert_eq!(fixture.sealed(), sealed);
     }
-    before.everything_works().await;
-    before.restart(None).await;
-    before.everything_works().await;
+    fixture.everything_works().await;
+    fixture.restart(None).await;
+    fixture.everything_works().await;
 }
 
-/// Over PostgreSQL no key is generated.
+/// Tests the generated key file, which exists only with SQLite.
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_key_file_is_replaced_in_place() {
-    let mut before = SealedInstallation::start(
+    let mut fixture = SealedInstallation::start(
         Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"]),
     )
     .await;
     let file =
-        PathBuf::from(before.app.installation.variable("DOORWARD_DATA_DIR")).join("master.key");
+        PathBuf::from(fixture.app.installation.variable("DOORWARD_DATA_DIR")).join("master.key");
     let read = || std::fs::read_to_string(&file).expect("the key");
     let old = read();
-    assert_eq!(before.opened_by(&old), 5);
+    assert_eq!(fixture.unsealed_by(&old), 5);
 
-    before.reseal(&[]).await.assert_success();
+    fixture.reseal(&[]).await.assert_success();
 
     let new = read();
     assert_ne!(new, old);
-    assert_eq!((before.opened_by(&old), before.opened_by(&new)), (0, 5));
+    assert_eq!(
+        (fixture.unsealed_by(&old), fixture.unsealed_by(&new)),
+        (0, 5)
+    );
     assert_eq!(
         std::fs::metadata(&file)
             .expect("the key")
@@ -335,8 +358,8 @@ async fn generated_key_file_is_replaced_in_place() {
             & 0o777,
         0o600
     );
-    let beside = std::fs::read_dir(file.parent().expect("a directory")).expect("a directory");
-    let names: Vec<String> = beside
+    let entries = std::fs::read_dir(file.parent().expect("a directory")).expect("a directory");
+    let names: Vec<String> = entries
         .map(|entry| entry.expect("a file").file_name().display().to_string())
         .collect();
     assert_eq!(
@@ -347,32 +370,33 @@ async fn generated_key_file_is_replaced_in_place() {
         1,
         "{names:?}"
     );
-    before.restart(None).await;
-    before.everything_works().await;
+    fixture.restart(None).await;
+    fixture.everything_works().await;
 
     std::fs::write(&file, &old).expect("a file");
-    before.refuses_to_start().await;
-    before.reseal(&[]).await.assert_failure(1);
-    assert_eq!((read(), before.opened_by(&new)), (old.clone(), 5));
+    fixture.assert_start_fails().await;
+    fixture.reseal(&[]).await.assert_failure(1);
+    assert_eq!((read(), fixture.unsealed_by(&new)), (old.clone(), 5));
     std::fs::write(&file, &new).expect("a file");
 
-    // What an earlier one left behind may be the only copy of a key.
+    // A file that an earlier run left behind can be the only copy of a key, so it is not
+    // overwritten.
     let left = file.with_extension("key.new");
     std::fs::write(&left, &old).expect("a file");
-    let refused = before.reseal(&[]).await.assert_failure(1);
-    assert!(refused.stderr.contains("master.key.new"), "{refused}");
+    let failed = fixture.reseal(&[]).await.assert_failure(1);
+    assert!(failed.stderr.contains("master.key.new"), "{failed}");
     assert_eq!(
         (
             std::fs::read_to_string(&left).expect("the key"),
-            before.opened_by(&new)
+            fixture.unsealed_by(&new)
         ),
         (old, 5)
     );
     std::fs::remove_file(&left).expect("the key");
 
-    // One that is given is taken.
-    before.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
+    // A key in the settings is used instead of a generated one.
+    fixture.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
     assert_eq!(read().trim(), NEW_KEY);
-    before.restart(None).await;
-    before.everything_works().await;
+    fixture.restart(None).await;
+    fixture.everything_works().await;
 }

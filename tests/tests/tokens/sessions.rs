@@ -1,4 +1,5 @@
-//! A login from its first token to its last: renewed while it is used, ended by a logout, known to every gateway.
+//! Tests that a session is renewed while it is used, up to its maximum lifetime, and ends with a
+//! logout at every gateway.
 
 use std::time::{Duration, Instant};
 
@@ -27,18 +28,20 @@ on_both_databases![
     gateway_accepts_tokens_for_ten_seconds_without_auth,
 ];
 
+/// Setting with which every authenticated call renews its token.
 const ALWAYS_DUE: (&str, &str) = ("DOORWARD_TOKEN_RENEW_AFTER", "0s");
 const RENEWALS: &str =
     r#"doorward_grpc_request_duration_seconds_count{method="doorward.auth.v1.Auth/RenewToken"}"#;
 const SECOND: Duration = Duration::from_secs(1);
-/// A project, or a user, that there is not.
+/// Gid of a project or user that does not exist.
 const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 async fn post(http: &Http, path: &str, token: &str, body: &Value) -> Answer {
     http.post(path).bearer(token).json(body).send().await
 }
 
-/// An authorised call that asks the directory alone, and is refused.
+/// Sends an authenticated call that only the directory rejects, with a 403 while the token is
+/// valid.
 async fn forbidden(http: &Http, token: &str) -> Answer {
     let answer = post(
         http,
@@ -55,22 +58,23 @@ async fn logout(http: &Http, token: &str, body: &Value) -> Answer {
     post(http, "/api/account/logout", token, body).await
 }
 
+/// Logs out and asserts the response.
 async fn logged_out(http: &Http, token: &str, body: &Value) {
     let answer = logout(http, token, body).await;
     assert_eq!(answer.success(), (json!({}), json!({})));
 }
 
-/// The bare token of an answer that has one.
+/// Returns the token of a response that has one.
 fn renewed(answer: &Answer) -> Option<String> {
     let token = answer.header("authorization")?;
     assert!(
         token.split('.').count() == 3 && !token.contains(' '),
-        "{token} is no bare token"
+        "{token} is not a bare token"
     );
     Some(token.to_owned())
 }
 
-/// Soon, and from then on.
+/// Waits until the tokens are rejected, and asserts that they stay rejected.
 async fn assert_denied(http: &Http, tokens: &[&str]) {
     denied_within(Duration::from_secs(10), http, tokens).await;
 }
@@ -79,15 +83,15 @@ async fn denied_within(time: Duration, http: &Http, tokens: &[&str]) {
     let deadline = Instant::now() + time;
     for token in tokens {
         let left = deadline.saturating_duration_since(Instant::now());
-        let refused = async || Some(http.init(token).await).filter(|answer| answer.status != 200);
-        eventually("401", left, refused)
+        let rejected = async || Some(http.init(token).await).filter(|answer| answer.status != 200);
+        eventually("401", left, rejected)
             .await
             .assert_unauthenticated();
         http.init(token).await.assert_unauthenticated();
     }
 }
 
-/// A project of ann's with an API user: the two gids, and the key.
+/// Creates a project of ann with an API user, and returns the gids of both and the API key.
 async fn api_user(app: &App) -> (String, String, String) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let words = [
@@ -98,13 +102,13 @@ async fn api_user(app: &App) -> (String, String, String) {
         "--name",
         "Export",
     ];
-    let made = app
+    let created = app
         .installation
         .cli(&words, "")
         .await
         .assert_success()
         .json();
-    let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+    let text = |name: &str| created[name].as_str().expect("a text").to_owned();
     (project, text("user"), text("apikey"))
 }
 
@@ -113,10 +117,8 @@ async fn any_authorized_call_renews_a_token_that_is_due(backend: Backend) {
     let ann = app.user("ann").await;
     let (project, user, _) = api_user(&app).await;
     let old = part(&ann.token, 1);
-    let (get, logout) = (
-        format!("/api/p/{project}/apikeys/get"),
-        "/api/account/logout",
-    );
+    let get = format!("/api/p/{project}/apikeys/get");
+    let logout = "/api/account/logout";
     let calls = [
         (200, get.as_str(), json!({"user": user})),
         (422, &get, json!({"user": ann.gid})),
@@ -184,11 +186,11 @@ async fn many_calls_at_once_with_one_token_are_one_renewal(backend: Backend) {
     let before = app.ops.metric(RENEWALS).await;
     let started = Instant::now();
     let answers = join_all((0..20).map(|_| forbidden(&app.http, &ann.token))).await;
-    // A renewal is shared for half a second; on a slow machine there are more of them.
+    // Calls share a renewal for half a second, so a slow machine needs more than one.
     let most = 1.0 + (started.elapsed().as_secs_f64() / 0.5).floor();
-    // Nobody waits longer than that for one.
+    // No call waits longer than that for a renewal, so some responses can lack a token.
     let mut tokens: Vec<String> = answers.iter().filter_map(renewed).collect();
-    assert!(!tokens.is_empty(), "none has a token");
+    assert!(!tokens.is_empty(), "no response has a token");
     tokens.sort_unstable();
     tokens.dedup();
     let renewals = app.ops.metric(RENEWALS).await - before;
@@ -218,7 +220,7 @@ async fn active_session_lasts_until_the_maximum(backend: Backend) {
     let session_end = first["auth_time"].as_i64().expect("auth_time") + 8;
     let mut token = ann.token.clone();
     let mut renewals = 0;
-    let refused = eventually(
+    let rejected = eventually(
         "the end of the session",
         Duration::from_secs(20),
         async || {
@@ -245,10 +247,10 @@ async fn active_session_lasts_until_the_maximum(backend: Backend) {
         },
     )
     .await;
-    refused.assert_unauthenticated();
+    rejected.assert_unauthenticated();
     assert!(
         now() >= session_end,
-        "refused {} s too early",
+        "rejected {} s too early",
         session_end - now()
     );
     assert!(renewals >= 3, "{renewals} renewals");
@@ -276,7 +278,7 @@ async fn logout_ends_this_login_and_no_other(backend: Backend) {
     ] {
         assert_eq!(app.http.init(token).await.status, 200);
     }
-    // Ends only what it says, however it is said.
+    // `everywhere: false` is the default, and unknown members are ignored.
     logged_out(
         &app.http,
         &other,
@@ -307,7 +309,7 @@ async fn logout_revokes_concurrently_renewed_tokens(backend: Backend) {
     assert_eq!(ann.init().await.status, 200);
 }
 
-/// Not even one that was renewed just before, and is dead by now.
+// A shared renewal from just before is revoked by the logout, so it must not be returned.
 async fn answer_to_a_logout_has_no_token(backend: Backend) {
     let app = App::with_settings(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
@@ -328,7 +330,7 @@ async fn logout_everywhere_ends_every_login_of_the_user(backend: Backend) {
 
     logged_out(&app.http, &ann.token, &json!({"everywhere": true})).await;
 
-    // In the same second, too.
+    // A login in the same second as the logout is not revoked.
     let new = app.http.login("ann", PASSWORD).await.token();
     assert_denied(&app.http, &[&ann.token, &other, &renewed]).await;
     for token in [&new, &ben.token] {
@@ -400,8 +402,8 @@ async fn logout_reaches_every_gateway_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let gateway = split.start_replica(Gateway, &[]).await;
-    let doors = [split.http.clone(), gateway.http()];
-    for (here, there) in [(&doors[0], &doors[1]), (&doors[1], &doors[0])] {
+    let gateways = [split.http.clone(), gateway.http()];
+    for (here, there) in [(&gateways[0], &gateways[1]), (&gateways[1], &gateways[0])] {
         for body in [json!({}), json!({"everywhere": true})] {
             let token = here.login("ann", PASSWORD).await.token();
             let renewed = there.init(&token).await.token();
@@ -417,8 +419,8 @@ async fn logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second()
     let split = Services::start(Backend::Postgres).await;
     split.installation.create_user("ann").await;
     let (_second_auth, second_gateway) = split.start_second_auth_and_gateway().await;
-    let doors = [split.http.clone(), second_gateway.http()];
-    for (here, there) in [(&doors[0], &doors[1]), (&doors[1], &doors[0])] {
+    let gateways = [split.http.clone(), second_gateway.http()];
+    for (here, there) in [(&gateways[0], &gateways[1]), (&gateways[1], &gateways[0])] {
         let [token, other] = [
             here.login("ann", PASSWORD).await.token(),
             there.login("ann", PASSWORD).await.token(),
@@ -447,7 +449,7 @@ async fn logout_survives_a_restart_of_auth(backend: Backend) {
     }
     logged_out(&split.http, &tokens[0], &json!({})).await;
     logged_out(&split.http, &tokens[1], &json!({"everywhere": true})).await;
-    // Also a gateway that knows nothing yet.
+    // The gateway restarts, too, because it has the revocations in memory.
     for role in [Auth, Gateway] {
         split.kill(role);
     }
@@ -489,10 +491,10 @@ async fn gateway_accepts_tokens_for_ten_seconds_without_auth(backend: Backend) {
     .await;
     assert!(
         not_renewed > 1,
-        "a call is answered though its token can't be renewed"
+        "calls must succeed even if their tokens cannot be renewed"
     );
     answer.assert_unavailable();
-    // The last heartbeat was at most a second before, or a little more on a busy machine.
+    // The last heartbeat was at most a second before the kill, or slightly more on a busy machine.
     assert!(
         killed_at.elapsed() > Duration::from_secs(6),
         "after {:?}",
@@ -501,7 +503,11 @@ async fn gateway_accepts_tokens_for_ten_seconds_without_auth(backend: Backend) {
     let health = ops.get("/health/ready").send().await;
     assert_eq!(health.status, 503);
     let checks = health.json()["checks"].clone();
-    assert_eq!(checks["trust"], json!("auth is not heard of"), "{checks}");
+    assert_eq!(
+        checks["trust"],
+        json!("no recent trust data from auth"),
+        "{checks}"
+    );
     assert_ne!(checks["auth"], json!("ok"), "{checks}");
     assert_eq!(checks["directory"], json!("ok"), "{checks}");
     split.http.init("garbage").await.assert_unavailable();

@@ -1,4 +1,5 @@
-//! `doorward keys`: signing keys come and go without anyone noticing, unless they were retired.
+//! Tests that `doorward keys rotate` leaves all tokens valid, and that only `doorward keys retire`
+//! revokes the tokens of a key.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ async fn key_rotation_keeps_tokens_valid(backend: Backend) {
         .await
         .assert_success();
 
-    // Every token that is handed out meanwhile must be good at once.
+    // Every token that is issued meanwhile must be valid immediately.
     eventually(
         "a token of another key",
         Duration::from_secs(10),
@@ -74,20 +75,20 @@ async fn tokens_of_a_retired_key_are_rejected_within_a_second(backend: Backend) 
     )
     .await;
 
-    // The second time there is nothing left to do.
+    // The second call has no effect.
     for _ in 0..2 {
         app.installation
             .cli(&["keys", "retire", &old], "")
             .await
             .assert_success();
     }
-    let told = app
+    let records = app
         .installation
         .cli(&["audit", "--action", "signing_key_retired"], "")
         .await
         .assert_success()
         .items();
-    assert_eq!(told.len(), 1);
+    assert_eq!(records.len(), 1);
 
     ann.assert_denied_within_a_second().await;
     assert_eq!(app.http.init(&fresh).await.status, 200);
@@ -157,9 +158,13 @@ async fn inactive_key_has_no_private_part(backend: Backend) {
         assert_eq!(private("previous"), vec![String::new(); rotations]);
         assert!(!private("active")[0].is_empty() && !private("next")[0].is_empty());
     }
-    assert_eq!(ann.init().await.status, 200, "it still verifies");
+    assert_eq!(
+        ann.init().await.status,
+        200,
+        "the previous key must still verify tokens"
+    );
 
-    // As earlier releases left it.
+    // Earlier releases kept the private part of previous keys.
     let left = "UPDATE signing_keys SET sealed_private_key = 'sealed' WHERE state = 'previous'";
     execute(&app.installation.databases.auth, left);
     app.restart().await;

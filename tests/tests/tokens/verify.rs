@@ -1,4 +1,5 @@
-//! Good tokens: they verify offline, and end when they should. (Others: `forged_tokens.rs`.)
+//! Tests that valid tokens can be verified offline with the published keys, and expire in time.
+//! Forged tokens are in `forged.rs`.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,7 @@ pub(crate) fn header_of(token: &str) -> Value {
     part(token, 0)
 }
 
+/// Decodes a part of a token: 0 is the header, 1 the claims.
 pub(crate) fn part(token: &str, number: usize) -> Value {
     let text = token.split('.').nth(number).expect("three parts");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).expect("base64url")).expect("JSON")
@@ -58,7 +60,7 @@ async fn token_verifies_offline_with_the_published_keys(backend: Backend) {
     validation.validate_aud = false;
     validation.set_issuer(&["doorward"]);
     let claims = jsonwebtoken::decode::<Value>(&ann.token, &key, &validation)
-        .expect("a good token")
+        .expect("a valid token")
         .claims;
 
     assert_eq!(
@@ -121,7 +123,7 @@ async fn published_keys_are_public_and_cacheable(backend: Backend) {
             .map(String::as_str)
             .collect();
         members.sort_unstable();
-        // No `d`, the private part.
+        // The member `d`, the private key (RFC 8037), must be absent.
         assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x"]);
         assert_eq!(
             (&key["kty"], &key["crv"], &key["use"]),
@@ -152,23 +154,25 @@ async fn expired_token_is_rejected(backend: Backend) {
     .await;
     let ann = app.user("ann").await;
     assert_eq!(ann.init().await.status, 200);
-    let ended = eventually(
+    let rejected = eventually(
         "the end of the token",
         Duration::from_secs(20),
         async || Some(ann.init().await).filter(|answer| answer.status != 200),
     )
     .await;
-    ended.assert_unauthenticated();
+    rejected.assert_unauthenticated();
     assert!(
         now() >= part(&ann.token, 1)["exp"].as_i64().expect("exp"),
-        "refused too early"
+        "rejected too early"
     );
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
 async fn token_of_another_installation_is_rejected(backend: Backend) {
-    let (ours, theirs) = (App::start(backend).await, App::start(backend).await);
-    let (ann, other) = (ours.user("ann").await, theirs.user("ann").await);
-    ours.http.init(&other.token).await.assert_unauthenticated();
-    theirs.http.init(&ann.token).await.assert_unauthenticated();
+    let first = App::start(backend).await;
+    let second = App::start(backend).await;
+    let ann = first.user("ann").await;
+    let other = second.user("ann").await;
+    first.http.init(&other.token).await.assert_unauthenticated();
+    second.http.init(&ann.token).await.assert_unauthenticated();
 }

@@ -1,5 +1,25 @@
-//! Codes of the calls in two steps: the first mails one, the second brings it back. It counts together with the validation
-//! code, which only the answer to the first step tells: a code that is read over somebody's shoulder is worth nothing.
+//! Codes of the calls in two steps: signup, password reset and change of the email address. The
+//! first step returns a validation code to the program and mails a verification code to the user;
+//! the second step needs both, so a verification code that a stranger reads in a mail is useless
+//! alone. This module does not know what the steps change.
+//!
+//! Example: ann (gid `a1`, ann@example.org) resets her password.
+//!
+//! 1. In the first step, [`Codes::create`] makes the validation code `Nq3...` (24 random bytes) and
+//!    the verification code `7KXQ4M`. [`insert`] stores a row: the SHA-256 of `Nq3...`, the HMAC of
+//!    both codes, the HMAC of the binding (`a1`, `ann@example.org`), 0 failed attempts, expiry in
+//!    15 min. The database holds neither code.
+//! 2. A stranger guesses. Without `Nq3...` no row is found. With it, each wrong verification code
+//!    or binding is one failed attempt; after five the row never matches again.
+//! 3. ann sends both codes. [`Codes::verify`] finds the row and compares the HMACs. If her address
+//!    was changed since step 1, the binding differs, and the code is rejected.
+//! 4. [`use_up`] deletes all requests of the subject in the transaction that stores the new
+//!    password. If two requests with the same code arrive at once, the second finds no row.
+//!
+//! Signup and email change call the directory between the check and the end. They reserve the row
+//! with [`begin`] in between: from then on no other request invalidates it, and [`use_up`] still
+//! works for an hour after its expiry, so a crash in between leaves something that can be
+//! completed.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -19,22 +39,27 @@ use crate::{
     store::{self, code::ValidRequest},
 };
 
+/// Time from the first step until a code expires.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// Number of failed attempts after which a code is rejected even if it is right.
 const MAX_ATTEMPTS: i64 = 5;
-/// Requests of one subject and purpose that are valid at the same time.
+/// Maximum number of valid requests of one subject and purpose.
 const MAX_VALID_REQUESTS: usize = 5;
-/// A second step that has begun is finished, also when the code expires in the middle of it.
+/// Time for which expired requests are kept: a second step that has begun can still be completed.
 const RESERVATION_GRACE: Duration = Duration::from_secs(3600);
 const VALIDATION_BYTES: usize = 24;
 const VERIFICATION_CHARS: usize = 6;
-/// Without those that are mistaken for each other: 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B, U (V stays).
+/// Characters of verification codes, without those that are easily confused: 0 and O, 1, I and L, 2
+/// and Z, 5 and S, 8 and B, and U, which is confused with V.
 const ALPHABET: &[u8; 24] = b"34679ACDEFGHJKMNPQRTVWXY";
 
+/// The call in two steps for which a code is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     PendingSignup,
-    /// Of a password.
+    /// Password reset.
     Reset,
+    /// Change of the email address.
     Email,
 }
 
@@ -55,11 +80,11 @@ impl FromStr for Purpose {
         [Self::PendingSignup, Self::Reset, Self::Email]
             .into_iter()
             .find(|purpose| purpose.as_str() == text)
-            .ok_or(Malformed("no purpose of a code"))
+            .ok_or(Malformed("not a purpose of a code"))
     }
 }
 
-/// As it is stored.
+/// A stored request for a code.
 #[derive(Debug)]
 pub(crate) struct Code {
     /// SHA-256 of the validation code.
@@ -69,7 +94,8 @@ pub(crate) struct Code {
     pub(crate) subject: String,
     /// HMAC of both codes.
     pub(crate) codes_hmac: String,
-    /// HMACs of what the second step must say besides: one of these. None: nothing will do.
+    /// HMACs of the other values of the second step, such as the user and the address. One of them
+    /// must match; with an empty list, no second step can succeed.
     pub(crate) binding_hmacs: Vec<String>,
     pub(crate) signup: Option<PendingSignup>,
     pub(crate) failed_attempts: i64,
@@ -78,29 +104,34 @@ pub(crate) struct Code {
     pub(crate) is_from_known_network: bool,
 }
 
-/// What is kept of a signup's first step.
+/// Data of a signup, stored from its first step to its second.
 #[derive(Debug)]
 pub(crate) struct PendingSignup {
-    /// By which the directory knows the same signup again.
+    /// Identifies the signup in the directory, so that a repeated call creates no second account.
     pub(crate) gid: Gid,
     pub(crate) password_hash: String,
 }
 
-/// Both codes, as people and programs see them.
+/// Both codes in plain text.
 #[derive(Debug, Clone)]
 pub(crate) struct CodePair {
-    /// For the program that asks.
+    /// Returned to the program that makes the request.
     pub(crate) validation_code: String,
-    /// For the mail.
+    /// Mailed to the user.
     pub(crate) verification_code: String,
 }
 
+/// Creates and verifies codes.
 #[derive(Clone)]
 pub(crate) struct Codes {
     key: Arc<hmac::Key>,
 }
 
 impl Codes {
+    /// Loads the HMAC key, and creates it at the first start.
+    ///
+    /// # Errors
+    /// [`Error::Seal`] if the master key is not the one that sealed it, and database errors.
     pub(crate) async fn start(database: &Database, sealer: Arc<Sealer>) -> Result<Self, Error> {
         let work = move |connection: &mut AnyConnection| {
             secrets::find_or_create(connection, &sealer, secrets::CODE_HMAC_KEY)
@@ -110,7 +141,10 @@ impl Codes {
         })
     }
 
-    /// A new code, which is not stored yet.
+    /// Creates a code without storing it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the system has no random numbers.
     pub(crate) fn create(
         &self,
         purpose: Purpose,
@@ -140,7 +174,11 @@ impl Codes {
         Ok((code, pair))
     }
 
-    /// The code, when all of it is right. When it isn't that is counted, so the caller's transaction must be committed.
+    /// Returns the code if both codes and the binding are right. Otherwise the failed attempt is
+    /// counted, so the caller must commit the transaction even if there is no code.
+    ///
+    /// # Errors
+    /// Database errors.
     pub(crate) fn verify(
         &self,
         connection: &mut AnyConnection,
@@ -155,15 +193,16 @@ impl Codes {
         if code.failed_attempts >= MAX_ATTEMPTS || code.expires_at <= now {
             return Ok(None);
         }
+        // Both are compared in any case, so the response time does not show which of them is wrong.
         let is_verified = secrets::constant_time_eq(&code.codes_hmac, &self.codes_hmac(typed));
         let binding = self.binding_hmac(purpose, binding);
-        // Each is compared, also after one that is equal.
-        let bound = code
+        // All bindings are compared, even after a match, for the same reason.
+        let matching_bindings = code
             .binding_hmacs
             .iter()
             .filter(|expected| secrets::constant_time_eq(expected, &binding))
             .count();
-        if is_verified && bound > 0 {
+        if is_verified && matching_bindings > 0 {
             return Ok(Some(code));
         }
         store::code::set_failed_attempts(connection, &validation, code.failed_attempts + 1)?;
@@ -171,6 +210,7 @@ impl Codes {
     }
 
     fn codes_hmac(&self, pair: &CodePair) -> String {
+        // People type the code: spaces around it and lower case are accepted.
         let typed = pair.verification_code.trim().to_ascii_uppercase();
         self.hmac_parts(&["verification", &pair.validation_code, &typed])
     }
@@ -181,7 +221,8 @@ impl Codes {
         self.hmac_parts(&all)
     }
 
-    /// Of the parts and where each ends.
+    /// Returns the HMAC of the parts, each preceded by its length. Without the lengths, moving a
+    /// character from one part to the next would give the same HMAC.
     fn hmac_parts(&self, parts: &[&str]) -> String {
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
@@ -192,7 +233,10 @@ impl Codes {
     }
 }
 
-/// One more wrong try with what else belongs to a code that was right.
+/// Counts a failed attempt of a request whose codes were right but whose password was wrong.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn count_failed_attempt(
     connection: &mut AnyConnection,
     code: &Code,
@@ -209,11 +253,12 @@ pub(crate) fn count_failed_attempt(
     Ok(())
 }
 
-/// Stores a request, and invalidates the oldest of its subject when there are too many: one from a network that the account
-/// has used only in favour of another from such a network. Returns the validation hashes of those that it has invalidated.
+/// Stores a request, and invalidates the oldest request of its subject if there are too many. A
+/// request from a known network is invalidated only for another one from a known network. Returns
+/// the hashes of the validation codes of the invalidated requests.
 ///
 /// # Errors
-/// [`Error::Throttled`] when all others are from networks that the account has used and this one is not, and
+/// [`Error::Throttled`] if all other requests are from known networks and this one is not, and
 /// database errors.
 pub(crate) fn insert(
     connection: &mut AnyConnection,
@@ -226,6 +271,7 @@ pub(crate) fn insert(
     let mut invalidated = Vec::new();
     while valid.len() >= MAX_VALID_REQUESTS {
         let Some(oldest) = position_to_invalidate(&valid, code.is_from_known_network) else {
+            // There is room again when the first request expires.
             let first_to_expire = valid
                 .iter()
                 .map(|request| request.expires_at.as_micros())
@@ -241,16 +287,21 @@ pub(crate) fn insert(
     Ok(invalidated)
 }
 
-/// The position of the request that makes room for a new one; they are ordered by age.
+/// Returns the position of the request to invalidate for a new one; `valid` has the oldest first.
+/// None if the new request is from an unknown network and all others are from known ones.
 fn position_to_invalidate(valid: &[ValidRequest], for_known_network: bool) -> Option<usize> {
-    let oldest_of_strangers = valid
+    let oldest_from_unknown_network = valid
         .iter()
         .position(|request| !request.is_from_known_network);
-    oldest_of_strangers.or((for_known_network && !valid.is_empty()).then_some(0))
+    oldest_from_unknown_network.or((for_known_network && !valid.is_empty()).then_some(0))
 }
 
-/// Notes that what the code stands for has begun: no request invalidates it any more, and all others of its subject end, so
-/// that one of them succeeds at most. False when the code is gone by now.
+/// Reserves a verified code because its second step has begun. No later request invalidates it, and
+/// all other requests of its subject end, so at most one of them succeeds. Returns false if the
+/// code does not exist any more.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn begin(connection: &mut AnyConnection, code: &Code) -> Result<bool, Error> {
     let Some(code) =
         store::code::find_locked(connection, &code.validation_code_hash, code.purpose)?
@@ -262,8 +313,12 @@ pub(crate) fn begin(connection: &mut AnyConnection, code: &Code) -> Result<bool,
     Ok(true)
 }
 
-/// Takes a code that was checked, in the transaction that does what it stands for: of many at once, one gets it. All other
-/// requests of the same subject end.
+/// Deletes a verified code and all other requests of its subject, and returns the code. The caller
+/// does this in the transaction that makes the change: of several calls at once, one gets the code,
+/// and the others get None.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn use_up(
     connection: &mut AnyConnection,
     purpose: Purpose,
@@ -277,6 +332,10 @@ pub(crate) fn use_up(
     Ok(code)
 }
 
+/// Deletes requests that have been expired for an hour.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
     Ok(store::code::delete_expired(
         connection,
@@ -284,7 +343,8 @@ pub(crate) fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> 
     )?)
 }
 
-/// An address as the subject of codes and topics: not in plain text.
+/// Returns the SHA-256 of a text, in base64url. Names and addresses are stored in this form where
+/// plain text is not needed.
 pub(crate) fn sha256_base64(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
@@ -297,7 +357,7 @@ fn random_code() -> Result<String, Error> {
     let mut code = String::with_capacity(VERIFICATION_CHARS);
     while code.len() < VERIFICATION_CHARS {
         let [byte] = secrets::random_bytes::<1>()?;
-        // 240 is ten times 24: each character is as likely as any.
+        // Bytes from 240 (10 x 24) are skipped, so that all 24 characters are equally likely.
         if byte < 240
             && let Some(char) = ALPHABET.get(usize::from(byte) % ALPHABET.len())
         {
@@ -321,19 +381,19 @@ mod tests {
             };
             from_known.iter().map(request).collect()
         };
-        for (from_known, of_stranger, of_owner) in [
+        for (from_known, for_stranger, for_owner) in [
             (&[false, false, false, false, false], Some(0), Some(0)),
             (&[true, true, false, true, false], Some(2), Some(2)),
             (&[true, true, true, true, true], None, Some(0)),
         ] {
             assert_eq!(
                 position_to_invalidate(&valid(from_known), false),
-                of_stranger,
+                for_stranger,
                 "{from_known:?}"
             );
             assert_eq!(
                 position_to_invalidate(&valid(from_known), true),
-                of_owner,
+                for_owner,
                 "{from_known:?}"
             );
         }

@@ -1,4 +1,5 @@
-//! Another email address. The directory has it; here it is proved.
+//! Change of the email address, in two steps: proof that the user receives mail at the new address.
+//! The directory stores the address, between the check of the codes and the end.
 
 use doorward_domain::{Email, Gid};
 use doorward_mail::MailContent;
@@ -15,10 +16,10 @@ use crate::{
 };
 
 impl Accounts {
-    /// Mails a code to the new address.
+    /// Mails a verification code to the new address and returns the validation code.
     ///
     /// # Errors
-    /// [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailDisabled`], and those of the database.
+    /// [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailDisabled`], and database errors.
     pub(crate) async fn request_email_change(
         &self,
         user: UserInfo,
@@ -27,22 +28,23 @@ impl Accounts {
     ) -> Result<String, Error> {
         self.outbox()?;
         let email = Email::parse(email).map_err(|_| Error::EmailInvalid)?;
-        let is_known_place = self
+        let is_known_network = self
             .count_email_change_mail(user.gid, email.clone(), from)
             .await?;
-        let (gid, folded) = (user.gid.to_string(), email.canonical());
+        let gid = user.gid.to_string();
+        let canonical = email.canonical();
         let (mut code, pair) = self.codes.create(
             Purpose::Email,
             gid.clone(),
-            &[&[&gid, &folded]],
+            &[&[&gid, &canonical]],
             self.clock.now(),
         )?;
-        code.is_from_known_network = is_known_place;
-        let letter = MailContent::EmailCode {
+        code.is_from_known_network = is_known_network;
+        let content = MailContent::EmailCode {
             code: pair.verification_code,
             username: user.username.clone(),
         };
-        let mail = user.new_mail(self.ids.new_gid(), email, letter);
+        let mail = user.new_mail(self.ids.new_gid(), email, content);
         let entry = Entry::new(
             Action::EmailChangeRequested,
             Some(user.gid),
@@ -52,7 +54,8 @@ impl Accounts {
         Ok(pair.validation_code)
     }
 
-    /// Checks the codes. From here on no later request invalidates them, and earlier ones end.
+    /// Verifies the codes and reserves them: later requests do not invalidate them, and all other
+    /// requests of the user end.
     ///
     /// # Errors
     /// [`Error::InvalidCode`], [`Error::Throttled`], and database errors.
@@ -63,10 +66,10 @@ impl Accounts {
         typed: CodePair,
         from: &ClientContext,
     ) -> Result<(), Error> {
-        let folded = Email::parse(email)
+        let canonical = Email::parse(email)
             .map_err(|_| Error::InvalidCode)?
             .canonical();
-        let binding = vec![user.to_string(), folded];
+        let binding = vec![user.to_string(), canonical];
         let code = self
             .verify_codes(Purpose::Email, typed, binding, (Some(user), from))
             .await?;
@@ -78,10 +81,10 @@ impl Accounts {
         }
     }
 
-    /// Uses up the code, after the directory has the address.
+    /// Uses up the code after the directory has stored the address.
     ///
     /// # Errors
-    /// [`Error::InvalidCode`] when it is used up by now, and those of the database.
+    /// [`Error::InvalidCode`] if the code was used up meanwhile, and database errors.
     pub(crate) async fn complete_email_change(
         &self,
         user: Gid,

@@ -1,4 +1,5 @@
-//! How often people may ask for what costs others something: questions without a token, codes by mail, invitations.
+//! Limits of calls that cost other people something: anonymous calls, mails with codes,
+//! invitations. The throttle does the counting; this module chooses the buckets.
 
 use doorward_domain::{Email, Gid, Timestamp};
 use doorward_storage::AnyConnection;
@@ -10,7 +11,7 @@ use crate::{
 };
 
 impl Accounts {
-    /// Counts a question of a client without a token.
+    /// Counts an anonymous call.
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
@@ -25,7 +26,7 @@ impl Accounts {
         .await
     }
 
-    /// Counts a mail that a user has sent to another.
+    /// Counts an invitation of a user, which is mailed to another person.
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
@@ -37,7 +38,8 @@ impl Accounts {
         .await
     }
 
-    /// Counts a code for the signup of a mailbox. No account tells which networks its owner uses.
+    /// Counts a mail with a code for a signup. No network is known, because there is no account
+    /// yet.
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
@@ -57,9 +59,9 @@ impl Accounts {
         .await
     }
 
-    /// Counts a request for a new password of these users, and the code to their mailbox, if they have one. Returns whether it
-    /// comes from an address from which one of them has logged in: then no request from elsewhere holds it up, nor do other
-    /// questions from there.
+    /// Counts a request to reset the password of these users, and the mail to their mailbox if they
+    /// have one. Returns whether the network is known for one of them. If it is, neither requests
+    /// from other networks nor anonymous calls from this one delay the request.
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
@@ -69,27 +71,29 @@ impl Accounts {
         to: Option<Email>,
         from: &ClientContext,
     ) -> Result<bool, Error> {
-        let place = ClientNetwork::from_address(from.client_address);
+        let network = ClientNetwork::from_address(from.client_address);
         self.run_count(move |connection, config, now| {
-            let is_known_place = throttle::is_known_to_any_user(connection, &users, &place, now)?;
-            if !is_known_place {
-                let question = Bucket::for_anonymous_requests(&place, &config.throttle);
-                throttle::count_attempt(connection, &[&question], &config.throttle, now)?;
+            let is_known_network =
+                throttle::is_known_to_any_user(connection, &users, &network, now)?;
+            if !is_known_network {
+                let calls = Bucket::for_anonymous_requests(&network, &config.throttle);
+                throttle::count_attempt(connection, &[&calls], &config.throttle, now)?;
             }
             if let Some(to) = to {
                 let mail = CodeMail {
                     recipient: to,
-                    network: place,
-                    is_known_network: is_known_place,
+                    network,
+                    is_known_network,
                 };
                 throttle::count_mail(connection, &mail, &config.throttle, now)?;
             }
-            Ok(is_known_place)
+            Ok(is_known_network)
         })
         .await
     }
 
-    /// Counts a code for another email address of a user with a token. Returns whether the user has logged in from there.
+    /// Counts a request of a user to change the email address, and the mail to the new address.
+    /// Returns whether the network is known for the user.
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
@@ -99,28 +103,35 @@ impl Accounts {
         to: Email,
         from: &ClientContext,
     ) -> Result<bool, Error> {
-        let place = ClientNetwork::from_address(from.client_address);
+        let network = ClientNetwork::from_address(from.client_address);
         self.run_count(move |connection, config, now| {
-            let is_known_place = throttle::is_known_to_any_user(connection, &[user], &place, now)?;
-            let requests =
-                Bucket::for_user_requests(user, is_known_place.then_some(&place), &config.throttle);
+            let is_known_network =
+                throttle::is_known_to_any_user(connection, &[user], &network, now)?;
+            let requests = Bucket::for_user_requests(
+                user,
+                is_known_network.then_some(&network),
+                &config.throttle,
+            );
             throttle::count_attempt(connection, &[&requests], &config.throttle, now)?;
             let mail = CodeMail {
                 recipient: to,
-                network: place,
-                is_known_network: is_known_place,
+                network,
+                is_known_network,
             };
             throttle::count_mail(connection, &mail, &config.throttle, now)?;
-            Ok(is_known_place)
+            Ok(is_known_network)
         })
         .await
     }
 
-    async fn run_count<T: Send + 'static>(
-        &self,
-        count: impl FnOnce(&mut AnyConnection, &Config, Timestamp) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let (config, clock) = (self.config.clone(), self.clock.clone());
+    /// Runs `count` in a transaction, with the settings and the time.
+    async fn run_count<T, F>(&self, count: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection, &Config, Timestamp) -> Result<T, Error> + Send + 'static,
+    {
+        let config = self.config.clone();
+        let clock = self.clock.clone();
         self.database
             .write(move |connection| count(connection, &config, clock.now()))
             .await

@@ -1,5 +1,6 @@
-//! What people do with their own access: sign up, set another password, change their address. What takes two steps mails a
-//! code in the first.
+//! Calls of users about their own access: signup, password change and reset, change of the email
+//! address. A call in two steps mails a code in the first one. Users and their addresses belong to
+//! the directory; the caller passes them in.
 
 pub(crate) mod codes;
 pub(crate) mod email_change;
@@ -33,6 +34,7 @@ use crate::{
 pub(crate) use crate::accounts::password_change::NewPassword;
 pub(crate) use signup::{SignupConfirmation, SignupRequest};
 
+/// The rules of these calls, and the services that they need.
 pub(crate) struct Accounts {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
@@ -43,23 +45,24 @@ pub(crate) struct Accounts {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) logins: Arc<Logins>,
-    /// None: no mails are sent.
+    /// None if no mails are sent; then calls that need one are unavailable.
     pub(crate) outbox: Option<Outbox>,
 }
 
-/// A user, as the directory knows them.
+/// A user as known to the directory.
 #[derive(Debug, Clone)]
 pub(crate) struct UserInfo {
     pub(crate) gid: Gid,
     pub(crate) username: String,
-    /// To which mails go.
+    /// Recipient of mails. None if the user has no valid address.
     pub(crate) email: Option<Email>,
     pub(crate) name: String,
-    /// Of mails.
+    /// Language of mails.
     pub(crate) language: String,
 }
 
 impl UserInfo {
+    /// Returns the words that a password of this user must not be made of.
     fn password_inputs(&self) -> UserInputs {
         UserInputs::new(&[
             &self.username,
@@ -68,21 +71,20 @@ impl UserInfo {
         ])
     }
 
-    fn new_mail(&self, id: Gid, to: Email, letter: MailContent) -> NewMail {
-        let (language, user) = (self.language.clone(), Some(self.gid));
+    fn new_mail(&self, id: Gid, to: Email, content: MailContent) -> NewMail {
         NewMail {
             id,
             recipient: to,
-            language,
-            content: letter,
+            language: self.language.clone(),
+            content,
             topic: None,
             expires_at: None,
-            user,
+            user: Some(self.gid),
         }
     }
 }
 
-/// Where a call comes from.
+/// The client of a call.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientContext {
     pub(crate) client_address: IpAddr,
@@ -90,13 +92,15 @@ pub(crate) struct ClientContext {
 }
 
 impl Accounts {
+    /// Returns the outbox.
+    ///
     /// # Errors
-    /// [`Error::MailDisabled`].
+    /// [`Error::MailDisabled`] if no mails are sent.
     fn outbox(&self) -> Result<Outbox, Error> {
         self.outbox.clone().ok_or(Error::MailDisabled)
     }
 
-    /// Stores a new code and the mail with it, together.
+    /// Stores a new code, its mail and the audit record in one transaction.
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::MailDisabled`], and database errors.
@@ -106,34 +110,38 @@ impl Accounts {
         mail: NewMail,
         entry: Entry,
     ) -> Result<(), Error> {
-        let (outbox, clock) = (self.outbox()?, self.clock.clone());
-        let put = outbox.clone();
+        let outbox = self.outbox()?;
+        let clock = self.clock.clone();
+        let queue = outbox.clone();
         self.database
             .write(move |connection| {
                 let now = clock.now();
-                // Each request has a topic of its own: a newer one doesn't replace its mail.
+                // Each request has its own topic, so a newer request does not replace its mail.
                 let topic = |validation: &str| format!("code/{validation}");
                 let mail = NewMail {
                     topic: Some(topic(&code.validation_code_hash)),
                     expires_at: Some(code.expires_at),
                     ..mail
                 };
+                // A mail that still waits must not be sent with a code that is invalid by now.
                 for invalidated in codes::insert(connection, code, now)? {
-                    put.cancel(connection, &topic(&invalidated), now)?;
+                    queue.cancel(connection, &topic(&invalidated), now)?;
                 }
                 audit::record(connection, entry, now)?;
-                Ok::<_, Error>(put.enqueue(connection, mail, now)?)
+                Ok::<_, Error>(queue.enqueue(connection, mail, now)?)
             })
             .await?;
         outbox.wake_worker();
         Ok(())
     }
 
-    /// Returns the code, when all that belongs to it is right: however many codes others at the same address got wrong. A
-    /// wrong one counts against its request and against the address.
+    /// Verifies both codes and their binding. A right code is accepted even during a wait, so
+    /// others in the same network cannot block it. A wrong one counts for its request and for the
+    /// client network.
     ///
     /// # Errors
-    /// [`Error::InvalidCode`]; [`Error::Throttled`] in place of that during a wait of the address; database errors.
+    /// [`Error::InvalidCode`] if the code is wrong, [`Error::Throttled`] instead during a wait of
+    /// the client network, and database errors.
     async fn verify_codes(
         &self,
         purpose: Purpose,
@@ -141,7 +149,9 @@ impl Accounts {
         binding: Vec<String>,
         (user, from): (Option<Gid>, &ClientContext),
     ) -> Result<Code, Error> {
-        let (codes, clock, config) = (self.codes.clone(), self.clock.clone(), self.config.clone());
+        let codes = self.codes.clone();
+        let clock = self.clock.clone();
+        let config = self.config.clone();
         let bucket = Bucket::for_wrong_codes(
             &ClientNetwork::from_address(from.client_address),
             &config.throttle,
@@ -150,12 +160,13 @@ impl Accounts {
             Entry::new(Action::InvalidCode, user, &from.origin).with_detail(purpose.as_str());
         self.database
             .write(move |connection| {
-                let (binding, now): (Vec<&str>, _) =
-                    (binding.iter().map(String::as_str).collect(), clock.now());
+                let binding: Vec<&str> = binding.iter().map(String::as_str).collect();
+                let now = clock.now();
                 if let Some(code) = codes.verify(connection, purpose, (&typed, &binding), now)? {
                     return Ok::<_, Error>(Ok(code));
                 }
-                // The inner errors are committed: a wrong try counts for its request also during a wait.
+                // The inner result is an error that is committed: a failed attempt counts for its
+                // request also during a wait.
                 if let Some(wait) = throttle::find_wait(connection, &bucket, now)? {
                     return Ok(Err(Error::Throttled(wait)));
                 }
@@ -166,12 +177,15 @@ impl Accounts {
             .await?
     }
 
-    /// What a user deleted in the directory leaves here goes, and their tokens end.
+    /// Revokes the tokens of a user who was deleted in the directory, and deletes the user's
+    /// secrets. The change feed does the same later; this call makes it immediate, and records who
+    /// did it.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub(crate) async fn delete_user(&self, user: Gid, origin: &Origin) -> Result<(), Error> {
-        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
+        let clock = self.clock.clone();
+        let lifetime = self.config.token_lifetime;
         let entry = Entry::new(Action::UserDeleted, Some(user), &origin.with_user(user));
         self.database
             .write(move |connection| {
@@ -189,7 +203,7 @@ impl Accounts {
     }
 }
 
-/// All that is kept of a user, but for what was revoked and written down.
+/// Deletes the secrets and known networks of a user. Revocations and audit records stay.
 pub(crate) fn forget(
     connection: &mut AnyConnection,
     user: Gid,
@@ -201,7 +215,8 @@ pub(crate) fn forget(
     Ok(store::api_key::delete_older(connection, user, deleted_at)?)
 }
 
-/// The first login of a user whose password has just been set: later than what that has ended.
+/// Returns the login of a user whose password was just stored, dated after the newest revocation of
+/// the user. A caller that revokes tokens calls this after that, in the same transaction.
 fn login_after_revocation(
     connection: &mut AnyConnection,
     user: Gid,
@@ -217,6 +232,10 @@ fn login_after_revocation(
     })
 }
 
+/// Uses up a code in the caller's transaction.
+///
+/// # Errors
+/// [`Error::InvalidCode`] if it was used up meanwhile, and database errors.
 fn use_up(
     connection: &mut AnyConnection,
     purpose: Purpose,

@@ -1,4 +1,5 @@
-//! Another password, by who is logged in; and what every new password brings about.
+//! Change of the password by a user who is logged in, and the steps that a reset shares with it:
+//! the mail about the change, and the new token.
 
 use doorward_domain::{Email, Timestamp};
 use doorward_mail::{MailContent, NewMail, Outbox};
@@ -18,17 +19,21 @@ use crate::{
     tokens::issue::VerifiedLogin,
 };
 
+/// A request to change the password.
 pub(crate) struct NewPassword {
     pub(crate) user: UserInfo,
-    /// What else no password may be made of, such as a name that is being set.
+    /// More words that the password must not be made of, such as a name that the same call sets.
     pub(crate) user_inputs: Vec<String>,
+    /// The current password.
     pub(crate) current: Option<String>,
-    /// None: the current one is checked, and that is all.
+    /// None if only the current password is verified.
     pub(crate) password: Option<String>,
+    /// Whether the new password is only checked and not stored.
     pub(crate) validate_only: bool,
 }
 
-/// A mail that tells of a new password, where mails are sent and there is an address.
+/// The mail that informs the user about a new password, if mails are sent and the user has an
+/// address.
 pub(crate) struct PasswordChangedMail(Option<(Outbox, NewMail)>);
 
 impl PasswordChangedMail {
@@ -44,10 +49,12 @@ impl PasswordChangedMail {
 }
 
 impl Accounts {
-    /// Sets the password and ends every earlier token; gives the one that works. None when it was to be checked only.
+    /// Changes the password, revokes all earlier tokens of the user and returns a new one. Returns
+    /// None if nothing was stored.
     ///
     /// # Errors
-    /// Those of the password and of the current one, [`Error::Throttled`], and those of the database.
+    /// [`Error::CurrentPasswordMissing`], [`Error::CurrentPasswordWrong`], the errors of the rules
+    /// for passwords, [`Error::Throttled`], [`Error::HashQueueFull`], and database errors.
     pub(crate) async fn change_password(
         &self,
         new: NewPassword,
@@ -65,14 +72,14 @@ impl Accounts {
             return Ok(None);
         };
         let password = Password::parse(&password)?;
-        let mut hints: Vec<&str> = new.user_inputs.iter().map(String::as_str).collect();
-        hints.extend([
+        let mut user_inputs: Vec<&str> = new.user_inputs.iter().map(String::as_str).collect();
+        user_inputs.extend([
             user.username.as_str(),
             user.email.as_ref().map_or("", Email::as_str),
             &user.name,
         ]);
         self.credentials
-            .check_new_password(password.clone(), UserInputs::new(&hints))
+            .check_new_password(password.clone(), UserInputs::new(&user_inputs))
             .await?;
         if new.validate_only {
             return Ok(None);
@@ -83,34 +90,37 @@ impl Accounts {
             hash,
             action: Action::PasswordChanged,
         };
-        let (origin, notice, email) = (
-            from.origin.with_user(user.gid),
-            self.password_changed_mail(&user),
-            user.email,
-        );
-        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
+        let origin = from.origin.with_user(user.gid);
+        let mail = self.password_changed_mail(&user);
+        let email = user.email;
+        let clock = self.clock.clone();
+        let lifetime = self.config.token_lifetime;
         let login = self
             .database
             .write(move |connection| {
+                // This takes the lock under which revocations are ordered. The time is taken after
+                // it, so that logins that began while this transaction waited are covered too.
                 store::trust_version::increment(connection)?;
                 let now = clock.now();
                 replacement.apply(connection, &origin, lifetime, now)?;
                 if let Some(email) = &email {
-                    // That which is for several accounts of one address.
+                    // A reset that is for several accounts with this address has the address as
+                    // subject; the others are deleted with the replacement.
                     store::code::delete_for_subject(
                         connection,
                         Purpose::Reset,
                         &codes::sha256_base64(&email.canonical()),
                     )?;
                 }
-                notice.enqueue(connection, now)?;
+                mail.enqueue(connection, now)?;
                 login_after_revocation(connection, user.gid, now)
             })
             .await?;
         self.issue_after_password_change(&login).await.map(Some)
     }
 
-    /// Throttled together with logins: a stolen token must not help to guess a password.
+    /// Verifies the current password. The attempt is throttled as a login, so a stolen token does
+    /// not help to guess the password.
     async fn verify_current_password(
         &self,
         user: &UserInfo,
@@ -129,21 +139,26 @@ impl Accounts {
         };
         match self.logins.clone().verify_current_password(attempt).await {
             Err(Error::UnknownUser) => Err(Error::CurrentPasswordWrong),
-            done => done,
+            result => result,
         }
     }
 
+    /// Returns the mail about a new password of the user.
     pub(crate) fn password_changed_mail(&self, user: &UserInfo) -> PasswordChangedMail {
-        let to = self.outbox.clone().zip(user.email.clone());
-        PasswordChangedMail(to.map(|(outbox, email)| {
-            let letter = MailContent::PasswordChanged {
+        let outbox_and_email = self.outbox.clone().zip(user.email.clone());
+        PasswordChangedMail(outbox_and_email.map(|(outbox, email)| {
+            let content = MailContent::PasswordChanged {
                 username: user.username.clone(),
             };
-            (outbox, user.new_mail(self.ids.new_gid(), email, letter))
+            (outbox, user.new_mail(self.ids.new_gid(), email, content))
         }))
     }
 
-    /// What was ended is known here before the answer goes out.
+    /// Issues the token for a login after the password was stored. This process knows the
+    /// revocation of the earlier tokens before the caller receives the new one.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails, and database errors.
     pub(crate) async fn issue_after_password_change(
         &self,
         login: &VerifiedLogin,

@@ -1,4 +1,4 @@
-//! A new password for who has forgotten theirs.
+//! Password reset in two steps, for a user who has forgotten the password.
 
 use doorward_domain::Email;
 use doorward_mail::MailContent;
@@ -17,10 +17,12 @@ use crate::{
 };
 
 impl Accounts {
-    /// Mails one code, which is good for any one of these users.
+    /// Mails one verification code, which is valid for any one of these users, and returns the
+    /// validation code. The users have the same address.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::Throttled`], [`Error::MailDisabled`], and those of the database.
+    /// [`Error::UserNotFound`] if there is no user with an address, [`Error::Throttled`],
+    /// [`Error::MailDisabled`], and database errors.
     pub(crate) async fn request_password_reset(
         &self,
         users: Vec<UserInfo>,
@@ -31,28 +33,31 @@ impl Accounts {
             .iter()
             .find_map(|user| user.email.clone().map(|email| (user, email)));
         let accounts = users.iter().map(|user| user.gid).collect();
+        // Counted even if no user has an address. Otherwise this call could be used to search for
+        // accounts without a limit.
         let to = mailbox.as_ref().map(|(_, email)| email.clone());
-        let is_known_place = self.count_reset_mails(accounts, to, from).await?;
+        let is_known_network = self.count_reset_mails(accounts, to, from).await?;
         let (first, email) = mailbox.ok_or(Error::UserNotFound)?;
         let gids: Vec<String> = users.iter().map(|user| user.gid.to_string()).collect();
-        let folded = email.canonical();
+        let canonical = email.canonical();
         let subject = match gids.as_slice() {
             [only] => only.clone(),
-            _ => codes::sha256_base64(&folded),
+            _ => codes::sha256_base64(&canonical),
         };
-        // What was mailed to an address that the user has no more is worth nothing.
-        let each: Vec<[&str; 2]> = gids.iter().map(|gid| [gid.as_str(), &folded]).collect();
-        let bindings: Vec<&[&str]> = each.iter().map(<[&str; 2]>::as_slice).collect();
+        // The binding includes the address: a code that was mailed to an address that the user does
+        // not have any more is invalid.
+        let pairs: Vec<[&str; 2]> = gids.iter().map(|gid| [gid.as_str(), &canonical]).collect();
+        let bindings: Vec<&[&str]> = pairs.iter().map(<[&str; 2]>::as_slice).collect();
         let (mut code, pair) =
             self.codes
                 .create(Purpose::Reset, subject, &bindings, self.clock.now())?;
-        code.is_from_known_network = is_known_place;
+        code.is_from_known_network = is_known_network;
         let usernames = users.iter().map(|user| user.username.clone()).collect();
-        let letter = MailContent::ResetCode {
+        let content = MailContent::ResetCode {
             code: pair.verification_code,
             usernames,
         };
-        let mail = first.new_mail(self.ids.new_gid(), email, letter);
+        let mail = first.new_mail(self.ids.new_gid(), email, content);
         let entry = Entry::new(
             Action::PasswordResetRequested,
             Some(first.gid),
@@ -62,10 +67,12 @@ impl Accounts {
         Ok(pair.validation_code)
     }
 
-    /// Sets the password, uses up the code and ends every earlier token, all at once; gives the one token that works.
+    /// Stores the password, uses up the code and revokes all earlier tokens of the user in one
+    /// transaction. Returns a new token.
     ///
     /// # Errors
-    /// [`Error::InvalidCode`], those of the password, and those of the database.
+    /// [`Error::InvalidCode`], [`Error::Throttled`], the errors of the rules for passwords,
+    /// [`Error::HashQueueFull`], and database errors.
     pub(crate) async fn reset_password(
         &self,
         user: UserInfo,
@@ -80,7 +87,8 @@ impl Accounts {
             .unwrap_or_default();
         let binding = vec![user.gid.to_string(), email];
         let validation = typed.validation_code.clone();
-        // First of all: who has no code learns nothing about what would be a good password for this user.
+        // The codes are verified first. The rules for passwords depend on the user's profile, and
+        // their errors would reveal it to a client without a code.
         self.verify_codes(Purpose::Reset, typed, binding, (Some(user.gid), from))
             .await?;
         let password = Password::parse(password)?;
@@ -93,36 +101,38 @@ impl Accounts {
             hash,
             action: Action::PasswordReset,
         };
-        let (origin, notice, email) = (
-            from.origin.with_user(user.gid),
-            self.password_changed_mail(&user),
-            user.email.clone(),
-        );
-        let place = ClientNetwork::from_address(from.client_address);
-        let name = Bucket::for_username(&user.username, &self.config.throttle);
-        let name_here =
-            Bucket::for_username_at_network(&user.username, &place, &self.config.throttle);
-        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
+        let origin = from.origin.with_user(user.gid);
+        let mail = self.password_changed_mail(&user);
+        let email = user.email.clone();
+        let network = ClientNetwork::from_address(from.client_address);
+        let anywhere = Bucket::for_username(&user.username, &self.config.throttle);
+        let at_network =
+            Bucket::for_username_at_network(&user.username, &network, &self.config.throttle);
+        let clock = self.clock.clone();
+        let lifetime = self.config.token_lifetime;
         let login = self
             .database
             .write(move |connection| {
+                // This takes the lock under which revocations are ordered; the time is taken after
+                // it.
                 store::trust_version::increment(connection)?;
                 use_up(connection, Purpose::Reset, &validation)?;
                 let now = clock.now();
                 replacement.apply(connection, &origin, lifetime, now)?;
                 if let Some(email) = &email {
-                    // That which is for several accounts of one address.
+                    // A request for several accounts with this address has the address as subject.
                     store::code::delete_for_subject(
                         connection,
                         Purpose::Reset,
                         &codes::sha256_base64(&email.canonical()),
                     )?;
                 }
-                // It is a login: those who failed with this name don't keep its user out.
-                store::throttle::delete(connection, &name.key)?;
-                store::throttle::delete(connection, &name_here.key)?;
-                store::known_network::upsert(connection, user.gid, place.as_str(), now)?;
-                notice.enqueue(connection, now)?;
+                // A reset is a login too: earlier failures with this username must not delay its
+                // user.
+                store::throttle::delete(connection, &anywhere.key)?;
+                store::throttle::delete(connection, &at_network.key)?;
+                store::known_network::upsert(connection, user.gid, network.as_str(), now)?;
+                mail.enqueue(connection, now)?;
                 login_after_revocation(connection, user.gid, now)
             })
             .await?;

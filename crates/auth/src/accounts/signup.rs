@@ -1,4 +1,6 @@
-//! Signing up. The first step answers alike whether or not somebody has the address: the same work, and a mail.
+//! Signup in two steps. The first step does the same work and sends a mail whether or not an
+//! account has the address, so the response does not reveal it. The directory creates the account,
+//! between the check of the codes and the end.
 
 use doorward_domain::{Email, Gid};
 use doorward_mail::{MailContent, NewMail};
@@ -17,18 +19,19 @@ use crate::{
     throttle::ClientNetwork,
 };
 
+/// The first step of a signup.
 pub(crate) struct SignupRequest {
-    /// As the directory normalised it.
+    /// Normalized as in the directory.
     pub(crate) username: String,
     pub(crate) password: String,
     pub(crate) email: String,
     /// The accounts that have this address.
     pub(crate) existing_accounts: Vec<UserInfo>,
-    /// Of the mail.
+    /// Language of the mail.
     pub(crate) language: String,
 }
 
-/// What the second step brings.
+/// The second step of a signup.
 pub(crate) struct SignupConfirmation {
     pub(crate) username: String,
     pub(crate) password: String,
@@ -37,34 +40,37 @@ pub(crate) struct SignupConfirmation {
 }
 
 impl Accounts {
-    /// Mails a code, or that there is an account already. Gives the validation code either way.
+    /// Mails a verification code, or the information that an account exists already. Returns a
+    /// validation code in both cases.
     ///
     /// # Errors
-    /// Those of the password, [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailDisabled`], and those of the database.
+    /// The errors of the rules for passwords, [`Error::EmailInvalid`], [`Error::Throttled`],
+    /// [`Error::HashQueueFull`], [`Error::MailDisabled`], and database errors.
     pub(crate) async fn request_signup(
         &self,
         request: SignupRequest,
         from: &ClientContext,
     ) -> Result<String, Error> {
         self.outbox()?;
-        // First of all: to look at a password costs something.
+        // Counted first, because the check of a password is expensive.
         self.count_anonymous_call(from).await?;
-        let hints = UserInputs::new(&[&request.username, request.email.trim()]);
+        let user_inputs = UserInputs::new(&[&request.username, request.email.trim()]);
         let password = Password::parse(&request.password)?;
         self.credentials
-            .check_new_password(password.clone(), hints)
+            .check_new_password(password.clone(), user_inputs)
             .await?;
         let email = Email::parse(&request.email).map_err(|_| Error::EmailInvalid)?;
         self.count_signup_mail(email.clone(), from).await?;
         let password_hash = self.credentials.hash(password).await?;
-        let (folded, now) = (email.canonical(), self.clock.now());
-        let binding: &[&str] = &[&request.username, &folded];
+        let canonical = email.canonical();
+        let now = self.clock.now();
+        let binding: &[&str] = &[&request.username, &canonical];
         let is_known = !request.existing_accounts.is_empty();
-        // What nobody will get a code for, no code fits.
+        // Without a binding, no second step can succeed. An existing account gets no code by mail.
         let bindings: &[&[&str]] = if is_known { &[] } else { &[binding] };
         let (mut code, pair) = self.codes.create(
             Purpose::PendingSignup,
-            codes::sha256_base64(&folded),
+            codes::sha256_base64(&canonical),
             bindings,
             now,
         )?;
@@ -75,10 +81,10 @@ impl Accounts {
         let mut usernames: Vec<String> = request
             .existing_accounts
             .iter()
-            .map(|owner| owner.username.clone())
+            .map(|account| account.username.clone())
             .collect();
         usernames.sort();
-        let letter = if is_known {
+        let content = if is_known {
             MailContent::AccountExists { usernames }
         } else {
             MailContent::SignupCode {
@@ -88,16 +94,13 @@ impl Accounts {
         let language = request
             .existing_accounts
             .first()
-            .map_or(request.language, |owner| owner.language.clone());
-        let (id, user) = (
-            self.ids.new_gid(),
-            request.existing_accounts.first().map(|owner| owner.gid),
-        );
+            .map_or(request.language, |account| account.language.clone());
+        let user = request.existing_accounts.first().map(|account| account.gid);
         let mail = NewMail {
-            id,
+            id: self.ids.new_gid(),
             recipient: email,
             language,
-            content: letter,
+            content,
             topic: None,
             expires_at: None,
             user,
@@ -111,34 +114,37 @@ impl Accounts {
         Ok(pair.validation_code)
     }
 
-    /// The name by which the directory knows this signup again. The code is not used up yet: a crash between this and the end
-    /// leaves something that the same call once more completes.
+    /// Verifies the codes and the password, reserves the code and returns the id by which the
+    /// directory recognizes this signup. The code is not used up yet: after a crash between this
+    /// and [`complete_signup`](Self::complete_signup), the same call can be repeated.
     ///
     /// # Errors
-    /// [`Error::InvalidCode`], [`Error::HashQueueFull`], and those of the database.
+    /// [`Error::InvalidCode`], [`Error::Throttled`], [`Error::HashQueueFull`], and database errors.
     pub(crate) async fn verify_signup(
         &self,
         signup: SignupConfirmation,
         from: &ClientContext,
     ) -> Result<Gid, Error> {
-        let folded = Email::parse(&signup.email)
+        let canonical = Email::parse(&signup.email)
             .map_err(|_| Error::InvalidCode)?
             .canonical();
-        let binding = vec![signup.username, folded];
+        let binding = vec![signup.username, canonical];
         let code = self
             .verify_codes(Purpose::PendingSignup, signup.codes, binding, (None, from))
             .await?;
-        let Some(begun) = &code.signup else {
-            return Err(Error::Internal("a signup's code without its signup"));
+        let Some(pending) = &code.signup else {
+            return Err(Error::Internal("a code for a signup has no pending signup"));
         };
-        let (gid, hash) = (begun.gid, begun.password_hash.clone());
+        let gid = pending.gid;
+        let hash = pending.password_hash.clone();
         if self
             .credentials
             .verify(Some(gid), Some(hash), &signup.password)
             .await?
             .is_some()
         {
-            // Without this, a client that knows the address could ask for codes now, and leave an account without a password.
+            // Without the reservation, a client that knows the address could request codes until
+            // this one is invalidated. The directory would then have an account without a password.
             let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
             return if self.database.write(begin).await? {
                 Ok(gid)
@@ -146,16 +152,18 @@ impl Accounts {
                 Err(Error::InvalidCode)
             };
         }
+        // The codes were right, so their check has counted nothing.
         self.database
             .write(move |connection| codes::count_failed_attempt(connection, &code))
             .await?;
         Err(Error::InvalidCode)
     }
 
-    /// Gives the account that was made its password, and uses up the code: both or neither.
+    /// Stores the password of the new account and uses up the code, in one transaction. Returns a
+    /// token.
     ///
     /// # Errors
-    /// [`Error::InvalidCode`] when it is used up by now, and those of the database.
+    /// [`Error::InvalidCode`] if the code was used up meanwhile, and database errors.
     pub(crate) async fn complete_signup(
         &self,
         validation: String,
@@ -168,15 +176,16 @@ impl Accounts {
             Some(user),
             &from.origin.with_user(user),
         );
-        let place = ClientNetwork::from_address(from.client_address);
+        let network = ClientNetwork::from_address(from.client_address);
         let login = self
             .database
             .write(move |connection| {
                 let now = clock.now();
                 let signup = use_up(connection, Purpose::PendingSignup, &validation)?.signup;
-                let signup = signup.ok_or(Error::Internal("a signup's code without its signup"))?;
+                let signup =
+                    signup.ok_or(Error::Internal("a code for a signup has no pending signup"))?;
                 store::credential::upsert(connection, user, signup.password_hash, now)?;
-                store::known_network::upsert(connection, user, place.as_str(), now)?;
+                store::known_network::upsert(connection, user, network.as_str(), now)?;
                 audit::record(connection, entry, now)?;
                 login_after_revocation(connection, user, now)
             })

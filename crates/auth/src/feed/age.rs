@@ -1,14 +1,16 @@
-//! How old auth's knowledge of the directory's feed is.
+//! Measures the age of auth's knowledge of the directory's change feed. It does not read the feed
+//! itself.
 //!
-//! The directory is asked for the head of its feed, and the time before the question is noted. Once the follower has applied
-//! the feed up to that head, every deactivation that was committed before that time is known here. A stream that is cut,
-//! silent, or behind counts as not followed, a quiet feed as followed, and no clock of another machine matters. Example:
+//! The monitor requests the head of the feed, and records the time before the request. Once the
+//! follower has applied the feed up to that head, auth knows every deactivation that was committed
+//! before that time. So a stream that is lost, silent or late makes the knowledge grow old, and a
+//! feed without changes does not. No clocks of two machines are compared. Example:
 //!
 //! ```text
-//! 0.0 s  asks for the head: 41
-//! 0.1 s  the follower has applied 41: complete as of 0.0 s
-//! 0.6 s  asks again: 43, but the follower is stuck at 42
-//! 10.0 s still complete as of 0.0 s: tokens are no longer vouched for
+//! 0.0 s   request for the head: 41
+//! 0.1 s   the follower has applied 41: complete as of 0.0 s
+//! 0.6 s   next request: 43, but the follower is stuck at 42
+//! 10.0 s  still complete as of 0.0 s: with a `trust_max_age` of 10 s, no token is accepted now
 //! ```
 
 use std::{sync::Arc, time::Duration};
@@ -22,11 +24,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::tokens::trust_store::TrustStore;
 
-/// Between two questions, and after a failed one.
+/// Pause between two requests, also after a failed one.
 const PAUSE: Duration = Duration::from_millis(500);
-/// A question that takes longer is asked again.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum time of a request. A slower one is repeated.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Measures the age of the knowledge of the feed.
 pub(crate) struct FeedAgeMonitor {
     pub(crate) directory: Channel,
     pub(crate) trust: Arc<TrustStore>,
@@ -35,13 +38,15 @@ pub(crate) struct FeedAgeMonitor {
 }
 
 impl FeedAgeMonitor {
-    /// Keeps [`TrustStore`] informed until `shutdown`.
+    /// Passes each result to the [`TrustStore`] until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                done = self.measure() => if let Err(reason) = done {
-                    tracing::debug!(reason, "cannot tell how old the knowledge of the directory's feed is");
+                result = self.measure() => {
+                    if let Err(reason) = result {
+                        tracing::debug!(reason, "failed to measure the feed's age; retrying");
+                    }
                 }
             }
             tokio::select! {
@@ -52,26 +57,28 @@ impl FeedAgeMonitor {
     }
 
     async fn measure(&mut self) -> Result<(), String> {
-        let asked_at = Instant::now();
+        let requested_at = Instant::now();
         let mut client = DirectoryClient::new(self.directory.clone());
-        let question = client.get_cursor(GetCursorRequest::default());
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, question)
+        let call = client.get_cursor(GetCursorRequest::default());
+        let response = tokio::time::timeout(RESPONSE_TIMEOUT, call)
             .await
-            .map_err(|_| "no answer".to_owned())?;
-        let head = answer
+            .map_err(|_| "the directory did not respond in time".to_owned())?;
+        let head = response
             .map_err(|status| status.to_string())?
             .into_inner()
             .cursor;
+        // No timeout: the knowledge is old for as long as the follower is behind.
         self.applied_cursor
             .wait_for(|position| *position >= head)
             .await
-            .map_err(|_| "the follower has ended".to_owned())?;
-        // Another replica may have applied some of it.
+            .map_err(|_| "the follower of the feed has stopped".to_owned())?;
+        // Another replica may have applied some of the changes, so this process must read their
+        // revocations from the database.
         self.trust
             .refresh()
             .await
             .map_err(|error| error.to_string())?;
-        self.trust.set_complete_until(asked_at);
+        self.trust.set_complete_until(requested_at);
         Ok(())
     }
 }

@@ -1,5 +1,16 @@
-//! When the directory's feed isn't kept back to where auth had followed it, nobody can say any more what has changed: so the
-//! directory is asked for each user who has a password or a key here.
+//! Catching up when auth's cursor has expired: the directory has deleted changes that auth has not
+//! applied, so auth requests every user who has a password or an API key here.
+//!
+//! Example: auth has applied the feed up to 40, and the directory stores it from 90 to 120.
+//!
+//! 1. The head, 120, is read before the first user.
+//! 2. The users are requested page by page. ben is inactive: his tokens are revoked. cid does not
+//!    exist any more: his tokens are revoked and his password is deleted. ann is active.
+//! 3. ann is deactivated while the others are requested. That is change 121.
+//! 4. The position is set to 120. The follower continues there, and applies 121.
+//!
+//! If the head were read at the end (121), the change of ann would be lost. After a failure in
+//! between, the position is unchanged, and everything is repeated; revoking twice does no harm.
 
 use doorward_domain::Gid;
 use doorward_rpc::{
@@ -14,10 +25,10 @@ use crate::{
     store,
 };
 
-/// Users looked at between two transactions.
+/// Number of users in one page, and in one transaction.
 const PAGE: i64 = 500;
 
-/// Whether the feed is not kept so far back.
+/// Returns whether the directory does not store the feed back to the requested cursor.
 pub(crate) fn is_cursor_expired(failure: &RpcError) -> bool {
     failure
         .info
@@ -26,9 +37,13 @@ pub(crate) fn is_cursor_expired(failure: &RpcError) -> bool {
 }
 
 impl Follower {
-    /// Ends the tokens of whoever isn't active any more, and goes on from the present.
+    /// Revokes the tokens of all users who are not active any more, and moves the position to the
+    /// head of the feed.
+    ///
+    /// # Errors
+    /// Returns the reason if the directory or the database fails.
     pub(crate) async fn catch_up(&self, client: &mut Client) -> Result<(), String> {
-        // Before anybody is looked at: what changes meanwhile is followed afterwards.
+        // The head is read first: later changes are applied afterwards by the follower.
         let request = GetCursorRequest {
             user_gid: String::new(),
             project_gid: None,
@@ -43,10 +58,10 @@ impl Follower {
         for list in [store::credential::list_users, store::api_key::list_users] {
             let mut after = None;
             loop {
-                let read = move |connection: &mut AnyConnection| list(connection, after, PAGE);
+                let list_page = move |connection: &mut AnyConnection| list(connection, after, PAGE);
                 let users = self
                     .database
-                    .query(read)
+                    .query(list_page)
                     .await
                     .map_err(|error| error.to_string())?;
                 let Some(last) = users.last() else { break };
@@ -64,7 +79,8 @@ impl Follower {
         tracing::warn!(
             cursor,
             count,
-            "the directory's feed was not kept long enough: each user was looked at instead"
+            "the cursor of the directory feed had expired; checked every user instead; \
+             consider a longer feed_retention"
         );
         Ok(())
     }
@@ -74,20 +90,21 @@ impl Follower {
         client: &mut Client,
         users: Vec<Gid>,
     ) -> Result<usize, String> {
-        let mut gone = Vec::new();
+        let mut ended = Vec::new();
         for user in users {
-            if let Some(why) = find_end_reason(client, user).await? {
-                gone.push(AccessEnd {
+            if let Some(reason) = find_end_reason(client, user).await? {
+                ended.push(AccessEnd {
                     user,
                     ended_at: self.clock.now(),
-                    reason: why,
+                    reason,
                 });
             }
         }
-        let (count, lifetime) = (gone.len(), self.lifetime);
+        let count = ended.len();
+        let lifetime = self.lifetime;
         if count > 0 {
             let write =
-                move |connection: &mut AnyConnection| revoke_access(connection, &gone, lifetime);
+                move |connection: &mut AnyConnection| revoke_access(connection, &ended, lifetime);
             self.database
                 .write(write)
                 .await
@@ -101,6 +118,8 @@ impl Follower {
     }
 }
 
+/// Returns why a user has no access any more; None if the user is active. A user who is unknown to
+/// the directory was deleted.
 async fn find_end_reason(client: &mut Client, user: Gid) -> Result<Option<EndReason>, String> {
     match client
         .get_user(GetUserRequest {

@@ -1,4 +1,4 @@
-//! Catching up, with a directory that answers what the tests say.
+//! Tests of catching up, with a directory that has the users of each test.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -34,12 +34,12 @@ use crate::{
     tokens::{revocation::RevocationTarget, trust_store::TrustStore},
 };
 
-/// When the secrets were made.
+/// Time at which the secrets were created.
 const AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
 /// The head of the feed.
 const CURSOR: i64 = 7;
 
-/// Knows these users, and no others.
+/// A directory with these users and no others.
 #[derive(Clone)]
 struct Directory(Arc<HashMap<String, UserStatus>>);
 
@@ -111,11 +111,9 @@ fn follower(test: &TestDatabase, directory: Directory) -> Follower {
         is_ready,
         CancellationToken::new(),
     ));
-    let (database, clock, max_age) = (
-        test.database.clone(),
-        Arc::new(SystemClock),
-        Duration::from_secs(10),
-    );
+    let database = test.database.clone();
+    let clock = Arc::new(SystemClock);
+    let max_age = Duration::from_secs(10);
     let sealer = Arc::new(Sealer::new(&vec![7; 32].into()).unwrap());
     Follower {
         database: database.clone(),
@@ -131,23 +129,22 @@ fn follower(test: &TestDatabase, directory: Directory) -> Follower {
 async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let [active, inactive, deleted, robot] = [(); 4].map(|()| RandomIdGenerator.new_gid());
-        let put = move |connection: &mut AnyConnection| {
+        let insert = move |connection: &mut AnyConnection| {
             for user in [active, inactive, deleted] {
                 store::credential::upsert(connection, user, "hash".to_owned(), AT)?;
             }
-            let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
             let project = RandomIdGenerator.new_gid();
             let key = ApiKey {
                 user: robot,
                 project,
-                lookup_hmac: lookup,
-                sealed_key: sealed,
+                lookup_hmac: "lookup".to_owned(),
+                sealed_key: "sealed".to_owned(),
                 created_at: AT,
                 last_used_at: None,
             };
             store::api_key::upsert(connection, &key)
         };
-        test.database.write(put).await.unwrap();
+        test.database.write(insert).await.unwrap();
         let known = [
             (active, UserStatus::Active),
             (inactive, UserStatus::Inactive),
@@ -181,14 +178,14 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
             HashSet::from([active, inactive])
         );
         assert_eq!(position, CURSOR);
-        let trail = audit::list(
+        let records = audit::list(
             &test.database,
             &audit::Filter::default(),
             (Timestamp::default(), 0),
             10,
         )
         .await;
-        let mut details: Vec<String> = trail
+        let mut details: Vec<String> = records
             .unwrap()
             .into_iter()
             .filter_map(|record| record.detail)
@@ -199,7 +196,7 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
 }
 
 #[test]
-fn only_an_expired_cursor_makes_it_necessary() {
+fn only_an_expired_cursor_requires_catching_up() {
     assert!(is_cursor_expired(&unprocessable("cursor_expired")));
     for other in [
         unprocessable("user_not_found"),

@@ -1,5 +1,25 @@
-//! Following the directory's change feed: a user who is deactivated or deleted there loses their tokens here, and an API user
-//! who is removed from their project, whoever made the change and whatever crashed in between.
+//! Follows the directory's change feed: revokes the tokens of users who are deactivated or deleted
+//! there, and of API users who are removed from their project, for changes by any program, and even
+//! if a process crashed in between. It does not know the rules of the directory.
+//!
+//! Example: the position in the database is 40, and a message has three changes and cursor 43.
+//!
+//! ```text
+//! cursor  action  data type            data key         status
+//! 41      update  cc.users             ann              inactive
+//! 42      delete  cc.projects_members  project/robot
+//! 43      delete  cc.users             robot
+//! ```
+//!
+//! 1. One transaction locks the position, so other replicas wait. All three changes are newer than
+//!    40.
+//! 2. 41: ann's tokens are revoked. Her password stays, because she can be activated again.
+//! 3. 42 and 43: robot is an API user of that project. The end of its membership is dropped,
+//!    because 43 says more; its tokens are revoked, its key is deleted, and there is one audit
+//!    record.
+//! 4. The position becomes 43 in the same transaction. After a crash before the commit, all of it
+//!    is repeated; after the commit, nothing is.
+//! 5. A replica that receives the same message finds the position at 43, and skips all three.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,13 +47,15 @@ use crate::{
     },
 };
 
-/// Between two tries to reach the directory.
+/// Pause between two attempts to connect to the directory.
 const PAUSE: Duration = Duration::from_millis(300);
-/// The directory sends a heartbeat each second; without one for longer, the connection is given up.
+/// Maximum time without a message. The directory sends a heartbeat every second, so a stream that
+/// is silent for longer is lost.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) type Client = DirectoryClient<Channel>;
 
+/// Follows the change feed of the directory.
 pub(crate) struct Follower {
     pub(crate) database: Database,
     pub(crate) directory: Channel,
@@ -41,19 +63,27 @@ pub(crate) struct Follower {
     pub(crate) clock: Arc<dyn Clock>,
     /// The cursor up to which this process has applied the feed.
     pub(crate) applied_cursor: watch::Sender<i64>,
-    /// Of a token.
+    /// Lifetime of the tokens that this process issues.
     pub(crate) lifetime: Duration,
 }
 
 impl Follower {
+    /// Follows the feed until `shutdown`, and reconnects after each error. Only the first error of
+    /// an interruption is logged.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut is_logged = false;
         while !shutdown.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                ended = self.read_stream(&mut is_logged) => if let Err(reason) = ended && !is_logged {
-                    tracing::warn!(reason, "the directory's changes are not heard of: nobody's tokens are revoked by them");
-                    is_logged = true;
+                result = self.read_stream(&mut is_logged) => {
+                    if let Err(reason) = result && !is_logged {
+                        tracing::warn!(
+                            reason,
+                            "lost the connection to the directory feed; token revocations are \
+                             delayed; reconnecting"
+                        );
+                        is_logged = true;
+                    }
                 }
             }
             metrics::gauge!("doorward_feed_followed").set(0.0);
@@ -64,6 +94,7 @@ impl Follower {
         }
     }
 
+    /// Applies the messages of one stream until it ends.
     async fn read_stream(&self, is_logged: &mut bool) -> Result<(), String> {
         let cursor = self
             .database
@@ -84,7 +115,7 @@ impl Follower {
         loop {
             let next = tokio::time::timeout(STREAM_TIMEOUT, stream.message())
                 .await
-                .map_err(|_| "silence".to_owned())?;
+                .map_err(|_| "no message from the directory in time".to_owned())?;
             let message = match next {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
@@ -104,15 +135,18 @@ impl Follower {
         }
     }
 
+    /// Applies a message; a heartbeat has no changes and needs no transaction.
     async fn apply_message(&self, message: WatchChangesResponse) -> Result<(), Error> {
         if message.changes.is_empty() {
             return Ok(());
         }
-        let (cursor, lifetime) = (message.cursor, self.lifetime);
+        let cursor = message.cursor;
+        let lifetime = self.lifetime;
         let has_revoked = self
             .database
             .write(move |connection| apply(connection, &message, lifetime))
             .await?;
+        // The revocations are known in this process before the cursor counts as applied.
         if has_revoked {
             self.trust.refresh().await?;
         }
@@ -121,64 +155,70 @@ impl Follower {
     }
 }
 
-/// Replicas follow the same feed: what one has applied, the others pass over.
+/// Applies the changes of a message that no replica has applied yet. Returns whether tokens were
+/// revoked.
 fn apply(
     connection: &mut AnyConnection,
     message: &WatchChangesResponse,
     lifetime: Duration,
 ) -> Result<bool, Error> {
     let position = store::feed_position::get_locked(connection)?;
-    let mut gone: Vec<AccessEnd> = Vec::new();
+    let mut ended: Vec<AccessEnd> = Vec::new();
     for change in message
         .changes
         .iter()
         .filter(|change| change.cursor > position)
     {
-        gone.extend(find_access_end(connection, change)?);
+        ended.extend(find_access_end(connection, change)?);
     }
-    // An API user's membership changes with the user: one of the two says enough.
-    let users: Vec<Gid> = gone
+    // The membership of an API user ends with the user. One audit record is enough.
+    let users: Vec<Gid> = ended
         .iter()
-        .filter(|gone| gone.reason != EndReason::MembershipEnded)
-        .map(|gone| gone.user)
+        .filter(|end| end.reason != EndReason::MembershipEnded)
+        .map(|end| end.user)
         .collect();
-    gone.retain(|gone| gone.reason != EndReason::MembershipEnded || !users.contains(&gone.user));
-    revoke_access(connection, &gone, lifetime)?;
+    ended.retain(|end| end.reason != EndReason::MembershipEnded || !users.contains(&end.user));
+    revoke_access(connection, &ended, lifetime)?;
     store::feed_position::advance(connection, message.cursor)?;
-    Ok(!gone.is_empty())
+    Ok(!ended.is_empty())
 }
 
-/// Ends the tokens of these, and forgets those who are deleted.
+/// Revokes the tokens of users without access, and deletes the secrets of those who were deleted.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn revoke_access(
     connection: &mut AnyConnection,
-    gone: &[AccessEnd],
+    ended: &[AccessEnd],
     lifetime: Duration,
 ) -> Result<(), Error> {
-    let covered = gone
+    let targets = ended
         .iter()
-        .map(|gone| (RevocationTarget::Subject(gone.user), gone.ended_at))
+        .map(|end| (RevocationTarget::Subject(end.user), end.ended_at))
         .collect();
-    revocation::revoke(connection, covered, lifetime)?;
-    gone.iter()
-        .try_for_each(|gone| delete_secrets(connection, gone))
+    revocation::revoke(connection, targets, lifetime)?;
+    ended.iter().try_for_each(|end| record_end(connection, end))
 }
 
-/// Somebody who may have no tokens any more.
+/// A user who must not have tokens any more.
 pub(crate) struct AccessEnd {
     pub(crate) user: Gid,
+    /// Time of the change in the directory.
     pub(crate) ended_at: Timestamp,
     pub(crate) reason: EndReason,
 }
 
+/// Why a user lost access.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndReason {
     Inactive,
     Deleted,
-    /// An API user who is in their project no more.
+    /// An API user is not a member of its project any more.
     MembershipEnded,
 }
 
 impl EndReason {
+    /// Returns the detail of the audit record.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Inactive => "user inactive",
@@ -188,20 +228,22 @@ impl EndReason {
     }
 }
 
+/// Returns the user who loses access by this change, if there is one.
 fn find_access_end(
     connection: &mut AnyConnection,
     change: &Change,
 ) -> Result<Option<AccessEnd>, Error> {
-    let may_have_tokens =
+    // A new user or membership with another status, such as `invited`, has no tokens to revoke.
+    let can_have_tokens =
         change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
-    if may_have_tokens {
+    if can_have_tokens {
         return Ok(None);
     }
     let at = Timestamp::from_micros(change.changed_at);
     let is_deleted = change.action() == Action::Delete;
     match change.data_type.as_str() {
         "cc.users" => {
-            let why = if is_deleted {
+            let reason = if is_deleted {
                 EndReason::Deleted
             } else {
                 EndReason::Inactive
@@ -209,7 +251,7 @@ fn find_access_end(
             Ok(change.data_key.parse().ok().map(|user| AccessEnd {
                 user,
                 ended_at: at,
-                reason: why,
+                reason,
             }))
         }
         "cc.projects_members" => {
@@ -219,7 +261,8 @@ fn find_access_end(
             else {
                 return Ok(None);
             };
-            // A person's token is for more than this project; an API user's is not.
+            // The token of an account is valid in all its projects. That of an API user is valid in
+            // this one only, so it ends with the membership.
             let is_api_user =
                 store::api_key::find(connection, user)?.is_some_and(|key| key.project == project);
             Ok(is_api_user.then_some(AccessEnd {
@@ -232,19 +275,21 @@ fn find_access_end(
     }
 }
 
-fn delete_secrets(connection: &mut AnyConnection, gone: &AccessEnd) -> Result<(), Error> {
+/// Records the end of access in the audit trail, and deletes the secrets of a deleted user.
+fn record_end(connection: &mut AnyConnection, end: &AccessEnd) -> Result<(), Error> {
     let entry = Entry::new(
         audit::Action::TokensRevoked,
-        Some(gone.user),
+        Some(end.user),
         &Origin::internal(),
     );
     audit::record(
         connection,
-        entry.with_detail(gone.reason.as_str()),
-        gone.ended_at,
+        entry.with_detail(end.reason.as_str()),
+        end.ended_at,
     )?;
-    if gone.reason == EndReason::Deleted {
-        accounts::forget(connection, gone.user, gone.ended_at)?;
+    if end.reason == EndReason::Deleted {
+        // Secrets from after the deletion stay: the gid may have been imported again.
+        accounts::forget(connection, end.user, end.ended_at)?;
     }
     Ok(())
 }

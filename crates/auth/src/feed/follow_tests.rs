@@ -1,4 +1,4 @@
-//! Effects of the directory's changes on tokens and secrets.
+//! Tests of the effects of the directory's changes on tokens and secrets.
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_storage::testing::TestDatabase;
@@ -39,20 +39,19 @@ impl Fixture {
     async fn new() -> Self {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let [user, robot, project] = [(); 3].map(|()| RandomIdGenerator.new_gid());
-        let put = move |connection: &mut AnyConnection| {
+        let insert = move |connection: &mut AnyConnection| {
             store::credential::upsert(connection, user, "hash".to_owned(), AT)?;
-            let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
             let key = ApiKey {
                 user: robot,
                 project,
-                lookup_hmac: lookup,
-                sealed_key: sealed,
+                lookup_hmac: "lookup".to_owned(),
+                sealed_key: "sealed".to_owned(),
                 created_at: AT,
                 last_used_at: None,
             };
             store::api_key::upsert(connection, &key)
         };
-        test.database.write(put).await.unwrap();
+        test.database.write(insert).await.unwrap();
         Self {
             test,
             user,
@@ -79,7 +78,7 @@ impl Fixture {
         found.is_some_and(|revocation| revocation.revoked_at == AT)
     }
 
-    /// Returns the users with a password or a key.
+    /// Returns the users with a password or an API key.
     async fn with_secrets(&self) -> Vec<Gid> {
         let list = |connection: &mut AnyConnection| {
             let mut users = store::credential::list_users(connection, None, 10)?;
@@ -89,8 +88,8 @@ impl Fixture {
         self.test.database.read_snapshot(list).await.unwrap()
     }
 
-    /// Returns the details in the audit trail.
-    async fn trail(&self) -> Vec<String> {
+    /// Returns the details of the audit records.
+    async fn audit_details(&self) -> Vec<String> {
         let records = audit::list(
             &self.test.database,
             &audit::Filter::default(),
@@ -116,17 +115,17 @@ async fn deactivated_or_deleted_user_loses_tokens() {
         (Action::Delete, "", Some("user deleted")),
     ];
     for (action, status, detail) in cases {
-        let scene = Fixture::new().await;
-        let user = scene.user.to_string();
-        let has_revoked = scene
+        let fixture = Fixture::new().await;
+        let user = fixture.user.to_string();
+        let has_revoked = fixture
             .apply(vec![change(1, action, (USERS, &user), status)])
             .await;
         assert_eq!(
-            (has_revoked, scene.is_revoked(scene.user).await),
+            (has_revoked, fixture.is_revoked(fixture.user).await),
             (detail.is_some(), detail.is_some())
         );
-        assert_eq!(scene.trail().await, Vec::from_iter(detail));
-        let has_secrets = scene.with_secrets().await.contains(&scene.user);
+        assert_eq!(fixture.audit_details().await, Vec::from_iter(detail));
+        let has_secrets = fixture.with_secrets().await.contains(&fixture.user);
         assert_eq!(
             has_secrets,
             action != Action::Delete,
@@ -137,8 +136,10 @@ async fn deactivated_or_deleted_user_loses_tokens() {
 
 #[tokio::test]
 async fn end_of_membership_revokes_tokens_of_api_users_only() {
-    let scene = Fixture::new().await;
-    let (user, robot, project) = (scene.user, scene.robot, scene.project);
+    let fixture = Fixture::new().await;
+    let user = fixture.user;
+    let robot = fixture.robot;
+    let project = fixture.project;
     let others = [
         format!("{project}/{user}"),
         format!("{}/{robot}", RandomIdGenerator.new_gid()),
@@ -155,48 +156,49 @@ async fn end_of_membership_revokes_tokens_of_api_users_only() {
         ("cc.projects", &project.to_string()),
         "",
     ));
-    assert!(!scene.apply(changes).await);
-    assert!(!scene.is_revoked(user).await && !scene.is_revoked(robot).await);
+    assert!(!fixture.apply(changes).await);
+    assert!(!fixture.is_revoked(user).await && !fixture.is_revoked(robot).await);
 
     let own = format!("{project}/{robot}");
     assert!(
-        scene
+        fixture
             .apply(vec![change(2, Action::Delete, (MEMBERS, &own), "")])
             .await
     );
-    assert!(scene.is_revoked(robot).await);
-    assert_eq!(scene.trail().await, ["no member any more"]);
+    assert!(fixture.is_revoked(robot).await);
+    assert_eq!(fixture.audit_details().await, ["no member any more"]);
 }
 
 #[tokio::test]
 async fn deleted_api_user_is_audited_once() {
-    let scene = Fixture::new().await;
-    let (robot, own) = (
-        scene.robot.to_string(),
-        format!("{}/{}", scene.project, scene.robot),
-    );
-    let user = scene.user.to_string();
+    let fixture = Fixture::new().await;
+    let robot = fixture.robot.to_string();
+    let own = format!("{}/{}", fixture.project, fixture.robot);
+    let user = fixture.user.to_string();
     let changes = vec![
         change(1, Action::Delete, (MEMBERS, &own), ""),
         change(2, Action::Delete, (USERS, &robot), ""),
         change(3, Action::Update, (USERS, &user), "inactive"),
     ];
-    assert!(scene.apply(changes).await);
-    assert!(scene.is_revoked(scene.robot).await && scene.is_revoked(scene.user).await);
-    assert_eq!(scene.trail().await, ["user deleted", "user inactive"]);
-    assert_eq!(scene.with_secrets().await, [scene.user]);
+    assert!(fixture.apply(changes).await);
+    assert!(fixture.is_revoked(fixture.robot).await && fixture.is_revoked(fixture.user).await);
+    assert_eq!(
+        fixture.audit_details().await,
+        ["user deleted", "user inactive"]
+    );
+    assert_eq!(fixture.with_secrets().await, [fixture.user]);
 }
 
 #[tokio::test]
 async fn change_is_applied_once() {
-    let scene = Fixture::new().await;
-    let user = scene.user.to_string();
+    let fixture = Fixture::new().await;
+    let user = fixture.user.to_string();
     let deactivated = |cursor| change(cursor, Action::Update, (USERS, &user), "inactive");
-    assert!(scene.apply(vec![deactivated(5)]).await);
+    assert!(fixture.apply(vec![deactivated(5)]).await);
     for again in [vec![deactivated(5)], vec![deactivated(4)]] {
-        assert!(!scene.apply(again).await);
+        assert!(!fixture.apply(again).await);
     }
-    assert_eq!(scene.trail().await.len(), 1);
-    assert!(scene.apply(vec![deactivated(5), deactivated(6)]).await);
-    assert_eq!(scene.trail().await.len(), 2);
+    assert_eq!(fixture.audit_details().await.len(), 1);
+    assert!(fixture.apply(vec![deactivated(5), deactivated(6)]).await);
+    assert_eq!(fixture.audit_details().await.len(), 2);
 }

@@ -1,4 +1,5 @@
-//! Logins with API keys: the same as those with passwords, but there is nothing to hash, and no name to count failures by.
+//! Logins with an API key. They follow the same steps as logins with a password, but nothing is
+//! hashed, and failures are counted by client network only, because there is no username.
 
 use std::net::IpAddr;
 
@@ -15,10 +16,10 @@ use crate::{
     tokens::{issue::VerifiedLogin, revocation::RevocationTarget},
 };
 
-/// A login with an API key.
+/// An attempt to log in with an API key.
 pub(crate) struct ApiKeyAttempt {
     pub(crate) api_key: String,
-    /// None when the key's user may not log in to the project.
+    /// None if the user of the key is not allowed to log in to the project.
     pub(crate) user: Option<Gid>,
     pub(crate) project: Gid,
     pub(crate) checked_at: Timestamp,
@@ -27,10 +28,11 @@ pub(crate) struct ApiKeyAttempt {
 }
 
 impl Logins {
-    /// Whose key this is, if attempts from this address are let through.
+    /// Finds the user of an API key, unless attempts from this client network have to wait. An
+    /// unknown key is no failure yet: the caller goes on, and the verification counts it.
     ///
     /// # Errors
-    /// [`Error::Throttled`], and those of the database.
+    /// [`Error::Throttled`], and database errors.
     pub(crate) async fn find_api_key_user(
         &self,
         text: String,
@@ -39,7 +41,8 @@ impl Logins {
     ) -> Result<Option<Gid>, Error> {
         let bucket =
             Bucket::for_network(&ClientNetwork::from_address(address), &self.config.throttle);
-        let (key, api_keys) = (bucket.key.clone(), self.api_keys.clone());
+        let key = bucket.key.clone();
+        let api_keys = self.api_keys.clone();
         let work = move |connection: &mut AnyConnection| {
             let count = store::throttle::find(connection, &key)?;
             Ok((count, api_keys.find(connection, &text)?))
@@ -51,8 +54,10 @@ impl Logins {
         Ok(found.map(|key| key.user))
     }
 
+    /// Verifies an API key and returns a token.
+    ///
     /// # Errors
-    /// [`Error::UnknownUser`], [`Error::Throttled`], and those of the database.
+    /// [`Error::UnknownUser`], [`Error::Throttled`], and database errors.
     pub(crate) async fn log_in_with_api_key(
         &self,
         attempt: ApiKeyAttempt,
@@ -70,12 +75,12 @@ impl Logins {
         &self,
         attempt: &ApiKeyAttempt,
     ) -> Result<Option<VerifiedLogin>, Error> {
-        let (project, user, begun) = (attempt.project, attempt.user, attempt.checked_at);
-        let (text, origin, api_keys) = (
-            attempt.api_key.clone(),
-            attempt.origin.clone(),
-            self.api_keys.clone(),
-        );
+        let project = attempt.project;
+        let user = attempt.user;
+        let checked_at = attempt.checked_at;
+        let text = attempt.api_key.clone();
+        let origin = attempt.origin.clone();
+        let api_keys = self.api_keys.clone();
         let now = self.clock.now();
         let bucket = Bucket::for_network(
             &ClientNetwork::from_address(attempt.address),
@@ -87,8 +92,8 @@ impl Logins {
             if let Some(wait) = count.and_then(|count| throttle::wait(&count, now)) {
                 return Err(Error::Throttled(wait));
             }
-            // The lock is taken once, as strong as it has to be: to make it stronger later would deadlock with another
-            // login that does the same.
+            // The lock is taken once, as strong as needed. Two logins that share the lock and then
+            // both upgrade it would deadlock.
             let is_use_due = api_keys
                 .find(connection, &text)?
                 .is_some_and(|key| key.is_use_due(now));
@@ -97,15 +102,19 @@ impl Logins {
             } else {
                 RowLock::Shared
             };
+            // A rotation waits for this lock, and takes its time after that, so its revocation
+            // covers the token of this login.
             let key = api_keys.find_locked(connection, &text, lock)?;
             let revocation = store::revocation::find(
                 connection,
                 &RevocationTarget::Subject(user.unwrap_or(NOBODY)),
             )?;
             let key = key.filter(|key| key.project == project && Some(key.user) == user);
-            let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), begun)) else {
+            let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), checked_at))
+            else {
                 return Ok(None);
             };
+            // Checked again under the lock: another login may have recorded its use since.
             if is_use_due && key.is_use_due(now) {
                 store::api_key::set_last_used(connection, key.user, now)?;
             }
@@ -116,7 +125,7 @@ impl Logins {
             Ok(Some(VerifiedLogin {
                 subject: key.user,
                 kind,
-                logged_in_at: begun,
+                logged_in_at: checked_at,
                 not_before: not_before(revocation),
             }))
         };
@@ -130,7 +139,8 @@ impl Logins {
         );
         let entry = Entry::new(Action::ApiLoginFailed, attempt.user, &attempt.origin);
         let entry = entry.with_project(Some(attempt.project));
-        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let config = self.config.clone();
+        let clock = self.clock.clone();
         let write = move |connection: &mut AnyConnection| {
             let now = clock.now();
             throttle::count_failure(connection, &[&bucket], &config.throttle, now)?;

@@ -1,4 +1,5 @@
-//! Logins with a password or an API key, and their admission: throttle, and how many run at once.
+//! Logins with a password or an API key, and the admission of attempts: the throttle, and the limit
+//! of attempts in flight. The directory decides before whether a user may log in at all.
 
 pub(crate) mod admission;
 pub(crate) mod api_key;

@@ -1,4 +1,5 @@
-//! Logins: throttled, checked, counted, written down, and given a token.
+//! Logins with a password: admission, verification of the hash, and one transaction that stores the
+//! outcome. A token is issued only if nothing was revoked and no password was changed meanwhile.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,14 +15,14 @@ use crate::{
     login::admission::Admission,
     passwords::credentials::VerifiedPassword,
     store,
-    throttle::{self, ClientAuthenticator, ClientNetwork},
+    throttle::{self, ClientNetwork, InFlight},
     tokens::{
         issue::{Tokens, VerifiedLogin},
         revocation::Revocation,
     },
 };
 
-/// Looked up when there is no user, so that both take the same steps.
+/// Dummy user, looked up if no user has the name, so that both cases take the same steps.
 pub(crate) const NOBODY: Gid = Gid::NIL;
 
 pub(crate) struct Logins {
@@ -31,20 +32,22 @@ pub(crate) struct Logins {
     pub(crate) credentials: Credentials,
     pub(crate) api_keys: ApiKeys,
     pub(crate) tokens: Arc<Tokens>,
-    pub(crate) in_flight: Arc<ClientAuthenticator>,
-    /// How many may wait at the gate.
+    pub(crate) in_flight: Arc<InFlight>,
+    /// One slot for each attempt that waits for admission.
     pub(crate) waiting_slots: Semaphore,
 }
 
-/// A login with a password.
+/// An attempt to log in with a password.
 pub(crate) struct Attempt {
-    /// None when nobody has that name.
+    /// None if no user has the name.
     pub(crate) user: Option<Gid>,
+    /// False if the directory does not allow the user to log in; the attempt then fails as one with
+    /// a wrong password does.
     pub(crate) is_login_allowed: bool,
-    /// As the directory normalised it.
+    /// Normalized as in the directory.
     pub(crate) username: String,
     pub(crate) password: String,
-    /// When the directory said that the user may log in.
+    /// Time at which the directory checked that the user may log in.
     pub(crate) checked_at: Timestamp,
     pub(crate) project: Option<Gid>,
     pub(crate) address: IpAddr,
@@ -52,23 +55,27 @@ pub(crate) struct Attempt {
 }
 
 impl Logins {
-    /// Goes on to its end also when whoever asks goes away: what was hashed is counted.
+    /// Verifies the password and returns a token.
+    ///
+    /// The attempt runs to its end even if the client disconnects. Otherwise, a client could guess
+    /// without being counted by closing the connection after each guess.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`], [`Error::Throttled`], [`Error::HashQueueFull`], and those of the database.
+    /// [`Error::UnknownUser`], [`Error::Throttled`], [`Error::HashQueueFull`], and database errors.
     pub(crate) async fn log_in_with_password(
         self: Arc<Self>,
         attempt: Attempt,
     ) -> Result<String, Error> {
         let work = async move { self.verify_password(attempt).await };
-        let done = tokio::spawn(work.in_current_span()).await;
-        done.map_err(|_| Error::Internal("a login ended early"))?
+        let joined = tokio::spawn(work.in_current_span()).await;
+        joined.map_err(|_| Error::Internal("the task of a login was cancelled or panicked"))?
     }
 
-    /// Whether it is the user's password: throttled and counted as a login, but for the token.
+    /// Verifies the current password of a user who is logged in. The attempt is throttled as a
+    /// login, and a failure is counted and recorded as one, but there is no token.
     ///
     /// # Errors
-    /// As [`by_password`](Self::by_password).
+    /// The same as [`log_in_with_password`](Self::log_in_with_password).
     pub(crate) async fn verify_current_password(
         self: Arc<Self>,
         attempt: Attempt,
@@ -92,17 +99,19 @@ impl Logins {
             self.record_failure(&attempt, Some(admitted)).await?;
             Err(Error::UnknownUser)
         };
-        let done = tokio::spawn(work.in_current_span()).await;
-        done.map_err(|_| Error::Internal("a password's check ended early"))?
+        let joined = tokio::spawn(work.in_current_span()).await;
+        joined.map_err(|_| {
+            Error::Internal("the task of a password check was cancelled or panicked")
+        })?
     }
 
     async fn verify_password(&self, attempt: Attempt) -> Result<String, Error> {
-        let place = ClientNetwork::from_address(attempt.address);
-        let admitted = self.admit(&attempt, &place).await?;
+        let network = ClientNetwork::from_address(attempt.address);
+        let admitted = self.admit(&attempt, &network).await?;
         let user = attempt.user.filter(|_| attempt.is_login_allowed);
         let mut hash = admitted.password_hash.clone().filter(|_| user.is_some());
-        // A second time when the hash was replaced by another of the same password meanwhile, as two logins at once do with
-        // one that is outdated.
+        // The second round is for a hash that was replaced by a better one of the same password
+        // during the first: of two logins at once with an outdated hash, one replaces it.
         for _ in 0..2 {
             let Some(verified) = self
                 .credentials
@@ -113,7 +122,7 @@ impl Logins {
                 return Err(Error::UnknownUser);
             };
             match self
-                .record_success(&attempt, &admitted, &place, verified)
+                .record_success(&attempt, &admitted, &network, verified)
                 .await?
             {
                 Outcome::VerifiedLogin(login) => return self.tokens.issue(&login),
@@ -121,7 +130,8 @@ impl Logins {
                 Outcome::HashReplaced(by) => hash = by,
             }
         }
-        // The password was right when it was looked at: no failure to count.
+        // The password was right when it was verified, so this is recorded, but not counted as a
+        // guess.
         self.record_failure(&attempt, None).await?;
         Err(Error::UnknownUser)
     }
@@ -130,12 +140,12 @@ impl Logins {
         &self,
         attempt: &Attempt,
         admitted: &Admission,
-        place: &ClientNetwork,
+        network: &ClientNetwork,
         verified: VerifiedPassword,
     ) -> Result<Outcome, Error> {
         let VerifiedPassword { user, hash } = verified;
         let now = self.clock.now();
-        let is_address_due = throttle::needs_login_update(admitted.last_login_at, now);
+        let is_network_due = throttle::needs_login_update(admitted.last_login_at, now);
         let stale_count = admitted
             .has_username_failures
             .then(|| admitted.username_bucket.key.clone());
@@ -145,10 +155,14 @@ impl Logins {
             &attempt.origin.with_user(user),
         )
         .with_project(attempt.project);
-        let (place, begun) = (place.clone(), attempt.checked_at);
+        let network = network.clone();
+        let checked_at = attempt.checked_at;
         let write = move |connection: &mut AnyConnection| {
+            // One query reads both. A change of the password stores a hash and a revocation in one
+            // transaction, so this sees either both or neither. If neither, that revocation is
+            // later and covers the token by its `auth_time`; ADR 0006 names the one gap.
             let (stored, revocation) = store::revocation::find_with_hash(connection, user)?;
-            if is_revoked_since(revocation.as_ref(), begun) {
+            if is_revoked_since(revocation.as_ref(), checked_at) {
                 return Ok::<_, Error>(Outcome::Revoked);
             }
             if stored.as_ref() != Some(&hash) {
@@ -157,70 +171,75 @@ impl Logins {
             if let Some(bucket) = stale_count {
                 store::throttle::delete(connection, &bucket)?;
             }
-            if is_address_due {
-                store::known_network::upsert(connection, user, place.as_str(), now)?;
+            if is_network_due {
+                store::known_network::upsert(connection, user, network.as_str(), now)?;
             }
             audit::record(connection, entry, now)?;
             let kind = (TokenKind::User, None);
             Ok(Outcome::VerifiedLogin(VerifiedLogin {
                 subject: user,
                 kind,
-                logged_in_at: begun,
+                logged_in_at: checked_at,
                 not_before: not_before(revocation),
             }))
         };
-        // An answer doesn't wait for the disk: a power cut can take the last lines of good logins from the audit trail.
+        // The response does not wait for the disk. After a power failure, the last audit records of
+        // successful logins can be missing.
         self.database.write_without_fsync(write).await
     }
 
-    /// Counted against whom it was admitted by.
+    /// Records a failed attempt, and counts it in the buckets by which it was admitted. Without an
+    /// admission, nothing is counted.
     async fn record_failure(
         &self,
         attempt: &Attempt,
         admitted: Option<Admission>,
     ) -> Result<(), Error> {
-        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let config = self.config.clone();
+        let clock = self.clock.clone();
         let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin)
             .with_project(attempt.project);
         let (permit, buckets) = admitted.map_or((None, None), |admitted| {
             let Admission {
                 permit,
-                network_bucket: address,
-                username_bucket: name,
+                network_bucket,
+                username_bucket,
                 ..
             } = admitted;
-            (Some(permit), Some((address, name)))
+            (Some(permit), Some((network_bucket, username_bucket)))
         });
         let write = move |connection: &mut AnyConnection| {
             let now = clock.now();
-            if let Some((address, name)) = &buckets {
-                throttle::count_failure(connection, &[address, name], &config.throttle, now)?;
+            if let Some((network, username)) = &buckets {
+                let buckets = [network, username];
+                throttle::count_failure(connection, &buckets, &config.throttle, now)?;
             }
             audit::record(connection, entry, now)
         };
-        let done = self.database.write(write).await;
-        // The next is let through when this one is counted.
+        let written = self.database.write(write).await;
+        // Released after the commit: the next attempt must read a count that includes this failure.
         if let Some(permit) = permit {
             permit.release_counted();
         }
-        done
+        written
     }
 }
 
-/// What became of a login whose password was right.
+/// Outcome of a login with the right password.
 enum Outcome {
     VerifiedLogin(VerifiedLogin),
-    /// What it would have given is dead by now.
+    /// The tokens of the user were revoked since the check, so a token would be invalid.
     Revoked,
-    /// Another hash is stored by now.
+    /// Another hash is stored by now; None if the user has no password any more.
     HashReplaced(Option<String>),
 }
 
-/// Whatever was revoked since a login began covers it too.
-pub(crate) fn is_revoked_since(revocation: Option<&Revocation>, begun: Timestamp) -> bool {
-    revocation.is_some_and(|revocation| revocation.revoked_at >= begun)
+/// Returns whether a revocation happened at or after the check with which a login began.
+pub(crate) fn is_revoked_since(revocation: Option<&Revocation>, checked_at: Timestamp) -> bool {
+    revocation.is_some_and(|revocation| revocation.revoked_at >= checked_at)
 }
 
+/// Returns the earliest `auth_time`, in seconds, that the revocation does not cover.
 pub(crate) fn not_before(revocation: Option<Revocation>) -> i64 {
     revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds)
 }

@@ -1,4 +1,5 @@
-//! Passwords: set, checked, replaced by better hashes.
+//! Stored passwords: verification, changes, and the replacement of outdated hashes. It does not
+//! know how logins are throttled.
 
 use std::{
     sync::Arc,
@@ -26,20 +27,24 @@ pub struct Credentials {
     clock: Arc<dyn Clock>,
     config: Arc<Config>,
     hasher: Hasher,
+    /// Verified in place of a stored hash if the user does not exist or has no password.
     dummy: Arc<StoredHash>,
     timing_padding: Arc<TimingPadding>,
 }
 
 impl Credentials {
+    /// Starts the hashing threads.
+    ///
     /// # Errors
-    /// When the hashing threads can't be started or the parameters are impossible.
+    /// [`Error::Internal`] or [`Error::UnusableHash`] if the threads can't be started, or the
+    /// settings of argon2id are invalid or too costly.
     pub fn new(
         database: Database,
         clock: Arc<dyn Clock>,
         config: Arc<Config>,
     ) -> Result<Self, Error> {
         let hasher = Hasher::start(&config.hashing)
-            .map_err(|_| Error::Internal("can't start the hashing threads"))?;
+            .map_err(|_| Error::Internal("failed to start the hashing threads"))?;
         let dummy = Arc::new(StoredHash::dummy(&config.hashing)?);
         Ok(Self {
             database,
@@ -51,16 +56,18 @@ impl Credentials {
         })
     }
 
+    /// Returns the pool of hashing threads.
     #[must_use]
     pub fn hasher(&self) -> &Hasher {
         &self.hasher
     }
 
-    /// Checks a password against the user's stored hash: one hash, whether or not there is either. A hash that is outdated
-    /// is replaced.
+    /// Verifies a password against the stored hash `text` of a user. One hash is computed in any
+    /// case, also without a user or a stored hash. After a success, an outdated hash is replaced;
+    /// after a failure, the response is padded. Returns None if the password is wrong.
     ///
     /// # Errors
-    /// [`Error::HashQueueFull`], and those of the database.
+    /// [`Error::HashQueueFull`], [`Error::Internal`] if hashing fails.
     pub(crate) async fn verify(
         &self,
         user: Option<Gid>,
@@ -75,22 +82,24 @@ impl Credentials {
             .and_then(|text| StoredHash::parse(text).ok())
             .map(Arc::new);
         let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
-        let typed = password.clone();
-        let begun = Instant::now();
-        let (matches, kind, took) = self
+        let candidate = password.clone();
+        let started_at = Instant::now();
+        let (matches, kind, hash_time) = self
             .hasher
             .run(move |memory| {
-                let started = Instant::now();
+                let hash_started_at = Instant::now();
                 (
-                    checked.matches(typed.as_bytes(), memory),
+                    checked.matches(candidate.as_bytes(), memory),
                     checked.cost_kind(),
-                    started.elapsed(),
+                    hash_started_at.elapsed(),
                 )
             })
             .await?;
-        self.timing_padding.record(kind, took, begun.elapsed());
+        self.timing_padding
+            .record(kind, hash_time, started_at.elapsed());
         let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
-            tokio::time::sleep(self.timing_padding.padding(begun.elapsed())).await;
+            let padding = self.timing_padding.padding(started_at.elapsed());
+            tokio::time::sleep(padding).await;
             return Ok(None);
         };
         if stored.is_outdated(&self.config.hashing)
@@ -101,10 +110,10 @@ impl Credentials {
         Ok(Some(VerifiedPassword { user, hash: text }))
     }
 
-    /// Sets a password and ends every earlier token of the user.
+    /// Stores a password and revokes all earlier tokens of the user.
     ///
     /// # Errors
-    /// When the password is too short, and those of the database.
+    /// [`Error::PasswordTooShort`], [`Error::HashQueueFull`], and database errors.
     pub async fn set_password(
         &self,
         user: Gid,
@@ -115,16 +124,18 @@ impl Credentials {
         self.store_hash(user, hash, origin).await
     }
 
-    /// Sets a password by its hash and ends every earlier token of the user.
+    /// Stores a password by its hash and revokes all earlier tokens of the user.
     ///
     /// # Errors
-    /// When the hash is of no known kind or costs too much to check, and those of the database.
+    /// [`Error::UnusableHash`] if the hash has an unsupported format or is too costly to verify,
+    /// and database errors.
     pub async fn set_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         StoredHash::parse(&hash)?;
         self.store_hash(user, hash, origin).await
     }
 
-    /// Ends the waits of the login throttle that count by this username. Those of client addresses stay.
+    /// Deletes the failed logins of a username, which ends their waits. Those of client networks
+    /// stay.
     ///
     /// # Errors
     /// Database errors.
@@ -135,11 +146,11 @@ impl Credentials {
             .await
     }
 
-    /// Stores the hashes of users who are about to be made, in one transaction. What an earlier try left under the same
-    /// gids is replaced.
+    /// Stores the hashes of users who are about to be created, in one transaction. Hashes that a
+    /// failed earlier attempt left for the same gids are replaced.
     ///
     /// # Errors
-    /// Those of the database, and then none is stored.
+    /// Database errors; then no hash is stored.
     pub async fn insert_hashes(&self, new: Vec<(Gid, String)>) -> Result<(), Error> {
         let now = self.clock.now();
         self.database
@@ -151,40 +162,45 @@ impl Credentials {
             .await
     }
 
-    /// The hash of a password that is about to be set.
+    /// Returns the hash of a password that is about to be stored.
     ///
     /// # Errors
-    /// When the password is too short.
+    /// [`Error::PasswordTooShort`], [`Error::HashQueueFull`].
     pub async fn hash_new_password(&self, password: Password) -> Result<String, Error> {
         password.check_length(self.config.password_min_chars)?;
         self.hash(password).await
     }
 
+    /// Deletes the hashes of these users.
+    ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn delete_all(&self, users: Vec<Gid>) -> Result<(), Error> {
         self.database
             .write(move |connection| Ok(store::credential::delete_many(connection, &users)?))
             .await
     }
 
-    /// Whether a password that a user chooses is good enough.
+    /// Checks the length and the strength of a password that a user chooses. The strength is
+    /// estimated on a hashing thread, because that takes milliseconds.
     ///
     /// # Errors
     /// [`Error::PasswordTooShort`], [`Error::PasswordWeak`], [`Error::HashQueueFull`].
     pub(crate) async fn check_new_password(
         &self,
         password: Password,
-        hints: UserInputs,
+        user_inputs: UserInputs,
     ) -> Result<(), Error> {
         password.check_length(self.config.password_min_chars)?;
         self.hasher
-            .run(move |_| strength::check(&password, &hints))
+            .run(move |_| strength::check(&password, &user_inputs))
             .await?
     }
 
+    /// Computes a new hash.
+    ///
     /// # Errors
-    /// [`Error::HashQueueFull`].
+    /// [`Error::HashQueueFull`], [`Error::Internal`] if hashing fails.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         let config = self.config.hashing;
         self.hasher
@@ -193,7 +209,8 @@ impl Credentials {
     }
 
     async fn store_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
-        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
+        let clock = self.clock.clone();
+        let lifetime = self.config.token_lifetime;
         let replacement = Replacement {
             user,
             hash,
@@ -202,17 +219,19 @@ impl Credentials {
         self.database
             .write(move |connection| {
                 store::trust_version::increment(connection)?;
-                // Not before the lock is held: a login that began while we waited for it is covered too.
+                // The time is taken after the lock, so that the revocation covers logins that began
+                // while this transaction waited for it.
                 let now = clock.now();
                 replacement.apply(connection, &origin, lifetime, now)
             })
             .await
     }
 
-    /// The login succeeds all the same when this fails; the next one tries again.
+    /// Replaces an outdated hash by a new one and returns it. Returns None after an error: the
+    /// login succeeds anyway, and the next one tries again.
     async fn upgrade(&self, user: Gid, old: String, password: Password) -> Option<String> {
         let now: Timestamp = self.clock.now();
-        let done = async {
+        let replaced = async {
             let new = self.hash(password).await?;
             let stored = new.clone();
             let write = move |connection: &mut AnyConnection| {
@@ -223,24 +242,33 @@ impl Credentials {
             self.database.write(write).await?;
             Ok::<_, Error>(new)
         };
-        done.await
-            .inspect_err(
-                |error| tracing::warn!(%error, %user, "an outdated password hash stays for now"),
-            )
+        replaced
+            .await
+            .inspect_err(|error| {
+                tracing::warn!(
+                    %error,
+                    %user,
+                    "failed to replace an outdated password hash; the next login tries again"
+                );
+            })
             .ok()
     }
 }
 
-/// A new hash in place of the one there is. Every earlier token of the user ends.
+/// The replacement of a user's password hash, which revokes all earlier tokens of the user.
 pub(crate) struct Replacement {
     pub(crate) user: Gid,
     pub(crate) hash: String,
-    /// What it is called in the audit trail.
+    /// Action in the audit record.
     pub(crate) action: Action,
 }
 
 impl Replacement {
-    /// Within the caller's transaction, which holds the lock of the trust head.
+    /// Stores the hash, deletes the user's codes and revokes the tokens in the caller's
+    /// transaction, which holds the lock of the trust version.
+    ///
+    /// # Errors
+    /// Database errors.
     pub(crate) fn apply(
         self,
         connection: &mut AnyConnection,
@@ -264,7 +292,7 @@ impl Replacement {
 #[derive(Debug)]
 pub(crate) struct VerifiedPassword {
     pub(crate) user: Gid,
-    /// That the password was checked against, or that has replaced it: where another is stored by now, the password was
-    /// changed meanwhile.
+    /// The hash against which the password was verified, or its replacement. If another one is
+    /// stored now, the hash was changed meanwhile.
     pub(crate) hash: String,
 }

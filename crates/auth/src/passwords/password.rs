@@ -1,21 +1,28 @@
-//! A password as typed.
+//! Passwords in plain text, normalized, as a type that is never logged.
 
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::Error;
 
-/// Any Unicode, mapped as RFC 8265 does for OpaqueString (other spaces to plain ones, then NFC), nothing trimmed, case kept.
-/// Unlike there no character is refused: what is new in Unicode, or a control character, is as good as any.
+/// A password of any Unicode characters, normalized as the OpaqueString profile of RFC 8265
+/// prescribes (other spaces become plain ones, then NFC), not trimmed, with its case. Unlike in
+/// that profile, no character is rejected, not even a control character or one that is new in
+/// Unicode.
 #[derive(Clone)]
 pub struct Password(SecretString);
 
 impl Password {
+    /// Maximum length in characters.
     pub const MAX_CHARS: usize = 256;
 
+    /// Normalizes a password.
+    ///
     /// # Errors
-    /// When it is longer than 256 characters, or empty.
+    /// [`Error::PasswordTooLong`] if it has more than 256 characters, [`Error::PasswordInvalid`] if
+    /// it is empty.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        // The first comparison is cheap, and spares counting the characters of a very long text.
         if text.len() > Self::MAX_CHARS * 4 || text.chars().count() > Self::MAX_CHARS {
             return Err(Error::PasswordTooLong(Self::MAX_CHARS));
         }
@@ -30,8 +37,10 @@ impl Password {
         Ok(Self(normal.into()))
     }
 
+    /// Checks the minimum length.
+    ///
     /// # Errors
-    /// When it has fewer than `min_chars` characters.
+    /// [`Error::PasswordTooShort`] if it has fewer than `min_chars` characters.
     pub fn check_length(&self, min_chars: usize) -> Result<(), Error> {
         if self.0.expose_secret().chars().count() < min_chars {
             Err(Error::PasswordTooShort(min_chars))
@@ -49,7 +58,7 @@ impl Password {
     }
 }
 
-/// The general category Zs.
+/// Returns whether the character has the general category Zs.
 const fn is_space(char: char) -> bool {
     matches!(
         char,

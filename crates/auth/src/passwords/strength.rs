@@ -1,50 +1,54 @@
-//! How soon a password would be guessed (zxcvbn, D. Wheeler, USENIX Security 2016).
+//! Strength of passwords: an estimate of the guesses that one withstands (zxcvbn, D. Wheeler,
+//! USENIX Security 2016).
 
 use zxcvbn::{Score, zxcvbn};
 
 use crate::{Error, Password};
 
-/// What helps to choose a better one.
+/// Advice to the user who chooses a password.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Feedback {
-    /// Empty when there is nothing special to say.
+    /// The main weakness of the password. Empty if zxcvbn names none.
     pub warning: String,
     pub suggestions: Vec<String>,
 }
 
 impl Feedback {
-    pub(crate) fn for_short_password(least: usize) -> Self {
-        let suggestion =
-            format!("Use at least {least} characters. A few uncommon words are easy to remember.");
+    /// Returns the feedback on a password with fewer than `min_chars` characters.
+    pub(crate) fn for_short_password(min_chars: usize) -> Self {
+        let suggestion = format!(
+            "Use at least {min_chars} characters. A few uncommon words are easy to remember."
+        );
         Self {
             warning: "This is too short.".to_owned(),
             suggestions: vec![suggestion],
         }
     }
 
-    /// As it travels between the services, and to the caller.
+    /// Returns the feedback as JSON, the form in which it is sent to the gateway and to clients.
     pub(crate) fn to_json(&self) -> String {
         serde_json::json!({"warning": self.warning, "suggestions": self.suggestions}).to_string()
     }
 }
 
-/// What nobody's password may be made of: their names and addresses, whole and in parts.
+/// Words that a user's password must not be made of: names and addresses, whole and in parts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UserInputs(Vec<String>);
 
-/// Shorter parts, such as initials, are in every password.
+/// Minimum length of a part. Shorter parts, such as initials, occur in every password.
 const MIN_INPUT_CHARS: usize = 3;
-/// Each is looked for.
+/// Maximum number of words. The time of a check grows with them.
 const MAX_INPUTS: usize = 50;
 
 impl UserInputs {
+    /// Returns the words of these texts, and the name of the app.
     pub(crate) fn new(texts: &[&str]) -> Self {
         let parts = texts
             .iter()
             .flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
         let parts = parts.filter(|part| part.chars().count() >= MIN_INPUT_CHARS);
         let whole = texts.iter().copied().filter(|text| !text.is_empty());
-        // What the app is called is the first thing that is tried (NIST SP 800-63B-4, section 3.1.1.2).
+        // The name of the app is among the first guesses (NIST SP 800-63B-4, section 3.1.1.2).
         let app = [doorward_mail::APP_NAME];
         Self(
             app.into_iter()
@@ -57,11 +61,13 @@ impl UserInputs {
     }
 }
 
+/// Checks that a password is not too easy to guess.
+///
 /// # Errors
-/// [`Error::PasswordWeak`], when it would take fewer than a hundred million guesses (a score below 3).
-pub(crate) fn check(password: &Password, hints: &UserInputs) -> Result<(), Error> {
-    let hints: Vec<&str> = hints.0.iter().map(String::as_str).collect();
-    let entropy = zxcvbn(password.as_str(), &hints);
+/// [`Error::PasswordWeak`] if fewer than a hundred million guesses would find it (a score below 3).
+pub(crate) fn check(password: &Password, user_inputs: &UserInputs) -> Result<(), Error> {
+    let user_inputs: Vec<&str> = user_inputs.0.iter().map(String::as_str).collect();
+    let entropy = zxcvbn(password.as_str(), &user_inputs);
     if entropy.score() >= Score::Three {
         return Ok(());
     }
@@ -85,9 +91,9 @@ pub(crate) fn check(password: &Password, hints: &UserInputs) -> Result<(), Error
 mod tests {
     use super::*;
 
-    fn check(password: &str, hints: &[&str]) -> Result<(), Feedback> {
+    fn check(password: &str, user_inputs: &[&str]) -> Result<(), Feedback> {
         let password = Password::parse(password).unwrap();
-        match super::check(&password, &UserInputs::new(hints)) {
+        match super::check(&password, &UserInputs::new(user_inputs)) {
             Ok(()) => Ok(()),
             Err(Error::PasswordWeak(feedback)) => Err(feedback),
             Err(error) => panic!("{error}"),
@@ -122,7 +128,7 @@ mod tests {
 
     #[test]
     fn password_from_profile_data_is_weak() {
-        let hints = [
+        let user_inputs = [
             "winterbottom",
             "percival.winterbottom@example.org",
             "Percival Winterbottom",
@@ -133,9 +139,9 @@ mod tests {
             "percivalwinterbottom",
             "percival.winterbottom@example.org",
         ] {
-            assert!(check(weak, &hints).is_err(), "{weak}");
+            assert!(check(weak, &user_inputs).is_err(), "{weak}");
         }
-        assert_eq!(check("kV7-gluon-marmalade", &hints), Ok(()));
+        assert_eq!(check("kV7-gluon-marmalade", &user_inputs), Ok(()));
     }
 
     #[test]

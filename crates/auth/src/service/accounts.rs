@@ -1,10 +1,10 @@
-//! The calls of people about their own access.
+//! gRPC methods for calls of users about their own access. The rules are in `crate::accounts`.
 
 use doorward_domain::{Email, Username};
 use doorward_rpc::{RpcError, auth::v1 as pb, server::request_ids};
 use tonic::{Request, Response};
 
-use super::{RpcResult, Service, parse_gid, stranger};
+use super::{RpcResult, Service, anonymous_origin, parse_gid};
 use crate::accounts::{
     ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo, codes::CodePair,
 };
@@ -135,6 +135,7 @@ pub(super) async fn reset_password(
         .accounts
         .reset_password(user, &request.new_password, typed, &from)
         .await;
+    // The parameter of this call is named `new_password`, and so must its error be.
     let token = token
         .map_err(|error| RpcError::from(error).with_renamed_key("password", "new_password"))?;
     Ok(Response::new(pb::ResetPasswordResponse { token }))
@@ -168,12 +169,12 @@ pub(super) async fn request_email_change(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = required_user_info(request.user)?;
-    let asked = service
+    let validation_code = service
         .accounts
         .request_email_change(user, &request.email, &from)
         .await;
     Ok(Response::new(pb::RequestEmailChangeResponse {
-        validation_code: asked.map_err(RpcError::from)?,
+        validation_code: validation_code.map_err(RpcError::from)?,
     }))
 }
 
@@ -229,27 +230,27 @@ fn client_context<T>(
     request: &Request<T>,
     client_address: &str,
 ) -> Result<ClientContext, RpcError> {
-    let (address, origin) = stranger(client_address, request_ids(request))?;
+    let (address, origin) = anonymous_origin(client_address, request_ids(request))?;
     Ok(ClientContext {
         client_address: address,
         origin,
     })
 }
 
-fn required_user_info(person: Option<pb::UserInfo>) -> Result<UserInfo, RpcError> {
-    self::user_info(person.ok_or_else(|| RpcError::invalid_parameter("user"))?)
+fn required_user_info(user: Option<pb::UserInfo>) -> Result<UserInfo, RpcError> {
+    self::user_info(user.ok_or_else(|| RpcError::invalid_parameter("user"))?)
 }
 
-fn user_info(person: pb::UserInfo) -> Result<UserInfo, RpcError> {
+fn user_info(user: pb::UserInfo) -> Result<UserInfo, RpcError> {
     Ok(UserInfo {
-        gid: parse_gid(&person.user_gid, "user.user_gid")?,
-        username: person.username,
-        // An address that an earlier release accepted and this one does not gets no email.
-        email: person
+        gid: parse_gid(&user.user_gid, "user.user_gid")?,
+        username: user.username,
+        // An address that an earlier release accepted and this one rejects receives no mails.
+        email: user
             .email
             .as_deref()
             .and_then(|email| Email::parse(email).ok()),
-        name: person.name,
-        language: person.language,
+        name: user.name,
+        language: user.language,
     })
 }

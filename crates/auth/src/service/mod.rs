@@ -1,4 +1,5 @@
-//! Auth over gRPC: parse, call, convert.
+//! The gRPC service of auth: each method parses the request, calls one rule and converts the
+//! result. It decides nothing itself.
 
 mod accounts;
 
@@ -36,6 +37,7 @@ use crate::{
 
 type RpcResult<T> = Result<Response<T>, Status>;
 
+/// The gRPC service.
 pub(crate) struct Service {
     pub(crate) database: Database,
     pub(crate) config: Arc<Config>,
@@ -56,7 +58,7 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::VerifyPasswordResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (address, origin) = stranger(&request.client_address, request_id)?;
+        let (address, origin) = anonymous_origin(&request.client_address, request_id)?;
         let attempt = Attempt {
             user: parse_optional_gid(request.user_gid.as_deref(), "user_gid")?,
             is_login_allowed: request.is_login_allowed,
@@ -76,7 +78,7 @@ impl auth_server::Auth for Service {
         Ok(Response::new(pb::VerifyPasswordResponse { token }))
     }
 
-    // What people do with their own access: accounts.rs.
+    // Calls of users about their own access are in accounts.rs.
 
     async fn count_anonymous_call(
         &self,
@@ -168,19 +170,17 @@ impl auth_server::Auth for Service {
     ) -> RpcResult<pb::ReportInvitationDeclinedResponse> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (
-            parse_gid(&request.user_gid, "user_gid")?,
-            parse_gid(&request.project_gid, "project_gid")?,
-        );
+        let user = parse_gid(&request.user_gid, "user_gid")?;
+        let project = parse_gid(&request.project_gid, "project_gid")?;
         let origin = actor_origin(request.actor, request_id)?;
         let entry =
             Entry::new(Action::InvitationDeclined, Some(user), &origin).with_project(Some(project));
         let clock = self.clock.clone();
-        let written = self
+        let recorded = self
             .database
             .write(move |connection| audit::record(connection, entry, clock.now()))
             .await;
-        written.map_err(RpcError::from)?;
+        recorded.map_err(RpcError::from)?;
         Ok(Response::new(pb::ReportInvitationDeclinedResponse {}))
     }
 
@@ -190,7 +190,7 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::FindApiKeyResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (address, origin) = stranger(&request.client_address, request_id)?;
+        let (address, origin) = anonymous_origin(&request.client_address, request_id)?;
         let user = self
             .logins
             .find_api_key_user(request.api_key, address, &origin)
@@ -207,7 +207,7 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::VerifyApiKeyResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (address, origin) = stranger(&request.client_address, request_id)?;
+        let (address, origin) = anonymous_origin(&request.client_address, request_id)?;
         let attempt = ApiKeyAttempt {
             user: parse_optional_gid(request.user_gid.as_deref(), "user_gid")?,
             project: parse_gid(&request.project_gid, "project_gid")?,
@@ -230,10 +230,8 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (
-            parse_gid(&request.user_gid, "user_gid")?,
-            parse_gid(&request.project_gid, "project_gid")?,
-        );
+        let user = parse_gid(&request.user_gid, "user_gid")?;
+        let project = parse_gid(&request.project_gid, "project_gid")?;
         let origin = actor_origin(request.actor, request_id)?;
         let api_key = self
             .api_keys
@@ -249,10 +247,8 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (
-            parse_gid(&request.user_gid, "user_gid")?,
-            parse_gid(&request.project_gid, "project_gid")?,
-        );
+        let user = parse_gid(&request.user_gid, "user_gid")?;
+        let project = parse_gid(&request.project_gid, "project_gid")?;
         let origin = actor_origin(request.actor, request_id)?;
         let api_key = self
             .api_keys
@@ -269,16 +265,14 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::ReportApiUserChangeResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (
-            parse_gid(&request.user_gid, "user_gid")?,
-            parse_gid(&request.project_gid, "project_gid")?,
-        );
+        let user = parse_gid(&request.user_gid, "user_gid")?;
+        let project = parse_gid(&request.project_gid, "project_gid")?;
         let action = match request.change() {
             pb::ApiUserChange::Activated => Action::ApiKeyActivated,
             pb::ApiUserChange::Deactivated => Action::ApiKeyDeactivated,
             pb::ApiUserChange::Deleted => Action::ApiKeyDeleted,
             pb::ApiUserChange::Unspecified => {
-                return Err(RpcError::invalid_parameter("event").into());
+                return Err(RpcError::invalid_parameter("change").into());
             }
         };
         let origin = actor_origin(request.actor, request_id)?;
@@ -318,7 +312,7 @@ impl auth_server::Auth for Service {
     ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
         let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (_, origin) = stranger(&request.client_address, request_id)?;
+        let (_, origin) = anonymous_origin(&request.client_address, request_id)?;
         let claims = self.tokens.verify(&request.token).map_err(RpcError::from)?;
         self.revoke(claims, request.all_logins, &origin)
             .await
@@ -356,19 +350,20 @@ impl auth_server::Auth for Service {
 }
 
 impl Service {
-    /// Of what the directory said, whatever its clock says.
+    /// Returns the time of the directory's check, but not later than now: with a clock of the
+    /// directory that is ahead, a login would otherwise be later than a revocation that follows it.
     fn cap_at_now(&self, micros: i64) -> Timestamp {
         self.clock.now().min(Timestamp::from_micros(micros))
     }
 
-    async fn revoke(
-        &self,
-        claims: Claims,
-        is_everywhere: bool,
-        origin: &Origin,
-    ) -> Result<(), Error> {
-        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
-        let action = if is_everywhere {
+    /// Revokes the login of a token, or all logins of its user, and records that.
+    ///
+    /// # Errors
+    /// Database errors.
+    async fn revoke(&self, claims: Claims, all_logins: bool, origin: &Origin) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        let lifetime = self.config.token_lifetime;
+        let action = if all_logins {
             Action::LogoutEverywhere
         } else {
             Action::Logout
@@ -378,7 +373,7 @@ impl Service {
         self.database
             .write(move |connection| {
                 let now = clock.now();
-                if is_everywhere {
+                if all_logins {
                     revocation::revoke(
                         connection,
                         vec![(RevocationTarget::Subject(claims.sub), now)],
@@ -390,6 +385,7 @@ impl Service {
                 audit::record(connection, entry, now)
             })
             .await?;
+        // This process must reject the token before the caller receives the response.
         self.trust.refresh().await
     }
 }
@@ -403,8 +399,8 @@ fn parse_optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>
     text.map(|text| parse_gid(text, parameter)).transpose()
 }
 
-/// Somebody who has not proved who they are.
-fn stranger(address: &str, request_id: RequestIds) -> Result<(IpAddr, Origin), RpcError> {
+/// Returns the address and the origin of a client that is not authenticated.
+fn anonymous_origin(address: &str, request_id: RequestIds) -> Result<(IpAddr, Origin), RpcError> {
     let address: IpAddr = address
         .parse()
         .map_err(|_| RpcError::invalid_parameter("client_address"))?;
@@ -421,9 +417,11 @@ fn stranger(address: &str, request_id: RequestIds) -> Result<(IpAddr, Origin), R
     Ok((address, origin))
 }
 
+/// Returns the origin of a call on behalf of a user; without a user, the client is not
+/// authenticated.
 fn actor_origin(actor: Option<pb::Actor>, request_id: RequestIds) -> Result<Origin, RpcError> {
     let actor = actor.ok_or_else(|| RpcError::invalid_parameter("actor"))?;
-    let (_, origin) = stranger(&actor.client_address, request_id)?;
+    let (_, origin) = anonymous_origin(&actor.client_address, request_id)?;
     let user = parse_optional_gid(actor.user_gid.as_deref(), "actor.user_gid")?;
     Ok(user.map_or_else(|| origin.clone(), |user| origin.with_user(user)))
 }

@@ -1,4 +1,4 @@
-//! The keys of API users.
+//! Table `api_keys`: the keys of API users.
 
 use diesel::prelude::*;
 use doorward_domain::{Gid, Timestamp};
@@ -7,12 +7,12 @@ use doorward_storage::{AnyConnection, Error, Result};
 use super::schema::api_keys;
 use crate::api_keys::ApiKey;
 
-/// The use for which a transaction locks a row.
+/// Lock of a row, by its purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowLock {
-    /// Reading it, at the same time as others.
+    /// The transaction reads the row; others can share the lock.
     Shared,
-    /// Changing it; others wait.
+    /// The transaction can change the row; others wait.
     ForUpdate,
 }
 
@@ -55,6 +55,7 @@ impl TryFrom<Row> for ApiKey {
     }
 }
 
+/// Finds the key of an API user.
 pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<ApiKey>> {
     let row = api_keys::table
         .find(user.to_string())
@@ -64,7 +65,7 @@ pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<A
     row.map(ApiKey::try_from).transpose()
 }
 
-/// A page of those who have a key, in the order of gids.
+/// Returns a page of the users with a key, ordered by gid, after the last one of the previous page.
 pub(crate) fn list_users(
     connection: &mut AnyConnection,
     after: Option<Gid>,
@@ -80,6 +81,7 @@ pub(crate) fn list_users(
     gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
 }
 
+/// Finds a key by its HMAC.
 pub(crate) fn find_by_lookup(
     connection: &mut AnyConnection,
     lookup: &str,
@@ -92,8 +94,9 @@ pub(crate) fn find_by_lookup(
     row.map(ApiKey::try_from).transpose()
 }
 
-/// Does the same as [`find_by_lookup`] and locks the row: no other transaction changes it before this one ends. Two
-/// transactions that first share the lock and then both change the row would deadlock, hence `lock`.
+/// Does the same as [`find_by_lookup`] and locks the row: no other transaction changes it before
+/// this one ends. Two transactions that share the lock and then both change the row would deadlock,
+/// so a transaction that will change it must pass [`RowLock::ForUpdate`].
 pub(crate) fn find_by_lookup_locked(
     connection: &mut AnyConnection,
     lookup: &str,
@@ -112,11 +115,11 @@ pub(crate) fn find_by_lookup_locked(
         };
         return row.map(ApiKey::try_from).transpose();
     }
-    // In SQLite a write transaction has the database to itself.
+    // SQLite runs one write transaction at a time.
     find_by_lookup(connection, lookup)
 }
 
-/// Adds the key, or replaces the user's.
+/// Inserts a key, or replaces that of the user.
 pub(crate) fn upsert(connection: &mut AnyConnection, key: &ApiKey) -> Result<()> {
     let row = Row::from(key);
     let changed = diesel::update(api_keys::table.find(key.user.to_string()))
@@ -130,6 +133,7 @@ pub(crate) fn upsert(connection: &mut AnyConnection, key: &ApiKey) -> Result<()>
     Ok(())
 }
 
+/// Records a use of the key.
 pub(crate) fn set_last_used(
     connection: &mut AnyConnection,
     user: Gid,
@@ -141,7 +145,7 @@ pub(crate) fn set_last_used(
     Ok(())
 }
 
-/// A page in the order of users, after the last of the page before.
+/// Returns a page of keys, ordered by user, after the last one of the previous page.
 pub(crate) fn list(
     connection: &mut AnyConnection,
     after: Option<Gid>,
@@ -157,7 +161,8 @@ pub(crate) fn list(
     rows.into_iter().map(ApiKey::try_from).collect()
 }
 
-/// Unless it was made later: a gid that was deleted may come again.
+/// Deletes the key of a user if it was created at or before `than`. A deleted gid can be created
+/// again, and then has a newer key.
 pub(crate) fn delete_older(
     connection: &mut AnyConnection,
     user: Gid,

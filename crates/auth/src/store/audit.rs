@@ -1,4 +1,4 @@
-//! The audit trail.
+//! Table `audit`: the audit trail.
 
 use diesel::prelude::*;
 use doorward_domain::{Gid, Timestamp};
@@ -7,7 +7,7 @@ use doorward_storage::{AnyConnection, Error, Result};
 use super::schema::audit;
 use crate::audit::{Entry, Filter, Record};
 
-/// Deleted at once.
+/// Number of records that are deleted in one transaction.
 const DELETE_BATCH: i64 = 10_000;
 
 #[derive(Insertable)]
@@ -59,6 +59,7 @@ impl TryFrom<Row> for Record {
     }
 }
 
+/// Inserts an audit record.
 pub(crate) fn insert(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<()> {
     let row = NewRow {
         at: now.as_micros(),
@@ -77,15 +78,18 @@ pub(crate) fn insert(connection: &mut AnyConnection, entry: Entry, now: Timestam
     Ok(())
 }
 
-/// In the order of time, after the last of the page before.
+/// Returns a page of records in the order of time and id, after those of the last record of the
+/// previous page.
 pub(crate) fn list(
     connection: &mut AnyConnection,
     filter: &Filter,
     after: (Timestamp, i64),
     limit: i64,
 ) -> Result<Vec<Record>> {
-    let (at, id) = (after.0.as_micros(), after.1);
+    let at = after.0.as_micros();
+    let id = after.1;
     let mut query = audit::table
+        // Records after the pair of time and id: of records with the same time, the id decides.
         .filter(audit::at.ge(at))
         .filter(audit::at.gt(at).or(audit::id.gt(id)))
         .order((audit::at, audit::id))
@@ -102,7 +106,7 @@ pub(crate) fn list(
     rows.into_iter().map(Record::try_from).collect()
 }
 
-/// Some of those before `cut`; whether there may be more.
+/// Deletes a batch of the records before `cut`. Returns whether more may be left.
 pub(crate) fn delete_before(connection: &mut AnyConnection, cut: Timestamp) -> Result<bool> {
     let batch_end: Option<i64> = audit::table
         .filter(audit::at.lt(cut.as_micros()))

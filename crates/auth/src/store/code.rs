@@ -1,4 +1,4 @@
-//! Codes that were mailed.
+//! Table `codes`: requests for mailed codes.
 
 use diesel::{dsl::max, prelude::*, sql_types::Text};
 use doorward_domain::{Gid, Timestamp};
@@ -25,7 +25,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(code: Code, number: i64) -> Self {
+    fn new(code: Code, request_number: i64) -> Self {
         let (signup_gid, password_hash) = code
             .signup
             .map(|signup| (signup.gid.to_string(), signup.password_hash))
@@ -40,7 +40,7 @@ impl Row {
             password_hash,
             failed_attempts: code.failed_attempts,
             expires_at: code.expires_at.as_micros(),
-            request_number: number,
+            request_number,
             is_from_known_network: code.is_from_known_network,
             is_reserved: false,
         }
@@ -72,22 +72,24 @@ impl TryFrom<Row> for Code {
     }
 }
 
-/// A request that is valid, as far as the next one must know it.
+/// The part of a valid request that decides whether a new one invalidates it.
 #[derive(Debug)]
 pub(crate) struct ValidRequest {
+    /// Hash of the validation code.
     pub(crate) validation: String,
     pub(crate) is_from_known_network: bool,
     pub(crate) expires_at: Timestamp,
 }
 
-/// Locks the requests of one subject until the commit. Every change holds this lock, so no two transactions wait for each
-/// other's rows; only the deletion of rows that have long expired goes without.
+/// Locks the requests of one subject until the commit. Every change holds this lock, so no two
+/// transactions wait for each other's rows. Only the deletion of rows that expired long ago does
+/// not need it.
 pub(crate) fn lock_subject(
     connection: &mut AnyConnection,
     purpose: Purpose,
     subject: &str,
 ) -> Result<()> {
-    // In SQLite a write transaction has the database to itself.
+    // SQLite runs one write transaction at a time.
     if let AnyConnection::Postgres(connection) = connection {
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('codes/' || $1 || '/' || $2, 0))";
         diesel::sql_query(lock)
@@ -100,11 +102,11 @@ pub(crate) fn lock_subject(
 
 /// Inserts a request after all others of its subject, whose lock the caller holds.
 pub(crate) fn insert(connection: &mut AnyConnection, code: Code) -> Result<()> {
-    let of_subject = codes::purpose
+    let has_subject = codes::purpose
         .eq(code.purpose.as_str())
         .and(codes::subject.eq(code.subject.clone()));
     let last: Option<i64> = codes::table
-        .filter(of_subject)
+        .filter(has_subject)
         .select(max(codes::request_number))
         .get_result(connection)?;
     diesel::insert_into(codes::table)
@@ -117,7 +119,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, code: Code) -> Result<()> {
 pub(crate) fn list_valid(
     connection: &mut AnyConnection,
     (purpose, subject): (Purpose, &str),
-    max_tries: i64,
+    max_attempts: i64,
     now: Timestamp,
 ) -> Result<Vec<ValidRequest>> {
     let rows: Vec<(String, bool, i64)> = codes::table
@@ -129,7 +131,7 @@ pub(crate) fn list_valid(
         .filter(codes::is_reserved.eq(false))
         .filter(
             codes::failed_attempts
-                .lt(max_tries)
+                .lt(max_attempts)
                 .and(codes::expires_at.gt(now.as_micros())),
         )
         .order(codes::request_number)
@@ -150,18 +152,19 @@ pub(crate) fn list_valid(
     Ok(valid.collect())
 }
 
-/// Finds a request and locks those of its subject, itself included, until the commit.
+/// Finds a request and locks all requests of its subject until the commit. The row is read again
+/// under the lock, because another transaction may have used it up while this one waited.
 pub(crate) fn find_locked(
     connection: &mut AnyConnection,
     validation: &str,
     purpose: Purpose,
 ) -> Result<Option<Code>> {
-    let here = || {
+    let query = || {
         codes::table
             .find(validation)
             .filter(codes::purpose.eq(purpose.as_str()))
     };
-    let subject: Option<String> = here()
+    let subject: Option<String> = query()
         .select(codes::subject)
         .get_result(connection)
         .optional()?;
@@ -169,13 +172,14 @@ pub(crate) fn find_locked(
         return Ok(None);
     };
     lock_subject(connection, purpose, &subject)?;
-    let row: Option<Row> = here()
+    let row: Option<Row> = query()
         .select(Row::as_select())
         .get_result(connection)
         .optional()?;
     row.map(Code::try_from).transpose()
 }
 
+/// Stores the number of failed attempts.
 pub(crate) fn set_failed_attempts(
     connection: &mut AnyConnection,
     validation: &str,
@@ -187,6 +191,7 @@ pub(crate) fn set_failed_attempts(
     Ok(())
 }
 
+/// Marks a request whose second step has begun.
 pub(crate) fn set_reserved(connection: &mut AnyConnection, validation: &str) -> Result<()> {
     diesel::update(codes::table.find(validation))
         .set(codes::is_reserved.eq(true))
@@ -194,6 +199,7 @@ pub(crate) fn set_reserved(connection: &mut AnyConnection, validation: &str) -> 
     Ok(())
 }
 
+/// Deletes one request.
 pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result<()> {
     diesel::delete(codes::table.find(validation)).execute(connection)?;
     Ok(())
@@ -201,11 +207,11 @@ pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result
 
 /// Deletes the requests of a subject whose second step has not begun, except one.
 pub(crate) fn delete_other_requests(connection: &mut AnyConnection, code: &Code) -> Result<()> {
-    let of_subject = codes::purpose
+    let has_subject = codes::purpose
         .eq(code.purpose.as_str())
         .and(codes::subject.eq(&code.subject));
     let others = codes::table
-        .filter(of_subject)
+        .filter(has_subject)
         .filter(codes::validation_code_hash.ne(&code.validation_code_hash));
     diesel::delete(others.filter(codes::is_reserved.eq(false))).execute(connection)?;
     Ok(())
@@ -218,21 +224,23 @@ pub(crate) fn delete_for_subject(
     subject: &str,
 ) -> Result<()> {
     lock_subject(connection, purpose, subject)?;
-    let of_subject = codes::purpose
+    let has_subject = codes::purpose
         .eq(purpose.as_str())
         .and(codes::subject.eq(subject));
-    diesel::delete(codes::table.filter(of_subject)).execute(connection)?;
+    diesel::delete(codes::table.filter(has_subject)).execute(connection)?;
     Ok(())
 }
 
-/// Deletes the requests of a user, by gid; those for an address of several accounts are left. The caller holds the lock of the
-/// trust head: only then may a transaction take the locks of several subjects.
+/// Deletes the requests whose subject is a user. Those for an address with several accounts stay.
+/// The caller holds the lock of the trust version: only under it can a transaction take the locks
+/// of several subjects without a deadlock.
 pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
     let user = user.to_string();
     delete_for_subject(connection, Purpose::Reset, &user)?;
     delete_for_subject(connection, Purpose::Email, &user)
 }
 
+/// Deletes the requests that expired before `cut`.
 pub(crate) fn delete_expired(connection: &mut AnyConnection, cut: Timestamp) -> Result<()> {
     diesel::delete(codes::table.filter(codes::expires_at.lt(cut.as_micros())))
         .execute(connection)?;

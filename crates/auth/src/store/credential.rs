@@ -1,4 +1,4 @@
-//! Password hashes.
+//! Table `credentials`: password hashes.
 
 use diesel::prelude::*;
 use doorward_domain::{Gid, Timestamp};
@@ -14,6 +14,7 @@ struct Row {
     updated_at: i64,
 }
 
+/// Inserts or replaces the hash of a user.
 pub(crate) fn upsert(
     connection: &mut AnyConnection,
     user: Gid,
@@ -33,6 +34,7 @@ pub(crate) fn upsert(
     }
 }
 
+/// Inserts the hashes of users without a password.
 pub(crate) fn insert_many(
     connection: &mut AnyConnection,
     new: Vec<(Gid, String)>,
@@ -46,6 +48,7 @@ pub(crate) fn insert_many(
             updated_at: now.as_micros(),
         })
         .collect();
+    // diesel inserts several rows at once only on the concrete connections.
     match connection {
         AnyConnection::Postgres(connection) => diesel::insert_into(credentials::table)
             .values(&rows)
@@ -57,7 +60,8 @@ pub(crate) fn insert_many(
     Ok(())
 }
 
-/// A page of those who have a password, in the order of gids.
+/// Returns a page of the users with a password, ordered by gid, after the last one of the previous
+/// page.
 pub(crate) fn list_users(
     connection: &mut AnyConnection,
     after: Option<Gid>,
@@ -73,7 +77,7 @@ pub(crate) fn list_users(
     gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
 }
 
-/// Replaces a hash by a better one of the same password, unless the password has changed meanwhile.
+/// Replaces a hash by a stronger one of the same password, unless another hash is stored by now.
 pub(crate) fn upgrade(
     connection: &mut AnyConnection,
     user: Gid,
@@ -94,7 +98,9 @@ pub(crate) fn upgrade(
     Ok(())
 }
 
+/// Deletes the hashes of these users.
 pub(crate) fn delete_many(connection: &mut AnyConnection, users: &[Gid]) -> Result<()> {
+    // A generic plan for a long list would read the whole table.
     connection.force_custom_plans()?;
     let users: Vec<String> = users.iter().map(Gid::to_string).collect();
     diesel::delete(credentials::table.filter(credentials::user_gid.eq_any(users)))
@@ -102,7 +108,8 @@ pub(crate) fn delete_many(connection: &mut AnyConnection, users: &[Gid]) -> Resu
     Ok(())
 }
 
-/// Unless it was set later: a gid that was deleted may have been imported again.
+/// Deletes the hash of a user if it was stored at or before `than`. A deleted gid can be imported
+/// again, and then has a newer hash.
 pub(crate) fn delete_older(
     connection: &mut AnyConnection,
     user: Gid,

@@ -1,4 +1,4 @@
-//! Addresses from which users have logged in.
+//! Table `known_networks`: client networks from which users have logged in.
 
 use std::time::Duration;
 
@@ -8,20 +8,21 @@ use doorward_storage::{AnyConnection, Result};
 
 use crate::store::schema::{credentials, known_networks};
 
-/// Of one user; beyond, the address that was used longest ago is forgotten.
+/// Maximum number of networks of one user. Beyond it, the one with the oldest login is deleted.
 const MAX_NETWORKS_PER_USER: i64 = 100;
 
-/// The user's password hash, and when they last logged in from this address.
+/// Returns the password hash of a user, and the time of the last login from this network. One query
+/// serves both, because every login needs both.
 pub(crate) fn find_with_hash(
     connection: &mut AnyConnection,
     user: Gid,
-    address: &str,
+    network: &str,
 ) -> Result<Option<(String, Option<Timestamp>)>> {
     let row: Option<(String, Option<i64>)> = credentials::table
         .left_join(
             known_networks::table.on(known_networks::user_gid
                 .eq(credentials::user_gid)
-                .and(known_networks::network.eq(address))),
+                .and(known_networks::network.eq(network))),
         )
         .filter(credentials::user_gid.eq(user.to_string()))
         .select((
@@ -33,14 +34,14 @@ pub(crate) fn find_with_hash(
     Ok(row.map(|(hash, at)| (hash, at.map(Timestamp::from_micros))))
 }
 
-/// Returns whether the user has logged in from this address after `since`.
+/// Returns whether the user has logged in from this network after `since`.
 pub(crate) fn is_known(
     connection: &mut AnyConnection,
     user: Gid,
-    address: &str,
+    network: &str,
     since: Timestamp,
 ) -> Result<bool> {
-    let known = known_networks::table.find((user.to_string(), address));
+    let known = known_networks::table.find((user.to_string(), network));
     let last_login_at: Option<i64> = known
         .select(known_networks::last_login_at)
         .get_result(connection)
@@ -48,14 +49,14 @@ pub(crate) fn is_known(
     Ok(last_login_at.is_some_and(|at| at > since.as_micros()))
 }
 
-/// Notes a login, and forgets the oldest address when there are too many.
+/// Records a login, and deletes the network with the oldest login if there are too many.
 pub(crate) fn upsert(
     connection: &mut AnyConnection,
     user: Gid,
-    address: &str,
+    network: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let known = known_networks::table.find((user.to_string(), address));
+    let known = known_networks::table.find((user.to_string(), network));
     let changed = diesel::update(known)
         .set(known_networks::last_login_at.eq(now.as_micros()))
         .execute(connection)?;
@@ -64,10 +65,10 @@ pub(crate) fn upsert(
     }
     let row = (
         known_networks::user_gid.eq(user.to_string()),
-        known_networks::network.eq(address),
+        known_networks::network.eq(network),
         known_networks::last_login_at.eq(now.as_micros()),
     );
-    // Two first logins at once from one address are one row.
+    // Two concurrent first logins from one network insert the same row.
     match connection {
         AnyConnection::Postgres(connection) => diesel::insert_into(known_networks::table)
             .values(row)
@@ -95,12 +96,14 @@ pub(crate) fn upsert(
     Ok(())
 }
 
+/// Deletes the networks of a user.
 pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
     diesel::delete(known_networks::table.filter(known_networks::user_gid.eq(user.to_string())))
         .execute(connection)?;
     Ok(())
 }
 
+/// Deletes the networks whose last login is older than `than`.
 pub(crate) fn delete_older(
     connection: &mut AnyConnection,
     now: Timestamp,

@@ -1,4 +1,5 @@
-//! The tables of auth: short functions over a connection, one file a noun. Rows stay inside.
+//! The tables of auth: short functions over a connection, one file for each noun. Row structs do
+//! not leave their file, and no rule is decided here.
 
 pub(crate) mod api_key;
 pub(crate) mod audit;

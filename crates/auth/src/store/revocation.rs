@@ -1,4 +1,4 @@
-//! Revocations that may still cover a token.
+//! Table `revocations`: revocations that can still cover a token.
 
 use diesel::prelude::*;
 use doorward_domain::{Gid, Timestamp};
@@ -22,13 +22,13 @@ impl TryFrom<Row> for Revocation {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let covers = if row.kind == "sid" {
+        let target = if row.kind == "sid" {
             RevocationTarget::Sid(row.id)
         } else {
             RevocationTarget::Subject(row.id.parse()?)
         };
         Ok(Self {
-            target: covers,
+            target,
             not_before_seconds: row.not_before_seconds,
             expires_at_seconds: row.expires_at_seconds,
             revoked_at: Timestamp::from_micros(row.revoked_at),
@@ -36,11 +36,12 @@ impl TryFrom<Row> for Revocation {
     }
 }
 
+/// Finds the revocation of a target.
 pub(crate) fn find(
     connection: &mut AnyConnection,
-    covers: &RevocationTarget,
+    target: &RevocationTarget,
 ) -> Result<Option<Revocation>> {
-    let (kind, id) = covers.to_key();
+    let (kind, id) = target.to_key();
     let row = revocations::table
         .find((kind, id))
         .select(Row::as_select())
@@ -49,16 +50,17 @@ pub(crate) fn find(
     row.map(Revocation::try_from).transpose()
 }
 
-/// The user's password hash, and what was revoked of them.
+/// Returns the password hash of a user and the revocation of the user's tokens, from one query and
+/// so from one moment. Without a hash there is no result for the revocation either.
 pub(crate) fn find_with_hash(
     connection: &mut AnyConnection,
     user: Gid,
 ) -> Result<(Option<String>, Option<Revocation>)> {
-    let of_user = revocations::kind
+    let is_of_user = revocations::kind
         .eq("subject")
         .and(revocations::id.eq(credentials::user_gid));
     let row: Option<(String, Option<Row>)> = credentials::table
-        .left_join(revocations::table.on(of_user))
+        .left_join(revocations::table.on(is_of_user))
         .filter(credentials::user_gid.eq(user.to_string()))
         .select((credentials::password_hash, Option::<Row>::as_select()))
         .get_result(connection)
@@ -72,7 +74,8 @@ pub(crate) fn find_with_hash(
     }
 }
 
-/// Widens the one that is there, or adds it. The caller holds the lock of the trust head.
+/// Inserts a revocation, or merges it into the existing one of the same target. The caller holds
+/// the lock of the trust version.
 pub(crate) fn upsert(
     connection: &mut AnyConnection,
     revocation: &Revocation,
@@ -80,15 +83,15 @@ pub(crate) fn upsert(
 ) -> Result<()> {
     let (kind, id) = revocation.target.to_key();
     let known = find(connection, &revocation.target)?;
-    let widened = known
+    let merged = known
         .as_ref()
         .map_or_else(|| revocation.clone(), |known| known.merge(revocation));
     let row = Row {
         kind: kind.to_owned(),
         id: id.clone(),
-        not_before_seconds: widened.not_before_seconds,
-        expires_at_seconds: widened.expires_at_seconds,
-        revoked_at: widened.revoked_at.as_micros(),
+        not_before_seconds: merged.not_before_seconds,
+        expires_at_seconds: merged.expires_at_seconds,
+        revoked_at: merged.revoked_at.as_micros(),
         version,
     };
     if known.is_some() {
@@ -103,6 +106,7 @@ pub(crate) fn upsert(
     Ok(())
 }
 
+/// Lists the revocations with a later version, in the order of versions.
 pub(crate) fn list_after(connection: &mut AnyConnection, version: i64) -> Result<Vec<Revocation>> {
     let rows: Vec<Row> = revocations::table
         .filter(revocations::version.gt(version))
@@ -112,6 +116,7 @@ pub(crate) fn list_after(connection: &mut AnyConnection, version: i64) -> Result
     rows.into_iter().map(Revocation::try_from).collect()
 }
 
+/// Deletes the revocations whose last token has expired.
 pub(crate) fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
     diesel::delete(revocations::table.filter(revocations::expires_at_seconds.lt(now.as_seconds())))
         .execute(connection)?;

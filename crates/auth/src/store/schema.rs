@@ -1,4 +1,4 @@
-//! The tables, as `migrations/` makes them on both databases.
+//! The tables that `migrations/` creates on both databases, for diesel.
 
 diesel::table! {
     credentials (user_gid) {

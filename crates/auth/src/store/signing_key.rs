@@ -1,4 +1,4 @@
-//! Signing keys.
+//! Table `signing_keys`.
 
 use diesel::prelude::*;
 use doorward_domain::Timestamp;
@@ -33,6 +33,7 @@ impl TryFrom<Row> for SigningKey {
     }
 }
 
+/// Returns all keys, the oldest first.
 pub(crate) fn list(connection: &mut AnyConnection) -> Result<Vec<SigningKey>> {
     let rows: Vec<Row> = signing_keys::table
         .order((signing_keys::created_at, signing_keys::kid))
@@ -41,6 +42,7 @@ pub(crate) fn list(connection: &mut AnyConnection) -> Result<Vec<SigningKey>> {
     rows.into_iter().map(SigningKey::try_from).collect()
 }
 
+/// Inserts a key.
 pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<()> {
     let row = Row {
         kid: key.kid,
@@ -56,6 +58,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<
     Ok(())
 }
 
+/// Lets a key sign.
 pub(crate) fn activate(connection: &mut AnyConnection, kid: &str) -> Result<()> {
     let state = signing_keys::state.eq(KeyState::Active.as_str());
     diesel::update(signing_keys::table.find(kid))
@@ -64,7 +67,7 @@ pub(crate) fn activate(connection: &mut AnyConnection, kid: &str) -> Result<()> 
     Ok(())
 }
 
-/// Deletes the private part: the key only verifies from now on.
+/// Lets a key verify only, until `verify_until`, and deletes its private part.
 pub(crate) fn deactivate(
     connection: &mut AnyConnection,
     kid: &str,
@@ -80,6 +83,7 @@ pub(crate) fn deactivate(
     Ok(())
 }
 
+/// Deletes the private parts of previous keys.
 pub(crate) fn delete_private_keys_of_previous(connection: &mut AnyConnection) -> Result<()> {
     let previous = signing_keys::table
         .filter(signing_keys::state.eq(KeyState::Previous.as_str()))
@@ -90,6 +94,7 @@ pub(crate) fn delete_private_keys_of_previous(connection: &mut AnyConnection) ->
     Ok(())
 }
 
+/// Replaces the sealed private part of a key.
 pub(crate) fn set_sealed_private_key(
     connection: &mut AnyConnection,
     kid: &str,
@@ -101,7 +106,7 @@ pub(crate) fn set_sealed_private_key(
     Ok(())
 }
 
-/// A retired key's private part is gone for good.
+/// Retires a key and deletes its private part.
 pub(crate) fn retire(connection: &mut AnyConnection, kid: &str) -> Result<()> {
     diesel::update(signing_keys::table.find(kid))
         .set((

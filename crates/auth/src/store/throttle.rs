@@ -1,4 +1,4 @@
-//! Counts of failures.
+//! Table `throttle`: the counts of buckets.
 
 use diesel::prelude::*;
 use doorward_domain::Timestamp;
@@ -7,7 +7,7 @@ use doorward_storage::{AnyConnection, Error, Result};
 use super::schema::throttle;
 use crate::throttle::FailureCount;
 
-/// To catch a count that others clear at the same time.
+/// Maximum number of attempts to lock a count that others delete at the same time.
 const MAX_LOCK_ATTEMPTS: usize = 10;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -44,6 +44,7 @@ impl From<FailureCount> for Row {
     }
 }
 
+/// Finds the count of a bucket.
 pub(crate) fn find(connection: &mut AnyConnection, bucket: &str) -> Result<Option<FailureCount>> {
     let row: Option<Row> = throttle::table
         .find(bucket)
@@ -53,12 +54,13 @@ pub(crate) fn find(connection: &mut AnyConnection, bucket: &str) -> Result<Optio
     Ok(row.map(FailureCount::from))
 }
 
-/// Those of up to three buckets.
+/// Lists the counts of three buckets. A bucket without failures can be missing.
 pub(crate) fn list(
     connection: &mut AnyConnection,
     [a, b, c]: [&str; 3],
 ) -> Result<Vec<FailureCount>> {
-    // No `IN` over a list: SQLite would prepare it anew each time.
+    // diesel does not cache statements with `IN` over a list on SQLite, but prepares them each
+    // time.
     let rows: Vec<Row> = throttle::table
         .filter(
             throttle::bucket
@@ -71,7 +73,10 @@ pub(crate) fn list(
     Ok(rows.into_iter().map(FailureCount::from).collect())
 }
 
-/// The count of a bucket, made if need be. Until the commit nobody else changes it.
+/// Returns the count of a bucket and locks it until the commit. A missing count is inserted first.
+///
+/// # Errors
+/// Database errors, also if others keep deleting the count.
 pub(crate) fn get_locked(connection: &mut AnyConnection, bucket: &str) -> Result<FailureCount> {
     for _ in 0..MAX_LOCK_ATTEMPTS {
         insert_if_missing(connection, bucket)?;
@@ -87,13 +92,15 @@ pub(crate) fn get_locked(connection: &mut AnyConnection, bucket: &str) -> Result
                 .get_result(connection)?;
             return Ok(row.into());
         }
-        // A success has cleared it in between.
+        // A successful login has deleted the count since the insertion.
     }
-    Err(Error::Unavailable("a count comes and goes".to_owned()))
+    Err(Error::Unavailable(
+        "failed to lock a count of the throttle that others keep deleting".to_owned(),
+    ))
 }
 
 fn insert_if_missing(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
-    let none = Row {
+    let empty = Row {
         bucket: bucket.to_owned(),
         failures: 0,
         failed_at: 0,
@@ -102,17 +109,18 @@ fn insert_if_missing(connection: &mut AnyConnection, bucket: &str) -> Result<()>
     };
     match connection {
         AnyConnection::Postgres(connection) => diesel::insert_into(throttle::table)
-            .values(&none)
+            .values(&empty)
             .on_conflict_do_nothing()
             .execute(connection)?,
         AnyConnection::Sqlite(connection) => diesel::insert_into(throttle::table)
-            .values(&none)
+            .values(&empty)
             .on_conflict_do_nothing()
             .execute(connection)?,
     };
     Ok(())
 }
 
+/// Replaces a count.
 pub(crate) fn update(connection: &mut AnyConnection, count: FailureCount) -> Result<()> {
     let row = Row::from(count);
     diesel::update(throttle::table.find(row.bucket.clone()))
@@ -121,14 +129,15 @@ pub(crate) fn update(connection: &mut AnyConnection, count: FailureCount) -> Res
     Ok(())
 }
 
+/// Deletes a count.
 pub(crate) fn delete(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
     diesel::delete(throttle::table.find(bucket)).execute(connection)?;
     Ok(())
 }
 
-/// Deletes the counts of a bucket that has parts: those whose key is `bucket` and one more part after an `@`.
+/// Deletes the counts whose key is `bucket`, an `@` and a network.
 pub(crate) fn delete_parts(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
-    // The character after `@` is `A`. A range uses the index, and has no wildcards as LIKE has.
+    // The character after `@` is `A`. A range uses the index, and has no wildcards, unlike LIKE.
     let parts = throttle::bucket
         .ge(format!("{bucket}@"))
         .and(throttle::bucket.lt(format!("{bucket}A")));
@@ -136,23 +145,23 @@ pub(crate) fn delete_parts(connection: &mut AnyConnection, bucket: &str) -> Resu
     Ok(())
 }
 
-/// Whether this call is the one that notes that a wait is told of.
+/// Marks a wait as recorded in the audit trail. Returns false if another call has done it already.
 pub(crate) fn mark_audited(
     connection: &mut AnyConnection,
     bucket: &str,
     until: Timestamp,
 ) -> Result<bool> {
-    let untold = throttle::table
+    let unmarked = throttle::table
         .find(bucket)
         .filter(throttle::audited_until.lt(until.as_micros()));
-    Ok(diesel::update(untold)
+    Ok(diesel::update(unmarked)
         .set(throttle::audited_until.eq(until.as_micros()))
         .execute(connection)?
         > 0)
 }
 
-/// Of the buckets that begin so: those whose last failure was before `cut`, and the oldest beyond `max`, unless they still
-/// make somebody wait.
+/// Deletes the counts with this prefix whose last failure was before `cut`, and the oldest beyond
+/// `max`. Counts with a wait that has not ended are not deleted.
 pub(crate) fn delete_decayed(
     connection: &mut AnyConnection,
     prefix: &str,
@@ -160,7 +169,7 @@ pub(crate) fn delete_decayed(
     max: i64,
     now: Timestamp,
 ) -> Result<()> {
-    let beyond: Option<i64> = throttle::table
+    let newest_excess: Option<i64> = throttle::table
         .filter(throttle::bucket.like(format!("{prefix}%")))
         .order(throttle::failed_at.desc())
         .offset(max)
@@ -168,19 +177,19 @@ pub(crate) fn delete_decayed(
         .select(throttle::failed_at)
         .get_result(connection)
         .optional()?;
-    let waits_no_more = || {
+    let wait_has_ended = || {
         throttle::bucket
             .like(format!("{prefix}%"))
             .and(throttle::blocked_until.lt(now.as_micros()))
     };
     let old = throttle::table
         .filter(throttle::failed_at.lt(cut.as_micros()))
-        .filter(waits_no_more());
+        .filter(wait_has_ended());
     diesel::delete(old).execute(connection)?;
-    if let Some(beyond) = beyond {
+    if let Some(newest_excess) = newest_excess {
         let oldest = throttle::table
-            .filter(throttle::failed_at.le(beyond))
-            .filter(waits_no_more());
+            .filter(throttle::failed_at.le(newest_excess))
+            .filter(wait_has_ended());
         diesel::delete(oldest).execute(connection)?;
     }
     Ok(())
@@ -196,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn wait_is_audited_once() {
         let test = TestDatabase::sqlite(&MIGRATIONS);
-        let note = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
+        let mark = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
             get_locked(connection, "name:a")?;
             [10, 10, 9, 11]
                 .map(|second| mark_audited(connection, "name:a", Timestamp::from_seconds(second)))
@@ -204,7 +213,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            test.database.write(note).await.unwrap(),
+            test.database.write(mark).await.unwrap(),
             [true, false, false, true]
         );
     }
@@ -212,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_parts_of_a_bucket_are_deleted() {
         let test = TestDatabase::sqlite(&MIGRATIONS);
-        let clear = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
+        let delete = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
             let keys = [
                 "name:a",
                 "name:a@192.0.2.1",
@@ -229,7 +238,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            test.database.write(clear).await.unwrap(),
+            test.database.write(delete).await.unwrap(),
             [true, false, false, true, true]
         );
     }

@@ -1,4 +1,6 @@
-//! The count of changes to keys and revocations, and how long these must be kept.
+//! Table `trust_version`: the counter of changes to keys and revocations, and the longest token
+//! lifetime, which decides how long they are kept. It has one row, whose lock orders all these
+//! changes.
 
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use doorward_storage::{AnyConnection, Result};
 
 use super::schema::trust_version;
 
+/// Returns the current version.
 pub(crate) fn get(connection: &mut AnyConnection) -> Result<i64> {
     Ok(trust_version::table
         .find(1)
@@ -14,7 +17,8 @@ pub(crate) fn get(connection: &mut AnyConnection) -> Result<i64> {
         .get_result(connection)?)
 }
 
-/// The version of the change that this transaction makes. From here to the commit, other writers of trust wait.
+/// Returns the version of the change that this transaction makes. Other transactions that change
+/// keys or revocations wait until the commit.
 pub(crate) fn increment(connection: &mut AnyConnection) -> Result<i64> {
     diesel::update(trust_version::table.find(1))
         .set(trust_version::version.eq(trust_version::version + 1))
@@ -22,7 +26,7 @@ pub(crate) fn increment(connection: &mut AnyConnection) -> Result<i64> {
     get(connection)
 }
 
-/// Makes other writers of trust wait until the commit.
+/// Takes the same lock as [`increment`] without a change of the version.
 pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
     diesel::update(trust_version::table.find(1))
         .set(trust_version::version.eq(trust_version::version))
@@ -30,7 +34,8 @@ pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
     Ok(())
 }
 
-/// How long any token may live that was ever issued; `own` is what this process would issue.
+/// Returns the longest lifetime of any token, of `own` (the setting of this process) and of all
+/// that were ever configured.
 pub(crate) fn get_longest_lifetime(
     connection: &mut AnyConnection,
     own: Duration,
@@ -44,7 +49,7 @@ pub(crate) fn get_longest_lifetime(
     )))
 }
 
-/// To be called before tokens of this lifetime are issued.
+/// Records the lifetime of tokens. A process calls this before it issues the first one.
 pub(crate) fn record_lifetime(connection: &mut AnyConnection, lifetime: Duration) -> Result<()> {
     let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
     diesel::update(

@@ -1,5 +1,19 @@
-//! The throttle of logins: failures are counted by username and by address, in the database, and past a threshold make
-//! everybody wait who comes with that name or from there, longer with each failure. ADR 0013 says why it is as it is.
+//! The throttle: counts failed logins, anonymous calls, wrong codes, invitations and mails in
+//! buckets in the database, and rejects further attempts of a bucket for a while once it has
+//! reached its threshold. It does not know what an attempt does. ADR 0013 has the reasons.
+//!
+//! Example: the bucket of the username `ann`, with the default settings (`login_failures` 5,
+//! `login_backoff` 1 s) and the decay interval of usernames, one hour.
+//!
+//! ```text
+//! 10:00  four failed logins   4 failures  no wait
+//! 10:01  a fifth              5 failures  wait of 1 s
+//! 10:01  an attempt in that second is rejected; it is neither hashed nor counted
+//! 10:02  a sixth              6 failures  wait of 2 s; each further one doubles it, up to 15 min
+//! 12:02  two intervals without a failure: two failures are forgiven, and 4 still count
+//! 12:03  another failure      5 failures  wait of 1 s
+//! 12:04  ann logs in: the bucket is deleted
+//! ```
 
 mod mailbox;
 
@@ -10,34 +24,41 @@ use doorward_storage::AnyConnection;
 
 use crate::{Error, accounts::codes::sha256_base64, config::ThrottleConfig, store};
 
-pub(crate) use crate::login::in_flight::{ClientAuthenticator, Permit};
+pub(crate) use crate::login::in_flight::{InFlight, Permit};
 pub(crate) use mailbox::{CodeMail, count_mail};
 
-/// An address may fail so many times as often as a username.
+/// Threshold of a client network, as a multiple of that of a username: many people can share one.
 const NETWORK_FACTOR: u32 = 10;
-/// How long it takes until one failure is forgiven: of a username, and of an address, behind which may be many people.
+/// Time until one failed login with a username is forgiven.
 const USERNAME_DECAY: Duration = Duration::from_secs(3600);
+/// Time until one failed login from a client network is forgiven.
 const NETWORK_DECAY: Duration = Duration::from_secs(60);
-/// Questions of people without a token (names, codes) from one address, and how long until one more is free.
+/// Time until one anonymous call, such as a check of a username, or one wrong code is forgiven.
 const ANONYMOUS_REQUEST_DECAY: Duration = Duration::from_secs(5);
-/// An address may have so many codes refused times that.
+/// Threshold of wrong codes from a client network, as a multiple of that of a username.
 const WRONG_CODE_FACTOR: u32 = 40;
-/// Somebody may invite so many times that, and one more a minute.
+/// Threshold of invitations by one user, as a multiple of that of a username.
 const INVITATION_FACTOR: u32 = 40;
+/// Time until one invitation is forgiven.
 const INVITATION_DECAY: Duration = Duration::from_secs(60);
-/// For how long an address counts as one from which the user logs in, and how exactly that is kept.
+/// Time for which a client network is known after the last login of the user from there.
 pub(crate) const KNOWN_NETWORK_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Age at which the time of the last login from a network is recorded again. More often would cost
+/// a write for each login.
 const KNOWN_NETWORK_PRECISION: Duration = Duration::from_secs(24 * 3600);
-/// Of counts by name, and of counts by address, in the database: a flood of one doesn't wash away the others.
+/// Maximum number of counts of one kind in the database. Each kind has its own limit, so an
+/// attacker who fills one kind does not displace the counts of the others.
 const MAX_COUNTS: i64 = 100_000;
-/// No wait doubles more often.
+/// Maximum number of failures that count beyond the threshold.
 const MAX_DOUBLINGS: u32 = 40;
 
-/// Where a client is, as it counts here: an IPv6 address by its /64, which is what one customer gets (RFC 6177).
+/// A client network: an IPv4 address, or the /64 prefix of an IPv6 address, which is the least that
+/// one customer gets (RFC 6177).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientNetwork(String);
 
 impl ClientNetwork {
+    /// Returns the network of an address. An IPv4-mapped IPv6 address counts as IPv4.
     pub(crate) fn from_address(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.to_string()),
@@ -53,52 +74,59 @@ impl ClientNetwork {
     }
 }
 
-/// Failures that were counted.
+/// The stored count of a bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct FailureCount {
+    /// Key of the bucket.
     pub(crate) bucket: String,
     pub(crate) failures: i64,
+    /// Time of the last failure, from which the decay is computed.
     pub(crate) failed_at: Timestamp,
-    /// Until then every attempt is refused.
+    /// End of the wait. Until then every attempt is rejected.
     pub(crate) blocked_until: Timestamp,
-    /// The wait that the audit trail tells of already.
+    /// End of the last wait that was recorded in the audit trail.
     pub(crate) audited_until: Timestamp,
 }
 
-/// What is counted, and how.
+/// One count of the throttle: its key, threshold and decay interval.
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     pub(crate) key: String,
+    /// Number of failures that starts the first wait.
     threshold: u32,
+    /// Time until one failure is forgiven.
     decay_seconds: Duration,
 }
 
 impl Bucket {
-    pub(crate) fn for_network(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+    /// Returns the bucket of failed logins from a client network.
+    pub(crate) fn for_network(network: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         Self {
-            key: format!("address:{}", place.as_str()),
+            key: format!("address:{}", network.as_str()),
             threshold,
             decay_seconds: NETWORK_DECAY,
         }
     }
 
-    /// Of a name (which is not kept as typed: people type passwords there), for whoever comes from an address that its user has not logged in from.
-    pub(crate) fn for_username(name: &str, config: &ThrottleConfig) -> Self {
+    /// Returns the bucket of failed logins with a username from networks that its user has not
+    /// logged in from. The key has a hash of the name, because people type passwords there.
+    pub(crate) fn for_username(username: &str, config: &ThrottleConfig) -> Self {
         Self {
-            key: format!("name:{}", sha256_base64(name)),
+            key: format!("name:{}", sha256_base64(username)),
             threshold: config.failures,
             decay_seconds: USERNAME_DECAY,
         }
     }
 
-    /// Of a name at an address from which its user has logged in.
+    /// Returns the bucket of failed logins with a username from a network that its user has logged
+    /// in from.
     pub(crate) fn for_username_at_network(
-        name: &str,
-        place: &ClientNetwork,
+        username: &str,
+        network: &ClientNetwork,
         config: &ThrottleConfig,
     ) -> Self {
-        let key = format!("name:{}@{}", sha256_base64(name), place.as_str());
+        let key = format!("name:{}@{}", sha256_base64(username), network.as_str());
         Self {
             key,
             threshold: config.failures,
@@ -106,27 +134,29 @@ impl Bucket {
         }
     }
 
-    /// Of what is asked without a token from an address: each counts, whatever the answer.
-    pub(crate) fn for_anonymous_requests(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+    /// Returns the bucket of anonymous calls from a client network. Each call counts,
+    /// also a successful one.
+    pub(crate) fn for_anonymous_requests(network: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         Self {
-            key: format!("question:{}", place.as_str()),
+            key: format!("question:{}", network.as_str()),
             threshold,
             decay_seconds: ANONYMOUS_REQUEST_DECAY,
         }
     }
 
-    /// Of codes that were refused, from an address. One who taps twice, or many at once who find a code used, guess nothing.
-    pub(crate) fn for_wrong_codes(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+    /// Returns the bucket of wrong codes from a client network. Its threshold is high: a code that
+    /// was sent twice, or had been used, counts as wrong although no one guesses.
+    pub(crate) fn for_wrong_codes(network: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(WRONG_CODE_FACTOR);
         Self {
-            key: format!("code:{}", place.as_str()),
+            key: format!("code:{}", network.as_str()),
             threshold,
             decay_seconds: ANONYMOUS_REQUEST_DECAY,
         }
     }
 
-    /// Of invitations by one user.
+    /// Returns the bucket of invitations by one user.
     pub(crate) fn for_invitations(inviter: Gid, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(INVITATION_FACTOR);
         Self {
@@ -136,14 +166,15 @@ impl Bucket {
         }
     }
 
-    /// Counts what a user with a token asks for: by itself at an address from which they have logged in, else together.
+    /// Returns the bucket of requests of a user with a token. Each known network has its own; all
+    /// other networks share one, so a stolen token does not delay the user at a known network.
     pub(crate) fn for_user_requests(
         user: Gid,
-        known_place: Option<&ClientNetwork>,
+        known_network: Option<&ClientNetwork>,
         config: &ThrottleConfig,
     ) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
-        let at = known_place.map_or(String::new(), |place| format!("@{}", place.as_str()));
+        let at = known_network.map_or(String::new(), |network| format!("@{}", network.as_str()));
         Self {
             key: format!("question:{user}{at}"),
             threshold,
@@ -151,35 +182,37 @@ impl Bucket {
         }
     }
 
-    /// The failures that still count.
+    /// Returns the number of failures that have not been forgiven. A clock that was set back
+    /// forgives nothing.
     fn decayed_failures(&self, count: Option<&FailureCount>, now: Timestamp) -> i64 {
         count.map_or(0, |count| {
-            let quiet = now
+            let elapsed = now
                 .as_micros()
                 .saturating_sub(count.failed_at.as_micros())
                 .max(0);
             let forgiven =
-                quiet / i64::try_from(self.decay_seconds.as_micros()).unwrap_or(i64::MAX);
+                elapsed / i64::try_from(self.decay_seconds.as_micros()).unwrap_or(i64::MAX);
             count.failures.saturating_sub(forgiven).max(0)
         })
     }
 
-    /// How many attempts may be on their way at once, so that even if all fail there are no more than the threshold.
+    /// Returns how many attempts may be in flight at once, so that the threshold is not exceeded
+    /// even if all of them fail. At or above the threshold, it is one.
     pub(crate) fn max_in_flight(&self, count: Option<&FailureCount>, now: Timestamp) -> usize {
         let left = i64::from(self.threshold) - self.decayed_failures(count, now);
         usize::try_from(left).unwrap_or(0).max(1)
     }
 
-    /// The count after one more failure.
+    /// Returns the count after one more failure.
     fn with_failure(
         &self,
         count: FailureCount,
         config: &ThrottleConfig,
         now: Timestamp,
     ) -> FailureCount {
-        // More would only take longer to be forgiven.
-        let most = i64::from(self.threshold) + i64::from(MAX_DOUBLINGS);
-        let failures = (self.decayed_failures(Some(&count), now) + 1).min(most);
+        // More failures would not make the wait longer, but take longer to be forgiven.
+        let max_failures = i64::from(self.threshold) + i64::from(MAX_DOUBLINGS);
+        let failures = (self.decayed_failures(Some(&count), now) + 1).min(max_failures);
         let blocked_until = match u32::try_from(failures - i64::from(self.threshold)) {
             Ok(doublings) => now.saturating_add(config.backoff_for(doublings)),
             Err(_) => count.blocked_until,
@@ -187,6 +220,7 @@ impl Bucket {
         FailureCount {
             failures,
             failed_at: now,
+            // A wait is never shortened, even if the settings have changed since it began.
             blocked_until: blocked_until.max(count.blocked_until),
             ..count
         }
@@ -202,7 +236,7 @@ impl ThrottleConfig {
     }
 }
 
-/// How long from `now` somebody has to wait.
+/// Returns how long attempts have to wait from `now` on; None if there is no wait.
 pub(crate) fn wait(count: &FailureCount, now: Timestamp) -> Option<Duration> {
     let micros = count
         .blocked_until
@@ -214,26 +248,26 @@ pub(crate) fn wait(count: &FailureCount, now: Timestamp) -> Option<Duration> {
         .map(Duration::from_micros)
 }
 
-/// Whether a login from an address makes it a known one still.
+/// Returns whether a network is known, given the user's last login from there.
 pub(crate) fn is_known_network(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
     last_login_at.is_some_and(|at| at > now.saturating_sub(KNOWN_NETWORK_LIFETIME))
 }
 
-/// Returns whether one of these users has logged in from this address lately.
+/// Returns whether the network is known for at least one of these users.
 ///
 /// # Errors
 /// Database errors.
 pub(crate) fn is_known_to_any_user(
     connection: &mut AnyConnection,
     users: &[Gid],
-    place: &ClientNetwork,
+    network: &ClientNetwork,
     now: Timestamp,
 ) -> Result<bool, Error> {
     for user in users {
         if store::known_network::is_known(
             connection,
             *user,
-            place.as_str(),
+            network.as_str(),
             now.saturating_sub(KNOWN_NETWORK_LIFETIME),
         )? {
             return Ok(true);
@@ -242,12 +276,13 @@ pub(crate) fn is_known_to_any_user(
     Ok(false)
 }
 
-/// Whether a login must be noted, for an address to stay known.
+/// Returns whether a login must be recorded for its network to stay known.
 pub(crate) fn needs_login_update(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
     last_login_at.is_none_or(|at| at < now.saturating_sub(KNOWN_NETWORK_PRECISION))
 }
 
-/// Counts a failure against each of these. The order of buckets is the order of locks: the address first.
+/// Counts a failure in each of these buckets. Their order is the order of locks, so all callers
+/// must pass the client network first; otherwise two transactions could deadlock.
 pub(crate) fn count_failure(
     connection: &mut AnyConnection,
     buckets: &[&Bucket],
@@ -256,7 +291,7 @@ pub(crate) fn count_failure(
 ) -> Result<(), Error> {
     for bucket in buckets {
         let count = store::throttle::get_locked(connection, &bucket.key)?;
-        // What began before a wait and ends in it makes it no longer.
+        // An attempt that began before a wait and fails during it does not extend the wait.
         if wait(&count, now).is_none() {
             store::throttle::update(connection, bucket.with_failure(count, config, now))?;
         }
@@ -267,18 +302,20 @@ pub(crate) fn count_failure(
 /// Clears the failed logins of a username, at every address.
 pub(crate) fn clear_username(
     connection: &mut AnyConnection,
-    name: &str,
+    username: &str,
     config: &ThrottleConfig,
 ) -> Result<(), Error> {
-    let bucket = Bucket::for_username(name, config);
+    let bucket = Bucket::for_username(username, config);
     store::throttle::delete(connection, &bucket.key)?;
     Ok(store::throttle::delete_parts(connection, &bucket.key)?)
 }
 
-/// Counts something that is limited whether or not it succeeds, before it is done. The order of buckets is the order of locks.
+/// Counts an action that is limited whether or not it succeeds, before it is done. The order of
+/// buckets is the order of locks.
 ///
 /// # Errors
-/// [`Error::Throttled`], and then the caller's transaction must not be committed.
+/// [`Error::Throttled`] during a wait, and then the caller's transaction must not be committed,
+/// because earlier buckets have been counted. Database errors.
 pub(crate) fn count_attempt(
     connection: &mut AnyConnection,
     buckets: &[&Bucket],
@@ -295,7 +332,7 @@ pub(crate) fn count_attempt(
     Ok(())
 }
 
-/// Returns how long attempts have to wait still; counts nothing.
+/// Returns the remaining wait of a bucket without counting anything.
 ///
 /// # Errors
 /// Database errors.
@@ -308,15 +345,16 @@ pub(crate) fn find_wait(
     Ok(count.and_then(|count| wait(&count, now)))
 }
 
-/// Drops what no longer counts, one kind at a time. A transaction for both could wait for somebody who has locked an
-/// address and waits for a name.
+/// Deletes the counts of one kind that are fully decayed, and the oldest beyond the limit of that
+/// kind. The caller runs a transaction for each kind: one for several could deadlock with a login,
+/// which locks a client network and then a username.
 pub(crate) fn delete_decayed(
     connection: &mut AnyConnection,
     kind: BucketKind,
     config: &ThrottleConfig,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let (threshold, forgives) = match kind {
+    let (threshold, decay) = match kind {
         BucketKind::Name => (config.failures, USERNAME_DECAY),
         BucketKind::Address => (
             config.failures.saturating_mul(NETWORK_FACTOR),
@@ -344,7 +382,8 @@ pub(crate) fn delete_decayed(
             mailbox::NEW_NETWORK_DECAY,
         ),
     };
-    let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
+    // The time in which the highest possible number of failures is forgiven.
+    let longest = decay.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
     Ok(store::throttle::delete_decayed(
         connection,
         kind.key_prefix(),
@@ -354,7 +393,18 @@ pub(crate) fn delete_decayed(
     )?)
 }
 
-/// What failures are counted by.
+/// A kind of bucket. The values are those of the default settings.
+///
+/// | kind | counts | by | threshold | decay |
+/// | --- | --- | --- | --- | --- |
+/// | name | failed logins | username, or username and known network | 5 | 1 h |
+/// | address | failed logins | client network | 50 | 1 min |
+/// | question | anonymous calls, and requests for codes | client network, or user | 50 | 5 s |
+/// | code | wrong codes | client network | 200 | 5 s |
+/// | invitation | invitations | user | 200 | 1 min |
+/// | mailbox | mails with codes | mailbox and client network | 10 | 1 h |
+/// | strangers | mails with codes | mailbox, for unknown networks | 20 | 1 h |
+/// | newcomers | mails with codes | mailbox, for networks with fewer than two mails | 100 | 5 min |
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum BucketKind {
     Name,
@@ -379,6 +429,7 @@ impl BucketKind {
         Self::Newcomers,
     ];
 
+    /// Returns the start of the keys of this kind. Keys are stored, so the words must stay.
     const fn key_prefix(self) -> &'static str {
         match self {
             Self::Name => "name:",
@@ -404,7 +455,7 @@ mod tests {
     };
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    fn none() -> FailureCount {
+    fn no_failures() -> FailureCount {
         let never = Timestamp::default();
         FailureCount {
             bucket: String::new(),
@@ -418,7 +469,7 @@ mod tests {
     #[test]
     fn waits_start_at_the_threshold_and_double_up_to_the_maximum() {
         let bucket = Bucket::for_username("ann", &CONFIG);
-        let mut count = none();
+        let mut count = no_failures();
         let mut waits = Vec::new();
         for _ in 0..8 {
             count = bucket.with_failure(count, &CONFIG, NOW);
@@ -430,7 +481,7 @@ mod tests {
         assert_eq!(
             count.failures,
             3 + 40,
-            "more would only take longer to be forgiven"
+            "more failures would only take longer to be forgiven"
         );
     }
 
@@ -446,7 +497,9 @@ mod tests {
     #[test]
     fn failures_are_forgiven_with_time() {
         let bucket = Bucket::for_username("ann", &CONFIG);
-        let count = (0..2).fold(none(), |count, _| bucket.with_failure(count, &CONFIG, NOW));
+        let count = (0..2).fold(no_failures(), |count, _| {
+            bucket.with_failure(count, &CONFIG, NOW)
+        });
         let later = |hours: u64| NOW.saturating_add(Duration::from_secs(hours * 3600));
         assert_eq!(
             [0, 1, 2, 9].map(|hours| bucket.decayed_failures(Some(&count), later(hours))),
@@ -459,19 +512,19 @@ mod tests {
         assert_eq!(
             bucket.decayed_failures(Some(&count), NOW.saturating_sub(Duration::from_secs(7200))),
             2,
-            "a clock that went back"
+            "the clock was set back"
         );
     }
 
     #[test]
     fn ipv6_addresses_are_counted_by_their_64_prefix() {
-        let place = |text: &str| ClientNetwork::from_address(text.parse().unwrap());
-        assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff::9"));
-        assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
-        assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));
-        assert_ne!(place("192.0.2.1"), place("192.0.2.2"));
+        let network = |text: &str| ClientNetwork::from_address(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
         assert_eq!(
-            Bucket::for_network(&place("192.0.2.1"), &CONFIG).threshold,
+            Bucket::for_network(&network("192.0.2.1"), &CONFIG).threshold,
             30
         );
     }

@@ -1,4 +1,4 @@
-//! Issuing and renewing tokens.
+//! Issues, verifies and renews tokens. The trust store provides the keys and the revocations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,6 +7,7 @@ use doorward_token::{AUDIENCE, CachingVerifier, Claims, TokenKind, Verifier};
 
 use crate::{Config, Error, tokens::trust_store::TrustStore};
 
+/// Issues, verifies and renews tokens with the settings of this process.
 pub(crate) struct Tokens {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
@@ -15,15 +16,16 @@ pub(crate) struct Tokens {
     trust: Arc<TrustStore>,
 }
 
-/// A login that was found good.
+/// A login whose credentials were verified.
 #[derive(Debug)]
 pub(crate) struct VerifiedLogin {
     pub(crate) subject: Gid,
-    /// With the project of an API user's key.
+    /// The kind of the token, with the project for an API user.
     pub(crate) kind: (TokenKind, Option<Gid>),
-    /// When it began: what is revoked later covers it.
+    /// Time of the check with which the login began (`iat`). A later revocation covers the login.
     pub(crate) logged_in_at: Timestamp,
-    /// What was revoked of the subject before; logins of this second are dated after it.
+    /// `not_before` of the newest revocation of the subject, in seconds. `auth_time` is not
+    /// earlier.
     pub(crate) not_before: i64,
 }
 
@@ -44,23 +46,27 @@ impl Tokens {
         }
     }
 
-    /// The first token of a login.
+    /// Issues the first token of a login.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
     pub(crate) fn issue(&self, login: &VerifiedLogin) -> Result<String, Error> {
         let iat = login.logged_in_at.as_seconds();
         let (kind, project) = login.kind;
+        let lifetime = self
+            .config
+            .token_lifetime
+            .min(self.config.max_session_lifetime);
         let claims = Claims {
             iss: self.config.issuer.clone(),
             aud: AUDIENCE.to_owned(),
             sub: login.subject,
             iat,
-            exp: iat.saturating_add(to_seconds(
-                self.config
-                    .token_lifetime
-                    .min(self.config.max_session_lifetime),
-            )),
+            exp: iat.saturating_add(to_seconds(lifetime)),
             jti: self.ids.new_gid().to_string(),
             sid: self.ids.new_gid().to_string(),
-            // Ahead of `iat`, which verifiers compare with their clocks, when it is the second of a revocation.
+            // Later than `iat` if a revocation happened in the same second. `iat` itself must not
+            // be in the future, because verifiers compare it with their clocks.
             auth_time: iat.max(login.not_before),
             kind,
             project,
@@ -69,7 +75,11 @@ impl Tokens {
         self.sign(claims)
     }
 
-    /// What a token says, when it is good now.
+    /// Verifies a token and returns its claims. The freshness of the trust data is checked first:
+    /// with stale data, a revoked token would look valid.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`], and [`Error::Storage`] (unavailable) if revocations may be missing.
     pub(crate) fn verify(&self, token: &str) -> Result<Claims, Error> {
         if !self.trust.is_fresh() {
             return Err(doorward_storage::Error::Unavailable(
@@ -88,10 +98,16 @@ impl Tokens {
         }
     }
 
-    /// The next token of the same login.
+    /// Issues the next token of the same login: `sid` and `auth_time` stay, so revocations of the
+    /// login cover the new token too.
+    ///
+    /// # Errors
+    /// The errors of [`verify`](Self::verify), and [`Error::InvalidToken`] if the session has
+    /// reached its maximum lifetime.
     pub(crate) fn renew(&self, token: &str) -> Result<String, Error> {
         let old = self.verify(token)?;
-        // Never older than what it replaces, whichever clock dated that.
+        // Never older than the token that it replaces, which a process with a faster clock may have
+        // issued.
         let iat = self.clock.now().as_seconds().max(old.iat);
         let session_end = old
             .auth_time
@@ -110,7 +126,11 @@ impl Tokens {
         })
     }
 
-    /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
+    /// Signs and verifies one token, so that a broken crypto library fails at the start, and not at
+    /// the first login.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if one of the two fails.
     pub(crate) fn check_signing(&self) -> Result<(), Error> {
         let kind = (TokenKind::User, None);
         let login = VerifiedLogin {
@@ -123,7 +143,7 @@ impl Tokens {
         Verifier::new(&self.config.issuer)
             .verify(&token, &self.trust.keys(), self.clock.now())
             .map(drop)
-            .map_err(|_| Error::Internal("what is signed here can't be verified"))
+            .map_err(|_| Error::Internal("a token that was just signed can't be verified"))
     }
 
     fn sign(&self, claims: Claims) -> Result<String, Error> {
@@ -134,7 +154,8 @@ impl Tokens {
         let token = signer
             .sign(&claims)
             .map_err(|_| Error::Internal("signing failed"))?;
-        // Its renewal then costs one signature, and no check of another.
+        // With the token in the cache of verified tokens, its renewal needs one signature and no
+        // verification.
         self.verifier
             .insert_verified(&token, &signer.public_key().kid, claims);
         Ok(token)

@@ -1,4 +1,5 @@
-//! Tokens: signing keys, issue and renewal, revocation, and the stream of trust data to other services.
+//! Tokens: signing keys, issue and renewal, revocation, and the stream of trust data to other
+//! services. Nothing here knows how a user was authenticated.
 
 pub(crate) mod issue;
 pub(crate) mod revocation;

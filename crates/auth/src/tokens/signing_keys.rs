@@ -1,5 +1,6 @@
-//! Signing keys. There is always one that signs (`active`) and one that is already published to sign next (`next`), so a
-//! rotation needs no waiting: every verifier knows the next key before it signs.
+//! Signing keys and their rotation. One key signs (`active`), and one is already published and
+//! signs after the next rotation (`next`). So a rotation takes effect at once: every verifier knows
+//! the new key before it signs.
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -15,14 +16,17 @@ use crate::{
     reseal, store,
 };
 
+/// State of a signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
-    /// Published, signs after the next rotation.
+    /// The key is published and signs after the next rotation.
     Next,
+    /// The key signs.
     Active,
-    /// Verifies what it has signed, until the last of that has expired. Its private part is gone.
+    /// The key verifies the tokens that it has signed, until the last of them has expired. Its
+    /// private part is deleted.
     Previous,
-    /// Verifies nothing any more; its private part is gone.
+    /// The key verifies nothing any more. Its private part is deleted.
     Retired,
 }
 
@@ -45,25 +49,26 @@ impl FromStr for KeyState {
         [Self::Next, Self::Active, Self::Previous, Self::Retired]
             .into_iter()
             .find(|state| state.as_str() == text)
-            .ok_or(Malformed("is no state of a key"))
+            .ok_or(Malformed("not a state of a signing key"))
     }
 }
 
+/// A stored signing key.
 #[derive(Debug, Clone)]
 pub struct SigningKey {
-    /// The key's thumbprint (RFC 7638).
+    /// Thumbprint of the public key (RFC 7638).
     pub kid: String,
     pub state: KeyState,
-    /// 32 bytes, base64url.
+    /// Ed25519 public key: 32 bytes in base64url.
     pub public_key: String,
     pub(crate) sealed_private_key: String,
     pub created_at: Timestamp,
-    /// Of a previous key: when its last token has expired.
+    /// Time at which the last token of a previous key has expired. None in the other states.
     pub verify_until: Option<Timestamp>,
 }
 
 impl SigningKey {
-    /// Whether it may verify a token at `now`.
+    /// Returns whether the key verifies tokens at `now`.
     #[must_use]
     pub fn can_verify_at(&self, now: Timestamp) -> bool {
         match self.state {
@@ -86,15 +91,16 @@ impl SigningKey {
             &self.sealed_private_key,
         )?;
         Signer::new(&self.kid, &pkcs8)
-            .map_err(|_| Error::Internal("a stored signing key is no Ed25519 key"))
+            .map_err(|_| Error::Internal("a stored signing key is not an Ed25519 key"))
     }
 
     fn generate(sealer: &Sealer, state: KeyState, now: Timestamp) -> Result<Self, Error> {
-        let broken = |_| Error::Internal("can't make a signing key");
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(broken)?;
+        let failed = |_| Error::Internal("failed to generate a signing key");
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
         let signer = Signer::new("", pkcs8.as_ref())
-            .map_err(|_| Error::Internal("can't make a signing key"))?;
+            .map_err(|_| Error::Internal("failed to generate a signing key"))?;
         let public_key = URL_SAFE_NO_PAD.encode(&signer.public_key().x);
+        // The thumbprint is the hash of exactly these members, in this order, without spaces.
         let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public_key}"}}"#);
         let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jwk.as_bytes()));
         let sealed_private_key = sealer.seal(&signing_key_associated_data(&kid), pkcs8.as_ref())?;
@@ -109,6 +115,7 @@ impl SigningKey {
     }
 }
 
+/// Returns the associated data of a sealed private key.
 pub(crate) fn signing_key_associated_data(kid: &str) -> String {
     format!("signing_key/{kid}")
 }
@@ -119,7 +126,7 @@ pub struct Keys {
     database: Database,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
-    /// Of a token.
+    /// Lifetime of the tokens that this process issues.
     lifetime: Duration,
 }
 
@@ -139,17 +146,18 @@ impl Keys {
         }
     }
 
-    /// Makes the keys that are missing, and checks that the master key opens those that sign. Deletes the private parts of
-    /// previous keys, which earlier releases kept.
+    /// Creates the active and the next key if they are missing, and checks that the master key
+    /// opens them. Deletes the private parts of previous keys, which earlier releases kept.
     ///
     /// # Errors
-    /// When the master key is not the one that sealed them, and those of the database.
+    /// [`Error::Seal`] if the master key is not the one that sealed the keys, and database errors.
     pub async fn create_missing(&self) -> Result<(), Error> {
-        let (sealer, now) = (self.sealer.clone(), self.clock.now());
+        let sealer = self.sealer.clone();
+        let now = self.clock.now();
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
-                // Under the lock: an import may have begun a moment ago.
+                // Checked under the lock, because an import may have started since.
                 doorward_storage::transfer::check_complete(connection)?;
                 for key in keys
                     .iter()
@@ -172,20 +180,23 @@ impl Keys {
             .await
     }
 
-    /// Lets the next key sign, publishes one to come after it, and keeps the old one for verifying.
+    /// Activates the next key, publishes another next key, and keeps the old one for verification.
+    /// Retires previous keys whose tokens have expired. Returns all keys.
     ///
     /// # Errors
-    /// When the master key is not the one that sealed the keys, and those of the database.
+    /// [`Error::Seal`] if the master key is not the one that sealed the keys, and database errors.
     pub async fn rotate(&self, origin: Origin) -> Result<Vec<SigningKey>, Error> {
         self.create_missing().await?;
-        let (sealer, now) = (self.sealer.clone(), self.clock.now());
+        let sealer = self.sealer.clone();
+        let now = self.clock.now();
         let lifetime = self.lifetime;
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
                 verify_master_key(&keys, &sealer)?;
                 let lifetime = store::trust_version::get_longest_lifetime(connection, lifetime)?;
-                // A minute more: replicas switch within a second, and clocks differ.
+                // One minute more: replicas switch to the new key within a second, and clocks
+                // differ.
                 let verify_until = now
                     .saturating_add(lifetime)
                     .saturating_add(Duration::from_secs(60));
@@ -215,12 +226,16 @@ impl Keys {
             .await
     }
 
-    /// Ends a key: what it has signed is refused from now on. The next key is replaced by another.
+    /// Retires a key: tokens that it has signed are rejected from now on. The next key is replaced
+    /// by another one. Returns all keys.
     ///
     /// # Errors
-    /// [`Error::KeyNotFound`]; [`Error::KeyIsActive`] for the key that signs; those of the database.
+    /// [`Error::KeyNotFound`], [`Error::KeyIsActive`] for the key that signs, [`Error::Seal`] if
+    /// the master key is not the one that sealed the keys, and database errors.
     pub async fn retire(&self, kid: &str, origin: Origin) -> Result<Vec<SigningKey>, Error> {
-        let (sealer, now, kid) = (self.sealer.clone(), self.clock.now(), kid.to_owned());
+        let sealer = self.sealer.clone();
+        let now = self.clock.now();
+        let kid = kid.to_owned();
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
@@ -248,13 +263,15 @@ impl Keys {
             .await
     }
 
-    /// Seals everything that the master key seals with another. Processes that still have the old one go on with what they
-    /// hold in memory, and seal nothing more.
+    /// Reseals everything with another master key, in one transaction. Processes that still have
+    /// the old one continue with the keys in their memory, and cannot seal anything more.
     ///
     /// # Errors
-    /// When the master key is not the one that sealed it all, and those of the database; then nothing is changed.
+    /// [`Error::Seal`] if the master key is not the one that sealed everything, and database
+    /// errors. Nothing is changed then.
     pub async fn reseal(&self, new: Sealer, origin: Origin) -> Result<(), Error> {
-        let (old, now) = (self.sealer.clone(), self.clock.now());
+        let old = self.sealer.clone();
+        let now = self.clock.now();
         self.database
             .write(move |connection| {
                 store::trust_version::lock(connection)?;
@@ -268,8 +285,10 @@ impl Keys {
             .await
     }
 
+    /// Returns all keys, the oldest first.
+    ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn list(database: &Database) -> Result<Vec<SigningKey>, Error> {
         database
             .read_snapshot(|connection| Ok(store::signing_key::list(connection)?))
@@ -277,7 +296,8 @@ impl Keys {
     }
 }
 
-/// That the master key is the one that seals, at this very moment.
+/// Checks that this process has the current master key. It must not seal a key with a replaced one.
+/// The caller holds the lock under which the master key is replaced.
 fn verify_master_key(keys: &[SigningKey], sealer: &Sealer) -> Result<(), Error> {
     match keys.iter().find(|key| key.state == KeyState::Active) {
         Some(key) => key.to_signer(sealer).map(drop),
@@ -285,7 +305,7 @@ fn verify_master_key(keys: &[SigningKey], sealer: &Sealer) -> Result<(), Error> 
     }
 }
 
-/// Takes the lock under which keys change.
+/// Lists the keys after taking the lock under which they change.
 fn list_locked(connection: &mut AnyConnection) -> Result<Vec<SigningKey>, Error> {
     store::trust_version::increment(connection)?;
     Ok(store::signing_key::list(connection)?)

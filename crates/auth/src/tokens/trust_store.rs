@@ -1,4 +1,21 @@
-//! What this process knows of keys and revocations, kept in step with the database, and told to those who listen.
+//! In-memory copy of the keys and revocations in the database, which verifies tokens without a
+//! query, and sends changes to the streams of other services. It polls the trust version, a counter
+//! that every change of keys and revocations increments.
+//!
+//! Example: this process knows version 7, and another one revokes the tokens of ann and ben.
+//!
+//! 1. Each of the two transactions increments the version under its lock, so 8 is visible before 9.
+//! 2. The next poll, at most 200 ms later, reads 9, which differs from 7.
+//! 3. One snapshot reads the version (9), all keys, and the revocations with a version above 7:
+//!    both. With several queries, the version could claim more than was read, and a revocation be
+//!    skipped.
+//! 4. They are stored in memory first, and then sent to the streams. A stream that starts in
+//!    between subscribes first and copies the state second, so it can see a revocation twice, but
+//!    never miss it.
+//!
+//! The copy is only used while it is fresh: the database was read in the last 3 s, and the
+//! directory's feed was applied up to a moment less than `trust_max_age` ago. Otherwise a
+//! revocation may be missing, and no token is accepted.
 
 use std::{
     collections::HashMap,
@@ -20,38 +37,43 @@ use crate::{
     },
 };
 
-/// How often the database is asked for changes by other processes.
+/// Pause between two polls of the database for changes by other processes.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// How often keys and revocations that have run out are dropped.
+/// Interval in which expired keys and revocations are removed.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
-/// Without news from the database for longer, this process vouches for nothing.
+/// Maximum time since the last successful poll. Without one, this process accepts no token.
 const MAX_STALENESS: Duration = Duration::from_secs(3);
 
+/// A change of trust data, for the streams.
 #[derive(Debug, Clone)]
 pub(crate) enum TrustEvent {
     Keys(Vec<PublicKey>),
     Revoked(Revocation),
 }
 
+/// The trust data of this process.
 pub(crate) struct TrustStore {
     database: Database,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
     state: RwLock<TrustState>,
     events: broadcast::Sender<TrustEvent>,
-    /// One refresh at a time.
+    /// Lets one refresh run at a time.
     refreshing: tokio::sync::Mutex<()>,
-    /// How old the knowledge of the directory's feed may be.
+    /// Maximum age of the knowledge of the directory's feed.
     max_age: Duration,
 }
 
 struct TrustState {
+    /// Trust version of this state; -1 before the first refresh.
     version: i64,
     signer: Option<Signer>,
     keys: Arc<KeySet>,
     revocations: HashMap<RevocationTarget, Revocation>,
+    /// Time of the last successful poll.
     refreshed_at: Instant,
-    /// Every deactivation that was committed before this time is known. None: nothing is known yet.
+    /// Every deactivation that was committed before this time is known. None before the first
+    /// measurement.
     revocations_known_until: Option<Instant>,
 }
 
@@ -83,14 +105,17 @@ impl TrustStore {
         }
     }
 
+    /// Returns the signer with the active key. None before the first refresh.
     pub(crate) fn signer(&self) -> Option<Signer> {
         self.with_state(|state| state.signer.clone())
     }
 
+    /// Returns the keys that verify tokens.
     pub(crate) fn keys(&self) -> Arc<KeySet> {
         self.with_state(|state| state.keys.clone())
     }
 
+    /// Returns whether a revocation of the subject or of the login covers the token.
     pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {
         self.with_state(|state| {
             [
@@ -98,34 +123,38 @@ impl TrustStore {
                 RevocationTarget::Sid(claims.sid.clone()),
             ]
             .iter()
-            .any(|covers| {
+            .any(|target| {
                 state
                     .revocations
-                    .get(covers)
+                    .get(target)
                     .is_some_and(|revocation| claims.auth_time < revocation.not_before_seconds)
             })
         })
     }
 
-    /// Whether tokens can be vouched for: the database was read lately, and the directory's feed was followed to its end.
+    /// Returns whether all revocations are known: the database was read recently, and the
+    /// directory's feed was applied up to a recent moment.
     pub(crate) fn is_fresh(&self) -> bool {
         let is_current = self.with_state(|state| state.refreshed_at.elapsed() < MAX_STALENESS);
         is_current && self.age().is_some_and(|age| age < self.max_age)
     }
 
-    /// The time since the moment up to which every deactivation is known. None: nothing is known yet.
+    /// Returns the time since the moment up to which every deactivation is known. None before the
+    /// first measurement.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.with_state(|state| state.revocations_known_until.map(|until| until.elapsed()))
     }
 
-    /// Notes that every deactivation that was committed before this time is known.
+    /// Records that every deactivation that was committed before this time is known. An earlier
+    /// time than before changes nothing.
     pub(crate) fn set_complete_until(&self, until: Instant) {
         self.with_state_mut(|state| {
             state.revocations_known_until = state.revocations_known_until.max(Some(until))
         });
     }
 
-    /// What comes from now on, and what is there: in this order, so that nothing falls between.
+    /// Returns a receiver of future changes, and the current keys and revocations. It subscribes
+    /// first, so no change is lost between the two.
     pub(crate) fn subscribe(
         &self,
     ) -> (
@@ -143,23 +172,29 @@ impl TrustStore {
         (events, keys, revocations)
     }
 
-    /// Takes over what has changed in the database.
+    /// Loads the changes in the database, if there are any.
+    ///
+    /// # Errors
+    /// Database errors, and [`Error::Seal`] if the master key does not open a new active key.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         self.refresh_when(|known, version| known != version).await
     }
 
-    /// Keeps in step until `shutdown`.
+    /// Polls the database until `shutdown`.
     pub(crate) async fn run(&self, shutdown: CancellationToken) {
-        let mut swept_at = Instant::now();
+        let mut cleaned_up_at = Instant::now();
         while !shutdown.is_cancelled() {
-            if swept_at.elapsed() >= CLEANUP_INTERVAL {
-                swept_at = Instant::now();
+            if cleaned_up_at.elapsed() >= CLEANUP_INTERVAL {
+                cleaned_up_at = Instant::now();
                 log_error(
-                    "can't drop expired keys and revocations",
+                    "failed to remove expired keys and revocations; retrying in a minute",
                     self.remove_expired().await,
                 );
             }
-            log_error("can't learn of keys and revocations", self.refresh().await);
+            log_error(
+                "failed to load keys and revocations; tokens are rejected after 3 s without success",
+                self.refresh().await,
+            );
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
@@ -179,17 +214,18 @@ impl TrustStore {
                 Ok::<_, Error>(store::revocation::delete_expired(connection, now)?)
             })
             .await?;
+        // Keys expire without a change of the version, so they are reloaded in any case.
         self.refresh_when(|_, _| true).await
     }
 
     async fn refresh_when(&self, is_due: impl Fn(i64, i64) -> bool) -> Result<(), Error> {
-        let _one = self.refreshing.lock().await;
+        let _guard = self.refreshing.lock().await;
         let known = self.with_state(|state| state.version);
         if !is_due(known, self.database.query(store::trust_version::get).await?) {
             self.with_state_mut(|state| state.refreshed_at = Instant::now());
             return Ok(());
         }
-        let news = self
+        let (version, keys, revocations) = self
             .database
             .read_snapshot(move |connection| {
                 let version = store::trust_version::get(connection)?;
@@ -201,7 +237,6 @@ impl TrustStore {
                 ))
             })
             .await?;
-        let (version, keys, revocations) = news;
         self.apply(version, &keys, revocations)?;
         self.with_state_mut(|state| state.refreshed_at = Instant::now());
         Ok(())
@@ -220,14 +255,15 @@ impl TrustStore {
             .filter_map(SigningKey::to_public)
             .collect();
         let active = keys.iter().find(|key| key.state == KeyState::Active);
-        let signs_already = self.with_state(|state| {
+        let active_kid = self.with_state(|state| {
             state
                 .signer
                 .as_ref()
                 .map(|signer| signer.public_key().kid.clone())
         });
         let signer = match active {
-            Some(key) if signs_already.as_ref() != Some(&key.kid) => {
+            // Unsealed only once: the master key may be replaced while this process runs.
+            Some(key) if active_kid.as_ref() != Some(&key.kid) => {
                 Some(key.to_signer(&self.sealer)?)
             }
             _ => None,
@@ -246,7 +282,7 @@ impl TrustStore {
             }
             keys_changed
         });
-        // Nobody listening is no error.
+        // Sending fails if there are no streams, which is not an error.
         if keys_changed {
             drop(self.events.send(TrustEvent::Keys(public)));
         }
@@ -265,9 +301,9 @@ impl TrustStore {
     }
 }
 
-fn log_error(what: &str, done: Result<(), Error>) {
-    if let Err(error) = done {
-        tracing::warn!(%error, "{what}");
+fn log_error(message: &str, result: Result<(), Error>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "{message}");
     }
 }
 
@@ -282,7 +318,7 @@ mod tests {
     use super::*;
     use crate::{MIGRATIONS, tokens::revocation};
 
-    /// Shows these seconds.
+    /// A clock that shows a number of seconds set by the test.
     struct FixedClock(AtomicI64);
 
     impl Clock for FixedClock {
@@ -291,7 +327,7 @@ mod tests {
         }
     }
 
-    /// A process over a database of its own, at second 10.
+    /// Creates a trust store with its own database, at second 10.
     fn start() -> (TestDatabase, Arc<FixedClock>, Arc<TrustStore>) {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let clock = Arc::new(FixedClock(AtomicI64::new(10)));
@@ -305,14 +341,14 @@ mod tests {
         (test, clock, Arc::new(trust))
     }
 
-    /// Revokes the tokens that the user has at a second. A token is valid for a minute.
+    /// Revokes the tokens of the user at a second. A token is valid for a minute.
     async fn revoke(test: &TestDatabase, user: Gid, second: i64) {
         let write = move |connection: &mut AnyConnection| {
-            let covered = vec![(
+            let targets = vec![(
                 RevocationTarget::Subject(user),
                 Timestamp::from_seconds(second),
             )];
-            revocation::revoke(connection, covered, Duration::from_secs(60))
+            revocation::revoke(connection, targets, Duration::from_secs(60))
         };
         test.database.write(write).await.unwrap();
     }
@@ -346,16 +382,17 @@ mod tests {
         }
     }
 
-    /// A sweep is a write: it must not come with each of the polls.
+    /// The removal is a write, so it must not run with every poll.
     #[tokio::test]
-    async fn polls_between_two_sweeps_drop_nothing() {
+    async fn polls_between_two_cleanups_remove_nothing() {
         let (test, clock, trust) = start();
         revoke(&test, Gid::NIL, 10).await;
         trust.refresh().await.unwrap();
         clock.0.store(132, Ordering::SeqCst);
         let shutdown = CancellationToken::new();
         let following = tokio::spawn({
-            let (trust, shutdown) = (trust.clone(), shutdown.clone());
+            let trust = trust.clone();
+            let shutdown = shutdown.clone();
             async move { trust.run(shutdown).await }
         });
         let later = RandomIdGenerator.new_gid();
@@ -370,7 +407,7 @@ mod tests {
             .unwrap();
         assert!(
             trust.is_revoked(&claims(Gid::NIL)),
-            "it has expired, and is dropped by the next sweep"
+            "it has expired, and the next cleanup removes it"
         );
         shutdown.cancel();
         following.await.unwrap();

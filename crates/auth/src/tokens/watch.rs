@@ -1,4 +1,5 @@
-//! Telling verifiers of tokens what they must know: keys and revocations, as they change.
+//! The stream of trust data (keys and revocations) to the services that verify tokens: a snapshot,
+//! then each change, and a heartbeat while the data is fresh.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +7,7 @@ use doorward_rpc::auth::v1::{
     Heartbeat, KeySet, PublicKey, Revocation, TrustSnapshot, WatchTrustResponse,
     revocation::Target as PbTarget, watch_trust_response::Event as PbEvent,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -15,9 +16,10 @@ use crate::tokens::{
     trust_store::{TrustEvent, TrustStore},
 };
 
+/// Interval of heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Tells one listener of keys and revocations until it goes away.
+/// Sends trust data to one verifier until it disconnects, falls behind, or the process shuts down.
 pub(crate) async fn stream_trust(
     trust: Arc<TrustStore>,
     sender: mpsc::Sender<Result<WatchTrustResponse, Status>>,
@@ -38,18 +40,26 @@ pub(crate) async fn stream_trust(
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sender.closed() => return,
-            // Who hears no heartbeat stops believing tokens: right, when we know nothing new ourselves.
-            _ = heartbeat.tick() => if trust.is_fresh() { next = Some(PbEvent::Heartbeat(Heartbeat {})) },
+            // A verifier without heartbeats stops accepting tokens, which is right if the data is
+            // stale.
+            _ = heartbeat.tick() => {
+                if trust.is_fresh() {
+                    next = Some(PbEvent::Heartbeat(Heartbeat {}));
+                }
+            }
             event = events.recv() => next = match event {
                 Ok(TrustEvent::Keys(keys)) => Some(PbEvent::Keys(key_set_to_pb(keys))),
-                Ok(TrustEvent::Revoked(revocation)) => Some(PbEvent::Revocation(revocation_to_pb(revocation))),
-                // The listener starts over, with a snapshot.
-                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
+                Ok(TrustEvent::Revoked(revocation)) => {
+                    Some(PbEvent::Revocation(revocation_to_pb(revocation)))
+                }
+                // The verifier missed events. It reconnects and receives a snapshot.
+                Err(RecvError::Lagged(_) | RecvError::Closed) => return,
             },
         }
     }
 }
 
+/// Returns the message of an event, with the age of the knowledge of revocations.
 fn watch_response(trust: &TrustStore, event: PbEvent) -> WatchTrustResponse {
     let age = trust.age().unwrap_or(Duration::MAX).as_millis();
     WatchTrustResponse {
@@ -81,12 +91,12 @@ pub(crate) fn key_set_to_pb(keys: Vec<doorward_token::PublicKey>) -> KeySet {
 }
 
 fn revocation_to_pb(revocation: revocation::Revocation) -> Revocation {
-    let covers = match revocation.target {
+    let target = match revocation.target {
         RevocationTarget::Subject(gid) => PbTarget::Subject(gid.to_string()),
         RevocationTarget::Sid(sid) => PbTarget::Sid(sid),
     };
     Revocation {
-        target: Some(covers),
+        target: Some(target),
         not_before: revocation.not_before_seconds,
         expires_at: revocation.expires_at_seconds,
     }

@@ -1,15 +1,16 @@
-//! Several requests for codes at the same time: which are valid, which hold up which, and how many mails a mailbox gets.
+//! Tests of several requests for codes at the same time: which are valid, which delay which, and
+//! how many mails a mailbox receives.
 
 use futures_util::future::join_all;
 
 use super::{
-    codes::{CodePair, Purpose, assert_refused, on_both_databases_with_mail},
+    codes::{CodePair, Purpose, assert_wrong_code, on_both_databases_with_mail},
     *,
 };
 
 const PASSWORD: &str = "correct horse battery staple 9";
 const HOME: &str = "2001:db8:7:7::1";
-/// The same network as [`HOME`].
+/// Another address of the same network as [`HOME`].
 const ALSO_HOME: &str = "2001:db8:7:7:abcd::9";
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -17,7 +18,7 @@ fn stranger(number: usize) -> String {
     format!("198.51.100.{number}")
 }
 
-/// A user, and each purpose with them.
+/// Creates a user, and returns the purposes with that user.
 async fn purposes(fixture: &Fixture) -> (Gid, [Purpose; 3]) {
     let user = fixture.user(PASSWORD).await;
     (
@@ -36,19 +37,20 @@ impl Fixture {
         purpose: Purpose,
         addresses: impl IntoIterator<Item = String>,
     ) -> Vec<CodePair> {
-        let mut begun = Vec::new();
+        let mut requests = Vec::new();
         for address in addresses {
-            begun.push(self.request(purpose, &address).await.unwrap());
+            requests.push(self.request(purpose, &address).await.unwrap());
         }
-        begun
+        requests
     }
 
-    /// Whether a request is valid. The try that tells is a wrong one, so it can be asked four times.
+    /// Returns whether a request is valid: a wrong code then counts as a failed attempt. This can
+    /// be called four times for a request, because the fifth failed attempt invalidates it.
     async fn is_request_valid(&self, purpose: Purpose, codes: &CodePair) -> bool {
         let failed =
             "SELECT '' AS id, CAST(COALESCE(SUM(failed_attempts), 0) AS TEXT) AS text FROM codes";
         let before = self.texts(failed).await;
-        assert_refused(
+        assert_wrong_code(
             self.confirm(purpose, &(codes.0.clone(), "AAAAAA".to_owned()))
                 .await,
         );
@@ -61,19 +63,19 @@ async fn sixth_request_invalidates_the_oldest_of_five() {
     for fixture in on_both_databases_with_mail().await {
         let (_, purposes) = purposes(&fixture).await;
         for purpose in purposes {
-            // From one address, and each from another.
+            // All requests from one network, and each from another.
             for same in [true, false] {
-                let begun = fixture
+                let requests = fixture
                     .request_from_each(
                         purpose,
                         (1..=6).map(|number| stranger(if same { 1 } else { number })),
                     )
                     .await;
                 assert!(
-                    !fixture.is_request_valid(purpose, &begun[0]).await,
+                    !fixture.is_request_valid(purpose, &requests[0]).await,
                     "{purpose:?}"
                 );
-                for codes in &begun[1..] {
+                for codes in &requests[1..] {
                     assert!(
                         fixture.is_request_valid(purpose, codes).await,
                         "{purpose:?}"
@@ -89,16 +91,16 @@ async fn sixth_request_invalidates_the_oldest_of_five() {
 async fn success_of_one_request_ends_the_others() {
     for fixture in on_both_databases_with_mail().await {
         let (_, purposes) = purposes(&fixture).await;
-        for (purpose, place) in purposes
+        for (purpose, position) in purposes
             .into_iter()
-            .flat_map(|purpose| (0..5).map(move |place| (purpose, place)))
+            .flat_map(|purpose| (0..5).map(move |position| (purpose, position)))
         {
-            let begun = fixture
+            let requests = fixture
                 .request_from_each(purpose, (1..=5).map(stranger))
                 .await;
-            fixture.confirm(purpose, &begun[place]).await.unwrap();
-            for codes in &begun {
-                assert_refused(fixture.confirm(purpose, codes).await);
+            fixture.confirm(purpose, &requests[position]).await.unwrap();
+            for codes in &requests {
+                assert_wrong_code(fixture.confirm(purpose, codes).await);
             }
             fixture.clock.advance(60 * 60 * MINUTE);
         }
@@ -110,19 +112,19 @@ async fn one_of_concurrent_requests_succeeds() {
     for fixture in on_both_databases_with_mail().await {
         let (_, purposes) = purposes(&fixture).await;
         for purpose in purposes {
-            let begun = fixture
+            let requests = fixture
                 .request_from_each(purpose, (1..=5).map(stranger))
                 .await;
-            let tries = begun
+            let attempts = requests
                 .iter()
                 .cycle()
                 .take(40)
                 .map(|codes| fixture.confirm(purpose, codes));
-            let done = join_all(tries).await;
+            let results = join_all(attempts).await;
             assert_eq!(
-                done.iter().filter(|done| done.is_ok()).count(),
+                results.iter().filter(|result| result.is_ok()).count(),
                 1,
-                "{purpose:?}: {done:?}"
+                "{purpose:?}: {results:?}"
             );
         }
     }
@@ -139,12 +141,13 @@ async fn request_from_a_known_network_is_never_invalidated_by_unknown_ones() {
                 fixture.request(purpose, &stranger(number)).await.unwrap();
             }
             assert!(fixture.is_request_valid(purpose, &own).await, "{purpose:?}");
-            // Later ones of the same network do invalidate it, after those of strangers.
+            // Later requests from the same network invalidate it, but only after those of
+            // strangers.
             let later = fixture
                 .request_from_each(purpose, vec![HOME.to_owned(); 4])
                 .await;
             assert!(fixture.is_request_valid(purpose, &own).await, "{purpose:?}");
-            // There is no room for a stranger's.
+            // All five are from the known network, so a stranger's request is rejected.
             assert_eq!(
                 code(fixture.request(purpose, &stranger(9)).await),
                 ErrorCode::Throttled
@@ -185,8 +188,8 @@ async fn network_is_known_for_its_user_and_thirty_days() {
     }
 }
 
-/// Six networks with 40 requests each within an hour: at any moment of it, an owner elsewhere receives codes that work, and the
-/// mailbox does not get hundreds of mails.
+/// Six networks make 40 requests each within an hour. During it, an owner at another network
+/// receives codes that work, and the mailbox receives at most 60 mails.
 #[tokio::test]
 async fn requests_from_unknown_networks_leave_the_owner_a_valid_code() {
     for fixture in on_both_databases_with_mail().await {
@@ -198,8 +201,9 @@ async fn requests_from_unknown_networks_leave_the_owner_a_valid_code() {
             } else {
                 HOME
             };
-            let (mut sent, mut owners) = (0, None);
-            for turn in 0..40 {
+            let mut sent = 0;
+            let mut owner_codes = None;
+            for round in 0..40 {
                 for number in 1..=6 {
                     match fixture.request(purpose, &stranger(number)).await {
                         Ok(_) => sent += 1,
@@ -207,14 +211,14 @@ async fn requests_from_unknown_networks_leave_the_owner_a_valid_code() {
                     }
                     fixture.clock.advance(Duration::from_secs(15));
                 }
-                if turn == 30 {
-                    owners = Some(fixture.request(purpose, owner).await.unwrap());
+                if round == 30 {
+                    owner_codes = Some(fixture.request(purpose, owner).await.unwrap());
                 }
-                // Some minutes until the mail is read.
-                if turn == 35 {
+                // The owner reads the mail some minutes later.
+                if round == 35 {
                     assert!(
                         fixture
-                            .is_request_valid(purpose, owners.as_ref().unwrap())
+                            .is_request_valid(purpose, owner_codes.as_ref().unwrap())
                             .await,
                         "{purpose:?}"
                     );
@@ -222,7 +226,7 @@ async fn requests_from_unknown_networks_leave_the_owner_a_valid_code() {
             }
             assert!(sent <= 60, "{sent} mails for {purpose:?}");
             fixture
-                .confirm(purpose, owners.as_ref().unwrap())
+                .confirm(purpose, owner_codes.as_ref().unwrap())
                 .await
                 .unwrap();
             fixture.clock.advance(60 * 60 * MINUTE);
@@ -240,10 +244,11 @@ async fn wrong_codes_from_the_owners_network_do_not_block_a_correct_one() {
             .unwrap();
         for purpose in purposes {
             let codes = fixture.request(purpose, "192.0.2.1").await.unwrap();
-            // All of the second steps come from one address.
+            // All second steps are made from one network, which must wait after these wrong codes.
             let unknown = ("x".repeat(32), "AAAAAA".to_owned());
             while code(fixture.confirm(purpose, &unknown).await) != ErrorCode::Throttled {}
-            // A wrong one is counted for its request all the same: a wait gives no client more tries.
+            // During the wait, a wrong code still counts as a failed attempt of its request, so a
+            // wait does not give a client more attempts.
             for _ in 0..4 {
                 let wrong = (codes.0.clone(), "AAAAAA".to_owned());
                 assert_eq!(
@@ -258,19 +263,20 @@ async fn wrong_codes_from_the_owners_network_do_not_block_a_correct_one() {
     }
 }
 
-/// Questions of others at the same address hold up neither a new password nor another email address.
+/// Anonymous calls of others in the same network delay neither a password reset nor a change of the
+/// email address.
 #[tokio::test]
 async fn anonymous_calls_from_the_owners_network_do_not_block_codes() {
     for fixture in on_both_databases_with_mail().await {
         let (user, [signup, reset, email]) = purposes(&fixture).await;
         fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
-        let question = || doorward_rpc::auth::v1::CountAnonymousCallRequest {
+        let call = || doorward_rpc::auth::v1::CountAnonymousCallRequest {
             client_address: ALSO_HOME.to_owned(),
         };
         while fixture
             .client
             .clone()
-            .count_anonymous_call(question())
+            .count_anonymous_call(call())
             .await
             .is_ok()
         {}
@@ -282,7 +288,7 @@ async fn anonymous_calls_from_the_owners_network_do_not_block_codes() {
             let codes = fixture.request(purpose, HOME).await.unwrap();
             fixture.confirm(purpose, &codes).await.unwrap();
         }
-        // For another user they count.
+        // They delay another user, to whom the network is not known.
         let other = Purpose::Reset(fixture.user(PASSWORD).await);
         assert_eq!(
             code(fixture.request(other, HOME).await),

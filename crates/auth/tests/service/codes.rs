@@ -1,4 +1,4 @@
-//! Codes that are mailed: how long they are good for, and what is kept of them.
+//! Tests of mailed codes: how long they are valid, and what is stored of them.
 
 use diesel::RunQueryDsl;
 use doorward_mail::{ContentSealer, Delivery, MailConfig};
@@ -25,7 +25,7 @@ struct Row {
     text: String,
 }
 
-/// Mails wait: there is no mail server.
+/// Starts auth with a mail server that does not exist, so that mails stay in the outbox.
 pub(super) async fn on_both_databases_with_mail() -> Vec<Fixture> {
     let delivery = Delivery::Smtp("smtp://127.0.0.1:1".to_owned().into());
     let mail = MailConfig {
@@ -50,7 +50,7 @@ pub(super) async fn on_both_databases_with_mail() -> Vec<Fixture> {
     fixtures
 }
 
-fn person(user: Gid, email: &str) -> UserInfo {
+fn user_info(user: Gid, email: &str) -> UserInfo {
     UserInfo {
         user_gid: user.to_string(),
         username: "ann".to_owned(),
@@ -60,7 +60,7 @@ fn person(user: Gid, email: &str) -> UserInfo {
     }
 }
 
-/// Both codes.
+/// Validation code and verification code.
 pub(super) type CodePair = (String, String);
 
 /// A call in two steps, and the user that it is about.
@@ -90,7 +90,7 @@ impl Fixture {
             .collect()
     }
 
-    /// Returns the ids of the mails that wait.
+    /// Returns the ids of the mails in the outbox.
     pub(super) async fn queued_mails(&self) -> Vec<String> {
         self.rows("SELECT id, '' AS text FROM outbox".to_owned())
             .await
@@ -99,7 +99,7 @@ impl Fixture {
             .collect()
     }
 
-    /// Returns the code in the one mail that has come since.
+    /// Returns the code in the only mail that is not one of `earlier`.
     async fn code_mailed_after(&self, earlier: &[String]) -> String {
         let mut mails = self
             .rows("SELECT id, content AS text FROM outbox".to_owned())
@@ -108,19 +108,20 @@ impl Fixture {
         let [mail] = mails.as_slice() else {
             panic!("{} mails", mails.len())
         };
-        let letter =
+        let content =
             ContentSealer::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
-        let letter: serde_json::Value = serde_json::from_str(&letter).unwrap();
-        letter.get("code").unwrap().as_str().unwrap().to_owned()
+        let content: serde_json::Value = serde_json::from_str(&content).unwrap();
+        content.get("code").unwrap().as_str().unwrap().to_owned()
     }
 
-    /// Makes the first step from an address.
+    /// Makes the call of the first step from an address.
     pub(super) async fn request(
         &self,
         purpose: Purpose,
         address: &str,
     ) -> Result<CodePair, RpcError> {
-        let (earlier, client_address) = (self.queued_mails().await, address.to_owned());
+        let earlier = self.queued_mails().await;
+        let client_address = address.to_owned();
         let mut client = self.client.clone();
         let validation_code = match purpose {
             Purpose::PendingSignup => {
@@ -139,7 +140,7 @@ impl Fixture {
                     .validation_code
             }
             Purpose::Reset(user) => {
-                let users = vec![person(user, "ann@example.org")];
+                let users = vec![user_info(user, "ann@example.org")];
                 let request = RequestPasswordResetRequest {
                     users,
                     client_address,
@@ -152,7 +153,7 @@ impl Fixture {
             }
             Purpose::Email(user) => {
                 let email = "ann@new.example".to_owned();
-                let user = Some(person(user, "ann@example.org"));
+                let user = Some(user_info(user, "ann@example.org"));
                 let request = RequestEmailChangeRequest {
                     user,
                     email,
@@ -168,7 +169,7 @@ impl Fixture {
         Ok((validation_code, self.code_mailed_after(&earlier).await))
     }
 
-    /// Makes the whole second step.
+    /// Makes all calls of the second step.
     pub(super) async fn confirm(&self, purpose: Purpose, codes: &CodePair) -> Result<(), RpcError> {
         match purpose {
             Purpose::PendingSignup => {
@@ -228,7 +229,7 @@ impl Fixture {
 
     async fn reset(&self, user: Gid, codes: &CodePair) -> Result<String, RpcError> {
         let request = ResetPasswordRequest {
-            user: Some(person(user, "ann@example.org")),
+            user: Some(user_info(user, "ann@example.org")),
             new_password: NEW.to_owned(),
             validation_code: codes.0.clone(),
             verification_code: codes.1.clone(),
@@ -270,7 +271,8 @@ impl Fixture {
     }
 }
 
-pub(super) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
+/// Asserts that a call was rejected because of its code.
+pub(super) fn assert_wrong_code<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
     let failure = answer.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Validation);
     assert_eq!(
@@ -290,9 +292,9 @@ async fn codes_expire_after_fifteen_minutes() {
         fixture.verify_signup(&signup).await.unwrap();
         fixture.check_email(user, &email).await.unwrap();
         fixture.clock.advance(MICROSECOND);
-        assert_refused(fixture.verify_signup(&signup).await);
-        assert_refused(fixture.check_email(user, &email).await);
-        assert_refused(fixture.reset(user, &reset).await);
+        assert_wrong_code(fixture.verify_signup(&signup).await);
+        assert_wrong_code(fixture.check_email(user, &email).await);
+        assert_wrong_code(fixture.reset(user, &reset).await);
         fixture.log_in(Some(user), PASSWORD).await.unwrap();
     }
 }
@@ -305,7 +307,7 @@ async fn password_reset_works_until_expiry() {
         fixture.clock.advance(LIFETIME - MICROSECOND);
         let token = fixture.reset(user, &codes).await.unwrap();
         assert_eq!(fixture.claims(&token).await.sub, user);
-        assert_refused(fixture.reset(user, &codes).await);
+        assert_wrong_code(fixture.reset(user, &codes).await);
         fixture.clock.advance(MINUTE);
         fixture.log_in(Some(user), NEW).await.unwrap();
         assert_eq!(
@@ -315,15 +317,14 @@ async fn password_reset_works_until_expiry() {
     }
 }
 
-/// The account is made, or the address changed, in between: a code that expires there is still used up.
+/// The directory creates the account, or changes the address, between the calls of the second step.
+/// A code that expires in between still completes that step.
 #[tokio::test]
 async fn reserved_code_completes_once_after_expiry() {
     for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
-        let (signup, email) = (
-            fixture.request_signup().await,
-            fixture.request_email(user).await,
-        );
+        let signup = fixture.request_signup().await;
+        let email = fixture.request_email(user).await;
         fixture.clock.advance(LIFETIME - MICROSECOND);
         let first = fixture.verify_signup(&signup).await.unwrap();
         assert_eq!(
@@ -337,17 +338,17 @@ async fn reserved_code_completes_once_after_expiry() {
         let token = fixture.complete_signup(&signup, new).await.unwrap();
         assert_eq!(fixture.claims(&token).await.sub, new);
         fixture.finish_email(user, &email).await.unwrap();
-        assert_refused(
+        assert_wrong_code(
             fixture
                 .complete_signup(&signup, RandomIdGenerator.new_gid())
                 .await,
         );
-        assert_refused(fixture.finish_email(user, &email).await);
+        assert_wrong_code(fixture.finish_email(user, &email).await);
         fixture.log_in(Some(new), PASSWORD).await.unwrap();
     }
 }
 
-/// Asking again gives new codes, with a time and tries of their own.
+/// A second request has new codes, with their own expiry and failed attempts.
 #[tokio::test]
 async fn new_codes_have_their_own_expiry() {
     for fixture in on_both_databases_with_mail().await {
@@ -355,13 +356,13 @@ async fn new_codes_have_their_own_expiry() {
         let first = fixture.request_reset(user).await;
         for _ in 0..5 {
             let wrong = (first.0.clone(), "AAAAAA".to_owned());
-            assert_refused(fixture.reset(user, &wrong).await);
+            assert_wrong_code(fixture.reset(user, &wrong).await);
         }
         fixture.clock.advance(LIFETIME - MINUTE);
         let second = fixture.request_reset(user).await;
         assert_ne!(first, second);
         fixture.clock.advance(LIFETIME - MICROSECOND);
-        assert_refused(fixture.reset(user, &first).await);
+        assert_wrong_code(fixture.reset(user, &first).await);
         fixture.reset(user, &second).await.unwrap();
     }
 }
@@ -376,18 +377,18 @@ async fn stored_codes_are_not_readable() {
             fixture.request_reset(user).await,
         ];
         let columns = "purpose || subject || codes_hmac || binding_hmacs || COALESCE(signup_gid || password_hash, '')";
-        let mut kept = fixture
+        let mut stored = fixture
             .rows(format!(
                 "SELECT validation_code_hash AS id, {columns} AS text FROM codes"
             ))
             .await;
-        assert_eq!(kept.len(), 3);
-        kept.extend(
+        assert_eq!(stored.len(), 3);
+        stored.extend(
             fixture
                 .rows("SELECT topic AS id, content AS text FROM outbox".to_owned())
                 .await,
         );
-        for (row, codes) in kept
+        for (row, codes) in stored
             .iter()
             .flat_map(|row| all.iter().map(move |codes| (row, codes)))
         {

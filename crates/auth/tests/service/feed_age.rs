@@ -1,4 +1,4 @@
-//! Without the directory's feed nothing is vouched for.
+//! Tests of the age of the directory's feed: with a stale one, no token is accepted.
 
 use doorward_rpc::auth::v1::{GetPublicKeysRequest, VerifyTokenRequest};
 
@@ -21,7 +21,7 @@ async fn tokens_are_not_accepted_while_the_feed_is_stale() {
 
         // A second replica on the same database that never reaches the directory.
         let shutdown = CancellationToken::new();
-        let mut cut = serve_with_directory(
+        let mut disconnected = serve_with_directory(
             &fixture.test,
             &fixture.clock,
             (config(CHEAP), no_directory()),
@@ -29,25 +29,33 @@ async fn tokens_are_not_accepted_while_the_feed_is_stale() {
         )
         .await;
         let code = |status| RpcError::from(status).code;
-        let renewed = cut
+        let renewed = disconnected
             .renew_token(RenewTokenRequest {
                 token: token.clone(),
             })
             .await;
         assert_eq!(code(renewed.unwrap_err()), ErrorCode::Unavailable);
-        let verified = cut
+        let verified = disconnected
             .verify_token(VerifyTokenRequest {
                 token: token.clone(),
             })
             .await;
         assert_eq!(code(verified.unwrap_err()), ErrorCode::Unavailable);
         assert_eq!(
-            code(cut.watch_trust(WatchTrustRequest {}).await.unwrap_err()),
+            code(
+                disconnected
+                    .watch_trust(WatchTrustRequest {})
+                    .await
+                    .unwrap_err()
+            ),
             ErrorCode::Unavailable
         );
-        // Public keys say nothing of users.
-        cut.get_public_keys(GetPublicKeysRequest {}).await.unwrap();
-        // The other one is not concerned.
+        // Public keys do not depend on revocations.
+        disconnected
+            .get_public_keys(GetPublicKeysRequest {})
+            .await
+            .unwrap();
+        // The first replica still accepts tokens.
         fixture
             .client
             .clone()

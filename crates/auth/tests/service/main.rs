@@ -1,8 +1,8 @@
-//! Auth through its own gRPC, on both databases, at a time that the tests set.
+//! Tests of auth through its gRPC service, on both databases, with a clock that the tests set.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "tests stop where something fails"
+    reason = "tests stop at the first failure"
 )]
 
 mod code_requests;
@@ -125,7 +125,7 @@ async fn start_with_config(test: TestDatabase, config: Config) -> Fixture {
     }
 }
 
-/// A process that follows a directory, ready to vouch for tokens.
+/// Starts a process that follows a directory, and waits until it accepts tokens.
 async fn serve(
     test: &TestDatabase,
     clock: &Arc<FixedClock>,
@@ -179,7 +179,7 @@ fn login(user: Option<Gid>, password: &str, at: Timestamp) -> VerifyPasswordRequ
         password: password.to_owned(),
         client_address: "192.0.2.1".to_owned(),
         user_checked_at: at.as_micros(),
-        // Each user by a name of their own.
+        // Each user has a unique name, and so a separate count of failures.
         username: user.map(|user| user.to_string()).unwrap_or_default(),
         project_gid: None,
         is_login_allowed: user.is_some(),
@@ -228,7 +228,7 @@ impl Fixture {
             .token)
     }
 
-    /// Another process over the same database.
+    /// Starts another process on the same database.
     async fn second(&self) -> AuthClient<Channel> {
         serve(&self.test, &self.clock, config(CHEAP), &self.shutdown).await
     }
@@ -316,7 +316,8 @@ async fn renewals_keep_the_login_and_end_with_the_maximum_session() {
         let first = fixture.log_in(Some(user), "correct horse").await.unwrap();
         fixture.clock.advance(Duration::from_secs(3000));
         let second = fixture.renew(&first).await.unwrap();
-        let (old, new) = (fixture.claims(&first).await, fixture.claims(&second).await);
+        let old = fixture.claims(&first).await;
+        let new = fixture.claims(&second).await;
         assert_eq!(
             (old.sid.as_str(), old.auth_time),
             (new.sid.as_str(), new.auth_time)
@@ -349,7 +350,7 @@ async fn renewals_keep_the_login_and_end_with_the_maximum_session() {
 async fn new_password_revokes_earlier_tokens_only() {
     for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user("correct horse").await;
-        let begun = fixture.clock.now();
+        let checked_at = fixture.clock.now();
         let old = fixture.log_in(Some(user), "correct horse").await.unwrap();
         fixture.clock.advance(Duration::from_millis(100));
         fixture
@@ -361,11 +362,11 @@ async fn new_password_revokes_earlier_tokens_only() {
             )
             .await
             .unwrap();
-        let refused = fixture
-            .log_in_checked_at(Some(user), "battery staple", begun)
+        let rejected = fixture
+            .log_in_checked_at(Some(user), "battery staple", checked_at)
             .await;
         assert_eq!(
-            code(refused),
+            code(rejected),
             ErrorCode::UnknownUser,
             "it began before the change"
         );
@@ -375,7 +376,7 @@ async fn new_password_revokes_earlier_tokens_only() {
         assert_eq!(
             (claims.iat, claims.auth_time),
             (START_SECONDS, START_SECONDS + 1),
-            "in the same second: dated ahead"
+            "a login in the second of the revocation is dated ahead"
         );
         let revocation = wait_for_revocation(&fixture).await;
         assert_eq!(revocation, (user.to_string(), START_SECONDS + 1));
@@ -384,7 +385,7 @@ async fn new_password_revokes_earlier_tokens_only() {
     }
 }
 
-/// As a gateway hears of it, from the snapshot or later.
+/// Returns the first revocation in the stream of trust data, from the snapshot or later.
 async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
     let mut trust = fixture
         .client
@@ -393,7 +394,7 @@ async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
         .await
         .unwrap()
         .into_inner();
-    let heard = async {
+    let received = async {
         loop {
             let revocation = match trust.message().await.unwrap().unwrap().event.unwrap() {
                 Event::Snapshot(snapshot) => snapshot.revocations.into_iter().next(),
@@ -407,7 +408,7 @@ async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), heard)
+    tokio::time::timeout(Duration::from_secs(10), received)
         .await
         .unwrap()
 }
@@ -497,23 +498,24 @@ async fn full_hash_queue_is_rejected_immediately() {
     let user = fixture.user("correct horse").await;
     let logins = (0..20).map(|_| fixture.log_in(Some(user), "correct horse"));
     let answers = futures_util::future::join_all(logins).await;
-    let refused: Vec<&RpcError> = answers
+    let rejected: Vec<&RpcError> = answers
         .iter()
         .filter_map(|answer| answer.as_ref().err())
         .collect();
     assert!(
-        !refused.is_empty() && refused.len() < 20,
+        !rejected.is_empty() && rejected.len() < 20,
         "{} of 20",
-        refused.len()
+        rejected.len()
     );
     assert!(
-        refused
+        rejected
             .iter()
             .all(|failure| failure.code == ErrorCode::Unavailable && failure.retry_after.is_some())
     );
 }
 
-/// Of `correct horse`, made by bcrypt, argon2-cffi and hashlib in Python; the third as Django stores it.
+/// Hashes of `correct horse`, created in Python by bcrypt, argon2-cffi and hashlib. The third has
+/// the format of Django.
 const FOREIGN: [&str; 6] = [
     "$2b$04$fpQo4AVVBKaUT2cFe7Gk0OMl9wVk03U3C6/YqoSBJx8NV9cyQLVzG",
     "$2a$04$wOg58ZAWmwE2rmDTJhteju9WcxFrVsaGRwG7h1eoN9SA/68vZfQIO",
@@ -583,7 +585,7 @@ async fn too_costly_hash_is_not_stored() {
         "plain text",
         "",
     ] {
-        let refused = fixture
+        let rejected = fixture
             .credentials
             .set_hash(
                 RandomIdGenerator.new_gid(),
@@ -591,7 +593,7 @@ async fn too_costly_hash_is_not_stored() {
                 Origin::command_line(),
             )
             .await;
-        assert!(matches!(refused, Err(Error::UnusableHash(_))), "{costly}");
+        assert!(matches!(rejected, Err(Error::UnusableHash(_))), "{costly}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is swept: at the start of a process, and each minute.
+//! Tests of the maintenance, which runs at the start of a process and every minute.
 
 use diesel::connection::SimpleConnection;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Of counts, in the database.
+/// Maximum number of counts of one kind in the database.
 const MAX_COUNTS: i64 = 100_000;
 
 #[derive(diesel::QueryableByName)]
@@ -40,11 +40,11 @@ impl Fixture {
         self.test.database.write(write).await.unwrap();
     }
 
-    /// Starts a process, which sweeps, and waits until so many are left.
-    async fn sweep(&self, rows: &str, left: i64) {
+    /// Starts a process, which runs the maintenance, and waits until `left` rows are left.
+    async fn run_maintenance(&self, rows: &str, left: i64) {
         let _process = self.second().await;
-        let swept = async { while self.count(rows).await != left {} };
-        if tokio::time::timeout(Duration::from_secs(10), swept)
+        let finished = async { while self.count(rows).await != left {} };
+        if tokio::time::timeout(Duration::from_secs(10), finished)
             .await
             .is_err()
         {
@@ -77,7 +77,7 @@ impl Fixture {
     }
 }
 
-/// So many rows, numbered `i` from 1, on both databases.
+/// Returns SQL for both databases that inserts `count` rows, numbered `i` from 1.
 fn insert(into: &str, row: &str, count: i64) -> String {
     format!(
         "INSERT INTO {into} WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {count}) SELECT {row} FROM numbers"
@@ -87,10 +87,8 @@ fn insert(into: &str, row: &str, count: i64) -> String {
 #[tokio::test]
 async fn fully_decayed_counts_are_deleted() {
     for fixture in on_both_databases(CHEAP).await {
-        let (ann, ben) = (
-            fixture.user("correct horse").await,
-            fixture.user("correct horse").await,
-        );
+        let ann = fixture.user("correct horse").await;
+        let ben = fixture.user("correct horse").await;
         fixture
             .log_in_from(ann, "wrong", "192.0.2.1")
             .await
@@ -101,9 +99,10 @@ async fn fully_decayed_counts_are_deleted() {
             .await
             .unwrap_err();
         assert_eq!(fixture.count("throttle").await, 4);
-        // After the time in which the most failures are forgiven: the first name, and both addresses.
+        // After this time, even the highest number of failures is forgiven for the first username
+        // and both networks. Only the count of the second username is left.
         fixture.clock.advance(44 * HOUR);
-        fixture.sweep("throttle", 1).await;
+        fixture.run_maintenance("throttle", 1).await;
         let recent = fixture.micros_ago(44 * HOUR);
         assert_eq!(
             fixture
@@ -119,7 +118,8 @@ async fn fully_decayed_counts_are_deleted() {
 #[tokio::test]
 async fn counts_are_bounded_except_those_with_a_wait() {
     for fixture in on_both_databases(CHEAP).await {
-        let (old, now) = (fixture.micros_ago(HOUR), fixture.clock.now().as_micros());
+        let old = fixture.micros_ago(HOUR);
+        let now = fixture.clock.now().as_micros();
         let columns = "throttle (bucket, failures, failed_at, blocked_until, audited_until)";
         let row = format!("'name:' || i, 1, {old} + i, 0, 0");
         fixture
@@ -129,7 +129,7 @@ async fn counts_are_bounded_except_those_with_a_wait() {
             format!("INSERT INTO {columns} VALUES ('name:waits', 50, {old}, {now} + 60000000, 0)");
         fixture.execute(waits).await;
         fixture
-            .sweep("throttle WHERE bucket <> 'name:waits'", MAX_COUNTS)
+            .run_maintenance("throttle WHERE bucket <> 'name:waits'", MAX_COUNTS)
             .await;
         assert_eq!(
             fixture.count("throttle WHERE bucket = 'name:waits'").await,
@@ -147,10 +147,8 @@ async fn counts_are_bounded_except_those_with_a_wait() {
 #[tokio::test]
 async fn known_networks_are_limited_in_age_and_number() {
     for fixture in on_both_databases(CHEAP).await {
-        let (ann, ben) = (
-            fixture.user("correct horse").await,
-            fixture.user("correct horse").await,
-        );
+        let ann = fixture.user("correct horse").await;
+        let ben = fixture.user("correct horse").await;
         fixture
             .log_in_from(ann, "correct horse", "192.0.2.1")
             .await
@@ -161,7 +159,7 @@ async fn known_networks_are_limited_in_age_and_number() {
             .await
             .unwrap();
         fixture.clock.advance(29 * DAY);
-        fixture.sweep("known_networks", 1).await;
+        fixture.run_maintenance("known_networks", 1).await;
         assert_eq!(
             fixture
                 .count("known_networks WHERE network = '192.0.2.2'")
@@ -199,7 +197,7 @@ async fn known_networks_are_limited_in_age_and_number() {
 #[tokio::test]
 async fn audit_trail_is_kept_for_the_configured_time() {
     for fixture in on_both_databases(CHEAP).await {
-        // More than are deleted at once.
+        // More than one batch of deletions.
         let first = fixture.clock.now().as_micros();
         fixture
             .execute(insert(
@@ -215,10 +213,12 @@ async fn audit_trail_is_kept_for_the_configured_time() {
         fixture
             .execute("INSERT INTO audit (at, action) VALUES (1, 'logout')".to_owned())
             .await;
-        fixture.sweep("audit WHERE action = 'logout'", 0).await;
+        fixture
+            .run_maintenance("audit WHERE action = 'logout'", 0)
+            .await;
         assert_eq!(fixture.count("audit").await, 25_001, "none is 400 days old");
         fixture.clock.advance(DAY);
-        fixture.sweep("audit", 1).await;
+        fixture.run_maintenance("audit", 1).await;
         assert_eq!(fixture.count("audit WHERE action = 'login'").await, 1);
     }
 }

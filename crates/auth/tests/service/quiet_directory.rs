@@ -1,4 +1,4 @@
-//! A directory without changes, of which auth asks nothing but the head of the feed.
+//! A directory without changes, which has only the call for the head of the feed.
 
 use std::{
     convert::Infallible,
@@ -40,18 +40,19 @@ impl tower::Service<http::Request<Body>> for QuietDirectory {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         Box::pin(async move {
             if !request.uri().path().ends_with("/GetCursor") {
-                return Ok(Status::unimplemented("only the head of the feed").into_http());
+                return Ok(Status::unimplemented("this directory has only GetCursor").into_http());
             }
-            let answer = tower::service_fn(|_: Request<GetCursorRequest>| async {
+            let get_cursor = tower::service_fn(|_: Request<GetCursorRequest>| async {
                 Ok::<_, Status>(Response::new(GetCursorResponse { cursor: 0 }))
             });
             Ok(Grpc::new(ProstCodec::default())
-                .unary(answer, request)
+                .unary(get_cursor, request)
                 .await)
         })
     }
 }
 
+/// Starts the directory and returns a connection to it.
 pub(crate) fn quiet_directory() -> Channel {
     let (peer, incoming) = Peer::in_memory_pair();
     let (_, is_ready) = watch::channel(true);

@@ -1,4 +1,4 @@
-//! The throttle as time goes by.
+//! Tests of the throttle over time.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const PASSWORD: &str = "correct horse";
 const WRONG: &str = "wrong horse";
 
-/// Somebody with a password, and a name.
+/// A user with a password. The gid is the username too.
 struct UserInfo<'a> {
     fixture: &'a Fixture,
     gid: Gid,
@@ -39,7 +39,8 @@ impl UserInfo<'_> {
         }
     }
 
-    /// How long an attempt is told to wait, also with the right password.
+    /// Asserts that attempts with a wrong and with the right password have to wait, and returns how
+    /// long.
     async fn expect_wait(&self, address: &str) -> Duration {
         let [wrong, right] = [
             self.attempt(WRONG, address).await,
@@ -56,7 +57,7 @@ impl UserInfo<'_> {
 }
 
 impl Fixture {
-    async fn person(&self) -> UserInfo<'_> {
+    async fn user_with_password(&self) -> UserInfo<'_> {
         UserInfo {
             fixture: self,
             gid: self.user(PASSWORD).await,
@@ -67,7 +68,7 @@ impl Fixture {
 #[tokio::test]
 async fn wait_starts_at_the_threshold_and_doubles_up_to_the_maximum() {
     for fixture in on_both_databases(CHEAP).await {
-        let ann = fixture.person().await;
+        let ann = fixture.user_with_password().await;
         ann.fail_times(4, "192.0.2.1").await;
         for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
             ann.fail_times(1, "192.0.2.1").await;
@@ -88,10 +89,10 @@ async fn wait_starts_at_the_threshold_and_doubles_up_to_the_maximum() {
 #[tokio::test]
 async fn username_failures_decay_by_one_per_hour() {
     for fixture in on_both_databases(CHEAP).await {
-        let ann = fixture.person().await;
+        let ann = fixture.user_with_password().await;
         ann.fail_times(4, "192.0.2.1").await;
         fixture.clock.advance(2 * HOUR);
-        // Two of four are left.
+        // Two of the four failures still count.
         ann.fail_times(3, "192.0.2.1").await;
         assert_eq!(ann.expect_wait("192.0.2.1").await, Duration::from_secs(1));
         fixture.clock.advance(5 * HOUR);
@@ -103,10 +104,10 @@ async fn username_failures_decay_by_one_per_hour() {
 #[tokio::test]
 async fn network_failures_decay_by_one_per_minute() {
     for fixture in on_both_databases(CHEAP).await {
-        let ann = fixture.person().await;
+        let ann = fixture.user_with_password().await;
         let guess = async || {
-            let nobody = Some(RandomIdGenerator.new_gid());
-            fixture.log_in(nobody, WRONG).await.unwrap_err().code
+            let unknown_user = Some(RandomIdGenerator.new_gid());
+            fixture.log_in(unknown_user, WRONG).await.unwrap_err().code
         };
         for left in [50, 10, 50] {
             for _ in 0..left {
@@ -124,10 +125,11 @@ async fn network_failures_decay_by_one_per_minute() {
 
 #[tokio::test]
 async fn network_is_known_for_thirty_days_after_a_login() {
-    let (home, stranger) = ("2001:db8:1:2::3", "198.51.100.66");
+    let home = "2001:db8:1:2::3";
+    let stranger = "198.51.100.66";
     for fixture in on_both_databases(CHEAP).await {
-        let ann = fixture.person().await;
-        // Known is where her failures are not counted with those of strangers.
+        let ann = fixture.user_with_password().await;
+        // At a known network, her failures are not counted with those of strangers.
         let is_known = async |address: &str| {
             while ann.attempt(WRONG, stranger).await.unwrap_err().code != ErrorCode::Throttled {}
             ann.attempt(WRONG, address).await.unwrap_err().code == ErrorCode::UnknownUser
@@ -151,7 +153,8 @@ async fn network_is_known_for_thirty_days_after_a_login() {
 #[tokio::test]
 async fn network_is_known_for_one_user_only() {
     for fixture in on_both_databases(CHEAP).await {
-        let (ann, ben) = (fixture.person().await, fixture.person().await);
+        let ann = fixture.user_with_password().await;
+        let ben = fixture.user_with_password().await;
         ann.attempt(PASSWORD, "192.0.2.1").await.unwrap();
         ben.fail_times(5, "198.51.100.66").await;
         assert_eq!(ben.expect_wait("192.0.2.1").await, Duration::from_secs(1));

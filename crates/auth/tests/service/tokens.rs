@@ -1,4 +1,4 @@
-//! What other services ask about tokens.
+//! Tests of the calls of other services about tokens.
 
 use doorward_rpc::auth::v1::{
     Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest,
@@ -28,17 +28,17 @@ impl Fixture {
         verify(&self.client, token).await
     }
 
-    async fn revoke(&self, token: &str, everywhere: bool) -> Result<(), RpcError> {
+    async fn revoke(&self, token: &str, all_logins: bool) -> Result<(), RpcError> {
         let request = RevokeTokenRequest {
             token: token.to_owned(),
-            all_logins: everywhere,
+            all_logins,
             client_address: ADDRESS.to_owned(),
         };
         self.client.clone().revoke_token(request).await?;
         Ok(())
     }
 
-    /// The token of a login with an API key.
+    /// Logs in with the API key of a user and returns the token.
     async fn log_in_by_key(&self, user: Gid, project: Gid) -> String {
         let mut client = self.client.clone();
         let actor = Some(Actor {
@@ -98,14 +98,15 @@ async fn valid_token_returns_all_claims_and_others_are_rejected() {
         };
         assert_eq!(fixture.verify(&token).await.unwrap(), expected);
 
-        let (user, project) = (RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid());
-        let of_key = fixture.log_in_by_key(user, project).await;
-        let told = fixture.verify(&of_key).await.unwrap();
+        let user = RandomIdGenerator.new_gid();
+        let project = RandomIdGenerator.new_gid();
+        let api_token = fixture.log_in_by_key(user, project).await;
+        let verified = fixture.verify(&api_token).await.unwrap();
         assert_eq!(
-            (told.kind(), told.subject),
+            (verified.kind(), verified.subject),
             (TokenKind::Api, user.to_string())
         );
-        assert_eq!(told.project_gid, Some(project.to_string()));
+        assert_eq!(verified.project_gid, Some(project.to_string()));
 
         for bad in [
             "",
@@ -144,9 +145,12 @@ async fn valid_token_returns_all_claims_and_others_are_rejected() {
 #[tokio::test]
 async fn revocation_covers_one_login_or_all_logins() {
     for fixture in on_both_databases(CHEAP).await {
-        let (ann, ben) = (fixture.user(PASSWORD).await, fixture.user(PASSWORD).await);
+        let ann = fixture.user(PASSWORD).await;
+        let ben = fixture.user(PASSWORD).await;
         let log_in = async |user| fixture.log_in(Some(user), PASSWORD).await.unwrap();
-        let (first, other, stranger) = (log_in(ann).await, log_in(ann).await, log_in(ben).await);
+        let first = log_in(ann).await;
+        let other = log_in(ann).await;
+        let stranger = log_in(ben).await;
         let renewed = fixture.renew(&first).await.unwrap();
         fixture.revoke(&renewed, false).await.unwrap();
         for token in [&first, &renewed] {
@@ -162,7 +166,7 @@ async fn revocation_covers_one_login_or_all_logins() {
         }
         fixture.verify(&other).await.unwrap();
 
-        // All in one second: what comes after is dated ahead, and may be ended as well.
+        // All in one second: logins after a revocation are dated ahead, and can be revoked too.
         for round in 1..4 {
             let token = log_in(ann).await;
             fixture.clock.advance(Duration::from_millis(10));
@@ -200,13 +204,13 @@ async fn revocation_requires_a_client_address() {
                 all_logins: true,
                 client_address: address.to_owned(),
             };
-            let refused = fixture
+            let rejected = fixture
                 .client
                 .clone()
                 .revoke_token(request)
                 .await
                 .map_err(RpcError::from);
-            assert_eq!(code(refused), ErrorCode::InvalidRequest, "{address}");
+            assert_eq!(code(rejected), ErrorCode::InvalidRequest, "{address}");
         }
         fixture.verify(&token).await.unwrap();
     }
@@ -220,11 +224,11 @@ async fn revocation_reaches_another_process_within_a_second() {
         let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
         verify(&second, &token).await.unwrap();
         fixture.revoke(&token, false).await.unwrap();
-        let refused = async { while verify(&second, &token).await.is_ok() {} };
-        tokio::time::timeout(Duration::from_secs(1), refused)
+        let rejected = async { while verify(&second, &token).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(1), rejected)
             .await
             .unwrap();
-        // And to one that starts later.
+        // The revocation is also known to a process that starts later.
         assert_eq!(
             code(verify(&fixture.second().await, &token).await),
             ErrorCode::Unauthenticated
@@ -236,14 +240,14 @@ async fn revocation_reaches_another_process_within_a_second() {
 async fn public_keys_are_the_verifying_keys() {
     for fixture in on_both_databases(CHEAP).await {
         let kids = async || {
-            let answer = fixture
+            let response = fixture
                 .client
                 .clone()
                 .get_public_keys(GetPublicKeysRequest {})
                 .await
                 .unwrap()
                 .into_inner();
-            let keys = answer.keys.unwrap().keys;
+            let keys = response.keys.unwrap().keys;
             assert!(keys.iter().all(|key| key.x.len() == 32));
             let mut kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
             kids.sort_unstable();
@@ -256,18 +260,18 @@ async fn public_keys_are_the_verifying_keys() {
             sealer(7),
             lifetime,
         );
-        let become_known = async |expected: &[&doorward_auth::SigningKey]| {
+        let wait_for_keys = async |expected: &[&doorward_auth::SigningKey]| {
             let mut expected: Vec<String> = expected.iter().map(|key| key.kid.clone()).collect();
             expected.sort_unstable();
-            let known = async { while kids().await != expected {} };
-            tokio::time::timeout(Duration::from_secs(10), known)
+            let are_known = async { while kids().await != expected {} };
+            tokio::time::timeout(Duration::from_secs(10), are_known)
                 .await
                 .unwrap();
         };
         assert_eq!(kids().await.len(), 2);
         let rotated = keys.rotate(Origin::command_line()).await.unwrap();
         assert_eq!(rotated.len(), 3);
-        become_known(&rotated.iter().collect::<Vec<_>>()).await;
+        wait_for_keys(&rotated.iter().collect::<Vec<_>>()).await;
         let previous = rotated
             .iter()
             .find(|key| key.state == KeyState::Previous)
@@ -275,7 +279,7 @@ async fn public_keys_are_the_verifying_keys() {
         keys.retire(&previous.kid, Origin::command_line())
             .await
             .unwrap();
-        become_known(
+        wait_for_keys(
             &rotated
                 .iter()
                 .filter(|key| key.kid != previous.kid)

@@ -1,5 +1,25 @@
-//! Telling of changes, in the transaction that makes them: the change itself for other services, and notices for the users
-//! whom it concerns. `sync.rs` reads what is written here.
+//! Appends changes to the feed, in the transaction that makes them: one row in `feed_changes` for
+//! other services, and one row in `feed_events` for each audience that sees a difference. This
+//! module does not know who reads the rows; `sync.rs` decides what a user receives.
+//!
+//! Example: ann and ben are active members of the project herbarium, dan is invited; their
+//! membership slots are 0, 1 and 2. The head of the feed is 100 when dan accepts. The one
+//! [`NewChange::Membership`] from invited to active appends:
+//!
+//! | cursor | table | audience | action | data type | data key |
+//! | --- | --- | --- | --- | --- | --- |
+//! | 101 | events | `user/dan` | INSERT | `cc.projects` | `herbarium` |
+//! | 102 | changes | | UPDATE | `cc.projects_members` | `herbarium/dan` |
+//! | 102 | events | `user/dan` | UPDATE | `cc.projects_members` | `herbarium/dan` |
+//! | 102 | events | `project/herbarium` | UPDATE | `cc.projects_members` | `herbarium/dan` |
+//! | 103 to 108 | events | `user/dan` | INSERT | `cc.projects_members` | `herbarium/*` |
+//!
+//! 1. The project did not change, but dan now sees it in full: an event with a cursor of its own.
+//! 2. The change itself has one cursor, 102, for other services, for dan, and for ann and ben.
+//! 3. dan also sees all memberships now. One event stands for all of them; its range has two
+//!    cursors for each of the three slots, so that clients can read it in pages.
+//! 4. dan's subscription to `summary/herbarium` ends at 100, and the one to `project/herbarium`
+//!    starts after 108. So he receives 102 only through `user/dan`. The new head is 108.
 
 use std::collections::HashMap;
 
@@ -8,7 +28,7 @@ use doorward_storage::{AnyConnection, Result};
 
 use crate::{
     feed::{
-        audience::Scope,
+        audience::Audience,
         new_change::{ALL_MEMBERS, API_VERSION, MEMBERSHIPS, NOTIFY_CHANNEL, NewChange, USERS},
     },
     model::{Action, Change, FeedEvent},
@@ -16,14 +36,20 @@ use crate::{
     visibility::{self, Visibility},
 };
 
-/// Makes other writers wait until the commit: for rules that look before they write. First of all in every change of the
-/// directory: who waited for something else meanwhile would wait for ever.
+/// Locks the head of the feed until the commit, so that other writers wait. Rules that check a
+/// state before they write need this.
+///
+/// Must be the first lock of every transaction that changes the directory: a transaction that waits
+/// here while it holds another lock could deadlock with the one that holds the head.
 pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
     store::feed_change::lock(connection).map(drop)
 }
 
-/// Appends the changes of this transaction, after it has made them. They are dated when the wait for other writers is over,
-/// so that what happened before the commit is hardly ever dated after them. Answers the last cursor.
+/// Appends the changes of this transaction, after the transaction has made them, and returns the
+/// last cursor.
+///
+/// The time of the changes is taken after the lock is acquired, so it is close to the commit:
+/// something that happened before the commit rarely has a later time than the change.
 pub(crate) fn append(
     connection: &mut AnyConnection,
     changes: Vec<NewChange>,
@@ -43,6 +69,8 @@ pub(crate) fn append(
     for change in changes {
         page.append(connection, change)?;
     }
+    // The head moves in the same transaction as the rows, so readers never see one without the
+    // other.
     store::feed_change::set_head(connection, page.cursor)?;
     store::feed_change::insert_many(connection, page.changes)?;
     store::feed_event::insert_many(connection, page.notices)?;
@@ -50,14 +78,15 @@ pub(crate) fn append(
     Ok(page.cursor)
 }
 
-/// What a transaction adds to the feed.
+/// Rows that a transaction appends to the feed.
 pub(super) struct FeedPage {
-    /// The last one that was given out.
+    /// Last cursor that was assigned.
     pub(super) cursor: i64,
+    /// Time of all changes of the transaction.
     pub(super) now: Timestamp,
     pub(super) changes: Vec<Change>,
     pub(super) notices: Vec<FeedEvent>,
-    /// Of projects, after the transaction.
+    /// Statuses of projects after the transaction, as far as they were needed.
     pub(super) statuses: HashMap<Gid, ProjectStatus>,
 }
 
@@ -74,6 +103,7 @@ impl FeedPage {
                 self.append_membership(connection, before.as_ref(), after.as_ref())
             }
             NewChange::PurgedMembership(membership) => {
+                // Users received their events when the project was deleted, before the purge.
                 self.push_change(
                     Action::Delete,
                     MEMBERSHIPS,
@@ -87,10 +117,10 @@ impl FeedPage {
             }
             NewChange::ApiVersion(release) => {
                 self.push_change(Action::Update, API_VERSION, release.clone(), "");
-                self.push_event(Scope::Everyone, Action::Update, API_VERSION, release);
+                self.push_event(Audience::Everyone, Action::Update, API_VERSION, release);
                 Ok(())
             }
-            NewChange::SyncRow {
+            NewChange::PublishedRow {
                 project,
                 action,
                 data_type,
@@ -100,13 +130,13 @@ impl FeedPage {
                 if let Some(change) = self.changes.last_mut() {
                     change.project = Some(project);
                 }
-                self.push_event(Scope::ProjectFeed(project), action, &data_type, data_key);
+                self.push_event(Audience::ProjectFeed(project), action, &data_type, data_key);
                 Ok(())
             }
         }
     }
 
-    /// With the next cursor, under which its notices are told.
+    /// Adds a change with the next cursor. The events of the change follow under the same cursor.
     pub(super) fn push_change(
         &mut self,
         action: Action,
@@ -126,59 +156,63 @@ impl FeedPage {
         });
     }
 
-    /// Under the last cursor.
+    /// Adds an event under the last cursor.
     pub(super) fn push_event(
         &mut self,
-        scope: Scope,
+        audience: Audience,
         action: Action,
         data_type: &str,
         data_key: String,
     ) {
-        let (cursor, first_cursor, data_type) = (self.cursor, None, data_type.to_owned());
         self.notices.push(FeedEvent {
-            audience: scope,
-            cursor,
-            first_cursor,
+            audience,
+            cursor: self.cursor,
+            first_cursor: None,
             action,
-            data_type,
+            data_type: data_type.to_owned(),
             data_key,
         });
     }
 
-    /// Under the next cursor, for what is no change of the entry itself: it comes into sight, or goes out of it.
+    /// Adds an event under a cursor of its own. The entry itself has not changed, but it is now
+    /// visible, hidden or different for the audience.
     pub(super) fn push_visibility_event(
         &mut self,
-        scope: Scope,
+        audience: Audience,
         action: Action,
         data_type: &str,
         data_key: String,
     ) {
         self.cursor += 1;
-        self.push_event(scope, action, data_type, data_key);
+        self.push_event(audience, action, data_type, data_key);
     }
 
-    /// About all memberships of a project and the people behind them: each of its seats has two cursors.
+    /// Adds an event about all memberships of a project and their users. Its range has two cursors
+    /// for each membership slot: `first + 2 * slot` for the membership, and the next one for the
+    /// user.
     pub(super) fn push_visibility_event_for_all_members(
         &mut self,
         connection: &mut AnyConnection,
-        scope: Scope,
+        audience: Audience,
         action: Action,
         project: Gid,
     ) -> Result<()> {
         let first = self.cursor + 1;
+        // The range must not be empty, even if a project has no slots.
         self.cursor += 2 * store::membership_slot::count(connection, project)?.max(1);
         self.push_event(
-            scope,
+            audience,
             action,
             MEMBERSHIPS,
             format!("{project}/{ALL_MEMBERS}"),
         );
-        if let Some(notice) = self.notices.last_mut() {
-            notice.first_cursor = Some(first);
+        if let Some(event) = self.notices.last_mut() {
+            event.first_cursor = Some(first);
         }
         Ok(())
     }
 
+    /// Returns the status of a project after the transaction.
     pub(super) fn project_status(
         &mut self,
         connection: &mut AnyConnection,
@@ -187,7 +221,7 @@ impl FeedPage {
         if let Some(status) = self.statuses.get(&project) {
             return Ok(*status);
         }
-        // One that is gone was deleted before.
+        // A purged project has no row any more. Only deleted projects are purged.
         let found = store::project::find(connection, project)?;
         let status = found.map_or(ProjectStatus::Deleted, |project| project.status);
         self.statuses.insert(project, status);
@@ -203,13 +237,15 @@ impl FeedPage {
     ) -> Result<()> {
         self.push_change(action, USERS, gid.to_string(), status);
         match action {
-            // Nobody sees somebody without a membership, and whoever is gone asks for nothing.
+            // A new user has no membership yet, so no other user sees the user. A deleted user
+            // cannot call Sync, and other users receive the events of the memberships that have
+            // ended.
             Action::Insert | Action::Delete => {}
             Action::Update => {
-                self.push_event(Scope::User(gid), action, USERS, gid.to_string());
+                self.push_event(Audience::User(gid), action, USERS, gid.to_string());
                 for project in store::init::list_projects_showing(connection, gid)? {
                     self.push_event(
-                        Scope::ProjectMembers(project),
+                        Audience::ProjectMembers(project),
                         action,
                         USERS,
                         gid.to_string(),
@@ -220,18 +256,20 @@ impl FeedPage {
         Ok(())
     }
 
-    /// Where notifications go that somebody wants nowhere else is in the memberships that they see of themself.
+    /// Adds an event for each membership in which the user sees the changed address: users see
+    /// where their own notifications are sent, which is their account's address unless they set
+    /// another.
     fn append_email_change(&mut self, connection: &mut AnyConnection, user: Gid) -> Result<()> {
         for (own, project) in store::init::own(connection, user)? {
-            let is_elsewhere = own
+            let has_other_address = own
                 .notifications
                 .as_ref()
-                .is_some_and(|wanted| wanted.email.is_some());
-            if !is_elsewhere
-                && visibility::of_project(project.status, Some(&own)) > Visibility::None
+                .is_some_and(|notifications| notifications.email.is_some());
+            if !has_other_address
+                && visibility::of_project(project.status, Some(&own)) > Visibility::Hidden
             {
                 self.push_visibility_event(
-                    Scope::User(user),
+                    Audience::User(user),
                     Action::Update,
                     MEMBERSHIPS,
                     membership_key(project.gid, user),
@@ -242,14 +280,17 @@ impl FeedPage {
     }
 }
 
-pub(super) const fn action_for(was_there: bool, is_there: bool) -> Action {
-    match (was_there, is_there) {
+/// Returns the action for an entry that existed (or was visible) before the change, after it, or
+/// both.
+pub(super) const fn action_for(existed: bool, exists: bool) -> Action {
+    match (existed, exists) {
         (false, _) => Action::Insert,
         (true, true) => Action::Update,
         (true, false) => Action::Delete,
     }
 }
 
+/// Returns the data key of a membership.
 pub(super) fn membership_key(project: Gid, user: Gid) -> String {
     format!("{project}/{user}")
 }
@@ -274,13 +315,14 @@ mod tests {
     const ROUNDS: usize = 125;
     const PROJECT: &str = "0191f2a0-0000-4000-8000-000000000001";
 
-    /// Appends one to three rows, and is slow to commit now and then; every seventh writer changes its mind.
+    /// Appends one to three rows and returns their number. Every fifth transaction commits slowly,
+    /// and every seventh is rolled back.
     async fn write(database: &Database, writer: usize, round: usize) -> usize {
         let count = 1 + (writer + round) % 3;
-        let gives_up = (writer * ROUNDS + round).is_multiple_of(7);
-        let done = database
+        let rolls_back = (writer * ROUNDS + round).is_multiple_of(7);
+        let result = database
             .write(move |connection| {
-                let change = |number| NewChange::SyncRow {
+                let change = |number| NewChange::PublishedRow {
                     project: PROJECT.parse().unwrap(),
                     action: Action::Insert,
                     data_type: "records".to_owned(),
@@ -294,24 +336,26 @@ mod tests {
                     )]
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                if gives_up {
-                    Err(Error::Other("changed its mind".to_owned()))
+                if rolls_back {
+                    Err(Error::Other("rolled back by the test".to_owned()))
                 } else {
                     Ok(())
                 }
             })
             .await;
-        assert_eq!(done.is_err(), gives_up);
-        if gives_up { 0 } else { count }
+        assert_eq!(result.is_err(), rolls_back);
+        if rolls_back { 0 } else { count }
     }
 
-    /// Reads on from where it is, as followers do, and notes what it saw.
+    /// Reads the feed page by page, as other services do, until the writers are done. Returns all
+    /// changes in the order in which they were read.
     async fn tail(database: Database, writers_are_done: Arc<AtomicBool>) -> Vec<Change> {
         let mut seen: Vec<Change> = Vec::new();
         loop {
-            let was_last_look = writers_are_done.load(Ordering::SeqCst);
+            // Read before the page: rows that are committed after this are read in the next round.
+            let is_last_read = writers_are_done.load(Ordering::SeqCst);
             let after = seen.last().map_or(0, |change| change.cursor);
-            let (mut news, head) = database
+            let (mut page, head) = database
                 .read_snapshot(move |connection| {
                     Ok::<_, Error>((
                         store::feed_change::list(connection, after, 1000)?,
@@ -321,14 +365,14 @@ mod tests {
                 .await
                 .unwrap();
             assert_eq!(
-                news.last().map_or(after, |change| change.cursor),
+                page.last().map_or(after, |change| change.cursor),
                 head,
                 "the head is the last row of the same snapshot"
             );
-            if news.is_empty() && was_last_look {
+            if page.is_empty() && is_last_read {
                 return seen;
             }
-            seen.append(&mut news);
+            seen.append(&mut page);
         }
     }
 
@@ -380,11 +424,12 @@ mod tests {
             },
             shutdown.clone(),
         );
-        for when in ["once it listens", "by a change"] {
+        // The first notification confirms that the connection is established.
+        for cause in ["start of the connection", "a change"] {
             assert_eq!(
                 timeout(Duration::from_secs(20), wakes.recv()).await,
                 Ok(Some(())),
-                "{when}"
+                "{cause}"
             );
             write(database, 0, 1).await;
         }

@@ -1,5 +1,9 @@
-//! The position of the change feed, asked for by many at once: one read of the database answers all who asked before it
-//! began.
+//! The head of the change feed. Many clients ask for it at the same time, so one database query
+//! answers all requests that arrived before the query began.
+//!
+//! Example: requests 1, 2 and 3 arrive. Request 1 gets the mutex and starts a query, which answers
+//! all three, because `requests` is 3 by then. Request 4 arrives during the query: it must not get
+//! this result, which could be older than the request, and starts its own query.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,39 +11,45 @@ use tokio::sync::Mutex;
 
 use crate::{Directory, Error, store};
 
+/// Result of the last query of the head, shared by all requests of a process.
 #[derive(Default)]
 pub(crate) struct FeedHead {
+    /// Number of requests so far.
     requests: AtomicU64,
+    /// Locked during a query, so that only one runs at a time.
     last: Mutex<HeadRead>,
 }
 
-/// A read that began after so many had asked. None when it failed.
+/// Result of one query.
 #[derive(Default)]
 struct HeadRead {
+    /// Number of requests that had arrived when the query began.
     request_number: u64,
+    /// None if the query failed.
     cursor: Option<i64>,
 }
 
 impl Directory {
-    /// The last cursor that was given out, as of some moment after the call.
+    /// Returns the last cursor that was assigned, as of some moment after the call.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn feed_head(&self) -> Result<i64, Error> {
         let number = self.feed_head_cache.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let mut last = self.feed_head_cache.last.lock().await;
         if last.request_number >= number {
             return last.cursor.ok_or_else(shared_read_error);
         }
-        let answers = self.feed_head_cache.requests.load(Ordering::SeqCst);
+        let answered = self.feed_head_cache.requests.load(Ordering::SeqCst);
         let read = self
             .database
             .query(store::feed_change::get_head)
             .await
             .map_err(Error::from);
-        // Only now: who goes away in the middle of a read leaves it to the next.
+        // The result is stored after the query: if this future is dropped before, the next request
+        // runs its own query.
         *last = HeadRead {
-            request_number: answers,
+            request_number: answered,
             cursor: read.as_ref().ok().copied(),
         };
         read
@@ -59,7 +69,9 @@ impl Directory {
     }
 }
 
+/// Returns the error of a request whose shared query failed; the cause is logged for another
+/// request.
 fn shared_read_error() -> Error {
-    doorward_storage::Error::Unavailable("the read that this one shares has failed".to_owned())
+    doorward_storage::Error::Unavailable("the shared query of the feed head failed".to_owned())
         .into()
 }

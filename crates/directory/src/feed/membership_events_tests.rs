@@ -1,4 +1,5 @@
-//! Notices and listeners that each change of a membership writes. `+1` is the first cursor after those of before.
+//! Events and subscriptions that each change of a membership writes. `+1` is the first cursor of
+//! the change.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use crate::{MIGRATIONS, store::feed_subscription::OPEN_ENDED};
 
 const FIRST_CURSOR: i64 = 100;
 
-/// The membership of one user, whose changes follow each other.
+/// One user's membership, which the tests change step by step.
 struct ProjectFixture {
     test: TestDatabase,
     cursor: i64,
@@ -24,30 +25,27 @@ struct ProjectFixture {
 struct Written {
     /// Action and status of the change.
     change: String,
-    notices: Vec<String>,
-    /// Scopes that the user begins and ceases to listen to.
-    listening: Vec<String>,
+    events: Vec<String>,
+    /// Subscriptions of the user that the change opens or closes.
+    subscriptions: Vec<String>,
 }
 
 impl ProjectFixture {
     fn new(test: TestDatabase) -> Self {
-        let (project, user) = (RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid());
-        let project_status = ProjectStatus::Active;
         Self {
             test,
             cursor: FIRST_CURSOR,
-            project_status,
+            project_status: ProjectStatus::Active,
             membership: None,
-            project,
-            user,
+            project: RandomIdGenerator.new_gid(),
+            user: RandomIdGenerator.new_gid(),
         }
     }
 
     fn member(&self, role: Role, status: MembershipStatus) -> Membership {
-        let (project, user) = (self.project, self.user);
         Membership {
-            project,
-            user,
+            project: self.project,
+            user: self.user,
             role,
             status,
             rate_limit_per_second: None,
@@ -55,7 +53,7 @@ impl ProjectFixture {
         }
     }
 
-    /// The membership becomes that of a member.
+    /// Gives the membership a status and the role of a member.
     async fn becomes(&mut self, status: MembershipStatus) -> Written {
         self.change(Some(self.member(Role::Member, status))).await
     }
@@ -69,7 +67,7 @@ impl ProjectFixture {
         self.change(None).await
     }
 
-    /// Something changes that decides neither on the role nor on what is visible.
+    /// Changes the rate limit, which affects neither the role nor the visibility.
     async fn limit_changes(&mut self) -> Written {
         let limited = |own: &Membership| Membership {
             rate_limit_per_second: Some(9),
@@ -80,7 +78,9 @@ impl ProjectFixture {
 
     async fn change(&mut self, after: Option<Membership>) -> Written {
         let before = std::mem::replace(&mut self.membership, after.clone());
-        let (start, project, user) = (self.cursor, self.project, self.user);
+        let start = self.cursor;
+        let project = self.project;
+        let user = self.user;
         let mut page = FeedPage {
             cursor: start,
             now: Timestamp::from_seconds(1_800_000_000),
@@ -88,79 +88,83 @@ impl ProjectFixture {
             notices: Vec::new(),
             statuses: HashMap::from([(project, self.project_status)]),
         };
-        let (was_there, is_there) = (before.is_some(), after.is_some());
+        let existed = before.is_some();
+        let exists = after.is_some();
         let write = move |connection: &mut AnyConnection| {
             page.append_membership(connection, before.as_ref(), after.as_ref())?;
             let slots = store::membership_slot::list(connection, project, 0, 10)?;
-            // Also what has ended with this change.
-            let listening = store::feed_subscription::list_since(connection, user, start - 1)?;
-            Ok::<_, doorward_storage::Error>((page, slots, listening))
+            // `start - 1` includes the subscriptions that this change has closed at `start`.
+            let subscriptions = store::feed_subscription::list_since(connection, user, start - 1)?;
+            Ok::<_, doorward_storage::Error>((page, slots, subscriptions))
         };
-        let (page, slots, listening) = self.test.database.write(write).await.unwrap();
+        let (page, slots, subscriptions) = self.test.database.write(write).await.unwrap();
         self.cursor = page.cursor;
         assert_eq!(
             slots.iter().any(|slot| slot.opened_cursor == start + 1),
-            !was_there && is_there
+            !existed && exists
         );
         assert_eq!(
             slots.iter().any(|slot| slot.closed_cursor == start + 1),
-            was_there && !is_there
+            existed && !exists
         );
         let [change] = page.changes.as_slice() else {
             panic!("{:?}", page.changes)
         };
-        let notices = page.notices.iter().map(|notice| {
-            let from = notice
+        let events = page.notices.iter().map(|event| {
+            let from = event
                 .first_cursor
                 .map_or(String::new(), |first| format!("+{}..", first - start));
-            let action = format!("{} {} {}", notice.action, notice.data_type, notice.data_key);
+            let action = format!("{} {} {}", event.action, event.data_type, event.data_key);
             self.named(&format!(
                 "{from}+{} {}: {action}",
-                notice.cursor - start,
-                notice.audience
+                event.cursor - start,
+                event.audience
             ))
         });
-        let mut listening: Vec<String> = listening
+        let mut subscriptions: Vec<String> = subscriptions
             .iter()
-            .filter(|listener| listener.after_cursor > start || listener.until_cursor != OPEN_ENDED)
-            .map(|listener| match listener.until_cursor {
+            .filter(|subscription| {
+                subscription.after_cursor > start || subscription.until_cursor != OPEN_ENDED
+            })
+            .map(|subscription| match subscription.until_cursor {
                 OPEN_ENDED => self.named(&format!(
                     "{} after +{}",
-                    listener.scope,
-                    listener.after_cursor - start
+                    subscription.scope,
+                    subscription.after_cursor - start
                 )),
-                until => self.named(&format!("{} until +{}", listener.scope, until - start)),
+                until => self.named(&format!("{} until +{}", subscription.scope, until - start)),
             })
             .collect();
-        listening.sort_unstable();
+        subscriptions.sort_unstable();
         Written {
             change: format!("{} {}", change.action, change.entry_status),
-            notices: notices.collect(),
-            listening,
+            events: events.collect(),
+            subscriptions,
         }
     }
 
+    /// Replaces gids by the names that the tests use.
     fn named(&self, text: &str) -> String {
         text.replace(&self.project.to_string(), "herbarium")
             .replace(&self.user.to_string(), "dan")
     }
 }
 
-fn written(change: &str, notices: &[&str], listening: &[&str]) -> Written {
+fn written(change: &str, events: &[&str], subscriptions: &[&str]) -> Written {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     Written {
         change: change.to_owned(),
-        notices: owned(notices),
-        listening: owned(listening),
+        events: owned(events),
+        subscriptions: owned(subscriptions),
     }
 }
 
 #[tokio::test]
 async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let mut scene = ProjectFixture::new(test);
-        let invited = scene.becomes(MembershipStatus::Invited).await;
-        let notices = [
+        let mut fixture = ProjectFixture::new(test);
+        let invited = fixture.becomes(MembershipStatus::Invited).await;
+        let events = [
             "+1 user/dan: INSERT cc.projects herbarium",
             "+2 user/dan: INSERT cc.projects_members herbarium/dan",
             "+2 project/herbarium: INSERT cc.projects_members herbarium/dan",
@@ -168,21 +172,21 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
         ];
         assert_eq!(
             invited,
-            written("INSERT invited", &notices, &["summary/herbarium after +3"])
+            written("INSERT invited", &events, &["summary/herbarium after +3"])
         );
 
-        let accepted = scene.becomes(MembershipStatus::Active).await;
-        let notices = [
+        let accepted = fixture.becomes(MembershipStatus::Active).await;
+        let events = [
             "+1 user/dan: INSERT cc.projects herbarium",
             "+2 user/dan: UPDATE cc.projects_members herbarium/dan",
             "+2 project/herbarium: UPDATE cc.projects_members herbarium/dan",
             "+3..+4 user/dan: INSERT cc.projects_members herbarium/*",
         ];
-        let listening = ["project/herbarium after +4", "summary/herbarium until +0"];
-        assert_eq!(accepted, written("UPDATE active", &notices, &listening));
+        let subscriptions = ["project/herbarium after +4", "summary/herbarium until +0"];
+        assert_eq!(accepted, written("UPDATE active", &events, &subscriptions));
 
-        let removed = scene.ends().await;
-        let notices = [
+        let removed = fixture.ends().await;
+        let events = [
             "+1 user/dan: DELETE cc.projects herbarium",
             "+2 user/dan: DELETE cc.projects_members herbarium/dan",
             "+2 project/herbarium: DELETE cc.projects_members herbarium/dan",
@@ -191,12 +195,12 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
         ];
         assert_eq!(
             removed,
-            written("DELETE ", &notices, &["project/herbarium until +0"])
+            written("DELETE ", &events, &["project/herbarium until +0"])
         );
 
-        scene.becomes(MembershipStatus::Invited).await;
-        let declined = scene.becomes(MembershipStatus::Declined).await;
-        let notices = [
+        fixture.becomes(MembershipStatus::Invited).await;
+        let declined = fixture.becomes(MembershipStatus::Declined).await;
+        let events = [
             "+1 user/dan: DELETE cc.projects herbarium",
             "+2 user/dan: DELETE cc.projects_members herbarium/dan",
             "+2 project/herbarium: UPDATE cc.projects_members herbarium/dan",
@@ -204,30 +208,30 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
         ];
         assert_eq!(
             declined,
-            written("UPDATE declined", &notices, &["summary/herbarium until +0"])
+            written("UPDATE declined", &events, &["summary/herbarium until +0"])
         );
 
-        let notices = ["+1 project/herbarium: DELETE cc.projects_members herbarium/dan"];
-        assert_eq!(scene.ends().await, written("DELETE ", &notices, &[]));
+        let events = ["+1 project/herbarium: DELETE cc.projects_members herbarium/dan"];
+        assert_eq!(fixture.ends().await, written("DELETE ", &events, &[]));
     }
 }
 
 #[tokio::test]
 async fn an_inactive_member_sees_nothing_of_the_project() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let mut scene = ProjectFixture::new(test);
-        scene.becomes(MembershipStatus::Active).await;
+        let mut fixture = ProjectFixture::new(test);
+        fixture.becomes(MembershipStatus::Active).await;
         let own = [
             "+1 user/dan: UPDATE cc.projects_members herbarium/dan",
             "+1 project/herbarium: UPDATE cc.projects_members herbarium/dan",
         ];
         assert_eq!(
-            scene.limit_changes().await,
+            fixture.limit_changes().await,
             written("UPDATE active", &own, &[])
         );
 
-        let deactivated = scene.becomes(MembershipStatus::Inactive).await;
-        let notices = [
+        let deactivated = fixture.becomes(MembershipStatus::Inactive).await;
+        let events = [
             "+1 user/dan: DELETE cc.projects herbarium",
             "+2 user/dan: DELETE cc.projects_members herbarium/dan",
             "+2 project/herbarium: UPDATE cc.projects_members herbarium/dan",
@@ -236,16 +240,16 @@ async fn an_inactive_member_sees_nothing_of_the_project() {
         ];
         assert_eq!(
             deactivated,
-            written("UPDATE inactive", &notices, &["project/herbarium until +0"])
+            written("UPDATE inactive", &events, &["project/herbarium until +0"])
         );
-        let notices = ["+1 project/herbarium: UPDATE cc.projects_members herbarium/dan"];
+        let events = ["+1 project/herbarium: UPDATE cc.projects_members herbarium/dan"];
         assert_eq!(
-            scene.limit_changes().await,
-            written("UPDATE inactive", &notices, &[])
+            fixture.limit_changes().await,
+            written("UPDATE inactive", &events, &[])
         );
 
-        let activated = scene.becomes(MembershipStatus::Active).await;
-        let notices = [
+        let activated = fixture.becomes(MembershipStatus::Active).await;
+        let events = [
             "+1 user/dan: INSERT cc.projects herbarium",
             "+2 user/dan: INSERT cc.projects_members herbarium/dan",
             "+2 project/herbarium: UPDATE cc.projects_members herbarium/dan",
@@ -254,18 +258,18 @@ async fn an_inactive_member_sees_nothing_of_the_project() {
         ];
         assert_eq!(
             activated,
-            written("UPDATE active", &notices, &["project/herbarium after +5"])
+            written("UPDATE active", &events, &["project/herbarium after +5"])
         );
 
-        // An owner sees the limits of others.
-        let notices = [
+        // An owner sees the rate limits of other members.
+        let events = [
             own[0],
             own[1],
             "+2..+3 user/dan: UPDATE cc.projects_members herbarium/*",
         ];
         assert_eq!(
-            scene.becomes_owner().await,
-            written("UPDATE active", &notices, &[])
+            fixture.becomes_owner().await,
+            written("UPDATE active", &events, &[])
         );
     }
 }
@@ -273,28 +277,28 @@ async fn an_inactive_member_sees_nothing_of_the_project() {
 #[tokio::test]
 async fn a_deleted_project_is_visible_to_its_owner_alone() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let mut scene = ProjectFixture::new(test);
-        scene.project_status = ProjectStatus::Deleted;
+        let mut fixture = ProjectFixture::new(test);
+        fixture.project_status = ProjectStatus::Deleted;
         assert_eq!(
-            scene.becomes(MembershipStatus::Active).await,
+            fixture.becomes(MembershipStatus::Active).await,
             written("INSERT active", &[], &[])
         );
-        let notices = [
+        let events = [
             "+1 user/dan: INSERT cc.projects herbarium",
             "+2 user/dan: INSERT cc.projects_members herbarium/dan",
         ];
-        let listening = ["summary/herbarium after +2"];
+        let subscriptions = ["summary/herbarium after +2"];
         assert_eq!(
-            scene.becomes_owner().await,
-            written("UPDATE active", &notices, &listening)
+            fixture.becomes_owner().await,
+            written("UPDATE active", &events, &subscriptions)
         );
-        let notices = [
+        let events = [
             "+1 user/dan: DELETE cc.projects herbarium",
             "+2 user/dan: DELETE cc.projects_members herbarium/dan",
         ];
         assert_eq!(
-            scene.ends().await,
-            written("DELETE ", &notices, &["summary/herbarium until +0"])
+            fixture.ends().await,
+            written("DELETE ", &events, &["summary/herbarium until +0"])
         );
     }
 }

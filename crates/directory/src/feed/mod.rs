@@ -1,4 +1,5 @@
-//! The change feed: rows for other services, events for users, and what each user may read of them.
+//! The change feed: changes for other services, feed events for users, and the rows that each user
+//! receives of them. It does not know sockets; it only returns pages and streams.
 
 mod append;
 pub(crate) mod audience;

@@ -1,44 +1,48 @@
-//! A change as a rule describes it, before it becomes a row of the feed and its events.
+//! Changes as the rules describe them, before they become rows and events of the feed. A rule does
+//! not know audiences or cursors.
 
 use doorward_domain::Gid;
 
 use crate::model::{Action, Membership, Project};
 
+// Data types of the global feed, which are part of the published API.
 pub(crate) const USERS: &str = "cc.users";
 pub(crate) const PROJECTS: &str = "cc.projects";
 pub(crate) const MEMBERSHIPS: &str = "cc.projects_members";
 pub(crate) const API_VERSION: &str = "cc.version";
-/// In place of a user, in the key of a membership: all of a project's.
+/// Stands for all members of a project, in the place of the user in the data key of a membership.
 pub(crate) const ALL_MEMBERS: &str = "*";
 
-/// On which other processes over the same PostgreSQL are woken up.
+/// PostgreSQL channel (`NOTIFY`) that wakes up other processes with the same database.
 pub(crate) const NOTIFY_CHANNEL: &str = "doorward_feed";
 
-/// What a writer has to say about one change.
+/// One change, with what its events depend on.
 #[derive(Debug)]
 pub(crate) enum NewChange {
     User {
         action: Action,
         gid: Gid,
-        /// Afterwards; empty when the user is gone.
+        /// Status after the change; empty if the user was deleted.
         status: &'static str,
     },
-    /// A user has another address than before.
+    /// The user has another email address than before.
     EmailChanged(Gid),
-    /// None: there was none, or is none any more.
+    /// `before` is None for a new membership, `after` is None for an ended one.
     Membership {
         before: Option<Membership>,
         after: Option<Membership>,
     },
-    /// That goes with its project, all at once.
+    /// A membership that was deleted with its project.
     PurgedMembership(Membership),
+    /// `before` is None for a new project, `after` is None for a purged one.
     Project {
         before: Option<Project>,
         after: Option<Project>,
     },
+    /// A newer version of the published API.
     ApiVersion(String),
-    /// What a service publishes.
-    SyncRow {
+    /// A row that another service publishes in the feed of a project.
+    PublishedRow {
         project: Gid,
         action: Action,
         data_type: String,
@@ -47,7 +51,8 @@ pub(crate) enum NewChange {
 }
 
 impl NewChange {
-    /// `status` is the status of the user after the change; empty when the user was deleted.
+    /// Describes a change of a user. `status` is the status after the change; empty if the user was
+    /// deleted.
     pub(crate) const fn user(action: Action, gid: Gid, status: &'static str) -> Self {
         Self::User {
             action,
@@ -56,7 +61,7 @@ impl NewChange {
         }
     }
 
-    /// A change of a project that keeps its status.
+    /// Describes a change of a project that keeps its status.
     pub(crate) fn project_updated(project: &Project) -> Self {
         Self::Project {
             before: Some(project.clone()),

@@ -1,4 +1,5 @@
-//! Rows that other services of the same application append to the feed of a project, so that their data is synced too.
+//! Published rows: other services of the application append them to the feed of a project, so that
+//! their data is synced, too. The directory does not know what the rows mean.
 
 use doorward_domain::{Gid, Malformed, ProjectStatus};
 
@@ -12,12 +13,12 @@ use crate::{
     store,
 };
 
-/// Of one call.
+/// Maximum number of rows in one call.
 const MAX_ROWS: usize = 1000;
 const MAX_TYPE_BYTES: usize = 100;
 const MAX_KEY_BYTES: usize = 200;
 
-/// As it was sent.
+/// A row to publish, not yet checked.
 #[derive(Debug, Clone)]
 pub struct PublishedRow {
     pub action: Action,
@@ -26,14 +27,16 @@ pub struct PublishedRow {
 }
 
 impl Directory {
-    /// All of them or none. Answers the last cursor.
+    /// Appends rows to the feed of a project, all or none, and returns the last cursor.
     ///
     /// # Errors
-    /// [`Error::Malformed`]; [`Error::ProjectNotFound`] also for one that is deleted; those of the database.
+    /// [`Error::Malformed`] if a row is not acceptable, [`Error::ProjectNotFound`] also if the
+    /// project is deleted. Database errors.
     pub async fn publish(&self, project: Gid, rows: Vec<PublishedRow>) -> Result<i64, Error> {
         check(&rows).map_err(|malformed| Error::Malformed("rows", malformed))?;
         let clock = self.clock.clone();
         self.write(move |connection| {
+            // The lock prevents a deletion of the project between the check and the insert.
             feed::lock(connection)?;
             store::project::find(connection, project)?
                 .filter(|project| project.status == ProjectStatus::Active)
@@ -44,7 +47,7 @@ impl Directory {
                     data_type,
                     data_key,
                 } = row;
-                NewChange::SyncRow {
+                NewChange::PublishedRow {
                     project,
                     action,
                     data_type,
@@ -61,11 +64,13 @@ impl Directory {
     }
 }
 
+/// Checks the number of rows, their data types and their keys.
 fn check(rows: &[PublishedRow]) -> Result<(), Malformed> {
     if rows.is_empty() || rows.len() > MAX_ROWS {
         return Err(Malformed("must be 1 to 1,000"));
     }
     rows.iter().try_for_each(|row| {
+        // Clients would take such a row for a change of the directory's own data.
         if [USERS, PROJECTS, MEMBERSHIPS, API_VERSION].contains(&row.data_type.as_str()) {
             return Err(Malformed("have a data type of the directory's own"));
         }

@@ -1,4 +1,5 @@
-//! Announces a newer version of the published API (`cc.version`) in the feed, once: clients compare it with their own.
+//! Announces a newer version of the published API (`cc.version`) in the feed, once: clients compare
+//! it with their own.
 
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use crate::{
     store,
 };
 
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Tries until the database answers.
+/// Announces the API version of this process, and tries again until the database is available.
 pub(crate) async fn announce(directory: Directory, shutdown: CancellationToken) {
     while let Err(error) = directory
         .announce_api_version(directory.api_version.to_string())
@@ -30,12 +32,14 @@ pub(crate) async fn announce(directory: Directory, shutdown: CancellationToken) 
 }
 
 impl Directory {
-    /// Announces a version that is newer than the last one announced. An older one is not announced, because both run while
-    /// servers are replaced one by one; clients see it at their next init.
+    /// Announces a version that is newer than the last announced one. An older version is not
+    /// announced, because both run while servers are replaced one by one; clients see it at their
+    /// next init.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn announce_api_version(&self, release: String) -> Result<(), Error> {
+        // The first check needs no lock: usually all processes but one have nothing to announce.
         let known = self
             .database
             .query(store::feed_change::find_api_version)
@@ -48,7 +52,7 @@ impl Directory {
             feed::lock(connection)?;
             match store::feed_change::find_api_version(connection)? {
                 Some(known) if known >= release => return Ok(()),
-                // Who is there has seen no other.
+                // The first start: no client has seen another version.
                 None => store::feed_change::set_api_version(connection, &release)?,
                 Some(_) => {
                     store::feed_change::set_api_version(connection, &release)?;

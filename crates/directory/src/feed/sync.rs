@@ -1,9 +1,26 @@
-//! What has changed for one user since a cursor. `feed.rs` writes what is read here.
+//! The rows that have changed for one user since a cursor. It reads what `append.rs` writes, and
+//! does not know sockets or streams.
 //!
-//! The notices of all scopes that the user has listened to are candidates. What is told of them is decided by what the user
-//! may see at this moment: what comes or changes, only if it is in sight; what goes, only if it isn't. So whoever reads on
-//! from page to page, and fetches each entry, ends with what is in sight, although some of what is told has changed again.
-//! A project that went and is back has changed, to who has it still: there are clients that fetch no INSERT of a project.
+//! The events of all audiences to which the user has belonged are candidates. What the user sees at
+//! this moment decides which of them become rows: an INSERT or UPDATE only if the entry is visible,
+//! a DELETE only if it is not. So a client that reads page after page and fetches each entry ends
+//! with what is visible, even if entries have changed again since their events. A DELETE of a
+//! project that is visible again becomes an UPDATE, because there are clients that still have the
+//! project and do not fetch it on INSERT.
+//!
+//! Example, continued from `append.rs`: dan calls Sync with `cc_cursor` 100. A page has 3 rows
+//! here, and 1,000 in production.
+//!
+//! 1. dan belongs to `user/dan` and `all`, and to `project/herbarium` after 108. The candidates are
+//!    101, 102, and the event about all members with the range 103 to 108.
+//! 2. The range is expanded: slot 0 is ann, with her membership at 103 and her user at 104; slot 1
+//!    is ben, with 105 and 106. Slot 2 (107 and 108) is dan's own, for which 102 is enough.
+//! 3. All of it is visible for dan, so no row is dropped. The page has the rows 101, 102 and 103,
+//!    and `has_more`; its position is 103, in the middle of slot 0.
+//! 4. The next call, from 103, expands the same event from 104 on: rows 104, 105 and 106, no more
+//!    rows, and the head 108 as the position.
+//! 5. If ann removes dan between the two calls, the rows 104 to 106 are dropped, because dan no
+//!    longer sees these entries; instead he receives DELETE rows with cursors after 108.
 
 use std::collections::HashSet;
 
@@ -13,7 +30,7 @@ use doorward_storage::AnyConnection;
 use crate::{
     Caller, Directory, Error,
     feed::{
-        audience::Scope,
+        audience::Audience,
         new_change::{ALL_MEMBERS, MEMBERSHIPS, PROJECTS, USERS},
     },
     members::access,
@@ -27,12 +44,12 @@ use crate::{
     visibility::{self, Visibility},
 };
 
-/// How much is done at once.
+/// Bounds of one call. Tests use small ones.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Rows of one answer.
+    /// Maximum number of rows in a page.
     rows: usize,
-    /// Candidates that are looked at together.
+    /// Number of candidates that are read and checked together.
     batch: usize,
 }
 
@@ -41,29 +58,33 @@ const LIMITS: Limits = Limits {
     batch: 1000,
 };
 
-/// The last cursors that somebody has; None: no rows of that feed.
+/// The last cursors that a client has. None: the client wants no rows of that feed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SyncCursors {
+    /// Cursor of the global feed.
     pub cc_cursor: Option<i64>,
-    /// Whose own feed is asked for.
+    /// Project for whose feed `cursor` is.
     pub project: Option<Gid>,
+    /// Cursor of the project's feed.
     pub cursor: Option<i64>,
 }
 
+/// One page of the rows that changed for a user.
 #[derive(Debug, Default)]
 pub struct SyncPage {
-    /// Of both feeds, in the order of cursors.
+    /// Rows of both feeds, ordered by cursor.
     pub rows: Vec<SyncRow>,
     pub has_more: bool,
-    /// Up to where the feeds were read.
+    /// Position up to which the feeds were read; the cursor of the last row if there are more.
     pub position: i64,
-    /// What concerns the user from there on.
+    /// Audiences to which the user belongs after `position`; empty unless requested.
     pub audiences: Vec<String>,
 }
 
+/// A row of the feed as a client receives it. Clients fetch the entry that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncRow {
-    /// Of the feed of a project.
+    /// Whether the row is from the feed of a project, not from the global feed.
     pub is_published: bool,
     pub cursor: i64,
     pub action: Action,
@@ -72,17 +93,17 @@ pub struct SyncRow {
 }
 
 impl SyncRow {
-    pub(crate) fn from_event(notice: FeedEvent) -> Self {
+    pub(crate) fn from_event(event: FeedEvent) -> Self {
         let FeedEvent {
-            audience: scope,
+            audience,
             cursor,
             action,
             data_type,
             data_key,
             ..
-        } = notice;
+        } = event;
         Self {
-            is_published: matches!(scope, Scope::ProjectFeed(_)),
+            is_published: matches!(audience, Audience::ProjectFeed(_)),
             cursor,
             action,
             data_type,
@@ -92,17 +113,22 @@ impl SyncRow {
 }
 
 impl Directory {
+    /// Returns the next page of rows that changed for the caller, at most 1,000.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member;
-    /// [`Error::CursorExpired`]; those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] if the caller is not an active member of
+    /// the project, [`Error::CursorExpired`] if rows after a cursor may have been deleted. Database
+    /// errors.
     pub async fn sync(
         &self,
         caller: Caller,
         since: SyncCursors,
-        with_scopes: bool,
+        with_audiences: bool,
     ) -> Result<SyncPage, Error> {
-        if let (Some(cursor), None, false) = (since.cc_cursor, since.project, with_scopes) {
-            // In this order: a caller who is deactivated in between is seen, or has missed a row.
+        // Most polling clients are up to date: two short queries without a snapshot are enough.
+        if let (Some(cursor), None, false) = (since.cc_cursor, since.project, with_audiences) {
+            // The head is read before the status: a deactivation before the second query is
+            // rejected there, and a later one has a cursor after `head`.
             let head = self.feed_head().await?;
             if head == cursor {
                 let caller = self
@@ -116,23 +142,24 @@ impl Directory {
                 });
             }
         }
-        let with = (LIMITS, with_scopes);
         self.database
-            .read_snapshot(move |connection| list_news(connection, caller, since, with))
+            .read_snapshot(move |connection| {
+                read_page(connection, caller, since, LIMITS, with_audiences)
+            })
             .await
     }
 
-    /// The position of the feeds, which are numbered as one.
+    /// Returns the head of the feeds, which share one sequence of cursors.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member; those of the
-    /// database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] if the caller is not an active member of
+    /// the project. Database errors.
     pub async fn get_cursor(&self, caller: Caller, project: Option<Gid>) -> Result<i64, Error> {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
                 if let Some(project) = project {
-                    access::authorise(connection, project, &caller, Permission::AccessProject)?;
+                    access::authorize(connection, project, &caller, Permission::AccessProject)?;
                 }
                 Ok(store::feed_change::get_head(connection)?)
             })
@@ -140,16 +167,18 @@ impl Directory {
     }
 }
 
-fn list_news(
+/// Reads a page in one snapshot, so that the head, the rows and the visibility match.
+fn read_page(
     connection: &mut AnyConnection,
     caller: Caller,
     since: SyncCursors,
-    (limits, with_scopes): (Limits, bool),
+    limits: Limits,
+    with_audiences: bool,
 ) -> Result<SyncPage, Error> {
     let head = store::feed_change::get_head(connection)?;
     let caller = caller.active(connection)?;
     if let Some(project) = since.project {
-        access::authorise(connection, project, &caller, Permission::AccessProject)?;
+        access::authorize(connection, project, &caller, Permission::AccessProject)?;
     }
     let user = caller.gid();
     let tail = store::feed_change::tail(connection)?.events_cursor;
@@ -162,23 +191,28 @@ fn list_news(
         rows = list_global_rows(connection, user, cursor, limits)?;
     }
     if let (Some(project), Some(cursor)) = (since.project, since.cursor) {
-        let heard = Subscription {
-            scope: Scope::ProjectFeed(project),
+        // Published rows need no filter: the membership was checked above.
+        let subscription = Subscription {
+            scope: Audience::ProjectFeed(project),
             after_cursor: cursor,
             until_cursor: OPEN_ENDED,
         };
-        let published =
-            store::feed_event::list_for_subscriptions(connection, &[heard], limits.rows + 1)?;
+        let published = store::feed_event::list_for_subscriptions(
+            connection,
+            &[subscription],
+            limits.rows + 1,
+        )?;
         rows.extend(published.into_iter().map(SyncRow::from_event));
         rows.sort_by_key(|row| row.cursor);
     }
+    // One row more than the page was read, to find out whether there are more.
     let has_more = rows.len() > limits.rows;
     rows.truncate(limits.rows);
     let position = rows
         .last()
         .filter(|_| has_more)
         .map_or(head, |last| last.cursor);
-    let scopes = if with_scopes {
+    let audiences = if with_audiences {
         list_audiences(connection, user, since)?
     } else {
         Vec::new()
@@ -187,40 +221,44 @@ fn list_news(
         rows,
         has_more,
         position,
-        audiences: scopes,
+        audiences,
     })
 }
 
+/// Lists the audiences whose future events concern the user.
 fn list_audiences(
     connection: &mut AnyConnection,
     user: Gid,
     since: SyncCursors,
 ) -> Result<Vec<String>, Error> {
-    // Also without the global feed: whoever isn't a member any more is told there.
-    let mut scopes = vec![Scope::User(user)];
+    // The user's own audience is included even without the global feed: the end of a membership is
+    // an event for the user, and must reach a client that follows only the project's feed.
+    let mut audiences = vec![Audience::User(user)];
     if since.cc_cursor.is_some() {
-        let heard = store::feed_subscription::list_since(connection, user, OPEN_ENDED - 1)?;
-        scopes.extend(heard.iter().map(|heard| heard.scope));
+        // Only subscriptions that are still open.
+        let subscriptions = store::feed_subscription::list_since(connection, user, OPEN_ENDED - 1)?;
+        audiences.extend(subscriptions.iter().map(|subscription| subscription.scope));
     }
     if since.cursor.is_some() {
-        scopes.extend(since.project.map(Scope::ProjectFeed));
+        audiences.extend(since.project.map(Audience::ProjectFeed));
     }
-    Ok(scopes.iter().map(Scope::to_string).collect())
+    Ok(audiences.iter().map(Audience::to_string).collect())
 }
 
-/// The first rows after a cursor, one more than an answer may have.
+/// Returns the first rows of the global feed after a cursor, at most one more than a page has.
 fn list_global_rows(
     connection: &mut AnyConnection,
     user: Gid,
     cursor: i64,
     limits: Limits,
 ) -> Result<Vec<SyncRow>, Error> {
-    let heard = store::feed_subscription::list_since(connection, user, cursor)?;
+    let subscriptions = store::feed_subscription::list_since(connection, user, cursor)?;
     let mut rows: Vec<SyncRow> = Vec::new();
     let mut position = cursor;
+    // Batch by batch, because the filter may drop most candidates of a batch.
     loop {
         let (candidates, read_until) =
-            list_candidates(connection, user, &heard, (position, limits.batch))?;
+            list_candidates(connection, user, &subscriptions, position, limits.batch)?;
         rows.extend(filter_visible(connection, user, candidates)?);
         match read_until {
             Some(read_until) if rows.len() <= limits.rows => position = read_until,
@@ -232,52 +270,58 @@ fn list_global_rows(
     }
 }
 
-/// What may be to tell, in the order of cursors; and up to where that is, unless it is all.
+/// Returns candidates after a position, ordered by cursor, and the cursor up to which they are
+/// complete, or None if there are no more.
 fn list_candidates(
     connection: &mut AnyConnection,
     user: Gid,
-    heard: &[Subscription],
-    (position, batch): (i64, usize),
+    subscriptions: &[Subscription],
+    position: i64,
+    batch: usize,
 ) -> Result<(Vec<SyncRow>, Option<i64>), Error> {
-    let own = Scope::User(user);
-    let always = [own, Scope::Everyone].map(|scope| Subscription {
-        scope,
+    let own = Audience::User(user);
+    let permanent = [own, Audience::Everyone].map(|audience| Subscription {
+        scope: audience,
         after_cursor: position,
         until_cursor: OPEN_ENDED,
     });
-    let later = |heard: &Subscription| Subscription {
-        after_cursor: heard.after_cursor.max(position),
-        ..*heard
+    let from_position = |subscription: &Subscription| Subscription {
+        after_cursor: subscription.after_cursor.max(position),
+        ..*subscription
     };
-    let listening: Vec<Subscription> = heard
+    let subscriptions: Vec<Subscription> = subscriptions
         .iter()
-        .filter(|heard| heard.until_cursor > position)
-        .map(later)
-        .chain(always)
+        .filter(|subscription| subscription.until_cursor > position)
+        .map(from_position)
+        .chain(permanent)
         .collect();
-    let mut notices = store::feed_event::list_for_subscriptions(connection, &listening, batch)?;
-    let is_all = notices.len() < batch;
+    let mut events = store::feed_event::list_for_subscriptions(connection, &subscriptions, batch)?;
+    let is_all = events.len() < batch;
     if !is_all {
-        drop_last_cursor(&mut notices);
+        drop_last_cursor(&mut events);
     }
-    let read_until = notices.last().filter(|_| !is_all).map(|last| last.cursor);
-    // One change in several scopes: what is told to the user alone counts.
-    notices.sort_by_key(|notice| (notice.cursor, notice.audience != own));
-    notices.dedup_by_key(|notice| notice.cursor);
+    let read_until = events.last().filter(|_| !is_all).map(|last| last.cursor);
+    // A change can have events for several audiences of the user under one cursor. The event for
+    // the user alone is kept, because it says what the change means for this user.
+    events.sort_by_key(|event| (event.cursor, event.audience != own));
+    events.dedup_by_key(|event| event.cursor);
     let mut rows = Vec::new();
-    for notice in notices {
-        match notice.first_cursor {
-            None => rows.push(SyncRow::from_event(notice)),
+    for event in events {
+        match event.first_cursor {
+            None => rows.push(SyncRow::from_event(event)),
             Some(first) => {
-                let from = (first.max(position + 1), batch);
+                let start = RangeStart {
+                    cursor: first.max(position + 1),
+                    batch,
+                };
                 if let Some(read_until) =
-                    expand_member_event(connection, user, &notice, from, &mut rows)?
+                    expand_member_event(connection, user, &event, start, &mut rows)?
                 {
                     return Ok((rows, Some(read_until)));
                 }
-                // Many of these are as much as one that is large.
+                // Several events with small ranges can fill a batch, too.
                 if rows.len() >= batch {
-                    return Ok((rows, Some(notice.cursor)));
+                    return Ok((rows, Some(event.cursor)));
                 }
             }
         }
@@ -285,63 +329,77 @@ fn list_candidates(
     Ok((rows, read_until))
 }
 
-/// The rest of them may be on the next page.
-fn drop_last_cursor(notices: &mut Vec<FeedEvent>) {
-    let last = notices.last().map(|notice| notice.cursor);
-    if notices.first().map(|notice| notice.cursor) != last {
-        notices.retain(|notice| Some(notice.cursor) != last);
+/// Drops the events of the last cursor, because others of the same cursor may be missing. If all
+/// events have one cursor, they are kept, so that reading makes progress.
+fn drop_last_cursor(events: &mut Vec<FeedEvent>) {
+    let last = events.last().map(|event| event.cursor);
+    if events.first().map(|event| event.cursor) != last {
+        events.retain(|event| Some(event.cursor) != last);
     }
 }
 
-/// Adds what a notice about all members says from a cursor on; and says up to where, when that is too much at once.
+/// The position from which the range of an event about all members is read.
+#[derive(Debug, Clone, Copy)]
+struct RangeStart {
+    /// First cursor that the client does not have.
+    cursor: i64,
+    /// Number of slots per query, and of rows after which to stop.
+    batch: usize,
+}
+
+/// Adds the rows of an event about all members. Returns the cursor up to which the range was read,
+/// or None if it was read to its end.
 fn expand_member_event(
     connection: &mut AnyConnection,
     user: Gid,
-    notice: &FeedEvent,
-    (from_cursor, batch): (i64, usize),
+    event: &FeedEvent,
+    start: RangeStart,
     rows: &mut Vec<SyncRow>,
 ) -> Result<Option<i64>, Error> {
-    let first = notice.first_cursor.unwrap_or(notice.cursor);
-    let project = notice.data_key.split('/').next().unwrap_or_default();
+    let RangeStart {
+        cursor: from_cursor,
+        batch,
+    } = start;
+    let first = event.first_cursor.unwrap_or(event.cursor);
+    let project = event.data_key.split('/').next().unwrap_or_default();
     debug_assert!(
-        notice.data_key.ends_with(ALL_MEMBERS),
-        "only memberships are told of all at once"
+        event.data_key.ends_with(ALL_MEMBERS),
+        "only events about all members have a range of cursors"
     );
     let project: Gid = project.parse().map_err(doorward_storage::Error::from)?;
+    // Slot n has the cursors `first + 2 * n` (membership) and `first + 2 * n + 1` (user).
     let mut number = (from_cursor - first) / 2;
     loop {
-        let seats = store::membership_slot::list(connection, project, number, batch)?;
-        for seat in seats
+        let slots = store::membership_slot::list(connection, project, number, batch)?;
+        for slot in slots
             .iter()
-            .filter(|seat| seat.user != user && is_slot_affected(seat, notice.action, first))
+            .filter(|slot| slot.user != user && is_slot_affected(slot, event.action, first))
         {
-            let membership = first + 2 * seat.slot;
-            let row = |cursor, data_type: &str, data_key| {
-                let (is_published, action, data_type) =
-                    (false, notice.action, data_type.to_owned());
-                SyncRow {
-                    is_published,
-                    cursor,
-                    action,
-                    data_type,
-                    data_key,
-                }
+            let membership_cursor = first + 2 * slot.slot;
+            let row = |cursor, data_type: &str, data_key| SyncRow {
+                is_published: false,
+                cursor,
+                action: event.action,
+                data_type: data_type.to_owned(),
+                data_key,
             };
-            if membership >= from_cursor {
+            // The previous page may have ended with the membership of this slot.
+            if membership_cursor >= from_cursor {
                 rows.push(row(
-                    membership,
+                    membership_cursor,
                     MEMBERSHIPS,
-                    format!("{project}/{}", seat.user),
+                    format!("{project}/{}", slot.user),
                 ));
             }
-            if notice.action != Action::Update {
-                rows.push(row(membership + 1, USERS, seat.user.to_string()));
+            // An UPDATE is about the options of memberships, not about users.
+            if event.action != Action::Update {
+                rows.push(row(membership_cursor + 1, USERS, slot.user.to_string()));
             }
         }
-        let read_until = seats.last().map(|last| first + 2 * last.slot + 1);
+        let read_until = slots.last().map(|last| first + 2 * last.slot + 1);
         match read_until {
-            // Later seats were taken after the notice.
-            Some(read_until) if seats.len() == batch && read_until < notice.cursor => {
+            // Slots beyond the range were opened after the event, and have events of their own.
+            Some(read_until) if slots.len() == batch && read_until < event.cursor => {
                 number = (read_until - first) / 2 + 1;
                 if rows.len() >= batch {
                     return Ok(Some(read_until));
@@ -352,23 +410,27 @@ fn expand_member_event(
     }
 }
 
-/// Whether a membership was there when all of its project were told of, and there is no other notice of its end or beginning.
-fn is_slot_affected(seat: &MembershipSlot, action: Action, first: i64) -> bool {
-    let was_there = seat.opened_cursor < first && seat.closed_cursor > first;
+/// Checks whether an event about all members covers the membership of a slot: it existed when the
+/// event was written. A membership that has ended since is not inserted any more.
+fn is_slot_affected(slot: &MembershipSlot, action: Action, first: i64) -> bool {
+    let was_open = slot.opened_cursor < first && slot.closed_cursor > first;
     match action {
-        Action::Delete => was_there,
-        Action::Insert | Action::Update => was_there && seat.closed_cursor == OPEN_ENDED,
+        Action::Delete => was_open,
+        Action::Insert | Action::Update => was_open && slot.closed_cursor == OPEN_ENDED,
     }
 }
 
-/// What somebody sees at this moment of what rows speak of.
+/// The entries of some rows that the user sees at this moment.
 struct VisibleEntries {
     user: Gid,
     projects: Vec<(Gid, Visibility)>,
+    /// Project and user of the memberships of other users.
     memberships: HashSet<(Gid, Gid)>,
+    /// Other users.
     users: HashSet<Gid>,
 }
 
+/// Drops the rows that contradict what the user sees at this moment.
 fn filter_visible(
     connection: &mut AnyConnection,
     user: Gid,
@@ -377,24 +439,26 @@ fn filter_visible(
     if rows.is_empty() {
         return Ok(rows);
     }
-    let sight = load_visible_entries(connection, user, &rows)?;
+    let visible = load_visible_entries(connection, user, &rows)?;
     Ok(rows
         .into_iter()
-        .filter_map(|row| sight.to_deliver(row))
+        .filter_map(|row| visible.to_deliver(row))
         .collect())
 }
 
+/// Finds out which entries of the rows the user sees, with a few queries for all rows.
 fn load_visible_entries(
     connection: &mut AnyConnection,
     user: Gid,
     rows: &[SyncRow],
 ) -> Result<VisibleEntries, Error> {
+    // A generic plan may date from when the tables were empty, and would read them as a whole.
     connection.force_custom_plans()?;
     let keys: Vec<EntryKey> = rows.iter().filter_map(EntryKey::parse).collect();
     let mut projects: Vec<Gid> = keys.iter().filter_map(EntryKey::project).collect();
     projects.sort();
     projects.dedup();
-    let mut in_sight = VisibleEntries {
+    let mut visible = VisibleEntries {
         user,
         projects: Vec::new(),
         memberships: HashSet::new(),
@@ -402,43 +466,45 @@ fn load_visible_entries(
     };
     if !projects.is_empty() {
         for (membership, project) in store::init::list_own_in(connection, user, &projects)? {
-            in_sight.projects.push((
+            visible.projects.push((
                 project.gid,
                 visibility::of_project(project.status, Some(&membership)),
             ));
         }
     }
-    for (project, sight) in &in_sight.projects {
-        let of_project = keys
+    for (project, visibility) in &visible.projects {
+        let mut users: Vec<Gid> = keys
             .iter()
             .filter_map(EntryKey::membership)
-            .filter(|(of, _)| of == project);
-        let mut users: Vec<Gid> = of_project.map(|(_, user)| user).collect();
+            .filter(|(key_project, _)| key_project == project)
+            .map(|(_, user)| user)
+            .collect();
         users.sort();
         users.dedup();
-        if *sight == Visibility::Inside && !users.is_empty() {
-            let there = store::membership::list_of_users(connection, *project, &users)?;
-            in_sight
+        if *visibility == Visibility::Full && !users.is_empty() {
+            let found = store::membership::list_of_users(connection, *project, &users)?;
+            visible
                 .memberships
-                .extend(there.iter().map(|there| (there.project, there.user)));
+                .extend(found.iter().map(|found| (found.project, found.user)));
         }
     }
-    let mut people: Vec<Gid> = keys.iter().filter_map(EntryKey::person).collect();
-    people.sort();
-    people.dedup();
-    if !people.is_empty() {
-        in_sight.users = store::init::list_visible_users(connection, user, &people)?
+    let mut users: Vec<Gid> = keys.iter().filter_map(EntryKey::user).collect();
+    users.sort();
+    users.dedup();
+    if !users.is_empty() {
+        visible.users = store::init::list_visible_users(connection, user, &users)?
             .into_iter()
             .collect();
     }
-    Ok(in_sight)
+    Ok(visible)
 }
 
 impl VisibleEntries {
-    /// The row as it is told.
+    /// Returns the row as the user receives it, or None if the user must not receive it.
     fn to_deliver(&self, row: SyncRow) -> Option<SyncRow> {
         match (row.action, self.contains(&row)) {
             (Action::Insert | Action::Update, true) | (Action::Delete, false) => Some(row),
+            // See the module header: some clients do not fetch a project on INSERT.
             (Action::Delete, true) if row.data_type == PROJECTS => Some(SyncRow {
                 action: Action::Update,
                 ..row
@@ -450,15 +516,15 @@ impl VisibleEntries {
     fn contains(&self, row: &SyncRow) -> bool {
         match EntryKey::parse(row) {
             Some(EntryKey::User(user)) => user == self.user || self.users.contains(&user),
-            Some(EntryKey::Project(project)) => self.visibility(project) > Visibility::None,
+            Some(EntryKey::Project(project)) => self.visibility(project) > Visibility::Hidden,
             Some(EntryKey::Membership(project, user)) if user == self.user => {
-                self.visibility(project) > Visibility::None
+                self.visibility(project) > Visibility::Hidden
             }
             Some(EntryKey::Membership(project, user)) => {
-                self.visibility(project) == Visibility::Inside
+                self.visibility(project) == Visibility::Full
                     && self.memberships.contains(&(project, user))
             }
-            // Of the release, which everybody sees.
+            // The API version, which every user sees.
             None => true,
         }
     }
@@ -467,19 +533,21 @@ impl VisibleEntries {
         self.projects
             .iter()
             .find(|(gid, _)| *gid == project)
-            .map_or(Visibility::None, |(_, sight)| *sight)
+            .map_or(Visibility::Hidden, |(_, visibility)| *visibility)
     }
 }
 
-/// The entry that a row speaks of.
+/// The entry that a row names.
 #[derive(Debug, Clone, Copy)]
 enum EntryKey {
     User(Gid),
     Project(Gid),
+    /// Project and user.
     Membership(Gid, Gid),
 }
 
 impl EntryKey {
+    /// Returns None for rows that are not about an entry, such as the API version.
     fn parse(row: &SyncRow) -> Option<Self> {
         match row.data_type.as_str() {
             USERS => row.data_key.parse().ok().map(Self::User),
@@ -506,7 +574,7 @@ impl EntryKey {
         }
     }
 
-    const fn person(&self) -> Option<Gid> {
+    const fn user(&self) -> Option<Gid> {
         match self {
             Self::User(user) => Some(*user),
             Self::Project(_) | Self::Membership(..) => None,

@@ -1,5 +1,5 @@
-//! Whoever follows the feed ends with what a fresh init gives: readers of all kinds, on pages of a few rows, while everything
-//! that can change does.
+//! Clients that follow the feed end with the same entries as a fresh init. Several clients of each
+//! user read in small pages, while random changes of all kinds are made.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 const PEOPLE: usize = 6;
 const PROJECTS: usize = 4;
 const STEPS: usize = 250;
-/// Of the first rows to the last, the limits come to all that can go wrong with pages.
+/// Limits that are so small that pages and batches end at every possible row.
 const SMALL: [Limits; 3] = [
     Limits { rows: 3, batch: 2 },
     Limits { rows: 7, batch: 5 },
@@ -28,28 +28,29 @@ const SMALL: [Limits; 3] = [
     },
 ];
 
-/// What a client keeps: the entries by type and key, as they are shown.
-type Picture = BTreeMap<(&'static str, String), String>;
+/// The entries that a client stores, by data type and key, as text.
+type Entries = BTreeMap<(&'static str, String), String>;
 
-fn picture(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Picture)> {
+/// Returns the cursor and the entries of a fresh init, or None if the user is not active.
+fn load_entries(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Entries)> {
     let init = match init::get(connection, user.into()) {
         Ok(init) => init,
         Err(Error::CallerNotActive) => return None,
         Err(error) => panic!("{error}"),
     };
-    let mut picture = Picture::new();
-    picture.insert((USERS, user.to_string()), format!("{:?}", init.caller));
+    let mut entries = Entries::new();
+    entries.insert((USERS, user.to_string()), format!("{:?}", init.caller));
     for person in &init.users {
-        picture.insert((USERS, person.gid.to_string()), format!("{person:?}"));
+        entries.insert((USERS, person.gid.to_string()), format!("{person:?}"));
     }
     for project in &init.projects {
-        picture.insert(
+        entries.insert(
             (super::PROJECTS, project.gid.to_string()),
             format!("{project:?}"),
         );
     }
     for own in &init.own_memberships {
-        picture.insert(
+        entries.insert(
             (MEMBERSHIPS, format!("{}/{user}", own.project)),
             format!("{own:?}"),
         );
@@ -60,55 +61,55 @@ fn picture(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Picture)> 
             .contains(&other.project)
             .then_some(other.rate_limit_per_second);
         let shown = format!("{:?} {:?} {limit:?}", other.role, other.status);
-        picture.insert(
+        entries.insert(
             (MEMBERSHIPS, format!("{}/{}", other.project, other.user)),
             shown,
         );
     }
-    Some((init.cursor, picture))
+    Some((init.cursor, entries))
 }
 
 struct Client {
     user: Gid,
     limits: Limits,
     cursor: i64,
-    picture: Picture,
-    /// How often it had to begin again, because the feed isn't kept for ever.
+    entries: Entries,
+    /// Number of times that the client had to call init again, because its cursor had expired.
     expired: usize,
 }
 
 impl Client {
     fn start(connection: &mut AnyConnection, user: Gid, limits: Limits) -> Self {
-        let (cursor, picture) = picture(connection, user).unwrap();
+        let (cursor, entries) = load_entries(connection, user).unwrap();
         Self {
             user,
             limits,
             cursor,
-            picture,
+            entries,
             expired: 0,
         }
     }
 
-    /// Reads a page, and fetches what it speaks of. Whether there is more.
+    /// Reads a page and fetches the entries that it names. Returns whether there are more rows.
     fn sync(&mut self, connection: &mut AnyConnection) -> bool {
         let since = SyncCursors {
             cc_cursor: Some(self.cursor),
             project: None,
             cursor: None,
         };
-        let news = match list_news(connection, self.user.into(), since, (self.limits, false)) {
-            Ok(news) => news,
-            // Who is deactivated asks again later.
+        let page = match read_page(connection, self.user.into(), since, self.limits, false) {
+            Ok(page) => page,
+            // The client of a deactivated user tries again in a later step.
             Err(Error::CallerNotActive) => return false,
             Err(Error::CursorExpired) => {
-                (self.cursor, self.picture) = picture(connection, self.user).unwrap();
+                (self.cursor, self.entries) = load_entries(connection, self.user).unwrap();
                 self.expired += 1;
                 return true;
             }
             Err(error) => panic!("{error}"),
         };
-        let (_, now) = picture(connection, self.user).unwrap();
-        for row in &news.rows {
+        let (_, now) = load_entries(connection, self.user).unwrap();
+        for row in &page.rows {
             assert!(row.cursor > self.cursor, "{row:?} after {}", self.cursor);
             self.cursor = row.cursor;
             let data_type = [USERS, super::PROJECTS, MEMBERSHIPS]
@@ -117,29 +118,30 @@ impl Client {
                 .unwrap();
             let key = (data_type, row.data_key.clone());
             match (row.action, now.get(&key)) {
-                (Action::Insert, Some(entry)) => drop(self.picture.insert(key, entry.clone())),
+                (Action::Insert, Some(entry)) => drop(self.entries.insert(key, entry.clone())),
                 (Action::Update, Some(entry)) => {
-                    // Clients ignore an UPDATE of what they don't have.
-                    if let Some(own) = self.picture.get_mut(&key) {
+                    // Clients ignore an UPDATE of an entry that they do not have.
+                    if let Some(own) = self.entries.get_mut(&key) {
                         own.clone_from(entry);
                     }
                 }
-                (Action::Delete, None) => drop(self.picture.remove(&key)),
+                (Action::Delete, None) => drop(self.entries.remove(&key)),
                 (action, entry) => panic!("{action} of {key:?}, which is {entry:?}"),
             }
         }
-        assert!(news.rows.len() <= self.limits.rows);
-        if news.rows.is_empty() {
-            assert!(news.position >= self.cursor);
-            self.cursor = news.position;
+        assert!(page.rows.len() <= self.limits.rows);
+        if page.rows.is_empty() {
+            assert!(page.position >= self.cursor);
+            self.cursor = page.position;
         }
-        news.has_more
+        page.has_more
     }
 
+    /// Reads all pages, and checks that the client then has what a fresh init returns.
     fn catch_up(&mut self, connection: &mut AnyConnection) {
         while self.sync(connection) {}
-        if let Some((_, now)) = picture(connection, self.user) {
-            assert_eq!(self.picture, now);
+        if let Some((_, now)) = load_entries(connection, self.user) {
+            assert_eq!(self.entries, now);
         }
     }
 }
@@ -149,7 +151,8 @@ struct World {
     people: Vec<User>,
     projects: Vec<Gid>,
     rng: TestRng,
-    made: usize,
+    /// Number of users created so far, for their names.
+    created_users: usize,
 }
 
 impl World {
@@ -159,18 +162,18 @@ impl World {
     }
 
     fn user(&mut self) -> Gid {
-        let place = self.choose(self.people.len());
-        self.people[place].gid
+        let index = self.choose(self.people.len());
+        self.people[index].gid
     }
 
     fn project(&mut self) -> Gid {
-        let place = self.choose(self.projects.len());
-        self.projects.get(place).copied().unwrap_or(Gid::NIL)
+        let index = self.choose(self.projects.len());
+        self.projects.get(index).copied().unwrap_or(Gid::NIL)
     }
 
     async fn new_user(&mut self) -> User {
-        self.made += 1;
-        let name = format!("user{}", self.made);
+        self.created_users += 1;
+        let name = format!("user{}", self.created_users);
         let email = Email::parse(&format!("{name}@example.org")).unwrap();
         let new = NewUser::new(
             RandomIdGenerator.new_gid(),
@@ -181,9 +184,12 @@ impl World {
         self.directory.create_user(new).await.unwrap()
     }
 
-    /// Something happens, or is refused.
+    /// Makes one random change, which may be rejected. Returns a description for a failed
+    /// assertion.
     async fn step(&mut self) -> String {
-        let (user, other, project) = (self.user(), self.user(), self.project());
+        let user = self.user();
+        let other = self.user();
+        let project = self.project();
         let owner = self
             .directory
             .get_project(project)
@@ -192,10 +198,10 @@ impl World {
         let number = self.choose(1000);
         let directory = self.directory.clone();
         let kind = self.choose(23);
-        let done = match kind {
+        let outcome = match kind {
             0 | 1 => directory.add_member(project, user).await.map(drop),
             2 | 3 => {
-                let name = format!("user{}", number % (self.made + 3) + 1);
+                let name = format!("user{}", number % (self.created_users + 3) + 1);
                 directory
                     .invite_member(owner.into(), project, format!("{name}@example.org"))
                     .await
@@ -278,10 +284,10 @@ impl World {
             },
             19 if self.projects.len() < PROJECTS || number.is_multiple_of(5) => {
                 let name = DisplayName::parse("New").unwrap();
-                let made = directory
+                let created = directory
                     .create_project(user.into(), name, Timezone::default())
                     .await;
-                made.map(|made| self.projects.push(made.gid))
+                created.map(|created| self.projects.push(created.gid))
             }
             20 => {
                 let status = [UserStatus::Active, UserStatus::Inactive]
@@ -289,9 +295,9 @@ impl World {
                 directory.set_user_status(user, status).await.map(drop)
             }
             21 if number.is_multiple_of(8) => {
-                // Whose address may have been invited before.
-                let made = self.new_user().await;
-                self.people.push(made);
+                // The address may have been invited before.
+                let user = self.new_user().await;
+                self.people.push(user);
                 Ok(())
             }
             22 => {
@@ -302,7 +308,7 @@ impl World {
             21 if number.is_multiple_of(9) => directory.delete_user(user).await,
             _ => Ok(()),
         };
-        format!("{kind} {user} {project} {number}: {done:?}")
+        format!("{kind} {user} {project} {number}: {outcome:?}")
     }
 }
 
@@ -318,11 +324,11 @@ async fn run_scenario(test: &TestDatabase, seed: u8) {
         people: Vec::new(),
         projects: Vec::new(),
         rng,
-        made: 0,
+        created_users: 0,
     };
     for _ in 0..PEOPLE {
-        let made = world.new_user().await;
-        world.people.push(made);
+        let user = world.new_user().await;
+        world.people.push(user);
     }
     let users: Vec<Gid> = world.people.iter().map(|user| user.gid).collect();
     let start = move |connection: &mut AnyConnection| {
@@ -337,12 +343,13 @@ async fn run_scenario(test: &TestDatabase, seed: u8) {
     };
     let mut readers: Vec<Client> = test.database.read_snapshot(start).await.unwrap();
     for step in 0..STEPS {
-        let what = world.step().await;
-        // The first of each reads at once, the others now and then, a page at a time.
+        let description = world.step().await;
+        // The first client of each user reads all pages after each step; the others read now and
+        // then, and often only one page.
         let turns: Vec<usize> = readers.iter().map(|_| world.choose(20)).collect();
         let read = move |connection: &mut AnyConnection| {
-            for (place, (reader, turn)) in readers.iter_mut().zip(turns).enumerate() {
-                if place.is_multiple_of(3) || turn == 0 {
+            for (index, (reader, turn)) in readers.iter_mut().zip(turns).enumerate() {
+                if index.is_multiple_of(3) || turn == 0 {
                     reader.catch_up(connection);
                 } else if turn < 5 {
                     reader.sync(connection);
@@ -353,7 +360,7 @@ async fn run_scenario(test: &TestDatabase, seed: u8) {
         let turn = std::panic::AssertUnwindSafe(test.database.read_snapshot(read));
         readers = turn
             .await
-            .unwrap_or_else(|error| panic!("{error} at step {step}: {what}"));
+            .unwrap_or_else(|error| panic!("{error} at step {step}: {description}"));
     }
     let finish = move |connection: &mut AnyConnection| {
         readers
@@ -362,7 +369,7 @@ async fn run_scenario(test: &TestDatabase, seed: u8) {
         Ok::<_, Error>(readers.iter().map(|reader| reader.expired).sum::<usize>())
     };
     let expired = test.database.read_snapshot(finish).await.unwrap();
-    assert!(expired > 0, "nobody read so late that it was too late");
+    assert!(expired > 0, "no cursor expired, so expiry was not tested");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,15 @@
-//! Following the feed as it grows: its changes, for other services, and what users are told of them, for gateways.
+//! Streams of the feed as it grows: changes for other services (`WatchChanges`) and feed events for
+//! gateways (`WatchEvents`). It does not know users: the gateway decides which sockets an event is
+//! for.
+//!
+//! Example: a gateway calls `WatchEvents` with cursor 100, and the head is 108.
+//!
+//! 1. The first page has the events 101, 102 and 103 to 108, and the position 108. It is sent.
+//! 2. The page had events, so the next one is read at once. It is empty, and the stream waits for a
+//!    change of this process, a `NOTIFY` of another process, or at most 100 ms.
+//! 3. After a second without events, an empty message with the position 108 is sent. It shows that
+//!    the stream is alive and complete up to 108.
+//! 4. dan's name changes: the stream wakes up, and sends the events of cursor 109.
 
 use std::{future::Future, time::Duration};
 
@@ -14,25 +25,29 @@ use crate::{
     store,
 };
 
-/// How often the feed is asked for news of which nothing else has told.
+/// Maximum wait between two reads. Bounds the delay of changes whose notification was lost or does
+/// not exist (SQLite).
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Maximum time between two messages, even if there is nothing new.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Maximum number of changes in a message, and approximate maximum number of events.
 const PAGE: usize = 1000;
 
 type Sender<M> = mpsc::Sender<Result<M, Status>>;
 
-/// A message, the position after it, and whether there is something in it.
+/// A message, the position after it, and whether it contains anything new.
 type FeedPage<M> = (M, i64, bool);
 
 impl Directory {
-    /// The changes after a cursor, in order, at most 1,000.
+    /// Returns the changes after a cursor, ordered by cursor, at most 1,000.
     ///
     /// # Errors
-    /// [`Error::CursorExpired`], and those of the database.
+    /// [`Error::CursorExpired`] if changes after the cursor may have been deleted. Database errors.
     pub async fn list_changes(&self, after: i64) -> Result<Vec<Change>, Error> {
         let read = move |connection: &mut doorward_storage::AnyConnection| {
             let changes = store::feed_change::list(connection, after, PAGE as i64)?;
-            // In this order: what went meanwhile counts as gone.
+            // The tail is read last: if retention deletes rows between the two queries, the cursor
+            // counts as expired.
             Ok((changes, store::feed_change::tail(connection)?))
         };
         let (changes, tail) = self.database.query(read).await?;
@@ -43,18 +58,20 @@ impl Directory {
         }
     }
 
-    /// The notices after a cursor, in order, about 1,000 but always all of one change; and the position after them.
+    /// Returns the events after a cursor, ordered by cursor, and the position after them. A page
+    /// has about 1,000 events, and always all events of one cursor.
     async fn list_events(&self, after: i64) -> Result<(Vec<FeedEvent>, i64), Error> {
         let read = move |connection: &mut doorward_storage::AnyConnection| {
             let head = store::feed_change::get_head(connection)?;
-            let mut notices = store::feed_event::list(connection, after, head, PAGE as i64)?;
-            let last = notices
+            let mut events = store::feed_event::list(connection, after, head, PAGE as i64)?;
+            let last = events
                 .last()
-                .filter(|_| notices.len() >= PAGE)
+                .filter(|_| events.len() >= PAGE)
                 .map(|last| last.cursor);
+            // The page may end in the middle of a cursor: its last cursor is read again as a whole.
             if let Some(last) = last {
-                notices.retain(|notice| notice.cursor < last);
-                notices.extend(store::feed_event::list(
+                events.retain(|event| event.cursor < last);
+                events.extend(store::feed_event::list(
                     connection,
                     last - 1,
                     last,
@@ -62,53 +79,51 @@ impl Directory {
                 )?);
             }
             Ok((
-                notices,
+                events,
                 last.unwrap_or(head),
                 store::feed_change::tail(connection)?,
             ))
         };
-        let (notices, position, tail) = self.database.query(read).await?;
+        let (events, position, tail) = self.database.query(read).await?;
         if after < tail.events_cursor {
             Err(Error::CursorExpired)
         } else {
-            Ok((notices, position.max(after)))
+            Ok((events, position.max(after)))
         }
     }
 }
 
+/// Reads a message of `WatchChanges`.
 pub(crate) async fn change_page(
     directory: Directory,
     after: i64,
 ) -> Result<FeedPage<pb::WatchChangesResponse>, Error> {
     let changes = directory.list_changes(after).await?;
-    let is_news = !changes.is_empty();
+    let has_news = !changes.is_empty();
     let cursor = changes.last().map_or(after, |last| last.cursor);
     let changes = changes.into_iter().map(convert::change).collect();
     Ok((
         pb::WatchChangesResponse { changes, cursor },
         cursor,
-        is_news,
+        has_news,
     ))
 }
 
+/// Reads a message of `WatchEvents`.
 pub(crate) async fn event_page(
     directory: Directory,
     after: i64,
 ) -> Result<FeedPage<pb::WatchEventsResponse>, Error> {
-    let (notices, cursor) = directory.list_events(after).await?;
-    let is_news = cursor > after;
-    let notices = notices.into_iter().map(convert::feed_event).collect();
-    Ok((
-        pb::WatchEventsResponse {
-            events: notices,
-            cursor,
-        },
-        cursor,
-        is_news,
-    ))
+    let (events, cursor) = directory.list_events(after).await?;
+    // A page without events is sent, too, if the position has moved: the gateway then knows that
+    // its subscribers have everything up to there.
+    let has_news = cursor > after;
+    let events = events.into_iter().map(convert::feed_event).collect();
+    Ok((pb::WatchEventsResponse { events, cursor }, cursor, has_news))
 }
 
-/// Sends what comes after `cursor` until the receiver goes away, the database does, or `shutdown`.
+/// Sends the rows after `cursor` until the receiver is closed, a query fails, or `shutdown`. On
+/// shutdown, the rows that are being read are still sent.
 pub(crate) async fn stream_pages<M, F, R>(
     directory: Directory,
     mut cursor: i64,
@@ -119,12 +134,13 @@ pub(crate) async fn stream_pages<M, F, R>(
     F: Fn(Directory, i64) -> R,
     R: Future<Output = Result<FeedPage<M>, Error>>,
 {
-    let mut news = directory.feed_changed.subscribe();
+    let mut feed_changed = directory.feed_changed.subscribe();
     let mut last_sent: Option<Instant> = None;
     loop {
-        // What comes from here on is asked for once more.
-        news.mark_unchanged();
-        let (message, position, is_news) = match read(directory.clone(), cursor).await {
+        // This precedes the read, so that a change committed during the read wakes up the loop
+        // again.
+        feed_changed.mark_unchanged();
+        let (message, position, has_news) = match read(directory.clone(), cursor).await {
             Ok(page) => page,
             Err(error) => {
                 drop(sender.send(Err(RpcError::from(error).into())).await);
@@ -132,19 +148,20 @@ pub(crate) async fn stream_pages<M, F, R>(
             }
         };
         cursor = position;
-        if is_news || last_sent.is_none_or(|sent| sent.elapsed() >= HEARTBEAT) {
+        if has_news || last_sent.is_none_or(|sent| sent.elapsed() >= HEARTBEAT) {
             if sender.send(Ok(message)).await.is_err() {
                 return;
             }
             last_sent = Some(Instant::now());
         }
-        if is_news && !shutdown.is_cancelled() {
+        // There may be another page, which is read without waiting.
+        if has_news && !shutdown.is_cancelled() {
             continue;
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sender.closed() => return,
-            _ = news.changed() => {}
+            _ = feed_changed.changed() => {}
             () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }

@@ -1,4 +1,6 @@
-//! Members of projects.
+//! Access of users to projects through their memberships, the check of permissions, and the calls
+//! of administrators that add and list members. `policy.rs` decides what a role allows; this module
+//! only finds the role.
 
 use doorward_domain::{Clock, Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
 use doorward_storage::AnyConnection;
@@ -13,21 +15,25 @@ use crate::{
 };
 
 impl Directory {
-    /// Makes a user an active member at once, also one who was invited, declined or deactivated.
+    /// Makes a user an active member without an invitation, also a user who was invited, who
+    /// declined, or whose membership was deactivated. This is for administrators: no permission is
+    /// checked.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`], [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::AlreadyMember`], and those
-    /// of the database.
+    /// [`Error::ProjectNotFound`] also if the project is deleted, [`Error::UserNotFound`],
+    /// [`Error::UserNotActive`], [`Error::UserIsApiUser`], [`Error::AlreadyMember`], and database
+    /// errors.
     pub async fn add_member(&self, project: Gid, user: Gid) -> Result<Membership, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| add(connection, project, user, &*clock))
             .await
     }
 
-    /// What an active user is in a project, unless it or their membership is not active.
+    /// Finds the membership of a user in a project, if the user, the membership and the project are
+    /// all active.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn find_active_membership(
         &self,
         project: Gid,
@@ -44,10 +50,11 @@ impl Directory {
             .await
     }
 
-    /// A page in the order of user gids.
+    /// Returns a page of the memberships of a project in the order of user gids, after the last one
+    /// of the previous page.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`], and those of the database.
+    /// [`Error::ProjectNotFound`], and database errors.
     pub async fn list_members(
         &self,
         project: Gid,
@@ -65,7 +72,8 @@ impl Directory {
     }
 }
 
-/// Somebody who was invited by email, has no account, and is in no project any more.
+/// Checks whether a user is a placeholder account without any membership. Such a user serves no
+/// purpose, and the caller deletes it.
 pub(crate) fn is_unused_placeholder(
     connection: &mut AnyConnection,
     user: Gid,
@@ -75,28 +83,33 @@ pub(crate) fn is_unused_placeholder(
     Ok(is_placeholder && store::membership::list_of_user(connection, user)?.is_empty())
 }
 
-/// What somebody is in a project; nothing, unless both the membership and the project are active.
+/// Finds the membership of a user in a project, if both the membership and the project are active.
+/// It does not check the status of the user.
 pub(crate) fn find_active_membership(
     connection: &mut AnyConnection,
     project: Gid,
     user: Gid,
 ) -> Result<Option<Membership>, doorward_storage::Error> {
+    // One query reads both rows: every call in a project makes this check.
     let found = store::membership::find_with_project(connection, project, user)?;
     let active = found
         .filter(|(own, project)| policy::active_role(*project, own.status, own.role).is_some());
     Ok(active.map(|(own, _)| own))
 }
 
+/// Checks that the caller has a permission in a project.
+///
 /// # Errors
-/// [`Error::Forbidden`], whether or not there is such a project.
-pub(crate) fn authorise(
+/// [`Error::Forbidden`], also if the project does not exist: the error must not reveal which gids
+/// are in use. Database errors.
+pub(crate) fn authorize(
     connection: &mut AnyConnection,
     project: Gid,
     caller: &ActiveCaller,
-    deed: Permission,
+    permission: Permission,
 ) -> Result<(), Error> {
-    let standing = find_active_membership(connection, project, caller.gid())?;
-    if policy::is_allowed(standing.map(|own| own.role), deed) {
+    let own = find_active_membership(connection, project, caller.gid())?;
+    if policy::is_allowed(own.map(|own| own.role), permission) {
         Ok(())
     } else {
         Err(Error::Forbidden)
@@ -114,13 +127,16 @@ fn add(
         .filter(|project| project.status == ProjectStatus::Active)
         .ok_or(Error::ProjectNotFound)?;
     let user = store::user::find(connection, user)?.ok_or(Error::UserNotFound)?;
+    // This covers placeholder accounts, too: an address that is not verified gives no access.
     if user.status != UserStatus::Active {
         return Err(Error::UserNotActive);
     }
+    // An API user belongs to exactly one project, in which it was created.
     if user.is_api_user() {
         return Err(Error::UserIsApiUser);
     }
     let status = MembershipStatus::Active;
+    // An existing membership keeps its rate limit and its notification settings.
     let before = store::membership::find(connection, project.gid, user.gid)?;
     let membership = match &before {
         Some(membership) if membership.status == status => return Err(Error::AlreadyMember),
@@ -132,15 +148,13 @@ fn add(
             }
         }
         None => {
-            let (project, user, role) = (project.gid, user.gid, Role::Member);
-            let (rate_limit_per_second, notifications) = (None, None);
             let membership = Membership {
-                project,
-                user,
-                role,
+                project: project.gid,
+                user: user.gid,
+                role: Role::Member,
                 status,
-                rate_limit_per_second,
-                notifications,
+                rate_limit_per_second: None,
+                notifications: None,
             };
             store::membership::insert(connection, &membership, clock.now())?;
             membership

@@ -1,4 +1,6 @@
-//! Invitations: made, answered, withdrawn; and how somebody's membership goes on. `membership.rs` has the table.
+//! Calls that change memberships: send, resend, accept, decline and view invitations; leave,
+//! remove, deactivate and activate. Each call checks who calls, takes one step of `transitions.rs`,
+//! and appends the change to the feed in the same transaction. The text of mails belongs to `mail`.
 
 use doorward_domain::{Email, Gid, ProjectStatus, Role};
 use doorward_mail::{MailContent, NewMail, Outbox};
@@ -18,7 +20,7 @@ use crate::{
     store,
 };
 
-/// A member, as a call has left them; the user as well.
+/// A user and their membership in one project, after a call.
 #[derive(Debug, Clone)]
 pub struct Member {
     pub user: User,
@@ -26,11 +28,13 @@ pub struct Member {
 }
 
 impl Directory {
-    /// Invites who has this username or address, or whoever will have an account with the address. They get a mail.
+    /// Invites the user with this username or address, and sends them a mail. An address without an
+    /// account gets a placeholder account.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`],
-    /// [`Error::MembershipInactive`], [`Error::LimitReached`], [`Error::MailDisabled`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`],
+    /// [`Error::AlreadyMember`], [`Error::MembershipInactive`], [`Error::LimitReached`],
+    /// [`Error::MailDisabled`], and database errors.
     pub async fn invite_member(
         &self,
         caller: Caller,
@@ -38,26 +42,23 @@ impl Directory {
         name: String,
     ) -> Result<Member, Error> {
         let new_gid = self.ids.new_gid();
-        self.send_invitation(
-            (caller, project, Step::Invite),
-            move |connection, caller| {
-                placeholders::find_invitee(connection, &name, new_gid, caller)
-            },
-        )
+        self.send_invitation(caller, project, Step::Invite, move |connection, inviter| {
+            placeholders::find_invitee(connection, &name, new_gid, inviter)
+        })
         .await
     }
 
-    /// Sends the mail once more, also to who has declined.
+    /// Sends the mail of an invitation once more, also to a user who declined it.
     ///
     /// # Errors
-    /// As [`invite_member`](Self::invite_member), and [`Error::NotAMember`].
+    /// [`Error::NotAMember`], and the errors of [`invite_member`](Self::invite_member).
     pub async fn resend_invitation(
         &self,
         caller: Caller,
         project: Gid,
         user: Gid,
     ) -> Result<Member, Error> {
-        self.send_invitation((caller, project, Step::Resend), move |connection, _| {
+        self.send_invitation(caller, project, Step::Resend, move |connection, _| {
             Ok(Invitee::Existing(
                 store::user::find(connection, user)?.ok_or(Error::NotAMember)?,
             ))
@@ -65,19 +66,28 @@ impl Directory {
         .await
     }
 
-    async fn send_invitation<F>(&self, what: (Caller, Gid, Step), find: F) -> Result<Member, Error>
+    /// Takes the step `Invite` or `Resend` for the user that `find` returns, and writes the mail to
+    /// the outbox in the same transaction.
+    async fn send_invitation<F>(
+        &self,
+        caller: Caller,
+        project: Gid,
+        step: Step,
+        find: F,
+    ) -> Result<Member, Error>
     where
         F: FnOnce(&mut AnyConnection, &User) -> Result<Invitee, Error> + Send + 'static,
     {
-        let (caller, project, step) = what;
-        let (clock, mail_id, new_invitation) =
-            (self.clock.clone(), self.ids.new_gid(), self.ids.new_gid());
-        let (outbox, limits) = (self.outbox.clone(), self.limits);
+        let clock = self.clock.clone();
+        let mail_id = self.ids.new_gid();
+        let new_invitation = self.ids.new_gid();
+        let outbox = self.outbox.clone();
+        let limits = self.limits;
         let member = self
             .write(move |connection| {
                 feed::lock(connection)?;
                 let inviter = caller.active(connection)?;
-                access::authorise(connection, project, &inviter, Permission::ManageMembers)?;
+                access::authorize(connection, project, &inviter, Permission::ManageMembers)?;
                 let outbox = outbox.ok_or(Error::MailDisabled)?;
                 let project = store::project::find(connection, project)?.ok_or(Error::Forbidden)?;
                 let inviter = inviter.user();
@@ -91,12 +101,13 @@ impl Directory {
                         (user, vec![inserted])
                     }
                 };
+                // Only a new membership counts against the limit, not an invitation sent again.
                 if store::membership::find(connection, project.gid, user.gid)?.is_none() {
                     limits.check_members(connection, project.gid)?;
                 }
                 let (membership, changed) =
                     apply_transition(connection, project.gid, user.gid, step, now)?;
-                // An invitation that is open already keeps its id, so that links sent before stay valid.
+                // An invitation that is still open keeps its id, so that older links stay valid.
                 let open = match &changed {
                     Some(_) => None,
                     None => store::invitation::find(connection, project.gid, user.gid)?,
@@ -106,8 +117,10 @@ impl Directory {
                 }
                 changes.extend(changed);
                 let membership = membership.ok_or(Error::NotAMember)?;
+                // This check is last, so that the errors of the transition take precedence. An
+                // error rolls back everything above.
                 placeholders::check_can_respond(connection, &user)?;
-                let invitation = Sent {
+                let invitation = SentInvitation {
                     id: open.unwrap_or(new_invitation),
                     inviter,
                     project: &project,
@@ -120,16 +133,18 @@ impl Directory {
                 Ok::<_, Error>(Member { user, membership })
             })
             .await?;
+        // The worker sees the mail only after the commit.
         if let Some(outbox) = &self.outbox {
             outbox.wake_worker();
         }
         Ok(member)
     }
 
-    /// With the project, in full.
+    /// Accepts the caller's own invitation, and returns the full project with the member.
     ///
     /// # Errors
-    /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotInvited`],
+    /// [`Error::InviteInvalid`], [`Error::AlreadyMember`], and database errors.
     pub async fn accept_invitation(
         &self,
         caller: Caller,
@@ -138,7 +153,7 @@ impl Directory {
         let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
-            let user = caller.active_person(connection)?.into_user();
+            let user = caller.active_account(connection)?.into_user();
             let project = get_active_project(connection, project)?;
             let (membership, changes) =
                 apply_transition(connection, project.gid, user.gid, Step::Accept, clock.now())?;
@@ -153,11 +168,11 @@ impl Directory {
     /// Declines the caller's own invitation.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotInvited`], [`Error::AlreadyMember`], and
-    /// database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotInvited`],
+    /// [`Error::AlreadyMember`], and database errors.
     pub async fn decline_invitation(&self, caller: Caller, project: Gid) -> Result<Member, Error> {
         self.decline(project, move |connection| {
-            Ok(caller.active_person(connection)?.into_user())
+            Ok(caller.active_account(connection)?.into_user())
         })
         .await
     }
@@ -165,7 +180,7 @@ impl Directory {
     /// Declines an invitation on behalf of the holder of its link.
     ///
     /// # Errors
-    /// [`Error::NotInvited`], [`Error::AlreadyMember`], and those of the database.
+    /// [`Error::NotInvited`], [`Error::AlreadyMember`], and database errors.
     pub async fn decline_invitation_by_link(
         &self,
         invitation: Gid,
@@ -201,10 +216,12 @@ impl Directory {
         .await
     }
 
-    /// What the link that was mailed leads to.
+    /// Returns the project and the invited member of an emailed link, while the invitation can be
+    /// accepted.
     ///
     /// # Errors
-    /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
+    /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and database
+    /// errors.
     pub async fn view_invitation(
         &self,
         invitation: Gid,
@@ -217,6 +234,7 @@ impl Directory {
                 let project = get_active_project(connection, project)?;
                 let membership = store::membership::find(connection, project.gid, user.gid)?;
                 let state = membership.as_ref().map(|own| (own.status, own.role));
+                // Nothing is accepted here: the rule only checks that it would be possible.
                 transitions::next_status(state, Step::Accept)?;
                 Ok((
                     project,
@@ -229,13 +247,16 @@ impl Directory {
             .await
     }
 
+    /// Deletes the caller's own membership, also while the project is deleted.
+    ///
     /// # Errors
-    /// [`Error::NotAMember`], [`Error::UserIsOwner`], [`Error::Forbidden`] to API users, and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotAMember`],
+    /// [`Error::UserIsOwner`], and database errors.
     pub async fn leave_project(&self, caller: Caller, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
-            let caller = caller.active_person(connection)?.gid();
+            let caller = caller.active_account(connection)?.gid();
             let project = store::project::find(connection, project)?.ok_or(Error::NotAMember)?;
             let (_, changes) =
                 apply_transition(connection, project.gid, caller, Step::Leave, clock.now())?;
@@ -245,25 +266,29 @@ impl Directory {
         .await
     }
 
-    /// By the owner or an administrator, or by the member themself.
+    /// Deletes a membership. The owner, an administrator, or the member themself is allowed to.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::UserIsOwner`], [`Error::UserIsApiUser`], and database errors.
+    /// [`Error::CallerNotActive`] and [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`]
+    /// to an administrator; [`Error::NotAMember`], [`Error::UserIsOwner`],
+    /// [`Error::UserIsApiUser`], and database errors.
     pub async fn remove_member(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
             let caller = actor.active(connection)?;
             let is_own = caller.as_ref().is_some_and(|caller| caller.gid() == user);
-            let deed = if is_own {
+            let permission = if is_own {
                 Permission::AccessProject
             } else {
                 Permission::ManageMembers
             };
-            authorise(connection, caller.as_ref(), project, deed)?;
+            authorize(connection, caller.as_ref(), project, permission)?;
             let (_, changes) =
                 apply_transition(connection, project, user, Step::Remove, clock.now())?;
             let mut changes: Vec<NewChange> = changes.into_iter().collect();
+            // A placeholder account is deleted with its last membership. The next invitation of the
+            // address creates another one.
             if access::is_unused_placeholder(connection, user)? {
                 store::user::delete(connection, user)?;
                 changes.push(NewChange::user(Action::Delete, user, ""));
@@ -274,9 +299,12 @@ impl Directory {
         .await
     }
 
+    /// Activates or deactivates a membership.
+    ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::MemberNotActive`], [`Error::UserIsOwner`], [`Error::UserIsApiUser`], and
-    /// those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`],
+    /// [`Error::MemberNotActive`], [`Error::UserIsOwner`], [`Error::UserIsApiUser`], and database
+    /// errors.
     pub async fn set_member_status(
         &self,
         caller: Caller,
@@ -288,7 +316,7 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            access::authorise(connection, project, &caller, Permission::ManageMembers)?;
+            access::authorize(connection, project, &caller, Permission::ManageMembers)?;
             let step = if is_active {
                 Step::Activate
             } else {
@@ -309,7 +337,12 @@ impl Directory {
     }
 }
 
-/// Takes a step, if the table has it, and says what the feed is to tell.
+/// Applies a step to the membership of a user. Returns the membership after the step, and the
+/// change that the caller must append to the feed. Both are `None` where there is no membership or
+/// change.
+///
+/// # Errors
+/// The errors of [`transitions::next_status`], and database errors.
 pub(crate) fn apply_transition(
     connection: &mut AnyConnection,
     project: Gid,
@@ -320,6 +353,7 @@ pub(crate) fn apply_transition(
     let old = store::membership::find(connection, project, user)?;
     let next = transitions::next_status(old.as_ref().map(|old| (old.status, old.role)), step)?;
     match (old, next) {
+        // Nothing changes, so nothing is written and the feed gets no row.
         (Some(old), Some(status)) if old.status == status => Ok((Some(old), None)),
         (Some(old), Some(status)) => {
             store::membership::set_status(connection, project, user, status, now)?;
@@ -334,14 +368,13 @@ pub(crate) fn apply_transition(
             Ok((Some(new), Some(changed)))
         }
         (None, Some(status)) => {
-            let (role, rate_limit_per_second, notifications) = (Role::Member, None, None);
             let new = Membership {
                 project,
                 user,
-                role,
+                role: Role::Member,
                 status,
-                rate_limit_per_second,
-                notifications,
+                rate_limit_per_second: None,
+                notifications: None,
             };
             store::membership::insert(connection, &new, now)?;
             let changed = NewChange::Membership {
@@ -372,8 +405,8 @@ fn get_invitee(
     store::invitation::find_invitee(connection, project, invitation)?.ok_or(Error::NotInvited)
 }
 
-/// An invitation, as its email presents it.
-struct Sent<'a> {
+/// The facts of an invitation for its mail.
+struct SentInvitation<'a> {
     id: Gid,
     inviter: &'a User,
     project: &'a Project,
@@ -384,10 +417,10 @@ fn send_invitation_mail(
     connection: &mut AnyConnection,
     outbox: &Outbox,
     mail_id: Gid,
-    invitation: &Sent<'_>,
+    invitation: &SentInvitation<'_>,
     now: doorward_domain::Timestamp,
 ) -> Result<(), Error> {
-    let Sent {
+    let SentInvitation {
         id,
         inviter,
         project,
@@ -399,49 +432,52 @@ fn send_invitation_mail(
         .and_then(|email| Email::parse(email).ok());
     // An account without an address sees the invitation when it logs in.
     let Some(to) = email else { return Ok(()) };
-    let shown = if inviter.name.is_empty() {
+    let inviter_name = if inviter.name.is_empty() {
         inviter.username.clone().unwrap_or_default()
     } else {
         inviter.name.clone()
     };
-    let letter = MailContent::Invitation {
-        inviter: shown,
+    let content = MailContent::Invitation {
+        inviter: inviter_name,
         project: project.name.clone(),
+        // The field is named after the parameter of the link, but it holds the id of the
+        // invitation. The gid of a placeholder account is visible to members and would not be
+        // secret.
         invitee_gid: id.to_string(),
         project_gid: project.gid.to_string(),
     };
-    let topic = Some(format!("invitation/{}/{}", project.gid, user.gid));
-    let (language, user) = (user.language.clone(), Some(user.gid));
     Ok(outbox.enqueue(
         connection,
         NewMail {
             id: mail_id,
             recipient: to,
-            language,
-            content: letter,
-            topic,
+            language: user.language.clone(),
+            content,
+            topic: Some(format!("invitation/{}/{}", project.gid, user.gid)),
             expires_at: None,
-            user,
+            user: Some(user.gid),
         },
         now,
     )?)
 }
 
-/// A project into which one may be invited still.
+/// Returns a project if it is active: invitations to a deleted project cannot be answered.
 fn get_active_project(connection: &mut AnyConnection, project: Gid) -> Result<Project, Error> {
     store::project::find(connection, project)?
         .filter(|project| project.status == ProjectStatus::Active)
         .ok_or(Error::NotInvited)
 }
 
-fn authorise(
+/// Checks the permission of a caller. For an administrator (`None`) it only checks that the project
+/// exists.
+fn authorize(
     connection: &mut AnyConnection,
     caller: Option<&ActiveCaller>,
     project: Gid,
-    deed: Permission,
+    permission: Permission,
 ) -> Result<(), Error> {
     match caller {
-        Some(caller) => access::authorise(connection, project, caller, deed),
+        Some(caller) => access::authorize(connection, project, caller, permission),
         None => store::project::find(connection, project)?
             .map(drop)
             .ok_or(Error::ProjectNotFound),

@@ -1,4 +1,5 @@
-//! Memberships: transitions, invitations, placeholder accounts of invited addresses, and what members see of each other.
+//! Memberships: transitions, invitations, placeholder accounts of invited addresses, and what
+//! members see of each other.
 
 pub(crate) mod access;
 pub(crate) mod invitations;

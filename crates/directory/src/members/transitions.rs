@@ -1,10 +1,25 @@
-//! What becomes of a membership: pure. `docs/membership.md` has the whole table, and the test compares it.
+//! Transitions of memberships as a pure function: the status before and a step give the status
+//! after, or an error. It knows neither the database nor the permissions of the caller.
+//! `docs/membership.md` has the whole table, and a test compares it with this function.
+//!
+//! Example: the steps of one user in one project, in this order.
+//!
+//! | status before | step | result | effect |
+//! | --- | --- | --- | --- |
+//! | none | `Invite` | `Ok(Some(Invited))` | the membership is inserted |
+//! | invited | `Decline` | `Ok(Some(Declined))` | the status is updated |
+//! | declined | `Accept` | `Err(InviteInvalid)` | none: the owner must invite the user again |
+//! | declined | `Invite` | `Ok(Some(Invited))` | the status is updated |
+//! | invited | `Accept` | `Ok(Some(Active))` | the status is updated |
+//! | active | `Activate` | `Ok(Some(Active))` | none: the status is the same |
+//! | active | `Leave` | `Ok(None)` | the membership is deleted |
+//! | none | `Leave` | `Err(NotAMember)` | none |
 
 use doorward_domain::{MembershipStatus, Role};
 
 use crate::Error;
 
-/// What somebody does to a membership.
+/// An action that changes the status of a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Invite,
@@ -17,11 +32,14 @@ pub(crate) enum Step {
     Activate,
 }
 
-/// What it is then; None: there is none any more.
+/// Status after a step; `None` if the membership is deleted.
 type NextStatus = Option<MembershipStatus>;
 
+/// Returns the status of a membership after a step. `current` is `None` if the user has no
+/// membership in the project.
+///
 /// # Errors
-/// When the membership is in no state for this.
+/// The reason why a membership in this state does not allow the step.
 pub(crate) fn next_status(
     current: Option<(MembershipStatus, Role)>,
     step: Step,
@@ -36,6 +54,9 @@ pub(crate) fn next_status(
             }
         };
     };
+    // The role is checked first: the membership of the owner is always active, and that of an API
+    // user changes only in `users/api_users.rs`. Some steps of an owner pass, because they end in
+    // `AlreadyMember` below, as they do for every active member. An API user cannot be invited.
     match (role, step) {
         (Role::Member, _)
         | (_, Step::Invite | Step::Accept | Step::Decline)
@@ -46,6 +67,7 @@ pub(crate) fn next_status(
         }
     }
     match (step, status) {
+        // To invite a user again is the same as to resend the invitation.
         (Step::Invite | Step::Resend, M::Invited | M::Declined) => Ok(Some(M::Invited)),
         (Step::Invite | Step::Resend, M::Inactive) => Err(Error::MembershipInactive),
         (Step::Invite | Step::Resend | Step::Accept | Step::Decline, M::Active) => {
@@ -57,6 +79,7 @@ pub(crate) fn next_status(
         (Step::Decline, M::Declined | M::Inactive) => Err(Error::NotInvited),
         (Step::Leave, M::Active) | (Step::Remove, _) => Ok(None),
         (Step::Leave, M::Invited | M::Declined | M::Inactive) => Err(Error::NotAMember),
+        // Both steps can be repeated, so that a client may retry them.
         (Step::Deactivate, M::Active | M::Inactive) => Ok(Some(M::Inactive)),
         (Step::Activate, M::Active | M::Inactive) => Ok(Some(M::Active)),
         (Step::Deactivate | Step::Activate, M::Invited | M::Declined) => {
@@ -73,7 +96,7 @@ mod tests {
 
     const DOCS: &str = include_str!("../../../../docs/membership.md");
 
-    /// The cells of the first table, without its head and its line.
+    /// Returns the header and the rows of the first table, without the separator line.
     fn table() -> (Vec<&'static str>, Vec<Vec<&'static str>>) {
         let cells = |line: &'static str| {
             line.trim_matches('|')
@@ -102,14 +125,14 @@ mod tests {
         match column {
             "invite" => Step::Invite,
             "resend_invite" => Step::Resend,
-            // Only looks at what may be accepted.
+            // `init_invite` changes nothing, but succeeds only if the invitation can be accepted.
             "accept_invite" | "init_invite" => Step::Accept,
             "account/decline_invite" | "decline_invite" => Step::Decline,
             "leave_project" => Step::Leave,
             "remove" => Step::Remove,
             "deactivate" => Step::Deactivate,
             "activate" => Step::Activate,
-            other => panic!("no step: {other}"),
+            other => panic!("unknown step: {other}"),
         }
     }
 
@@ -130,10 +153,11 @@ mod tests {
         for row in rows {
             for (column, expected) in head.iter().zip(&row).skip(1) {
                 let found = cell(column, row[0]);
-                // Who can't be named, or has no account, doesn't get as far as the rule; which has nothing for them either.
-                let is_before = ["403", "-"].contains(expected);
+                // These calls fail before they reach the rule: an API user has no name by which it
+                // could be invited, and no account. The rule must reject them as well.
+                let is_rejected_earlier = ["403", "-"].contains(expected);
                 assert!(
-                    if is_before {
+                    if is_rejected_earlier {
                         found.starts_with("422 ")
                     } else {
                         found == *expected

@@ -1,5 +1,6 @@
-//! Single entries, as a caller may see them. What they may not see is as what isn't there; `init.rs` has the same rules for
-//! all at once.
+//! Single users, projects and memberships as a caller sees them, and the update of a membership. An
+//! entry that the caller is not allowed to see gives the same error as one that does not exist.
+//! `users/init.rs` applies the same rules to all entries of a user at once.
 
 use std::collections::HashMap;
 
@@ -17,22 +18,24 @@ use crate::{
     users::init,
 };
 
-/// Members, as somebody looks at them.
+/// Members of a project, and the caller who sees them.
 #[derive(Debug)]
 pub struct VisibleMembers {
     pub caller: Gid,
     pub members: Vec<Member>,
-    /// Whether the options of others are theirs to see.
+    /// True if the caller is the owner, who sees the options of other members.
     pub is_owner: bool,
 }
 
-/// What somebody sets of a membership; None stays as it is.
+/// Fields of a membership to set; a field that is `None` keeps its value.
 #[derive(Debug, Clone, Default)]
 pub struct MemberChange {
+    /// Requests per second; `Some(None)` removes the limit.
     pub limit: Option<Option<u32>>,
     pub notifications: Option<NotificationsChange>,
 }
 
+/// Notification settings to set; a field that is `None` keeps its value.
 #[derive(Debug, Clone, Default)]
 pub struct NotificationsChange {
     pub email: Option<String>,
@@ -41,7 +44,8 @@ pub struct NotificationsChange {
 }
 
 impl Directory {
-    /// The user, complete if they are the caller.
+    /// Returns a user who is the caller or shares an active project with them. The result has all
+    /// fields; a caller of this function shows the summary only, unless the user is the caller.
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::UserNotFound`], and database errors.
@@ -49,16 +53,16 @@ impl Directory {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?.gid();
-                let is_seen =
+                let is_visible =
                     caller == user || store::init::shares_project(connection, caller, user)?;
                 store::user::find(connection, user)?
-                    .filter(|_| is_seen)
+                    .filter(|_| is_visible)
                     .ok_or(Error::UserNotFound)
             })
             .await
     }
 
-    /// Without options for who is only invited.
+    /// Returns a project; an invited caller gets no options.
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::ProjectNotFound`], and database errors.
@@ -76,6 +80,8 @@ impl Directory {
                 let own = own
                     .filter(|own| init::is_visible_to_holder(own, &project))
                     .ok_or(Error::ProjectNotFound)?;
+                // The membership of an owner is active, so the owner sees the options of a deleted
+                // project, too.
                 let options = match own.status {
                     MembershipStatus::Active => {
                         Some(store::project_options::get(connection, project.gid)?)
@@ -89,7 +95,8 @@ impl Directory {
             .await
     }
 
-    /// One membership: the own one, or another's in a project in which the caller is active.
+    /// Returns one membership: the caller's own, or that of another user in an active project of
+    /// which the caller is an active member.
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and database errors.
@@ -108,9 +115,11 @@ impl Directory {
                 let own = own
                     .filter(|own| init::is_visible_to_holder(own, &project))
                     .ok_or(Error::MemberNotFound)?;
-                let is_working = own.status == MembershipStatus::Active
+                // An invited caller, or the owner of a deleted project, sees only their own
+                // membership.
+                let is_active_member = own.status == MembershipStatus::Active
                     && project.status == ProjectStatus::Active;
-                if caller != user && !is_working {
+                if caller != user && !is_active_member {
                     return Err(Error::MemberNotFound);
                 }
                 let members = vec![find(connection, project.gid, user)?];
@@ -123,10 +132,11 @@ impl Directory {
             .await
     }
 
-    /// Several, in this order.
+    /// Returns several members of a project, in the order of `users`.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and database
+    /// errors.
     pub async fn view_members(
         &self,
         caller: Caller,
@@ -136,17 +146,17 @@ impl Directory {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
-                access::authorise(connection, project, &caller, Permission::AccessProject)?;
+                access::authorize(connection, project, &caller, Permission::AccessProject)?;
                 let members = find_many(connection, project, &users)?;
                 visible_members(connection, &caller, project, members)
             })
             .await
     }
 
-    /// Members that a call has changed, as the caller sees them.
+    /// Presents a member that a call has changed to the caller of that call.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::CallerNotActive`], and database errors.
     pub async fn view_changed_member(
         &self,
         caller: Caller,
@@ -161,10 +171,12 @@ impl Directory {
             .await
     }
 
-    /// Limits are for the owner to set, notifications for the member.
+    /// Sets the rate limit, which only the owner is allowed to set, and the notification settings,
+    /// which only the member themself is allowed to set.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::UserIsApiUser`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`],
+    /// [`Error::UserIsApiUser`], and database errors.
     pub async fn update_member(
         &self,
         caller: Caller,
@@ -176,19 +188,23 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            access::authorise(connection, project, &caller, Permission::AccessProject)?;
+            access::authorize(connection, project, &caller, Permission::AccessProject)?;
+            // Each field has its own rule, so one call can fail for one of its fields only. Then
+            // nothing is stored.
             if wanted.limit.is_some() {
-                access::authorise(connection, project, &caller, Permission::ManageMembers)?;
+                access::authorize(connection, project, &caller, Permission::ManageMembers)?;
             }
             if wanted.notifications.is_some() && caller.gid() != user {
                 return Err(Error::Forbidden);
             }
             let old =
                 store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
+            // A program reads no notifications.
             if wanted.notifications.is_some() && old.role == Role::Api {
                 return Err(Error::UserIsApiUser);
             }
             let new = apply_update(old.clone(), wanted);
+            // A call that changes nothing adds no row to the feed.
             if new != old {
                 store::membership::set_options(connection, &new, clock.now())?;
                 let changes = vec![NewChange::Membership {
@@ -219,12 +235,16 @@ fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Membe
     Ok(Member { user, membership })
 }
 
-/// In this order.
+/// Returns the members in the order of `users`; one that is missing is an error for all.
+///
+/// # Errors
+/// [`Error::MemberNotFound`], and database errors.
 fn find_many(
     connection: &mut AnyConnection,
     project: Gid,
     users: &[Gid],
 ) -> Result<Vec<Member>, Error> {
+    // Two queries for all users, and not two for each of them.
     let memberships = store::membership::list_of_users(connection, project, users)?;
     let memberships: HashMap<Gid, Membership> =
         memberships.into_iter().map(|own| (own.user, own)).collect();
@@ -257,6 +277,7 @@ fn visible_members(
     })
 }
 
+/// Merges the change into the membership; settings that were never set start from the defaults.
 fn apply_update(old: Membership, wanted: MemberChange) -> Membership {
     let mut new = old;
     if let Some(limit) = wanted.limit {

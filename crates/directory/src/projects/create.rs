@@ -1,4 +1,5 @@
-//! Projects.
+//! Creation of projects, and queries of projects without a permission check for administrators and
+//! other services.
 
 use doorward_domain::{
     Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus,
@@ -13,10 +14,11 @@ use crate::{
 };
 
 impl Directory {
-    /// Creates a project of the caller, who is its first member.
+    /// Creates a project that the caller owns.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::LimitReached`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::LimitReached`], and
+    /// database errors.
     pub async fn create_project(
         &self,
         caller: Caller,
@@ -25,17 +27,20 @@ impl Directory {
     ) -> Result<Project, Error> {
         let limits = self.limits;
         let find = move |connection: &mut AnyConnection| {
-            let owner = caller.active_person(connection)?.gid();
+            // API users belong to one project and cannot own another.
+            let owner = caller.active_account(connection)?.gid();
             limits.check_projects(connection, owner)?;
             Ok(owner)
         };
         self.create(name, timezone, find).await
     }
 
-    /// As an administrator, creates a project of a user, who is its first member.
+    /// Creates a project that a user owns, on behalf of an administrator, who is not bound by the
+    /// limit.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::UserIsApiUser`], and database errors.
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::UserIsApiUser`], and database
+    /// errors.
     pub async fn create_project_for(
         &self,
         owner: Gid,
@@ -57,8 +62,9 @@ impl Directory {
     where
         F: FnOnce(&mut AnyConnection) -> Result<Gid, Error> + Send + 'static,
     {
-        let (clock, gid) = (self.clock.clone(), self.ids.new_gid());
-        let main = |kind, name: &str| {
+        let clock = self.clock.clone();
+        let gid = self.ids.new_gid();
+        let main_item = |kind, name: &str| {
             (
                 kind,
                 ProjectItem {
@@ -67,31 +73,34 @@ impl Directory {
                 },
             )
         };
+        // A new project has one item in each list, because orderings and fieldlists must not be
+        // empty.
         let items = [
-            main(ItemKind::Channel, "Main channel"),
-            main(ItemKind::Ordering, "Main ordering"),
-            main(ItemKind::Fieldlist, "Main fieldlist"),
+            main_item(ItemKind::Channel, "Main channel"),
+            main_item(ItemKind::Ordering, "Main ordering"),
+            main_item(ItemKind::Fieldlist, "Main fieldlist"),
         ];
         let languages = self.default_languages.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
             let owner = find_owner(connection)?;
-            let (name, timezone) = (name.to_string(), timezone.to_string());
             let project = Project {
                 gid,
-                name,
+                name: name.to_string(),
                 icon: None,
                 owner,
                 status: ProjectStatus::Active,
-                timezone,
+                timezone: timezone.to_string(),
             };
             create(connection, project, &items, &languages, &*clock)
         })
         .await
     }
 
+    /// Returns a project, which may be deleted.
+    ///
     /// # Errors
-    /// [`Error::ProjectNotFound`], and those of the database.
+    /// [`Error::ProjectNotFound`], and database errors.
     pub async fn get_project(&self, gid: Gid) -> Result<Project, Error> {
         self.database
             .read_snapshot(move |connection| {
@@ -100,10 +109,10 @@ impl Directory {
             .await
     }
 
-    /// With what it has besides.
+    /// Returns a project, which may be deleted, with its options.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`], and those of the database.
+    /// [`Error::ProjectNotFound`], and database errors.
     pub async fn get_full_project(&self, gid: Gid) -> Result<(Project, ProjectOptions), Error> {
         self.database
             .read_snapshot(move |connection| {
@@ -114,10 +123,11 @@ impl Directory {
             .await
     }
 
-    /// A page in the order of gids.
+    /// Returns a page of projects, deleted ones included, in the order of gids, after the last one
+    /// of the previous page.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn list_projects(
         &self,
         after: Option<Gid>,
@@ -129,6 +139,7 @@ impl Directory {
     }
 }
 
+/// Checks that a user can own a project, and returns their gid.
 fn get_owner(connection: &mut AnyConnection, gid: Gid) -> Result<Gid, Error> {
     let owner = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if owner.status != UserStatus::Active {
@@ -141,6 +152,7 @@ fn get_owner(connection: &mut AnyConnection, gid: Gid) -> Result<Gid, Error> {
     }
 }
 
+/// Inserts a project with its options, and the owner as its first member.
 fn create(
     connection: &mut AnyConnection,
     project: Project,
@@ -159,6 +171,7 @@ fn create(
     store::project::insert(connection, &project, clock.now())?;
     store::project_options::insert(connection, project.gid, items, languages)?;
     store::membership::insert(connection, &membership, clock.now())?;
+    // The project comes first in the feed, so that a consumer knows it before its membership.
     let changes = vec![
         NewChange::Project {
             before: None,

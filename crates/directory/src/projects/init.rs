@@ -1,4 +1,5 @@
-//! What an app needs to start work in one project: the project in full and all its members, of one moment.
+//! The init of one project: the full project and all its members at one moment, with the head of
+//! the change feed. `users/init.rs` has the init of a user, and the rules for what a user sees.
 
 use doorward_domain::{Gid, MembershipStatus, Role};
 use doorward_storage::AnyConnection;
@@ -12,6 +13,7 @@ use crate::{
     users::init,
 };
 
+/// Everything that an app needs to work in one project, at one moment.
 #[derive(Debug)]
 pub struct ProjectInit {
     pub caller: User,
@@ -19,17 +21,18 @@ pub struct ProjectInit {
     pub users: Vec<UserSummary>,
     pub project: Gid,
     pub options: ProjectOptions,
-    /// All that the caller may see, the project among them.
+    /// All projects that the caller sees, this project included.
     pub projects: Vec<Project>,
-    /// The caller's in each of these.
+    /// The caller's memberships in `projects`, in the same order.
     pub own_memberships: Vec<Membership>,
-    /// Of the other members of the project.
+    /// Memberships of the other members of the project.
     pub other_memberships: Vec<Membership>,
+    /// Head of the change feed.
     pub cursor: i64,
 }
 
 impl ProjectInit {
-    /// All active members, the caller first.
+    /// Returns the active members of the project, the caller first.
     pub fn active_members(&self) -> impl Iterator<Item = Gid> {
         let others = self
             .other_memberships
@@ -38,14 +41,14 @@ impl ProjectInit {
         std::iter::once(self.caller.gid).chain(others.map(|other| other.user))
     }
 
-    /// The caller's membership in the project.
+    /// Returns the caller's membership in the project.
     pub fn own_membership(&self) -> Option<&Membership> {
         self.own_memberships
             .iter()
             .find(|own| own.project == self.project)
     }
 
-    /// Whether the options of other members are the caller's to see.
+    /// Checks whether the caller is the owner, who sees the options of other members.
     pub fn is_owner(&self) -> bool {
         self.own_membership()
             .is_some_and(|own| own.role == Role::Owner)
@@ -53,9 +56,11 @@ impl ProjectInit {
 }
 
 impl Directory {
+    /// Returns the init of a project.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for whoever is no active member of an active project; those of the
-    /// database.
+    /// [`Error::CallerNotActive`]; [`Error::Forbidden`] if the caller is not an active member or
+    /// the project is not active; database errors.
     pub async fn get_project_init(
         &self,
         project: Gid,
@@ -70,16 +75,17 @@ impl Directory {
 fn get(connection: &mut AnyConnection, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
     let cursor = store::feed_change::get_head(connection)?;
     let caller = caller.active(connection)?;
-    access::authorise(connection, project, &caller, Permission::AccessProject)?;
-    let (user, caller) = (caller.gid(), caller.into_user());
+    access::authorize(connection, project, &caller, Permission::AccessProject)?;
+    let caller = caller.into_user();
     let options = store::project_options::get(connection, project)?;
-    let (own_memberships, projects) = init::own(connection, user)?;
-    let (other_memberships, people) = store::init::list_others_in(connection, project, user)?
+    let (own_memberships, projects) = init::own(connection, caller.gid)?;
+    // In the init of a project, the users of declined and inactive memberships are included, too.
+    let (other_memberships, users) = store::init::list_others_in(connection, project, caller.gid)?
         .into_iter()
         .unzip();
     Ok(ProjectInit {
         caller,
-        users: people,
+        users,
         project,
         options,
         projects,

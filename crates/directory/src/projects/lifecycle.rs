@@ -1,4 +1,5 @@
-//! A project's life: changed, deleted, brought back, ended for ever, handed over.
+//! Lifecycle of a project: update, delete and undelete, purge, and transfer to another owner. A
+//! deleted project keeps all its rows, so that it can be undeleted; only a purge removes them.
 
 use std::collections::HashSet;
 
@@ -17,7 +18,7 @@ use crate::{
     store,
 };
 
-/// What somebody changes about a project; None stays as it is. As typed.
+/// Fields of a project to set, as the user entered them; a field that is `None` keeps its value.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectChange {
     pub name: Option<String>,
@@ -25,6 +26,8 @@ pub struct ProjectChange {
 }
 
 impl Directory {
+    /// Changes the name or the time zone of a project.
+    ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], and database errors.
     pub async fn update_project(
@@ -34,17 +37,20 @@ impl Directory {
         wanted: ProjectChange,
     ) -> Result<FullProject, Error> {
         self.change_project(
-            (Actor::User(caller), project, Permission::EditProject),
+            Actor::User(caller),
+            project,
+            Permission::EditProject,
             move |_, project| apply_update(project, &wanted),
         )
         .await
     }
 
-    /// Deletes a project so that it can be brought back, or brings it back.
+    /// Deletes or undeletes a project.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::ProjectDeleted`],
-    /// [`Error::ProjectNotDeleted`]; those of the database.
+    /// [`Error::CallerNotActive`] and [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`]
+    /// to an administrator; [`Error::ProjectDeleted`], [`Error::ProjectNotDeleted`]; database
+    /// errors.
     pub async fn set_project_status(
         &self,
         actor: Actor,
@@ -52,7 +58,9 @@ impl Directory {
         status: ProjectStatus,
     ) -> Result<FullProject, Error> {
         self.change_project(
-            (actor, project, Permission::AdministerProject),
+            actor,
+            project,
+            Permission::AdministerProject,
             move |_, project| match (project.status, status) {
                 (ProjectStatus::Deleted, ProjectStatus::Deleted) => Err(Error::ProjectDeleted),
                 (ProjectStatus::Active, ProjectStatus::Active) => Err(Error::ProjectNotDeleted),
@@ -65,10 +73,12 @@ impl Directory {
         .await
     }
 
-    /// Ends a deleted project for ever, with its memberships and API users.
+    /// Deletes a deleted project permanently, with its memberships, its API users, and the
+    /// placeholder accounts that have no other membership.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and database errors.
+    /// [`Error::CallerNotActive`] and [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`]
+    /// to an administrator; [`Error::ProjectNotDeleted`]; database errors.
     pub async fn purge_project(&self, actor: Actor, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.write(move |connection| {
@@ -79,17 +89,20 @@ impl Directory {
                 return Err(Error::ProjectNotDeleted);
             }
             let mut changes = Vec::new();
-            let all = store::membership::list_all(connection, project.gid)?;
-            // All at once: a project may have many members, and other writers wait.
+            let memberships = store::membership::list_all(connection, project.gid)?;
+            // The users are read and deleted with few queries: other writers wait for this
+            // transaction, and a project can have thousands of members.
             let placeholders = store::membership::list_placeholders(connection, project.gid)?;
             let placeholders: HashSet<Gid> = placeholders.into_iter().collect();
             store::membership::delete_all_of_project(connection, project.gid)?;
-            for membership in &all {
+            for membership in &memberships {
                 changes.push(NewChange::PurgedMembership(membership.clone()));
-                let is_gone = membership.role == Role::Api
+                // An API user has no other project. A placeholder account can have other
+                // invitations.
+                let is_unused = membership.role == Role::Api
                     || placeholders.contains(&membership.user)
                         && store::membership::list_of_user(connection, membership.user)?.is_empty();
-                if is_gone {
+                if is_unused {
                     store::user::delete(connection, membership.user)?;
                     changes.push(NewChange::user(Action::Delete, membership.user, ""));
                 }
@@ -107,40 +120,44 @@ impl Directory {
         .await
     }
 
-    /// Makes an active member the owner; the old owner stays a member. With both memberships.
+    /// Makes an active member the owner; the previous owner stays a member. Returns the project,
+    /// and the memberships of the previous owner and of the new one.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::NotAMember`],
-    /// [`Error::UserIsApiUser`], [`Error::UserIsOwner`], [`Error::ProjectDeleted`], [`Error::LimitReached`] of the new owner, and those of
-    /// the database.
+    /// [`Error::CallerNotActive`] and [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`]
+    /// to an administrator; [`Error::NotAMember`], [`Error::UserIsApiUser`],
+    /// [`Error::UserIsOwner`], [`Error::ProjectDeleted`]; [`Error::LimitReached`] to a caller, if
+    /// the new owner owns too many projects; database errors.
     pub async fn transfer_project(
         &self,
         actor: Actor,
         project: Gid,
-        heir: Gid,
+        new_owner: Gid,
     ) -> Result<(FullProject, [Membership; 2]), Error> {
-        let (clock, limits) = (self.clock.clone(), self.limits);
+        let clock = self.clock.clone();
+        let limits = self.limits;
         self.write(move |connection| {
             feed::lock(connection)?;
             let old = get_authorized(connection, actor, project, Permission::AdministerProject)?;
-            let [own, heirs] = transfer_memberships(connection, &old, heir)?;
+            let memberships_before = get_transfer_memberships(connection, &old, new_owner)?;
+            // Otherwise an owner could give any number of projects to a user.
             match actor {
                 Actor::Administrator => {}
-                Actor::User(_) => limits.check_projects(connection, heir)?,
+                Actor::User(_) => limits.check_projects(connection, new_owner)?,
             }
+            let [old_owners, new_owners] = memberships_before.clone();
             let memberships = [
                 Membership {
                     role: Role::Member,
-                    ..own.clone()
+                    ..old_owners
                 },
                 Membership {
                     role: Role::Owner,
-                    ..heirs.clone()
+                    ..new_owners
                 },
             ];
-            let memberships_before = [own, heirs];
             let project = Project {
-                owner: heir,
+                owner: new_owner,
                 ..old.clone()
             };
             let now = clock.now();
@@ -169,19 +186,23 @@ impl Directory {
         .await
     }
 
+    /// Stores the project that `change` returns, if the actor has the permission. A change without
+    /// an effect adds no row to the feed.
     async fn change_project<F>(
         &self,
-        who: (Actor, Gid, Permission),
-        change_it: F,
+        actor: Actor,
+        project: Gid,
+        permission: Permission,
+        change: F,
     ) -> Result<FullProject, Error>
     where
         F: FnOnce(&mut AnyConnection, Project) -> Result<Project, Error> + Send + 'static,
     {
-        let (clock, (actor, project, deed)) = (self.clock.clone(), who);
+        let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
-            let old = get_authorized(connection, actor, project, deed)?;
-            let new = change_it(connection, old.clone())?;
+            let old = get_authorized(connection, actor, project, permission)?;
+            let new = change(connection, old.clone())?;
             if new != old {
                 store::project::update(connection, &new, clock.now())?;
                 let changes = vec![NewChange::Project {
@@ -197,28 +218,34 @@ impl Directory {
     }
 }
 
-/// The project, if the caller may. Its owner may what is the owner's also while it is deleted.
+/// Returns the project, if the actor has the permission. The owner keeps all permissions while the
+/// project is deleted, and other members lose theirs for that time.
+///
+/// # Errors
+/// [`Error::CallerNotActive`] and [`Error::Forbidden`] to a caller, the latter also if the project
+/// does not exist; [`Error::ProjectNotFound`] to an administrator; database errors.
 pub(crate) fn get_authorized(
     connection: &mut AnyConnection,
     actor: Actor,
     project: Gid,
-    deed: Permission,
+    permission: Permission,
 ) -> Result<Project, Error> {
     let caller = actor.active(connection)?;
     let found = store::project::find(connection, project)?;
     let Some(caller) = caller else {
         return found.ok_or(Error::ProjectNotFound);
     };
+    // The error must not reveal to a caller whether the project exists.
     let project = found.ok_or(Error::Forbidden)?;
     let own = store::membership::find(connection, project.gid, caller.gid())?;
     let own = own
         .filter(|own| own.status == MembershipStatus::Active)
         .ok_or(Error::Forbidden)?;
-    let standing = match own.role {
+    let role = match own.role {
         Role::Owner => Some(Role::Owner),
         Role::Member | Role::Api => policy::active_role(project.status, own.status, own.role),
     };
-    if policy::is_allowed(standing, deed) {
+    if policy::is_allowed(role, permission) {
         Ok(project)
     } else {
         Err(Error::Forbidden)
@@ -241,28 +268,34 @@ fn apply_update(project: Project, wanted: &ProjectChange) -> Result<Project, Err
     Ok(new)
 }
 
-/// The memberships of the old owner and of the new one to be.
-fn transfer_memberships(
+/// Checks that a user can become the owner, and returns the memberships of the present owner and of
+/// that user.
+///
+/// # Errors
+/// [`Error::ProjectDeleted`], [`Error::UserIsOwner`], [`Error::UserIsApiUser`];
+/// [`Error::NotAMember`] if the user or the membership is not active; database errors.
+fn get_transfer_memberships(
     connection: &mut AnyConnection,
     project: &Project,
-    heir: Gid,
+    new_owner: Gid,
 ) -> Result<[Membership; 2], Error> {
     if project.status == ProjectStatus::Deleted {
         return Err(Error::ProjectDeleted);
     }
-    if heir == project.owner {
+    if new_owner == project.owner {
         return Err(Error::UserIsOwner);
     }
-    let own = store::membership::find(connection, project.gid, project.owner)?
+    let old_owners = store::membership::find(connection, project.gid, project.owner)?
         .ok_or(Error::NotAMember)?;
-    let heirs = store::membership::find(connection, project.gid, heir)?.ok_or(Error::NotAMember)?;
-    if heirs.role == Role::Api {
+    let new_owners =
+        store::membership::find(connection, project.gid, new_owner)?.ok_or(Error::NotAMember)?;
+    if new_owners.role == Role::Api {
         return Err(Error::UserIsApiUser);
     }
-    let is_active =
-        store::user::find(connection, heir)?.is_some_and(|user| user.status == UserStatus::Active);
-    if heirs.status != MembershipStatus::Active || !is_active {
+    let is_active_user = store::user::find(connection, new_owner)?
+        .is_some_and(|user| user.status == UserStatus::Active);
+    if new_owners.status != MembershipStatus::Active || !is_active_user {
         return Err(Error::NotAMember);
     }
-    Ok([own, heirs])
+    Ok([old_owners, new_owners])
 }

@@ -1,4 +1,4 @@
-//! Projects: creation, lifecycle, options, and what a login into one returns.
+//! Projects: creation, lifecycle, options, and the init of one project.
 
 pub(crate) mod create;
 pub(crate) mod init;

@@ -1,5 +1,5 @@
-//! What a project has besides its name: languages, channels, orderings, fieldlists. Each is a row, and changes come one after
-//! the other, so that two members at once never undo each other's.
+//! Options of a project: languages, channels, orderings and fieldlists. Each of them is a row, and
+//! the lock of the feed serializes changes, so that concurrent changes by two members both survive.
 
 use std::collections::HashSet;
 
@@ -15,19 +15,20 @@ use crate::{
     store,
 };
 
-/// Of each list.
+/// Maximum number of items in one list of a project.
 const MAX_ITEMS: i64 = 1000;
 
-/// A project with what it has besides.
+/// A project with its options.
 pub type FullProject = (Project, ProjectOptions);
 
+/// A change of the languages of a project, with a code of the global list.
 #[derive(Debug, Clone)]
 pub enum LanguageChange {
     Add(String),
     Remove(String),
 }
 
-/// The list of a project that a change is about, and who makes it.
+/// The list of a project to change, and the caller who changes it.
 #[derive(Debug, Clone, Copy)]
 pub struct ListRef {
     pub caller: Caller,
@@ -36,9 +37,11 @@ pub struct ListRef {
 }
 
 impl Directory {
+    /// Adds or removes a language of a project.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`]; [`Error::UnknownLanguage`], [`Error::AlreadyInList`], [`Error::NotInList`], [`Error::LastInList`];
-    /// those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UnknownLanguage`],
+    /// [`Error::AlreadyInList`], [`Error::NotInList`], [`Error::LastInList`], and database errors.
     pub async fn change_languages(
         &self,
         caller: Caller,
@@ -51,14 +54,18 @@ impl Directory {
         .await
     }
 
+    /// Appends an item to a list, and returns its gid with the full project.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooManyItems`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`],
+    /// [`Error::TooManyItems`], and database errors.
     pub async fn create_item(
         &self,
         list: ListRef,
         name: String,
     ) -> Result<(Gid, FullProject), Error> {
-        let (gid, ListRef { project, kind, .. }) = (self.ids.new_gid(), list);
+        let gid = self.ids.new_gid();
+        let ListRef { project, kind, .. } = list;
         let create = move |connection: &mut AnyConnection| {
             let (count, position) = store::project_options::list_end(connection, project, kind)?;
             if count >= MAX_ITEMS {
@@ -78,8 +85,11 @@ impl Directory {
         ))
     }
 
+    /// Changes the name of an item.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], [`Error::Malformed`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`],
+    /// [`Error::Malformed`], and database errors.
     pub async fn rename_item(
         &self,
         list: ListRef,
@@ -101,7 +111,7 @@ impl Directory {
         self.change_options(list.caller, list.project, rename).await
     }
 
-    /// Before another, or to the end.
+    /// Moves an item before another item, or to the end of its list if `before` is `None`.
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], and database errors.
@@ -115,7 +125,7 @@ impl Directory {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             check_item_exists(&gids, item)?;
             before.map_or(Ok(()), |before| check_item_exists(&gids, before))?;
-            // Before itself it stays where it is.
+            // An item that is moved before itself keeps its position.
             if before == Some(item) {
                 return Ok(());
             }
@@ -131,20 +141,22 @@ impl Directory {
             .await
     }
 
-    /// All of them or none.
+    /// Deletes items from a list: all of them, or none if one of them is not in the list.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], [`Error::LastInList`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`],
+    /// [`Error::LastInList`], and database errors.
     pub async fn delete_items(&self, list: ListRef, items: Vec<Gid>) -> Result<FullProject, Error> {
         let delete = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
-            // Whoever names one twice means it once.
+            // A gid that is listed twice counts once.
             let items: HashSet<Gid> = items.into_iter().collect();
             items
                 .iter()
                 .try_for_each(|item| check_item_exists(&gids, *item))?;
             let is_emptied = items.len() == gids.len();
-            // There is always the channel of all records.
+            // The list of channels can be empty: every project has an implicit channel of all
+            // records.
             if is_emptied && list.kind != ItemKind::Channel {
                 return Err(Error::LastInList);
             }
@@ -158,6 +170,7 @@ impl Directory {
         self.change_options(list.caller, list.project, delete).await
     }
 
+    /// Runs a change of the options with the permission `EditProject`.
     async fn change_options<F>(
         &self,
         caller: Caller,
@@ -171,7 +184,7 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            access::authorise(connection, project, &caller, Permission::EditProject)?;
+            access::authorize(connection, project, &caller, Permission::EditProject)?;
             let before = store::project_options::get(connection, project)?;
             change(connection)?;
             finish_change(connection, project, &before, &*clock)
@@ -180,7 +193,7 @@ impl Directory {
     }
 }
 
-/// The project after a change, which the feed tells of if it was one.
+/// Returns the project after a change. A change without an effect adds no row to the feed.
 fn finish_change(
     connection: &mut AnyConnection,
     project: Gid,

@@ -1,4 +1,4 @@
-//! The calls about accounts.
+//! RPCs about accounts. They parse, call the directory and convert; the rules are in `users/`.
 
 use doorward_domain::{Email, UserStatus};
 use doorward_rpc::{
@@ -7,7 +7,7 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::ResultSize;
+use super::RpcResult;
 use crate::{
     AccountQuery, Directory, Error, NewAccount, UserChange,
     model::User,
@@ -18,7 +18,7 @@ use crate::{
 pub(super) async fn check_username(
     directory: &Directory,
     request: pb::CheckUsernameRequest,
-) -> ResultSize<pb::CheckUsernameResponse> {
+) -> RpcResult<pb::CheckUsernameResponse> {
     let checked = directory
         .check_username(&request.username, request.email.as_deref())
         .await;
@@ -32,10 +32,10 @@ pub(super) async fn check_username(
 pub(super) async fn find_accounts(
     directory: &Directory,
     request: pb::FindAccountsRequest,
-) -> ResultSize<pb::FindAccountsResponse> {
-    let by = match request
+) -> RpcResult<pb::FindAccountsResponse> {
+    let query = match request
         .lookup
-        .ok_or_else(|| RpcError::invalid_parameter("by"))?
+        .ok_or_else(|| RpcError::invalid_parameter("lookup"))?
     {
         PbLookup::Username(text) => AccountQuery::Username(text),
         PbLookup::Email(text) => AccountQuery::Email(text),
@@ -47,7 +47,7 @@ pub(super) async fn find_accounts(
         &[UserStatus::Active]
     };
     let found = directory
-        .find_accounts(by, statuses)
+        .find_accounts(query, statuses)
         .await
         .map_err(RpcError::from)?;
     Ok(Response::new(pb::FindAccountsResponse {
@@ -58,19 +58,19 @@ pub(super) async fn find_accounts(
 pub(super) async fn create_account(
     directory: &Directory,
     request: pb::CreateAccountRequest,
-) -> ResultSize<pb::UserResponse> {
+) -> RpcResult<pb::UserResponse> {
     let new = NewAccount {
         signup: parse_gid(&request.signup_gid, "signup_gid")?,
         username: parse_username(&request.username).map_err(RpcError::from)?,
         email: parse_email(&request.email)?,
     };
-    answer(directory.create_account(new).await)
+    user_response(directory.create_account(new).await)
 }
 
 pub(super) async fn update_user(
     directory: &Directory,
     request: pb::UpdateUserRequest,
-) -> ResultSize<pb::UserResponse> {
+) -> RpcResult<pb::UserResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
     let change = UserChange {
         username: request.username,
@@ -79,18 +79,18 @@ pub(super) async fn update_user(
         timezone: request.timezone,
     };
     if request.validate_only {
-        answer(directory.validate_user_update(user.into(), change).await)
+        user_response(directory.validate_user_update(user.into(), change).await)
     } else {
-        answer(directory.update_user(user.into(), change).await)
+        user_response(directory.update_user(user.into(), change).await)
     }
 }
 
 pub(super) async fn set_email(
     directory: &Directory,
     request: pb::SetEmailRequest,
-) -> ResultSize<pb::UserResponse> {
+) -> RpcResult<pb::UserResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    answer(
+    user_response(
         directory
             .set_email(user.into(), request.old_email, parse_email(&request.email)?)
             .await,
@@ -100,7 +100,7 @@ pub(super) async fn set_email(
 pub(super) async fn delete_account(
     directory: &Directory,
     request: pb::DeleteAccountRequest,
-) -> ResultSize<pb::DeleteAccountResponse> {
+) -> RpcResult<pb::DeleteAccountResponse> {
     directory
         .delete_account(parse_gid(&request.user_gid, "user_gid")?.into())
         .await
@@ -108,7 +108,7 @@ pub(super) async fn delete_account(
     Ok(Response::new(pb::DeleteAccountResponse {}))
 }
 
-fn answer(changed: Result<User, Error>) -> ResultSize<pb::UserResponse> {
+fn user_response(changed: Result<User, Error>) -> RpcResult<pb::UserResponse> {
     let user = Some(convert::user(changed.map_err(RpcError::from)?));
     Ok(Response::new(pb::UserResponse { user }))
 }

@@ -1,20 +1,21 @@
-//! From the directory's words to those of its contract.
+//! Conversion between the types of the directory and the messages of its gRPC contract. It decides
+//! which details and options a message has for its receiver.
 
 use doorward_domain::{Gid, Role};
 use doorward_rpc::directory::v1 as pb;
 
 use crate::{
     Member, SyncPage, SyncRow, VisibleMembers,
-    feed::{audience::Scope, new_change::MEMBERSHIPS},
+    feed::{audience::Audience, new_change::MEMBERSHIPS},
     model::{
-        Action, Change, FeedEvent, Membership, Notifications, Project, ProjectItem, ProjectOptions,
-        User, UserIsApiUser, UserSummary,
+        Action, ApiUser, Change, FeedEvent, Membership, Notifications, Project, ProjectItem,
+        ProjectOptions, User, UserSummary,
     },
     projects::init::ProjectInit,
     users::init::Init,
 };
 
-/// For work in one project.
+/// Converts the init of one project.
 pub(crate) fn project_init(init: ProjectInit) -> pb::GetProjectInitResponse {
     let email = init.caller.email.clone();
     let own = init
@@ -26,30 +27,31 @@ pub(crate) fn project_init(init: ProjectInit) -> pb::GetProjectInitResponse {
         .iter()
         .map(|other| membership_with_options(other, owner_options(other, is_owner)));
     let memberships = own.into_iter().chain(others).collect();
-    let project_members = init.active_members().map(|gid| gid.to_string()).collect();
+    let active_member_gids = init.active_members().map(|gid| gid.to_string()).collect();
     let user_projects = user_projects(crate::users::init::user_projects(
         &init.projects,
         &init.own_memberships,
     ));
     let mut options = Some(options(init.options));
-    let in_full_or_short = |short: Project| {
-        let options = if short.gid == init.project {
+    // Only the project of this init is converted in full.
+    let convert_project = |summary: Project| {
+        let options = if summary.gid == init.project {
             options.take()
         } else {
             None
         };
         pb::Project {
             options,
-            ..project(short)
+            ..project(summary)
         }
     };
     pb::GetProjectInitResponse {
-        projects: init.projects.into_iter().map(in_full_or_short).collect(),
+        projects: init.projects.into_iter().map(convert_project).collect(),
         user_projects,
         memberships,
-        active_member_gids: project_members,
+        active_member_gids,
         user: Some(user(init.caller)),
-        users: init.users.into_iter().map(person).collect(),
+        users: init.users.into_iter().map(other_user).collect(),
         cursor: init.cursor,
         is_unchanged: false,
     }
@@ -64,18 +66,21 @@ fn user_projects(projects: impl Iterator<Item = (Gid, Role)>) -> Vec<pb::UserPro
         .collect()
 }
 
-/// In full where there are options to see.
-pub(crate) fn visible_project((short, details): (Project, Option<ProjectOptions>)) -> pb::Project {
+/// Converts a project, in full if the caller sees its options.
+pub(crate) fn visible_project(
+    (summary, details): (Project, Option<ProjectOptions>),
+) -> pb::Project {
     pb::Project {
         options: details.map(options),
-        ..project(short)
+        ..project(summary)
     }
 }
 
-pub(crate) fn full_project((short, details): (Project, ProjectOptions)) -> pb::Project {
+/// Converts a project in full.
+pub(crate) fn full_project((summary, details): (Project, ProjectOptions)) -> pb::Project {
     pb::Project {
         options: Some(options(details)),
-        ..project(short)
+        ..project(summary)
     }
 }
 
@@ -98,62 +103,50 @@ fn options(options: ProjectOptions) -> pb::ProjectOptions {
     }
 }
 
-/// Members, each as the caller sees them.
+/// Converts members, each as the caller sees it.
 pub(crate) fn members(view: VisibleMembers) -> pb::MembersResponse {
-    let (mut users, mut memberships) = (Vec::new(), Vec::new());
-    for Member {
-        user: person,
-        membership: own,
-    } in view.members
-    {
-        if person.gid == view.caller {
-            memberships.push(membership_with_options(
-                &own,
-                Some(own_options(&own, person.email.as_deref())),
-            ));
-            users.push(user(person));
+    let mut users = Vec::new();
+    let mut memberships = Vec::new();
+    for member in view.members {
+        let membership = member.membership;
+        if member.user.gid == view.caller {
+            let options = own_options(&membership, member.user.email.as_deref());
+            memberships.push(membership_with_options(&membership, Some(options)));
+            users.push(user(member.user));
         } else {
-            memberships.push(membership_with_options(
-                &own,
-                owner_options(&own, view.is_owner),
-            ));
-            users.push(user_summary(person));
+            let options = owner_options(&membership, view.is_owner);
+            memberships.push(membership_with_options(&membership, options));
+            users.push(user_summary(member.user));
         }
     }
     pb::MembersResponse { users, memberships }
 }
 
-/// To whom nothing but the entries is to be seen.
-pub(crate) fn member_without_options(
-    Member {
-        user,
-        membership: own,
-    }: Member,
-) -> (pb::User, pb::Membership) {
-    (user_summary(user), membership_with_options(&own, None))
+/// Converts a member for a receiver who is known only by an invitation link.
+pub(crate) fn member_without_options(member: Member) -> (pb::User, pb::Membership) {
+    let membership = membership_with_options(&member.membership, None);
+    (user_summary(member.user), membership)
 }
 
-pub(crate) fn api_user(api_user: UserIsApiUser) -> pb::ApiUserResponse {
-    let UserIsApiUser {
-        user,
-        membership: own,
-    } = api_user;
-    let options = owner_options(&own, true);
+pub(crate) fn api_user(api_user: ApiUser) -> pb::ApiUserResponse {
+    let ApiUser { user, membership } = api_user;
+    let options = owner_options(&membership, true);
     pb::ApiUserResponse {
         user: Some(user_summary(user)),
-        membership: Some(membership_with_options(&own, options)),
+        membership: Some(membership_with_options(&membership, options)),
     }
 }
 
-/// With the limits, without addresses.
-pub(crate) fn membership(own: &Membership) -> pb::Membership {
-    membership_with_options(own, owner_options(own, true))
+/// Converts a membership with its rate limit, without notification settings.
+pub(crate) fn membership(membership: &Membership) -> pb::Membership {
+    membership_with_options(membership, owner_options(membership, true))
 }
 
-pub(crate) fn user_summary(short: User) -> pb::User {
+/// Converts a user without details, for another user.
+pub(crate) fn user_summary(other: User) -> pb::User {
     pb::User {
         details: None,
-        ..user(short)
+        ..user(other)
     }
 }
 
@@ -174,13 +167,14 @@ pub(crate) fn init(init: Init) -> pb::GetInitResponse {
         user_projects,
         memberships: own.chain(others).collect(),
         user: Some(user(init.caller)),
-        users: init.users.into_iter().map(person).collect(),
+        users: init.users.into_iter().map(other_user).collect(),
         projects: init.projects.into_iter().map(project).collect(),
         cursor: init.cursor,
         is_unchanged: false,
     }
 }
 
+/// Converts a user with details, for the user alone or for another service.
 pub(crate) fn user(user: User) -> pb::User {
     pb::User {
         gid: user.gid.to_string(),
@@ -196,17 +190,19 @@ pub(crate) fn user(user: User) -> pb::User {
     }
 }
 
-fn person(person: UserSummary) -> pb::User {
+/// Converts another user.
+fn other_user(other: UserSummary) -> pb::User {
     pb::User {
-        gid: person.gid.to_string(),
-        username: person.username,
-        name: person.name,
-        avatar: person.avatar,
-        status: pb::UserStatus::from(person.status).into(),
+        gid: other.gid.to_string(),
+        username: other.username,
+        name: other.name,
+        avatar: other.avatar,
+        status: pb::UserStatus::from(other.status).into(),
         details: None,
     }
 }
 
+/// Converts the summary of a project.
 pub(crate) fn project(project: Project) -> pb::Project {
     pb::Project {
         gid: project.gid.to_string(),
@@ -231,16 +227,17 @@ fn membership_with_options(
     }
 }
 
-/// API users get no notifications.
+/// Returns the options that a user sees in their own membership. API users have no notification
+/// settings.
 fn own_options(own: &Membership, email: Option<&str>) -> pb::MembershipOptions {
     let notifications = (own.role != Role::Api).then(|| {
         let Notifications {
-            email: other,
+            email: other_email,
             events,
             frequency,
         } = own.notifications.clone().unwrap_or_default();
         pb::Notifications {
-            email: other.or_else(|| email.map(str::to_owned)),
+            email: other_email.or_else(|| email.map(str::to_owned)),
             events,
             frequency,
         }
@@ -251,7 +248,8 @@ fn own_options(own: &Membership, email: Option<&str>) -> pb::MembershipOptions {
     }
 }
 
-/// An owner sees the limits of other members, never their addresses.
+/// Returns the options that an owner sees in the memberships of others: the rate limit, never an
+/// address.
 fn owner_options(other: &Membership, is_owned: bool) -> Option<pb::MembershipOptions> {
     is_owned.then_some(pb::MembershipOptions {
         notifications: None,
@@ -288,7 +286,7 @@ pub(crate) const fn parse_action(action: pb::Action) -> Option<Action> {
     }
 }
 
-pub(crate) fn sync_page(news: SyncPage) -> pb::SyncResponse {
+pub(crate) fn sync_page(page: SyncPage) -> pb::SyncResponse {
     let row = |row: SyncRow| pb::SyncRow {
         feed: feed_kind(row.is_published).into(),
         cursor: row.cursor,
@@ -297,10 +295,10 @@ pub(crate) fn sync_page(news: SyncPage) -> pb::SyncResponse {
         data_key: row.data_key,
     };
     pb::SyncResponse {
-        rows: news.rows.into_iter().map(row).collect(),
-        has_more: news.has_more,
-        position: news.position,
-        audiences: news.audiences,
+        rows: page.rows.into_iter().map(row).collect(),
+        has_more: page.has_more,
+        position: page.position,
+        audiences: page.audiences,
     }
 }
 
@@ -312,36 +310,42 @@ const fn feed_kind(is_published: bool) -> pb::FeedKind {
     }
 }
 
-/// What one user is told, or not all to whom it is told, is not for a gateway to decide.
-pub(crate) fn feed_event(notice: FeedEvent) -> pb::FeedEvent {
-    let is_personal = matches!(notice.audience, Scope::User(_))
-        || notice.first_cursor.is_some()
-        || notice.action == Action::Delete
-            && notice.data_type != MEMBERSHIPS
-            && !matches!(notice.audience, Scope::ProjectFeed(_));
-    let scope = notice.audience.to_string();
-    let row = SyncRow::from_event(notice);
+/// Converts a feed event for gateways.
+///
+/// The fields of the row are left out if the effect differs between users, so that each must call
+/// Sync: an event for one user (it can change the user's audiences), an event about all members,
+/// and the DELETE of a user or project, which some users may still see elsewhere.
+pub(crate) fn feed_event(event: FeedEvent) -> pb::FeedEvent {
+    let requires_sync = matches!(event.audience, Audience::User(_))
+        || event.first_cursor.is_some()
+        || event.action == Action::Delete
+            && event.data_type != MEMBERSHIPS
+            && !matches!(event.audience, Audience::ProjectFeed(_));
+    let audience = event.audience.to_string();
+    let row = SyncRow::from_event(event);
     let feed = feed_kind(row.is_published).into();
-    if is_personal {
+    if requires_sync {
         return pb::FeedEvent {
             cursor: row.cursor,
-            audience: scope,
+            audience,
             feed,
-            requires_sync: is_personal,
+            requires_sync,
             ..Default::default()
         };
     }
     pb::FeedEvent {
         cursor: row.cursor,
-        audience: scope,
+        audience,
         feed,
-        requires_sync: is_personal,
+        requires_sync,
         action: action(row.action).into(),
         data_type: row.data_type,
         data_key: row.data_key,
     }
 }
 
+/// Parses the gid of the caller. Whether the caller is active is checked in the transaction of the
+/// rule.
 pub(crate) fn parse_caller(text: &str) -> Result<crate::Caller, doorward_rpc::RpcError> {
     parse_gid(text, "caller_gid").map(crate::Caller::from)
 }

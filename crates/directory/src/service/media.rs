@@ -1,9 +1,10 @@
-//! The calls about pictures.
+//! RPCs about avatars and icons. They parse, call the directory and convert; the rules are in
+//! `media.rs` of the crate.
 
 use doorward_rpc::{RpcError, directory::v1 as pb};
 use tonic::Response;
 
-use super::ResultSize;
+use super::RpcResult;
 use crate::{
     Directory, media,
     service::convert::{self, parse_caller, parse_gid},
@@ -12,7 +13,7 @@ use crate::{
 pub(super) async fn prepare_avatar(
     directory: &Directory,
     request: pb::PrepareAvatarRequest,
-) -> ResultSize<pb::PrepareAvatarResponse> {
+) -> RpcResult<pb::PrepareAvatarResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
     check_extension(&request.extension)?;
     let name = directory
@@ -25,7 +26,7 @@ pub(super) async fn prepare_avatar(
 pub(super) async fn set_avatar(
     directory: &Directory,
     request: pb::SetAvatarRequest,
-) -> ResultSize<pb::SetAvatarResponse> {
+) -> RpcResult<pb::SetAvatarResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
     let user = directory
         .set_avatar(user.into(), request.file_name)
@@ -39,11 +40,9 @@ pub(super) async fn set_avatar(
 pub(super) async fn prepare_icon(
     directory: &Directory,
     request: pb::PrepareIconRequest,
-) -> ResultSize<pb::PrepareIconResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::PrepareIconResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     check_extension(&request.extension)?;
     let name = directory
         .prepare_icon(caller, project, &request.extension)
@@ -55,11 +54,9 @@ pub(super) async fn prepare_icon(
 pub(super) async fn set_icon(
     directory: &Directory,
     request: pb::SetIconRequest,
-) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::ProjectResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let full = directory
         .set_icon(caller, project, request.file_name)
         .await
@@ -73,7 +70,7 @@ pub(super) async fn set_icon(
 pub(super) async fn find_icon(
     directory: &Directory,
     request: pb::FindIconRequest,
-) -> ResultSize<pb::FindIconResponse> {
+) -> RpcResult<pb::FindIconResponse> {
     let name = directory
         .find_icon(request.icon)
         .await
@@ -84,7 +81,7 @@ pub(super) async fn find_icon(
 pub(super) async fn list_discarded_media(
     directory: &Directory,
     _: pb::ListDiscardedMediaRequest,
-) -> ResultSize<pb::ListDiscardedMediaResponse> {
+) -> RpcResult<pb::ListDiscardedMediaResponse> {
     let names = directory
         .list_discarded_media()
         .await
@@ -97,9 +94,9 @@ pub(super) async fn list_discarded_media(
 pub(super) async fn confirm_media_deletion(
     directory: &Directory,
     request: pb::ConfirmMediaDeletionRequest,
-) -> ResultSize<pb::ConfirmMediaDeletionResponse> {
+) -> RpcResult<pb::ConfirmMediaDeletionResponse> {
     if request.file_names.len() > media::MAX_CONFIRMED {
-        return Err(RpcError::invalid_parameter("names").into());
+        return Err(RpcError::invalid_parameter("file_names").into());
     }
     directory
         .confirm_media_deletion(request.file_names)
@@ -108,6 +105,7 @@ pub(super) async fn confirm_media_deletion(
     Ok(Response::new(pb::ConfirmMediaDeletionResponse {}))
 }
 
+/// Checks the file extension of a new picture.
 fn check_extension(extension: &str) -> Result<(), RpcError> {
     if media::is_extension(extension) {
         Ok(())

@@ -1,4 +1,5 @@
-//! The calls about members and invitations.
+//! RPCs about members and invitations. They parse, call the directory and convert; the rules are in
+//! `members/`.
 
 use doorward_rpc::{
     RpcError,
@@ -6,31 +7,30 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::ResultSize;
+use super::RpcResult;
 use crate::{
     Actor, Caller, Directory, Error, Member, MemberChange, NotificationsChange, VisibleMembers,
     service::convert::{self, parse_caller, parse_gid},
 };
 
-/// In one question.
+/// Maximum number of members in one request.
 const MAX_MEMBERS: usize = 1000;
 
 pub(super) async fn view_user(
     directory: &Directory,
     request: pb::ViewUserRequest,
-) -> ResultSize<pb::UserResponse> {
-    let (caller, user) = (
-        parse_gid(&request.caller_gid, "caller_gid")?,
-        parse_gid(&request.user_gid, "user_gid")?,
-    );
-    let seen = directory
+) -> RpcResult<pb::UserResponse> {
+    let caller = parse_gid(&request.caller_gid, "caller_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    let viewed = directory
         .view_user(caller.into(), user)
         .await
         .map_err(RpcError::from)?;
-    let user = if seen.gid == caller {
-        convert::user(seen)
+    // Only the user sees the details of their account.
+    let user = if viewed.gid == caller {
+        convert::user(viewed)
     } else {
-        convert::user_summary(seen)
+        convert::user_summary(viewed)
     };
     Ok(Response::new(pb::UserResponse { user: Some(user) }))
 }
@@ -38,11 +38,9 @@ pub(super) async fn view_user(
 pub(super) async fn view_member(
     directory: &Directory,
     request: pb::ViewMemberRequest,
-) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::MembersResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     members_response(
         directory
             .view_member(caller, project, parse_gid(&request.user_gid, "user_gid")?)
@@ -53,11 +51,9 @@ pub(super) async fn view_member(
 pub(super) async fn view_members(
     directory: &Directory,
     request: pb::ViewMembersRequest,
-) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::MembersResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     if request.user_gids.len() > MAX_MEMBERS {
         return Err(RpcError::invalid_parameter("user_gids").into());
     }
@@ -72,11 +68,9 @@ pub(super) async fn view_members(
 pub(super) async fn invite_member(
     directory: &Directory,
     request: pb::InviteMemberRequest,
-) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::MembersResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     changed_member(
         directory,
         directory
@@ -90,11 +84,9 @@ pub(super) async fn invite_member(
 pub(super) async fn resend_invitation(
     directory: &Directory,
     request: pb::ResendInvitationRequest,
-) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::MembersResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
     changed_member(
         directory,
@@ -107,11 +99,9 @@ pub(super) async fn resend_invitation(
 pub(super) async fn remove_member(
     directory: &Directory,
     request: pb::RemoveMemberRequest,
-) -> ResultSize<pb::RemoveMemberResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::RemoveMemberResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
     directory
         .remove_member(Actor::User(caller), project, user)
@@ -123,11 +113,9 @@ pub(super) async fn remove_member(
 pub(super) async fn set_member_status(
     directory: &Directory,
     request: pb::SetMemberStatusRequest,
-) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::MembersResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
     changed_member(
         directory,
@@ -142,24 +130,23 @@ pub(super) async fn set_member_status(
 pub(super) async fn update_member(
     directory: &Directory,
     request: pb::UpdateMemberRequest,
-) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::MembersResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
+    // 0 would block the member; removing the limit is an empty `rate_limit_per_second`.
     if request
         .rate_limit
         .is_some_and(|limit| limit.rate_limit_per_second == Some(0))
     {
-        return Err(RpcError::invalid_parameter("limit").into());
+        return Err(RpcError::invalid_parameter("rate_limit").into());
     }
     let change = MemberChange {
         limit: request.rate_limit.map(|limit| limit.rate_limit_per_second),
-        notifications: request.notifications.map(|wanted| NotificationsChange {
-            email: wanted.email,
-            events: wanted.events.map(|wanted| wanted.events),
-            frequency: wanted.frequency,
+        notifications: request.notifications.map(|change| NotificationsChange {
+            email: change.email,
+            events: change.events.map(|list| list.events),
+            frequency: change.frequency,
         }),
     };
     members_response(directory.update_member(caller, project, user, change).await)
@@ -168,11 +155,9 @@ pub(super) async fn update_member(
 pub(super) async fn accept_invitation(
     directory: &Directory,
     request: pb::AcceptInvitationRequest,
-) -> ResultSize<pb::AcceptInvitationResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::AcceptInvitationResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let (full, member) = directory
         .accept_invitation(caller, project)
         .await
@@ -192,7 +177,7 @@ pub(super) async fn accept_invitation(
 pub(super) async fn decline_invitation(
     directory: &Directory,
     request: pb::DeclineInvitationRequest,
-) -> ResultSize<pb::MembersResponse> {
+) -> RpcResult<pb::MembersResponse> {
     let project = parse_gid(&request.project_gid, "project_gid")?;
     match request
         .invitee
@@ -228,7 +213,7 @@ pub(super) async fn decline_invitation(
 pub(super) async fn view_invitation(
     directory: &Directory,
     request: pb::ViewInvitationRequest,
-) -> ResultSize<pb::ViewInvitationResponse> {
+) -> RpcResult<pb::ViewInvitationResponse> {
     let invitation = parse_gid(&request.invitation_id, "invitation_id")?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let (project, member) = directory
@@ -249,11 +234,9 @@ pub(super) async fn view_invitation(
 pub(super) async fn leave_project(
     directory: &Directory,
     request: pb::LeaveProjectRequest,
-) -> ResultSize<pb::RemoveMemberResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::RemoveMemberResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     directory
         .leave_project(caller, project)
         .await
@@ -261,17 +244,17 @@ pub(super) async fn leave_project(
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
-/// A member that a call has changed.
+/// Responds with a changed member, as the caller sees it.
 async fn changed_member(
     directory: &Directory,
     changed: Result<Member, Error>,
     caller: Caller,
-) -> ResultSize<pb::MembersResponse> {
+) -> RpcResult<pb::MembersResponse> {
     let member = changed.map_err(RpcError::from)?;
     members_response(directory.view_changed_member(caller, member).await)
 }
 
-fn members_response(view: Result<VisibleMembers, Error>) -> ResultSize<pb::MembersResponse> {
+fn members_response(view: Result<VisibleMembers, Error>) -> RpcResult<pb::MembersResponse> {
     Ok(Response::new(convert::members(
         view.map_err(RpcError::from)?,
     )))
@@ -306,10 +289,8 @@ mod tests {
             );
             let mut users = [Gid::NIL; 2];
             for (user, name) in users.iter_mut().zip(["ann", "ben"]) {
-                let (username, name) = (
-                    Username::parse(name).unwrap(),
-                    DisplayName::parse(name).unwrap(),
-                );
+                let username = Username::parse(name).unwrap();
+                let name = DisplayName::parse(name).unwrap();
                 let email = Email::parse(&format!("{username}@example.org")).unwrap();
                 let new_user =
                     NewUser::new(RandomIdGenerator.new_gid(), username, Some(email), name);
@@ -335,18 +316,14 @@ mod tests {
     #[tokio::test]
     async fn only_the_user_themself_sees_the_whole_account() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let scene = ProjectFixture::new(&test).await;
-            for (caller, is_complete) in [(scene.member, true), (scene.owner, false)] {
-                let (caller_gid, user_gid) = (caller.to_string(), scene.member.to_string());
-                let answer = view_user(
-                    &scene.directory,
-                    pb::ViewUserRequest {
-                        caller_gid,
-                        user_gid,
-                    },
-                )
-                .await;
-                let user = answer.unwrap().into_inner().user.unwrap();
+            let fixture = ProjectFixture::new(&test).await;
+            for (caller, is_complete) in [(fixture.member, true), (fixture.owner, false)] {
+                let request = pb::ViewUserRequest {
+                    caller_gid: caller.to_string(),
+                    user_gid: fixture.member.to_string(),
+                };
+                let response = view_user(&fixture.directory, request).await;
+                let user = response.unwrap().into_inner().user.unwrap();
                 assert_eq!(
                     (user.name.as_str(), user.details.is_some()),
                     ("ben", is_complete)
@@ -358,14 +335,14 @@ mod tests {
     #[tokio::test]
     async fn at_most_a_thousand_members_are_viewed_in_one_request() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let scene = ProjectFixture::new(&test).await;
+            let fixture = ProjectFixture::new(&test).await;
             let view = async |count| {
                 let request = pb::ViewMembersRequest {
-                    caller_gid: scene.owner.to_string(),
-                    project_gid: scene.project.to_string(),
-                    user_gids: vec![scene.member.to_string(); count],
+                    caller_gid: fixture.owner.to_string(),
+                    project_gid: fixture.project.to_string(),
+                    user_gids: vec![fixture.member.to_string(); count],
                 };
-                view_members(&scene.directory, request)
+                view_members(&fixture.directory, request)
                     .await
                     .map_err(RpcError::from)
             };
@@ -385,26 +362,26 @@ mod tests {
     #[tokio::test]
     async fn a_limit_is_at_least_one_request_per_second() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let scene = ProjectFixture::new(&test).await;
+            let fixture = ProjectFixture::new(&test).await;
             let update = async |rate_limit_per_second| {
                 let request = pb::UpdateMemberRequest {
-                    caller_gid: scene.owner.to_string(),
-                    project_gid: scene.project.to_string(),
-                    user_gid: scene.member.to_string(),
+                    caller_gid: fixture.owner.to_string(),
+                    project_gid: fixture.project.to_string(),
+                    user_gid: fixture.member.to_string(),
                     rate_limit: Some(pb::RateLimitChange {
                         rate_limit_per_second,
                     }),
                     notifications: None,
                 };
-                update_member(&scene.directory, request)
+                update_member(&fixture.directory, request)
                     .await
                     .map_err(RpcError::from)
             };
             for limit in [Some(1), None] {
                 update(limit).await.unwrap();
-                let membership = scene
+                let membership = fixture
                     .directory
-                    .find_active_membership(scene.project, scene.member)
+                    .find_active_membership(fixture.project, fixture.member)
                     .await
                     .unwrap()
                     .unwrap();
@@ -412,7 +389,7 @@ mod tests {
             }
             assert_eq!(
                 update(Some(0)).await.unwrap_err(),
-                RpcError::invalid_parameter("limit")
+                RpcError::invalid_parameter("rate_limit")
             );
         }
     }

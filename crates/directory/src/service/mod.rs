@@ -1,4 +1,5 @@
-//! The directory over gRPC: parse, call, convert.
+//! The gRPC service of the directory: each method parses, calls the directory and converts. It does
+//! not know rules or tables.
 
 mod accounts;
 pub(crate) mod convert;
@@ -22,10 +23,12 @@ use crate::{
     service::convert::{parse_caller, parse_gid},
 };
 
+/// Default number of entries in a page.
 const PAGE: u32 = 100;
+/// Maximum number of entries that a client can ask for.
 const MAX_PAGE: u32 = 1000;
 
-type ResultSize<T> = Result<Response<T>, Status>;
+type RpcResult<T> = Result<Response<T>, Status>;
 
 pub(crate) struct Service {
     pub(crate) directory: Directory,
@@ -37,11 +40,11 @@ impl directory_server::Directory for Service {
     async fn find_login(
         &self,
         request: Request<pb::FindLoginRequest>,
-    ) -> ResultSize<pb::FindLoginResponse> {
+    ) -> RpcResult<pb::FindLoginResponse> {
         let request = request.into_inner();
-        let who = match request
+        let identifier = match request
             .identifier
-            .ok_or_else(|| RpcError::invalid_parameter("who"))?
+            .ok_or_else(|| RpcError::invalid_parameter("identifier"))?
         {
             PbIdentifier::Username(text) => LoginIdentifier::Username(text),
             PbIdentifier::UserGid(text) => LoginIdentifier::Gid(parse_gid(&text, "user_gid")?),
@@ -51,11 +54,13 @@ impl directory_server::Directory for Service {
             .as_deref()
             .map(|project| parse_gid(project, "project_gid"))
             .transpose()?;
-        let username = who.normalized();
+        let username = identifier.normalized();
+        // The time is taken before the query, so that a deactivation after the query is later than
+        // the check.
         let checked_at = self.directory.clock.now().as_micros();
         let found = self
             .directory
-            .find_login(who, project)
+            .find_login(identifier, project)
             .await
             .map_err(RpcError::from)?;
         Ok(Response::new(pb::FindLoginResponse {
@@ -69,7 +74,7 @@ impl directory_server::Directory for Service {
     async fn get_init(
         &self,
         request: Request<pb::GetInitRequest>,
-    ) -> ResultSize<pb::GetInitResponse> {
+    ) -> RpcResult<pb::GetInitResponse> {
         let request = request.into_inner();
         let user = parse_gid(&request.user_gid, "user_gid")?;
         if let Some(cursor) = self.unchanged_cursor(request.known_cursor).await? {
@@ -90,12 +95,10 @@ impl directory_server::Directory for Service {
     async fn get_project_init(
         &self,
         request: Request<pb::GetProjectInitRequest>,
-    ) -> ResultSize<pb::GetProjectInitResponse> {
+    ) -> RpcResult<pb::GetProjectInitResponse> {
         let request = request.into_inner();
-        let (project, user) = (
-            parse_gid(&request.project_gid, "project_gid")?,
-            parse_gid(&request.user_gid, "user_gid")?,
-        );
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let user = parse_gid(&request.user_gid, "user_gid")?;
         if let Some(cursor) = self.unchanged_cursor(request.known_cursor).await? {
             return Ok(Response::new(pb::GetProjectInitResponse {
                 cursor,
@@ -111,54 +114,54 @@ impl directory_server::Directory for Service {
         Ok(Response::new(convert::project_init(init)))
     }
 
-    // Of people, about their own account: accounts.rs.
+    // Accounts: accounts.rs.
 
     async fn check_username(
         &self,
         request: Request<pb::CheckUsernameRequest>,
-    ) -> ResultSize<pb::CheckUsernameResponse> {
+    ) -> RpcResult<pb::CheckUsernameResponse> {
         accounts::check_username(&self.directory, request.into_inner()).await
     }
 
     async fn find_accounts(
         &self,
         request: Request<pb::FindAccountsRequest>,
-    ) -> ResultSize<pb::FindAccountsResponse> {
+    ) -> RpcResult<pb::FindAccountsResponse> {
         accounts::find_accounts(&self.directory, request.into_inner()).await
     }
 
     async fn create_account(
         &self,
         request: Request<pb::CreateAccountRequest>,
-    ) -> ResultSize<pb::UserResponse> {
+    ) -> RpcResult<pb::UserResponse> {
         accounts::create_account(&self.directory, request.into_inner()).await
     }
 
     async fn update_user(
         &self,
         request: Request<pb::UpdateUserRequest>,
-    ) -> ResultSize<pb::UserResponse> {
+    ) -> RpcResult<pb::UserResponse> {
         accounts::update_user(&self.directory, request.into_inner()).await
     }
 
     async fn set_email(
         &self,
         request: Request<pb::SetEmailRequest>,
-    ) -> ResultSize<pb::UserResponse> {
+    ) -> RpcResult<pb::UserResponse> {
         accounts::set_email(&self.directory, request.into_inner()).await
     }
 
     async fn delete_account(
         &self,
         request: Request<pb::DeleteAccountRequest>,
-    ) -> ResultSize<pb::DeleteAccountResponse> {
+    ) -> RpcResult<pb::DeleteAccountResponse> {
         accounts::delete_account(&self.directory, request.into_inner()).await
     }
 
     async fn get_user(
         &self,
         request: Request<pb::GetUserRequest>,
-    ) -> ResultSize<pb::GetUserResponse> {
+    ) -> RpcResult<pb::GetUserResponse> {
         let user = parse_gid(&request.get_ref().user_gid, "user_gid")?;
         let user = self
             .directory
@@ -173,7 +176,7 @@ impl directory_server::Directory for Service {
     async fn get_project(
         &self,
         request: Request<pb::GetProjectRequest>,
-    ) -> ResultSize<pb::GetProjectResponse> {
+    ) -> RpcResult<pb::GetProjectResponse> {
         let project = parse_gid(&request.get_ref().project_gid, "project_gid")?;
         let project = self
             .directory
@@ -188,14 +191,14 @@ impl directory_server::Directory for Service {
     async fn list_projects(
         &self,
         request: Request<pb::ListProjectsRequest>,
-    ) -> ResultSize<pb::ListProjectsResponse> {
+    ) -> RpcResult<pb::ListProjectsResponse> {
         projects::list_projects(&self.directory, request.into_inner()).await
     }
 
     async fn list_members(
         &self,
         request: Request<pb::ListMembersRequest>,
-    ) -> ResultSize<pb::ListMembersResponse> {
+    ) -> RpcResult<pb::ListMembersResponse> {
         let request = request.into_inner();
         let project = parse_gid(&request.project_gid, "project_gid")?;
         let after = request
@@ -217,53 +220,47 @@ impl directory_server::Directory for Service {
     async fn check_membership(
         &self,
         request: Request<pb::CheckMembershipRequest>,
-    ) -> ResultSize<pb::CheckMembershipResponse> {
+    ) -> RpcResult<pb::CheckMembershipResponse> {
         let request = request.into_inner();
-        let (project, user) = (
-            parse_gid(&request.project_gid, "project_gid")?,
-            parse_gid(&request.user_gid, "user_gid")?,
-        );
-        let standing = self
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let user = parse_gid(&request.user_gid, "user_gid")?;
+        let membership = self
             .directory
             .find_active_membership(project, user)
             .await
             .map_err(RpcError::from)?;
         Ok(Response::new(pb::CheckMembershipResponse {
-            is_active: standing.is_some(),
-            roles: standing
+            is_active: membership.is_some(),
+            roles: membership
                 .iter()
                 .map(|own| pb::Role::from(own.role).into())
                 .collect(),
-            rate_limit_per_second: standing.and_then(|own| own.rate_limit_per_second),
+            rate_limit_per_second: membership.and_then(|own| own.rate_limit_per_second),
         }))
     }
 
     async fn create_api_user(
         &self,
         request: Request<pb::CreateApiUserRequest>,
-    ) -> ResultSize<pb::ApiUserResponse> {
+    ) -> RpcResult<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (
-            parse_gid(&request.project_gid, "project_gid")?,
-            parse_caller(&request.caller_gid)?,
-        );
-        let made = self
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let caller = parse_caller(&request.caller_gid)?;
+        let created = self
             .directory
             .create_api_user(Actor::User(caller), project, request.name)
             .await
             .map_err(RpcError::from)?;
-        Ok(Response::new(convert::api_user(made)))
+        Ok(Response::new(convert::api_user(created)))
     }
 
     async fn get_api_user(
         &self,
         request: Request<pb::GetApiUserRequest>,
-    ) -> ResultSize<pb::ApiUserResponse> {
+    ) -> RpcResult<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (
-            parse_gid(&request.project_gid, "project_gid")?,
-            parse_caller(&request.caller_gid)?,
-        );
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let caller = parse_caller(&request.caller_gid)?;
         let user = parse_gid(&request.user_gid, "user_gid")?;
         let found = self
             .directory
@@ -276,12 +273,10 @@ impl directory_server::Directory for Service {
     async fn update_api_user(
         &self,
         request: Request<pb::UpdateApiUserRequest>,
-    ) -> ResultSize<pb::ApiUserResponse> {
+    ) -> RpcResult<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (
-            parse_gid(&request.project_gid, "project_gid")?,
-            parse_caller(&request.caller_gid)?,
-        );
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let caller = parse_caller(&request.caller_gid)?;
         let user = parse_gid(&request.user_gid, "user_gid")?;
         let changed = self
             .directory
@@ -295,31 +290,27 @@ impl directory_server::Directory for Service {
     async fn set_api_user_status(
         &self,
         request: Request<pb::SetApiUserStatusRequest>,
-    ) -> ResultSize<pb::ApiUserResponse> {
+    ) -> RpcResult<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (
-            parse_gid(&request.project_gid, "project_gid")?,
-            parse_caller(&request.caller_gid)?,
-        );
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let caller = parse_caller(&request.caller_gid)?;
         let user = parse_gid(&request.user_gid, "user_gid")?;
-        let set = self
+        let changed = self
             .directory
             .set_api_user_status(Actor::User(caller), project, user, request.is_active)
             .await;
         Ok(Response::new(convert::api_user(
-            set.map_err(RpcError::from)?,
+            changed.map_err(RpcError::from)?,
         )))
     }
 
     async fn delete_api_user(
         &self,
         request: Request<pb::DeleteApiUserRequest>,
-    ) -> ResultSize<pb::DeleteApiUserResponse> {
+    ) -> RpcResult<pb::DeleteApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (
-            parse_gid(&request.project_gid, "project_gid")?,
-            parse_caller(&request.caller_gid)?,
-        );
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let caller = parse_caller(&request.caller_gid)?;
         let user = parse_gid(&request.user_gid, "user_gid")?;
         self.directory
             .delete_api_user(Actor::User(caller), project, user)
@@ -328,219 +319,219 @@ impl directory_server::Directory for Service {
         Ok(Response::new(pb::DeleteApiUserResponse {}))
     }
 
-    // Of projects: projects.rs.
+    // Projects: projects.rs.
 
     async fn view_project(
         &self,
         request: Request<pb::ViewProjectRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::view_project(&self.directory, request.into_inner()).await
     }
 
     async fn create_project(
         &self,
         request: Request<pb::CreateProjectRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::create_project(&self.directory, request.into_inner()).await
     }
 
     async fn update_project(
         &self,
         request: Request<pb::UpdateProjectRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::update_project(&self.directory, request.into_inner()).await
     }
 
     async fn set_project_status(
         &self,
         request: Request<pb::SetProjectStatusRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::set_project_status(&self.directory, request.into_inner()).await
     }
 
     async fn purge_project(
         &self,
         request: Request<pb::PurgeProjectRequest>,
-    ) -> ResultSize<pb::PurgeProjectResponse> {
+    ) -> RpcResult<pb::PurgeProjectResponse> {
         projects::purge_project(&self.directory, request.into_inner()).await
     }
 
     async fn transfer_project(
         &self,
         request: Request<pb::TransferProjectRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::transfer_project(&self.directory, request.into_inner()).await
     }
 
     async fn change_languages(
         &self,
         request: Request<pb::ChangeLanguagesRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::change_languages(&self.directory, request.into_inner()).await
     }
 
     async fn create_item(
         &self,
         request: Request<pb::CreateItemRequest>,
-    ) -> ResultSize<pb::CreateItemResponse> {
+    ) -> RpcResult<pb::CreateItemResponse> {
         projects::create_item(&self.directory, request.into_inner()).await
     }
 
     async fn rename_item(
         &self,
         request: Request<pb::RenameItemRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::rename_item(&self.directory, request.into_inner()).await
     }
 
     async fn move_item(
         &self,
         request: Request<pb::MoveItemRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::move_item(&self.directory, request.into_inner()).await
     }
 
     async fn delete_items(
         &self,
         request: Request<pb::DeleteItemsRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         projects::delete_items(&self.directory, request.into_inner()).await
     }
 
-    // Of members: members.rs.
+    // Members and invitations: members.rs.
 
     async fn view_user(
         &self,
         request: Request<pb::ViewUserRequest>,
-    ) -> ResultSize<pb::UserResponse> {
+    ) -> RpcResult<pb::UserResponse> {
         members::view_user(&self.directory, request.into_inner()).await
     }
 
     async fn view_member(
         &self,
         request: Request<pb::ViewMemberRequest>,
-    ) -> ResultSize<pb::MembersResponse> {
+    ) -> RpcResult<pb::MembersResponse> {
         members::view_member(&self.directory, request.into_inner()).await
     }
 
     async fn view_members(
         &self,
         request: Request<pb::ViewMembersRequest>,
-    ) -> ResultSize<pb::MembersResponse> {
+    ) -> RpcResult<pb::MembersResponse> {
         members::view_members(&self.directory, request.into_inner()).await
     }
 
     async fn invite_member(
         &self,
         request: Request<pb::InviteMemberRequest>,
-    ) -> ResultSize<pb::MembersResponse> {
+    ) -> RpcResult<pb::MembersResponse> {
         members::invite_member(&self.directory, request.into_inner()).await
     }
 
     async fn resend_invitation(
         &self,
         request: Request<pb::ResendInvitationRequest>,
-    ) -> ResultSize<pb::MembersResponse> {
+    ) -> RpcResult<pb::MembersResponse> {
         members::resend_invitation(&self.directory, request.into_inner()).await
     }
 
     async fn remove_member(
         &self,
         request: Request<pb::RemoveMemberRequest>,
-    ) -> ResultSize<pb::RemoveMemberResponse> {
+    ) -> RpcResult<pb::RemoveMemberResponse> {
         members::remove_member(&self.directory, request.into_inner()).await
     }
 
     async fn set_member_status(
         &self,
         request: Request<pb::SetMemberStatusRequest>,
-    ) -> ResultSize<pb::MembersResponse> {
+    ) -> RpcResult<pb::MembersResponse> {
         members::set_member_status(&self.directory, request.into_inner()).await
     }
 
     async fn update_member(
         &self,
         request: Request<pb::UpdateMemberRequest>,
-    ) -> ResultSize<pb::MembersResponse> {
+    ) -> RpcResult<pb::MembersResponse> {
         members::update_member(&self.directory, request.into_inner()).await
     }
 
     async fn accept_invitation(
         &self,
         request: Request<pb::AcceptInvitationRequest>,
-    ) -> ResultSize<pb::AcceptInvitationResponse> {
+    ) -> RpcResult<pb::AcceptInvitationResponse> {
         members::accept_invitation(&self.directory, request.into_inner()).await
     }
 
     async fn decline_invitation(
         &self,
         request: Request<pb::DeclineInvitationRequest>,
-    ) -> ResultSize<pb::MembersResponse> {
+    ) -> RpcResult<pb::MembersResponse> {
         members::decline_invitation(&self.directory, request.into_inner()).await
     }
 
     async fn view_invitation(
         &self,
         request: Request<pb::ViewInvitationRequest>,
-    ) -> ResultSize<pb::ViewInvitationResponse> {
+    ) -> RpcResult<pb::ViewInvitationResponse> {
         members::view_invitation(&self.directory, request.into_inner()).await
     }
 
     async fn leave_project(
         &self,
         request: Request<pb::LeaveProjectRequest>,
-    ) -> ResultSize<pb::RemoveMemberResponse> {
+    ) -> RpcResult<pb::RemoveMemberResponse> {
         members::leave_project(&self.directory, request.into_inner()).await
     }
 
-    // Of pictures: media.rs.
+    // Avatars and icons: media.rs.
 
     async fn prepare_avatar(
         &self,
         request: Request<pb::PrepareAvatarRequest>,
-    ) -> ResultSize<pb::PrepareAvatarResponse> {
+    ) -> RpcResult<pb::PrepareAvatarResponse> {
         media::prepare_avatar(&self.directory, request.into_inner()).await
     }
 
     async fn set_avatar(
         &self,
         request: Request<pb::SetAvatarRequest>,
-    ) -> ResultSize<pb::SetAvatarResponse> {
+    ) -> RpcResult<pb::SetAvatarResponse> {
         media::set_avatar(&self.directory, request.into_inner()).await
     }
 
     async fn prepare_icon(
         &self,
         request: Request<pb::PrepareIconRequest>,
-    ) -> ResultSize<pb::PrepareIconResponse> {
+    ) -> RpcResult<pb::PrepareIconResponse> {
         media::prepare_icon(&self.directory, request.into_inner()).await
     }
 
     async fn set_icon(
         &self,
         request: Request<pb::SetIconRequest>,
-    ) -> ResultSize<pb::ProjectResponse> {
+    ) -> RpcResult<pb::ProjectResponse> {
         media::set_icon(&self.directory, request.into_inner()).await
     }
 
     async fn find_icon(
         &self,
         request: Request<pb::FindIconRequest>,
-    ) -> ResultSize<pb::FindIconResponse> {
+    ) -> RpcResult<pb::FindIconResponse> {
         media::find_icon(&self.directory, request.into_inner()).await
     }
 
     async fn list_discarded_media(
         &self,
         request: Request<pb::ListDiscardedMediaRequest>,
-    ) -> ResultSize<pb::ListDiscardedMediaResponse> {
+    ) -> RpcResult<pb::ListDiscardedMediaResponse> {
         media::list_discarded_media(&self.directory, request.into_inner()).await
     }
 
     async fn confirm_media_deletion(
         &self,
         request: Request<pb::ConfirmMediaDeletionRequest>,
-    ) -> ResultSize<pb::ConfirmMediaDeletionResponse> {
+    ) -> RpcResult<pb::ConfirmMediaDeletionResponse> {
         media::confirm_media_deletion(&self.directory, request.into_inner()).await
     }
 
@@ -549,16 +540,16 @@ impl directory_server::Directory for Service {
     async fn watch_changes(
         &self,
         request: Request<pb::WatchChangesRequest>,
-    ) -> ResultSize<Self::WatchChangesStream> {
+    ) -> RpcResult<Self::WatchChangesStream> {
         let cursor = self.stream_start(request.get_ref().cursor).await?;
+        // Few pages are buffered: a slow client delays its own stream only.
         let (sender, receiver) = mpsc::channel(4);
-        let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
         tokio::spawn(watch::stream_pages(
-            directory,
+            self.directory.clone(),
             cursor,
             watch::change_page,
             sender,
-            shutdown,
+            self.shutdown.clone(),
         ));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -568,60 +559,61 @@ impl directory_server::Directory for Service {
     async fn watch_events(
         &self,
         request: Request<pb::WatchEventsRequest>,
-    ) -> ResultSize<Self::WatchEventsStream> {
+    ) -> RpcResult<Self::WatchEventsStream> {
         let cursor = self.stream_start(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
-        let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
         tokio::spawn(watch::stream_pages(
-            directory,
+            self.directory.clone(),
             cursor,
             watch::event_page,
             sender,
-            shutdown,
+            self.shutdown.clone(),
         ));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
-    // Of what has changed: sync.rs.
+    // Change feed: sync.rs.
 
-    async fn sync(&self, request: Request<pb::SyncRequest>) -> ResultSize<pb::SyncResponse> {
+    async fn sync(&self, request: Request<pb::SyncRequest>) -> RpcResult<pb::SyncResponse> {
         sync::sync(&self.directory, request.into_inner()).await
     }
 
     async fn get_cursor(
         &self,
         request: Request<pb::GetCursorRequest>,
-    ) -> ResultSize<pb::GetCursorResponse> {
+    ) -> RpcResult<pb::GetCursorResponse> {
         sync::get_cursor(&self.directory, request.into_inner()).await
     }
 
     async fn publish(
         &self,
         request: Request<pb::PublishRequest>,
-    ) -> ResultSize<pb::PublishResponse> {
+    ) -> RpcResult<pb::PublishResponse> {
         sync::publish(&self.directory, request).await
     }
 }
 
-fn parse_page_size(asked: u32) -> Result<i64, RpcError> {
-    match asked {
+/// Parses the number of entries in a page; 0 is the default.
+fn parse_page_size(requested: u32) -> Result<i64, RpcError> {
+    match requested {
         0 => Ok(PAGE.into()),
-        1..=MAX_PAGE => Ok(asked.into()),
+        1..=MAX_PAGE => Ok(requested.into()),
         _ => Err(RpcError::invalid_parameter("page_size")),
     }
 }
 
 impl Service {
-    /// Where who watches begins: at the present, unless they say.
-    async fn stream_start(&self, asked: Option<i64>) -> Result<i64, RpcError> {
-        match asked {
+    /// Returns the cursor after which a stream starts: the requested one, or the head of the feed.
+    async fn stream_start(&self, requested: Option<i64>) -> Result<i64, RpcError> {
+        match requested {
             Some(cursor) if cursor < 0 => Err(RpcError::invalid_parameter("cursor")),
             Some(cursor) => Ok(cursor),
             None => Ok(self.directory.feed_head().await?),
         }
     }
 
-    /// The cursor that the caller knows, when nothing has changed since.
+    /// Returns the cursor that the client knows if nothing has changed since, so that the response
+    /// can be short. `docs/adr/0012-unchanged-inits.md` has the reasons.
     async fn unchanged_cursor(&self, known: Option<i64>) -> Result<Option<i64>, RpcError> {
         let Some(known) = known else { return Ok(None) };
         let head = self.directory.feed_head().await.map_err(RpcError::from)?;

@@ -1,4 +1,5 @@
-//! The calls about projects and what they have.
+//! RPCs about projects and their options. They parse, call the directory and convert; the rules are
+//! in `projects/`.
 
 use doorward_domain::{DisplayName, ProjectStatus, Timezone};
 use doorward_rpc::{
@@ -7,7 +8,7 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::{ResultSize, parse_page_size};
+use super::{RpcResult, parse_page_size};
 use crate::{
     Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange,
     VisibleMembers,
@@ -15,13 +16,13 @@ use crate::{
     service::convert::{self, parse_caller, parse_gid},
 };
 
-/// Of a project whose maker gives none.
+/// Name of a new project if the request has no name. Part of the published API.
 const DEFAULT_PROJECT_NAME: &str = "untitled project";
 
 pub(super) async fn list_projects(
     directory: &Directory,
     request: pb::ListProjectsRequest,
-) -> ResultSize<pb::ListProjectsResponse> {
+) -> RpcResult<pb::ListProjectsResponse> {
     let after = request
         .after_project_gid
         .as_deref()
@@ -39,16 +40,14 @@ pub(super) async fn list_projects(
 pub(super) async fn view_project(
     directory: &Directory,
     request: pb::ViewProjectRequest,
-) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
-    let seen = directory
+) -> RpcResult<pb::ProjectResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
+    let viewed = directory
         .view_project(caller, project)
         .await
         .map_err(RpcError::from)?;
-    let project = Some(convert::visible_project(seen));
+    let project = Some(convert::visible_project(viewed));
     Ok(Response::new(pb::ProjectResponse {
         project,
         memberships: Vec::new(),
@@ -58,7 +57,7 @@ pub(super) async fn view_project(
 pub(super) async fn create_project(
     directory: &Directory,
     request: pb::CreateProjectRequest,
-) -> ResultSize<pb::ProjectResponse> {
+) -> RpcResult<pb::ProjectResponse> {
     let caller = parse_gid(&request.caller_gid, "caller_gid")?;
     let malformed = |field| move |malformed| RpcError::from(Error::Malformed(field, malformed));
     let name = DisplayName::parse(request.name.as_deref().unwrap_or(DEFAULT_PROJECT_NAME))
@@ -69,20 +68,20 @@ pub(super) async fn create_project(
         .map(str::parse)
         .transpose()
         .map_err(malformed("timezone"))?;
-    let made = directory
+    let created = directory
         .create_project(
             caller.into(),
             name,
             timezone.unwrap_or_else(Timezone::default),
         )
         .await;
-    let made = made.map_err(RpcError::from)?;
+    let created = created.map_err(RpcError::from)?;
     let project = directory
-        .get_full_project(made.gid)
+        .get_full_project(created.gid)
         .await
         .map_err(RpcError::from)?;
     let view = directory
-        .view_member(caller.into(), made.gid, caller)
+        .view_member(caller.into(), created.gid, caller)
         .await
         .map_err(RpcError::from)?;
     let memberships = convert::members(view).memberships;
@@ -95,32 +94,28 @@ pub(super) async fn create_project(
 pub(super) async fn update_project(
     directory: &Directory,
     request: pb::UpdateProjectRequest,
-) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::ProjectResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let change = ProjectChange {
         name: request.name,
         timezone: request.timezone,
     };
-    answer(directory.update_project(caller, project, change).await)
+    project_response(directory.update_project(caller, project, change).await)
 }
 
 pub(super) async fn set_project_status(
     directory: &Directory,
     request: pb::SetProjectStatusRequest,
-) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::ProjectResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let status = if request.is_deleted {
         ProjectStatus::Deleted
     } else {
         ProjectStatus::Active
     };
-    answer(
+    project_response(
         directory
             .set_project_status(Actor::User(caller), project, status)
             .await,
@@ -130,11 +125,9 @@ pub(super) async fn set_project_status(
 pub(super) async fn purge_project(
     directory: &Directory,
     request: pb::PurgeProjectRequest,
-) -> ResultSize<pb::PurgeProjectResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::PurgeProjectResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     directory
         .purge_project(Actor::User(caller), project)
         .await
@@ -145,21 +138,19 @@ pub(super) async fn purge_project(
 pub(super) async fn transfer_project(
     directory: &Directory,
     request: pb::TransferProjectRequest,
-) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (
-        parse_gid(&request.caller_gid, "caller_gid")?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
-    let heir = parse_gid(&request.new_owner_gid, "user_gid")?;
+) -> RpcResult<pb::ProjectResponse> {
+    let caller = parse_gid(&request.caller_gid, "caller_gid")?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
+    let new_owner = parse_gid(&request.new_owner_gid, "user_gid")?;
     let (full, memberships) = directory
-        .transfer_project(Actor::User(caller.into()), project, heir)
+        .transfer_project(Actor::User(caller.into()), project, new_owner)
         .await
         .map_err(RpcError::from)?;
     let user = directory
         .get_user_by_gid(caller)
         .await
         .map_err(RpcError::from)?;
-    // Whose user is not the caller only lends their membership: users are not answered.
+    // The response has no users, so the other member needs only the right gid.
     let members = memberships.map(|membership| Member {
         user: crate::model::User {
             gid: membership.user,
@@ -182,11 +173,9 @@ pub(super) async fn transfer_project(
 pub(super) async fn change_languages(
     directory: &Directory,
     request: pb::ChangeLanguagesRequest,
-) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (
-        parse_caller(&request.caller_gid)?,
-        parse_gid(&request.project_gid, "project_gid")?,
-    );
+) -> RpcResult<pb::ProjectResponse> {
+    let caller = parse_caller(&request.caller_gid)?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let change = match request
         .change
         .ok_or_else(|| RpcError::invalid_parameter("change"))?
@@ -194,13 +183,13 @@ pub(super) async fn change_languages(
         Change::Add(language) => LanguageChange::Add(language),
         Change::Remove(language) => LanguageChange::Remove(language),
     };
-    answer(directory.change_languages(caller, project, change).await)
+    project_response(directory.change_languages(caller, project, change).await)
 }
 
 pub(super) async fn create_item(
     directory: &Directory,
     request: pb::CreateItemRequest,
-) -> ResultSize<pb::CreateItemResponse> {
+) -> RpcResult<pb::CreateItemResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let (item, full) = directory
         .create_item(list, request.name)
@@ -216,16 +205,16 @@ pub(super) async fn create_item(
 pub(super) async fn rename_item(
     directory: &Directory,
     request: pb::RenameItemRequest,
-) -> ResultSize<pb::ProjectResponse> {
+) -> RpcResult<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let item = parse_gid(&request.item_gid, "item_gid")?;
-    answer(directory.rename_item(list, item, request.name).await)
+    project_response(directory.rename_item(list, item, request.name).await)
 }
 
 pub(super) async fn move_item(
     directory: &Directory,
     request: pb::MoveItemRequest,
-) -> ResultSize<pb::ProjectResponse> {
+) -> RpcResult<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let item = parse_gid(&request.item_gid, "item_gid")?;
     let before = request
@@ -233,22 +222,23 @@ pub(super) async fn move_item(
         .as_deref()
         .map(|before| parse_gid(before, "before_gid"))
         .transpose()?;
-    answer(directory.move_item(list, item, before).await)
+    project_response(directory.move_item(list, item, before).await)
 }
 
 pub(super) async fn delete_items(
     directory: &Directory,
     request: pb::DeleteItemsRequest,
-) -> ResultSize<pb::ProjectResponse> {
+) -> RpcResult<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let items = request
         .item_gids
         .iter()
         .map(|item| parse_gid(item, "item_gids"))
         .collect::<Result<_, _>>()?;
-    answer(directory.delete_items(list, items).await)
+    project_response(directory.delete_items(list, items).await)
 }
 
+/// Parses the reference to a list of items.
 fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<ListRef, RpcError> {
     let kind = match kind {
         pb::ItemKind::Channel => ItemKind::Channel,
@@ -263,7 +253,7 @@ fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<ListRef, 
     })
 }
 
-fn answer(changed: Result<FullProject, Error>) -> ResultSize<pb::ProjectResponse> {
+fn project_response(changed: Result<FullProject, Error>) -> RpcResult<pb::ProjectResponse> {
     let project = Some(convert::full_project(changed.map_err(RpcError::from)?));
     Ok(Response::new(pb::ProjectResponse {
         project,

@@ -1,10 +1,11 @@
-//! What has changed, over gRPC.
+//! RPCs about the change feed, except the streams. They parse, call the directory and convert; the
+//! rules are in `feed/`.
 
 use doorward_rpc::{RpcError, directory::v1 as pb};
 use doorward_service_tokens::check_project;
 use tonic::{Request, Response};
 
-use super::ResultSize;
+use super::RpcResult;
 use crate::{
     Directory, SyncCursors,
     feed::publish::PublishedRow,
@@ -14,7 +15,7 @@ use crate::{
 pub(super) async fn sync(
     directory: &Directory,
     request: pb::SyncRequest,
-) -> ResultSize<pb::SyncResponse> {
+) -> RpcResult<pb::SyncResponse> {
     let user = parse_gid(&request.user_gid, "user_gid")?;
     let project = request
         .project_gid
@@ -26,22 +27,23 @@ pub(super) async fn sync(
         project,
         cursor: request.cursor,
     };
-    let news = directory
+    let page = directory
         .sync(user.into(), since, request.include_audiences)
         .await
         .map_err(RpcError::from)?;
-    Ok(Response::new(convert::sync_page(news)))
+    Ok(Response::new(convert::sync_page(page)))
 }
 
 pub(super) async fn get_cursor(
     directory: &Directory,
     request: pb::GetCursorRequest,
-) -> ResultSize<pb::GetCursorResponse> {
+) -> RpcResult<pb::GetCursorResponse> {
     let project = request
         .project_gid
         .as_deref()
         .map(|project| parse_gid(project, "project_gid"))
         .transpose()?;
+    // Another service asks without a user: it follows the changes, not the events of a user.
     let cursor = if request.user_gid.is_empty() && project.is_none() {
         directory.newest_change_cursor().await
     } else {
@@ -56,8 +58,9 @@ pub(super) async fn get_cursor(
 pub(super) async fn publish(
     directory: &Directory,
     request: Request<pb::PublishRequest>,
-) -> ResultSize<pb::PublishResponse> {
+) -> RpcResult<pb::PublishResponse> {
     let project = parse_gid(&request.get_ref().project_gid, "project_gid")?;
+    // A named service token allows writes only in its list of projects.
     check_project(&request, project)?;
     let request = request.into_inner();
     let row = |row: pb::PublishedRow| {

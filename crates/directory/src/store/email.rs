@@ -1,4 +1,5 @@
-//! The canonical forms of the users' addresses.
+//! The canonical forms of the users' email addresses, and the marks of users whose addresses
+//! conflict. It does not know when a conflict is resolved.
 
 use diesel::prelude::*;
 use doorward_domain::{Gid, UserStatus};
@@ -6,7 +7,7 @@ use doorward_storage::{AnyConnection, Result};
 
 use super::schema::users;
 
-/// An address and the form by which it is looked up.
+/// An address with its canonical form.
 #[derive(Debug)]
 pub(crate) struct StoredEmail {
     pub(crate) user: Gid,
@@ -25,7 +26,8 @@ pub(crate) struct AddressHolder {
     pub(crate) has_conflict: bool,
 }
 
-/// Returns a page in the order of gids, after the last of the previous page.
+/// Returns a page of the users with an address in the order of gids, after the last one of the
+/// previous page.
 pub(crate) fn list(
     connection: &mut AnyConnection,
     after: Option<Gid>,
@@ -44,17 +46,18 @@ pub(crate) fn list(
         ))
         .load(connection)?;
     rows.into_iter()
-        .map(|(gid, email, folded)| {
+        .map(|(gid, email, canonical)| {
             Ok(StoredEmail {
                 user: gid.parse()?,
                 email,
-                canonical: folded,
+                canonical,
             })
         })
         .collect()
 }
 
-/// Returns a page of the users who are marked as conflicting, with the canonical forms of their addresses.
+/// Returns a page of the users who are marked as conflicting, with the canonical forms of their
+/// addresses.
 pub(crate) fn list_conflicting(
     connection: &mut AnyConnection,
     after: Option<Gid>,
@@ -69,17 +72,17 @@ pub(crate) fn list_conflicting(
         .select((users::gid, users::email_canonical.assume_not_null()))
         .load(connection)?;
     rows.into_iter()
-        .map(|(gid, folded)| Ok((gid.parse()?, folded)))
+        .map(|(gid, canonical)| Ok((gid.parse()?, canonical)))
         .collect()
 }
 
-/// Returns all users with an address, the oldest first.
+/// Returns all users with an address, the oldest user first.
 pub(crate) fn list_holders(
     connection: &mut AnyConnection,
-    folded: &str,
+    canonical: &str,
 ) -> Result<Vec<AddressHolder>> {
     let rows: Vec<(String, String, Option<String>, String, bool)> = users::table
-        .filter(users::email_canonical.eq(folded))
+        .filter(users::email_canonical.eq(canonical))
         .filter(users::email.is_not_null())
         .order((users::created_at, users::gid))
         .select((
@@ -105,13 +108,13 @@ pub(crate) fn list_holders(
     holders.collect()
 }
 
-/// Finds the account that gets what goes to an address.
+/// Finds the account to which an address belongs: the oldest one without a conflict.
 pub(crate) fn find_oldest_holder(
     connection: &mut AnyConnection,
-    folded: &str,
+    canonical: &str,
 ) -> Result<Option<Gid>> {
     let gid: Option<String> = users::table
-        .filter(users::email_canonical.eq(folded))
+        .filter(users::email_canonical.eq(canonical))
         .filter(users::username.is_not_null())
         .filter(diesel::dsl::not(users::has_email_conflict))
         .order((users::created_at, users::gid))
@@ -122,21 +125,23 @@ pub(crate) fn find_oldest_holder(
     gid.map(|gid| Ok(gid.parse()?)).transpose()
 }
 
-/// Sets the canonical form of an address, and marks its user until the conflicts of the address are resolved.
+/// Sets the canonical form of an address, and marks its user until the conflicts of the address are
+/// resolved.
 pub(crate) fn set_canonical_with_conflict(
     connection: &mut AnyConnection,
     user: Gid,
-    folded: &str,
+    canonical: &str,
 ) -> Result<()> {
     diesel::update(users::table.find(user.to_string()))
         .set((
-            users::email_canonical.eq(folded),
+            users::email_canonical.eq(canonical),
             users::has_email_conflict.eq(true),
         ))
         .execute(connection)?;
     Ok(())
 }
 
+/// Marks or unmarks a user as conflicting.
 pub(crate) fn set_conflict(
     connection: &mut AnyConnection,
     user: Gid,
@@ -148,6 +153,7 @@ pub(crate) fn set_conflict(
     Ok(())
 }
 
+/// Returns the text after which a page starts; the empty text is before all gids.
 fn text(gid: Option<Gid>) -> String {
     gid.map(|gid| gid.to_string()).unwrap_or_default()
 }

@@ -1,5 +1,9 @@
-//! The change feed. Cursors become visible in their order and without gaps: whoever appends first takes the lock on the
-//! one row of `feed_head`, and holds it until the commit.
+//! Changes of the feed, its head and its tail. Cursors become visible in order and without gaps: a
+//! writer locks the only row of `feed_head` until the commit. See
+//! `docs/adr/0005-cursors-under-one-lock.md`.
+//!
+//! Example: with a plain sequence, A takes cursor 7 and B takes cursor 8; B commits first, a reader
+//! reads 8 and continues after it, and never sees 7. With the lock, B waits for the commit of A.
 
 use diesel::{connection::SimpleConnection, prelude::*};
 use doorward_domain::Timestamp;
@@ -8,12 +12,13 @@ use doorward_storage::{AnyConnection, Error, Result};
 use crate::model::Change;
 use crate::store::schema::{announced_api_version, feed_changes, feed_head, feed_tail};
 
-/// Of one INSERT: PostgreSQL takes 65,535 values in all.
+/// Maximum number of rows in one INSERT: PostgreSQL accepts at most 65,535 parameters in a
+/// statement.
 const MAX_ROWS: usize = 1000;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = feed_changes)]
-struct SyncRow {
+struct ChangeRow {
     cursor: i64,
     action: String,
     data_type: String,
@@ -23,7 +28,7 @@ struct SyncRow {
     project_gid: Option<String>,
 }
 
-impl From<Change> for SyncRow {
+impl From<Change> for ChangeRow {
     fn from(change: Change) -> Self {
         Self {
             cursor: change.cursor,
@@ -37,10 +42,10 @@ impl From<Change> for SyncRow {
     }
 }
 
-impl TryFrom<SyncRow> for Change {
+impl TryFrom<ChangeRow> for Change {
     type Error = Error;
 
-    fn try_from(row: SyncRow) -> Result<Self> {
+    fn try_from(row: ChangeRow) -> Result<Self> {
         Ok(Self {
             cursor: row.cursor,
             action: row.action.parse()?,
@@ -53,15 +58,18 @@ impl TryFrom<SyncRow> for Change {
     }
 }
 
-/// Makes other writers wait until the commit, and gives the last cursor that was given out.
+/// Locks the head until the commit, so that other writers wait, and returns the last cursor that
+/// was assigned.
 pub(crate) fn lock(connection: &mut AnyConnection) -> Result<i64> {
+    // An update that changes nothing locks the row on PostgreSQL. On SQLite, the write transaction
+    // holds the lock of the database anyway.
     diesel::update(feed_head::table.find(1))
         .set(feed_head::cursor.eq(feed_head::cursor))
         .execute(connection)?;
     get_head(connection)
 }
 
-/// By who has the lock.
+/// Sets the last cursor. The caller must hold the lock.
 pub(crate) fn set_head(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
     diesel::update(feed_head::table.find(1))
         .set(feed_head::cursor.eq(cursor))
@@ -69,8 +77,9 @@ pub(crate) fn set_head(connection: &mut AnyConnection, cursor: i64) -> Result<()
     Ok(())
 }
 
+/// Inserts changes with their cursors. The caller must hold the lock.
 pub(crate) fn insert_many(connection: &mut AnyConnection, changes: Vec<Change>) -> Result<()> {
-    let rows: Vec<SyncRow> = changes.into_iter().map(SyncRow::from).collect();
+    let rows: Vec<ChangeRow> = changes.into_iter().map(ChangeRow::from).collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
             AnyConnection::Postgres(connection) => diesel::insert_into(feed_changes::table)
@@ -84,7 +93,8 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, changes: Vec<Change>) 
     Ok(())
 }
 
-/// Wakes up who waits for changes at other processes, once this transaction is committed. SQLite has no such thing.
+/// Wakes up the streams of other processes when this transaction is committed. SQLite has no
+/// notifications.
 pub(crate) fn notify(connection: &mut AnyConnection, channel: &str) -> Result<()> {
     match connection {
         AnyConnection::Postgres(connection) => {
@@ -95,7 +105,7 @@ pub(crate) fn notify(connection: &mut AnyConnection, channel: &str) -> Result<()
     Ok(())
 }
 
-/// The last cursor that was given out, as of this snapshot.
+/// Returns the last cursor that was assigned, as of this snapshot.
 pub(crate) fn get_head(connection: &mut AnyConnection) -> Result<i64> {
     Ok(feed_head::table
         .find(1)
@@ -103,25 +113,28 @@ pub(crate) fn get_head(connection: &mut AnyConnection) -> Result<i64> {
         .get_result(connection)?)
 }
 
-/// Returns the cursor of the newest change. It can be less than [`head`]: events of users and published rows have cursors too.
+/// Returns the cursor of the newest change. It can be less than
+/// [`get_head`]: feed events can have cursors of their own.
 pub(crate) fn newest_change(connection: &mut AnyConnection) -> Result<i64> {
     let last: Option<i64> = feed_changes::table
         .select(diesel::dsl::max(feed_changes::cursor))
         .get_result(connection)?;
     match last {
         Some(cursor) => Ok(cursor),
-        // Retention has deleted all of them.
+        // Retention has deleted all changes.
         None => Ok(tail(connection)?.changes_cursor),
     }
 }
 
-/// What isn't kept any more: who has read up to an earlier cursor may have missed something.
+/// Last deleted positions. A client that has read only up to an earlier cursor may have missed
+/// rows.
 #[derive(Debug, Clone, Copy, Queryable)]
 pub(crate) struct FeedTail {
     pub(crate) changes_cursor: i64,
     pub(crate) events_cursor: i64,
 }
 
+/// Returns the tail of the feed.
 pub(crate) fn tail(connection: &mut AnyConnection) -> Result<FeedTail> {
     let columns = (feed_tail::changes_cursor, feed_tail::events_cursor);
     Ok(feed_tail::table
@@ -130,7 +143,8 @@ pub(crate) fn tail(connection: &mut AnyConnection) -> Result<FeedTail> {
         .get_result(connection)?)
 }
 
-/// Never backwards: others may do the same, and notices may have begun later than changes. Waits for who does the same.
+/// Moves the tail forward, never backward: another process may have moved it further, and events
+/// may start later than changes. Waits for other transactions that move it.
 pub(crate) fn advance_tail(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
     let tail = feed_tail::table.find(1);
     diesel::update(tail.filter(feed_tail::changes_cursor.lt(cursor)))
@@ -142,7 +156,7 @@ pub(crate) fn advance_tail(connection: &mut AnyConnection, cursor: i64) -> Resul
     Ok(())
 }
 
-/// The last of the first so many changes, as far as they are from before a time.
+/// Returns the cursor of the last change before `time` among the first `limit` changes.
 pub(crate) fn find_last_before(
     connection: &mut AnyConnection,
     time: Timestamp,
@@ -161,12 +175,14 @@ pub(crate) fn find_last_before(
         .map(|(cursor, _)| *cursor))
 }
 
+/// Deletes the changes up to a cursor.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
     diesel::delete(feed_changes::table.filter(feed_changes::cursor.le(cursor)))
         .execute(connection)?;
     Ok(())
 }
 
+/// Finds the API version that was announced last.
 pub(crate) fn find_api_version(connection: &mut AnyConnection) -> Result<Option<String>> {
     Ok(announced_api_version::table
         .find(1)
@@ -175,24 +191,25 @@ pub(crate) fn find_api_version(connection: &mut AnyConnection) -> Result<Option<
         .optional()?)
 }
 
-pub(crate) fn set_api_version(connection: &mut AnyConnection, release: &str) -> Result<()> {
+/// Stores the announced API version.
+pub(crate) fn set_api_version(connection: &mut AnyConnection, api_version: &str) -> Result<()> {
     diesel::delete(announced_api_version::table.find(1)).execute(connection)?;
     diesel::insert_into(announced_api_version::table)
         .values((
             announced_api_version::id.eq(1),
-            announced_api_version::api_version.eq(release),
+            announced_api_version::api_version.eq(api_version),
         ))
         .execute(connection)?;
     Ok(())
 }
 
-/// The changes after a cursor, in order.
+/// Returns the first changes after a cursor, ordered by cursor.
 pub(crate) fn list(connection: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Change>> {
-    let rows: Vec<SyncRow> = feed_changes::table
+    let rows: Vec<ChangeRow> = feed_changes::table
         .filter(feed_changes::cursor.gt(after))
         .order(feed_changes::cursor)
         .limit(limit)
-        .select(SyncRow::as_select())
+        .select(ChangeRow::as_select())
         .load(connection)?;
     rows.into_iter().map(Change::try_from).collect()
 }

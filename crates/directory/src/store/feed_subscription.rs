@@ -1,48 +1,51 @@
-//! Who is told what is said in a scope, and from when to when.
+//! Subscriptions: which user belonged to which audience, after one cursor and until another. Only
+//! the audiences of projects have them; see `feed/audience.rs`.
 
 use diesel::prelude::*;
 use doorward_domain::Gid;
 use doorward_storage::{AnyConnection, Result};
 
-use crate::feed::audience::Scope;
+use crate::feed::audience::Audience;
 use crate::store::schema::feed_subscriptions;
 
-/// Of one INSERT: PostgreSQL takes 65,535 values in all.
+/// Maximum number of rows in one INSERT: PostgreSQL accepts at most 65,535 parameters in a
+/// statement.
 const MAX_ROWS: usize = 1000;
-/// The end of what has none yet.
+/// End of a subscription or membership slot that is still open.
 pub(crate) const OPEN_ENDED: i64 = i64::MAX;
 
-/// After the one cursor, until the other.
+/// The period in which a user belonged to an audience: the user receives its events with cursors in
+/// `after_cursor + 1 ..= until_cursor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Subscription {
-    pub(crate) scope: Scope,
+    pub(crate) scope: Audience,
     pub(crate) after_cursor: i64,
     pub(crate) until_cursor: i64,
 }
 
 #[derive(Insertable)]
 #[diesel(table_name = feed_subscriptions)]
-struct SyncRow {
+struct SubscriptionRow {
     user_gid: String,
     until_cursor: i64,
     audience: String,
     after_cursor: i64,
 }
 
-/// From after a cursor on. Who listens already goes on listening.
+/// Opens subscriptions after a cursor. A subscription that is open already stays as it is.
 pub(crate) fn open(
     connection: &mut AnyConnection,
     users: &[Gid],
-    scope: Scope,
+    audience: Audience,
     after: i64,
 ) -> Result<()> {
-    let row = |user: &Gid| SyncRow {
+    let row = |user: &Gid| SubscriptionRow {
         user_gid: user.to_string(),
         until_cursor: OPEN_ENDED,
-        audience: scope.to_string(),
+        audience: audience.to_string(),
         after_cursor: after,
     };
-    let rows: Vec<SyncRow> = users.iter().map(row).collect();
+    let rows: Vec<SubscriptionRow> = users.iter().map(row).collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
             AnyConnection::Postgres(connection) => diesel::insert_into(feed_subscriptions::table)
@@ -59,27 +62,31 @@ pub(crate) fn open(
     Ok(())
 }
 
-/// One user hears no more of a scope.
+/// Closes a user's open subscription to an audience, if there is one.
 pub(crate) fn close(
     connection: &mut AnyConnection,
     user: Gid,
-    scope: Scope,
+    audience: Audience,
     until: i64,
 ) -> Result<()> {
     diesel::update(feed_subscriptions::table.find((
         user.to_string(),
         OPEN_ENDED,
-        scope.to_string(),
+        audience.to_string(),
     )))
     .set(feed_subscriptions::until_cursor.eq(until))
     .execute(connection)?;
     Ok(())
 }
 
-/// Nobody hears any more of a scope.
-pub(crate) fn close_all(connection: &mut AnyConnection, scope: Scope, until: i64) -> Result<()> {
+/// Closes all open subscriptions to an audience.
+pub(crate) fn close_all(
+    connection: &mut AnyConnection,
+    audience: Audience,
+    until: i64,
+) -> Result<()> {
     let open = feed_subscriptions::table
-        .filter(feed_subscriptions::audience.eq(scope.to_string()))
+        .filter(feed_subscriptions::audience.eq(audience.to_string()))
         .filter(feed_subscriptions::until_cursor.eq(OPEN_ENDED));
     diesel::update(open)
         .set(feed_subscriptions::until_cursor.eq(until))
@@ -87,7 +94,7 @@ pub(crate) fn close_all(connection: &mut AnyConnection, scope: Scope, until: i64
     Ok(())
 }
 
-/// What somebody has heard after a cursor, and hears still.
+/// Returns a user's subscriptions that are open or were closed after a cursor.
 pub(crate) fn list_since(
     connection: &mut AnyConnection,
     user: Gid,
@@ -103,9 +110,9 @@ pub(crate) fn list_since(
         ))
         .load(connection)?;
     rows.into_iter()
-        .map(|(scope, after_cursor, until_cursor)| {
+        .map(|(audience, after_cursor, until_cursor)| {
             Ok(Subscription {
-                scope: scope.parse()?,
+                scope: audience.parse()?,
                 after_cursor,
                 until_cursor,
             })
@@ -113,7 +120,7 @@ pub(crate) fn list_since(
         .collect()
 }
 
-/// Forgets who stopped to listen before what is kept.
+/// Deletes the subscriptions that were closed up to a cursor.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
     diesel::delete(feed_subscriptions::table.filter(feed_subscriptions::until_cursor.le(cursor)))
         .execute(connection)?;

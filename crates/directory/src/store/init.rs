@@ -1,4 +1,6 @@
-//! What one user may see, by two queries whose cost grows with the answer and not with the installation.
+//! The memberships, projects and users that one user sees. The cost of each query grows with its
+//! result, not with the size of the database. The filters by status repeat the rules of
+//! `visibility.rs` in SQL.
 
 use diesel::prelude::*;
 use doorward_domain::Gid;
@@ -10,9 +12,10 @@ use super::{
 };
 use crate::model::{Membership, Project, UserSummary};
 
+// The memberships of the user who asks, joined with those of other users in the same projects.
 diesel::alias!(memberships as mine: Mine);
 
-/// All memberships of a user, whatever their state, with their projects.
+/// Returns all memberships of a user, in any status, with their projects.
 pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, Project)>> {
     let rows: Vec<(membership::SyncRow, project::SyncRow)> = memberships::table
         .inner_join(projects::table)
@@ -28,7 +31,7 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Memb
         .collect()
 }
 
-/// The memberships of a user in some projects, whatever their state.
+/// Returns the memberships of a user in some projects, in any status, with the projects.
 pub(crate) fn list_own_in(
     connection: &mut AnyConnection,
     user: Gid,
@@ -49,7 +52,7 @@ pub(crate) fn list_own_in(
         .collect()
 }
 
-/// The active projects in which others see a user.
+/// Returns the active projects in which the members see a user.
 pub(crate) fn list_projects_showing(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Gid>> {
     let gids: Vec<String> = memberships::table
         .inner_join(projects::table)
@@ -65,13 +68,13 @@ pub(crate) fn list_projects_showing(connection: &mut AnyConnection, user: Gid) -
     gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
 }
 
-/// Which of these people a user sees because they share a project.
+/// Returns those of some users that a user sees, because they share an active project.
 pub(crate) fn list_visible_users(
     connection: &mut AnyConnection,
     user: Gid,
-    people: &[Gid],
+    candidates: &[Gid],
 ) -> Result<Vec<Gid>> {
-    let people: Vec<String> = people.iter().map(Gid::to_string).collect();
+    let candidates: Vec<String> = candidates.iter().map(Gid::to_string).collect();
     let gids: Vec<String> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
         .inner_join(
@@ -81,7 +84,7 @@ pub(crate) fn list_visible_users(
         .filter(mine.field(memberships::user_gid).eq(user.to_string()))
         .filter(mine.field(memberships::status).eq("active"))
         .filter(projects::status.eq("active"))
-        .filter(memberships::user_gid.eq_any(people))
+        .filter(memberships::user_gid.eq_any(candidates))
         .filter(
             memberships::status
                 .eq("active")
@@ -93,7 +96,7 @@ pub(crate) fn list_visible_users(
     gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
 }
 
-/// The memberships of others in one project, whatever their state, with the people.
+/// Returns the memberships of other users in one project, in any status, with the users.
 pub(crate) fn list_others_in(
     connection: &mut AnyConnection,
     project: Gid,
@@ -104,13 +107,13 @@ pub(crate) fn list_others_in(
         .filter(memberships::project_gid.eq(project.to_string()))
         .filter(memberships::user_gid.ne(user.to_string()))
         .order(memberships::user_gid)
-        .select((membership::SyncRow::as_select(), PERSON))
+        .select((membership::SyncRow::as_select(), SUMMARY))
         .load(connection)?;
     rows.into_iter().map(to_membership_with_user).collect()
 }
 
-/// The memberships of others in the active projects of which the user is an active member, with the people. A person in
-/// several of these projects comes several times.
+/// Returns the memberships of other users in the active projects of which the user is an active
+/// member, with the users. A user in several of these projects is returned several times.
 pub(crate) fn list_others(
     connection: &mut AnyConnection,
     user: Gid,
@@ -127,12 +130,13 @@ pub(crate) fn list_others(
         .filter(projects::status.eq("active"))
         .filter(memberships::user_gid.ne(user.to_string()))
         .order((memberships::project_gid, memberships::user_gid))
-        .select((membership::SyncRow::as_select(), PERSON))
+        .select((membership::SyncRow::as_select(), SUMMARY))
         .load(connection)?;
     rows.into_iter().map(to_membership_with_user).collect()
 }
 
-/// Whether both are in an active project: the one as an active member, the other as one or invited.
+/// Checks whether a user sees another one: in some active project, the user is an active member,
+/// and the other is active or invited.
 pub(crate) fn shares_project(
     connection: &mut AnyConnection,
     user: Gid,
@@ -164,7 +168,7 @@ type UserSummaryColumns = (
     users::avatar,
     users::status,
 );
-const PERSON: UserSummaryColumns = (
+const SUMMARY: UserSummaryColumns = (
     users::gid,
     users::username,
     users::name,
@@ -173,15 +177,15 @@ const PERSON: UserSummaryColumns = (
 );
 
 fn to_membership_with_user(
-    (membership, person): (membership::SyncRow, UserSummaryRow),
+    (membership, user): (membership::SyncRow, UserSummaryRow),
 ) -> Result<(Membership, UserSummary)> {
-    let (gid, username, name, avatar, status) = person;
-    let person = UserSummary {
+    let (gid, username, name, avatar, status) = user;
+    let user = UserSummary {
         gid: gid.parse()?,
         username,
         name,
         avatar,
         status: status.parse()?,
     };
-    Ok((membership.try_into()?, person))
+    Ok((membership.try_into()?, user))
 }

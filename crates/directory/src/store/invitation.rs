@@ -1,4 +1,5 @@
-//! The random ids of invitations. They are secrets: only emailed links contain them, so they are no part of a membership's entry.
+//! The random ids of invitations. They are secrets: only emailed links contain them, so they are
+//! not part of [`Membership`](crate::model::Membership).
 
 use diesel::prelude::*;
 use doorward_domain::Gid;
@@ -31,6 +32,7 @@ pub(crate) fn find_invitee(
     user.map(|user| Ok(user.parse()?)).transpose()
 }
 
+/// Sets the id of a user's invitation to a project. A link with the previous id no longer works.
 pub(crate) fn set(
     connection: &mut AnyConnection,
     project: Gid,

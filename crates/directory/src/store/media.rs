@@ -1,4 +1,5 @@
-//! Pictures that belong to nobody.
+//! Discarded media: files that are not in use, with the time from which they may be deleted. It
+//! does not know the object store.
 
 use diesel::prelude::*;
 use doorward_domain::Timestamp;
@@ -6,6 +7,7 @@ use doorward_storage::{AnyConnection, Result};
 
 use super::schema::discarded_media;
 
+/// Lists a file for deletion from `delete_at` on.
 pub(crate) fn discard(
     connection: &mut AnyConnection,
     name: &str,
@@ -20,19 +22,20 @@ pub(crate) fn discard(
     Ok(())
 }
 
-/// Whether it was there, to be deleted after `after`; it isn't any more then.
+/// Removes a file from the list, so that it can be used, if it is listed for deletion after
+/// `after`. Returns whether it was removed.
 pub(crate) fn take_reserved(
     connection: &mut AnyConnection,
     name: &str,
     after: Timestamp,
 ) -> Result<bool> {
-    let kept = diesel::delete(discarded_media::table.find(name))
+    let deleted_rows = diesel::delete(discarded_media::table.find(name))
         .filter(discarded_media::delete_at.gt(after.as_micros()))
         .execute(connection)?;
-    Ok(kept == 1)
+    Ok(deleted_rows == 1)
 }
 
-/// Those that are to be deleted by now.
+/// Returns the files that are due for deletion, the longest due first, at most `limit`.
 pub(crate) fn list_due(
     connection: &mut AnyConnection,
     now: Timestamp,
@@ -47,6 +50,7 @@ pub(crate) fn list_due(
     Ok(names)
 }
 
+/// Removes files from the list after their deletion, unless they are listed for a later time.
 pub(crate) fn delete_due(
     connection: &mut AnyConnection,
     names: &[String],

@@ -1,4 +1,4 @@
-//! Who is in which project.
+//! Memberships. The rules of `members/` decide which changes are allowed.
 
 use diesel::prelude::*;
 use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, Timestamp};
@@ -32,7 +32,7 @@ impl TryFrom<SyncRow> for Membership {
             rate_limit_per_second: row
                 .rate_limit_per_second
                 .and_then(|limit| u32::try_from(limit).ok()),
-            // What a release to come writes there is no reason to fail.
+            // A newer release may store another form; then the user gets the defaults.
             notifications: row
                 .notifications
                 .and_then(|json| serde_json::from_str(&json).ok()),
@@ -40,6 +40,7 @@ impl TryFrom<SyncRow> for Membership {
     }
 }
 
+/// Inserts a membership without notification settings.
 pub(crate) fn insert(
     connection: &mut AnyConnection,
     membership: &Membership,
@@ -74,7 +75,7 @@ pub(crate) fn find(
     row.map(Membership::try_from).transpose()
 }
 
-/// With the status of the project.
+/// Finds a membership with the status of its project.
 pub(crate) fn find_with_project(
     connection: &mut AnyConnection,
     project: Gid,
@@ -123,7 +124,7 @@ pub(crate) fn set_role(
     Ok(())
 }
 
-/// What a member may set, or the owner for them.
+/// Updates the rate limit and the notification settings of a membership.
 pub(crate) fn set_options(
     connection: &mut AnyConnection,
     membership: &Membership,
@@ -182,7 +183,8 @@ pub(crate) fn list_of_users(
     rows.into_iter().map(Membership::try_from).collect()
 }
 
-/// A page in the order of user gids, after the last of the page before.
+/// Returns a page of the memberships of a project in the order of user gids, after the last one of
+/// the previous page.
 pub(crate) fn list_of_project(
     connection: &mut AnyConnection,
     project: Gid,
@@ -200,30 +202,32 @@ pub(crate) fn list_of_project(
     rows.into_iter().map(Membership::try_from).collect()
 }
 
-/// Whether a project has that many memberships, in any status.
+/// Checks whether a project has at least `count` memberships, in any status. Stops to read at
+/// `count`.
 pub(crate) fn has_at_least(
     connection: &mut AnyConnection,
     project: Gid,
     count: u32,
 ) -> Result<bool> {
-    let Some(others) = count.checked_sub(1) else {
+    // Skips `count - 1` rows of the index; a full count would read all memberships.
+    let Some(skipped) = count.checked_sub(1) else {
         return Ok(true);
     };
     let last: Option<String> = memberships::table
         .filter(memberships::project_gid.eq(project.to_string()))
         .order(memberships::user_gid)
         .select(memberships::user_gid)
-        .offset(others.into())
+        .offset(skipped.into())
         .limit(1)
         .get_result(connection)
         .optional()?;
     Ok(last.is_some())
 }
 
-/// Memberships read at once.
+/// Number of memberships in one query of [`list_all`].
 const PAGE: i64 = 1000;
 
-/// All memberships of a project.
+/// Returns all memberships of a project, read in pages.
 pub(crate) fn list_all(connection: &mut AnyConnection, project: Gid) -> Result<Vec<Membership>> {
     let mut all: Vec<Membership> = Vec::new();
     loop {
@@ -236,7 +240,7 @@ pub(crate) fn list_all(connection: &mut AnyConnection, project: Gid) -> Result<V
     }
 }
 
-/// Those in a project who were invited by email and have no account yet.
+/// Returns the placeholder accounts with a membership in a project.
 pub(crate) fn list_placeholders(connection: &mut AnyConnection, project: Gid) -> Result<Vec<Gid>> {
     let gids: Vec<String> = memberships::table
         .inner_join(users::table)

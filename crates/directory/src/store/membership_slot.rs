@@ -1,4 +1,21 @@
-//! When each membership was there: each has a seat in its project, by which notices about all members are read page by page.
+//! Membership slots: the numbered place of each membership in its project, with the cursors at
+//! which it was opened and closed. An event about all members has two cursors for each slot, so
+//! clients can read it in pages. The example in `feed/sync.rs` shows such a page.
+//!
+//! Example: in the project herbarium, dan is activated; the event about all members has the range
+//! 151 to 156, two cursors for each of the slots 0 to 2. ben is removed at cursor 200, and eva is
+//! invited at cursor 210. When dan reads the event after that, the slots are:
+//!
+//! | slot | user | opened | closed | covered by the event |
+//! | --- | --- | --- | --- | --- |
+//! | 0 | ann | 10 | open | yes, with the cursors 151 and 152 |
+//! | 1 | ben | 20 | 200 | no: an INSERT does not add an ended membership |
+//! | 2 | dan | 90 | open | no: it is the reader's own |
+//! | 3 | eva | 210 | open | no: it was opened later, and has an event of its own |
+//!
+//! 1. A slot is opened when a membership is inserted, in any status; a change of the status
+//!    changes nothing here. ben's next membership would get slot 4.
+//! 2. A closed slot is deleted by retention, when no event from before its end is stored any more.
 
 use diesel::{dsl::max, prelude::*};
 use doorward_domain::Gid;
@@ -8,7 +25,7 @@ use crate::store::{feed_subscription::OPEN_ENDED, schema::membership_slots};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = membership_slots)]
-struct SyncRow {
+struct SlotRow {
     project_gid: String,
     slot: i64,
     user_gid: String,
@@ -16,34 +33,32 @@ struct SyncRow {
     closed_cursor: i64,
 }
 
+/// The place of one membership in its project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MembershipSlot {
+    /// Number of the slot, from 0.
     pub(crate) slot: i64,
     pub(crate) user: Gid,
+    /// First cursor of the change that inserted the membership.
     pub(crate) opened_cursor: i64,
+    /// Cursor of the change that deleted the membership; [`OPEN_ENDED`] if it exists.
     pub(crate) closed_cursor: i64,
 }
 
-impl TryFrom<SyncRow> for MembershipSlot {
+impl TryFrom<SlotRow> for MembershipSlot {
     type Error = Error;
 
-    fn try_from(row: SyncRow) -> Result<Self> {
-        let SyncRow {
-            slot: number,
-            opened_cursor,
-            closed_cursor: until_cursor,
-            ..
-        } = row;
+    fn try_from(row: SlotRow) -> Result<Self> {
         Ok(Self {
-            slot: number,
+            slot: row.slot,
             user: row.user_gid.parse()?,
-            opened_cursor,
-            closed_cursor: until_cursor,
+            opened_cursor: row.opened_cursor,
+            closed_cursor: row.closed_cursor,
         })
     }
 }
 
-/// How many seats a project has, empty ones too.
+/// Returns the number of slots of a project, closed ones included: the number of the next slot.
 pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64> {
     let last: Option<i64> = membership_slots::table
         .filter(membership_slots::project_gid.eq(project.to_string()))
@@ -52,14 +67,17 @@ pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64>
     Ok(last.map_or(0, |last| last + 1))
 }
 
-/// For a membership that came with a change. One whose membership was deleted past the rules is kept.
+/// Opens a slot for a new membership. `cursor` is the first cursor of its change.
+///
+/// If the user has an open slot in the project, it stays open. This can happen only if the
+/// membership was deleted in the database and not through the rules.
 pub(crate) fn open(
     connection: &mut AnyConnection,
     project: Gid,
     user: Gid,
     cursor: i64,
 ) -> Result<()> {
-    let row = SyncRow {
+    let row = SlotRow {
         project_gid: project.to_string(),
         slot: count(connection, project)?,
         user_gid: user.to_string(),
@@ -78,7 +96,7 @@ pub(crate) fn open(
     Ok(())
 }
 
-/// Of a membership that went with a change.
+/// Closes the slot of a deleted membership. `cursor` is the first cursor of its change.
 pub(crate) fn close(
     connection: &mut AnyConnection,
     project: Gid,
@@ -95,7 +113,7 @@ pub(crate) fn close(
     Ok(())
 }
 
-/// Of all memberships, with their project.
+/// Closes the slots of all memberships of a purged project.
 pub(crate) fn close_all(connection: &mut AnyConnection, project: Gid, cursor: i64) -> Result<()> {
     let open = membership_slots::table
         .filter(membership_slots::project_gid.eq(project.to_string()))
@@ -106,24 +124,24 @@ pub(crate) fn close_all(connection: &mut AnyConnection, project: Gid, cursor: i6
     Ok(())
 }
 
-/// From a number on, in order.
+/// Returns slots from a number on, ordered by number, at most `limit`.
 pub(crate) fn list(
     connection: &mut AnyConnection,
     project: Gid,
     from: i64,
     limit: usize,
 ) -> Result<Vec<MembershipSlot>> {
-    let rows: Vec<SyncRow> = membership_slots::table
+    let rows: Vec<SlotRow> = membership_slots::table
         .filter(membership_slots::project_gid.eq(project.to_string()))
         .filter(membership_slots::slot.ge(from))
         .order(membership_slots::slot)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-        .select(SyncRow::as_select())
+        .select(SlotRow::as_select())
         .load(connection)?;
     rows.into_iter().map(MembershipSlot::try_from).collect()
 }
 
-/// Forgets the seats that were left before what is kept.
+/// Deletes the slots that were closed up to a cursor.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
     diesel::delete(membership_slots::table.filter(membership_slots::closed_cursor.le(cursor)))
         .execute(connection)?;

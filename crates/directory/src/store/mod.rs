@@ -1,4 +1,5 @@
-//! The tables of the directory: short functions over a connection, one file a noun. Rows stay inside.
+//! The tables of the directory: short functions over a connection, one file per noun. Row structs
+//! do not leave the store, and the store does not know rules or permissions.
 
 pub(crate) mod email;
 pub(crate) mod feed_change;

@@ -1,4 +1,4 @@
-//! Projects.
+//! Projects, without their options. The rules of `projects/` decide which changes are allowed.
 
 use diesel::prelude::*;
 use doorward_domain::{Gid, Timestamp};
@@ -67,7 +67,7 @@ pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<Pr
     row.map(Project::try_from).transpose()
 }
 
-/// A page in the order of gids, after the last of the page before.
+/// Returns a page of projects in the order of gids, after the last one of the previous page.
 pub(crate) fn list(
     connection: &mut AnyConnection,
     after: Option<Gid>,
@@ -98,7 +98,7 @@ pub(crate) fn list_of_owner(
     rows.into_iter().map(Project::try_from).collect()
 }
 
-/// All of a project but its icon.
+/// Updates a project, except its icon.
 pub(crate) fn update(
     connection: &mut AnyConnection,
     project: &Project,
@@ -116,7 +116,7 @@ pub(crate) fn update(
     Ok(())
 }
 
-/// The file of an icon, by the project.
+/// Finds the name of the file of a project's icon.
 pub(crate) fn find_icon_file(connection: &mut AnyConnection, gid: Gid) -> Result<Option<String>> {
     let file = projects::table
         .find(gid.to_string())
@@ -126,7 +126,7 @@ pub(crate) fn find_icon_file(connection: &mut AnyConnection, gid: Gid) -> Result
     Ok(file.flatten())
 }
 
-/// What it is called, and its file.
+/// Sets the icon of a project: its public name, and the name of its file.
 pub(crate) fn set_icon(
     connection: &mut AnyConnection,
     gid: Gid,
@@ -144,7 +144,7 @@ pub(crate) fn set_icon(
     Ok(())
 }
 
-/// What refers to it must be gone.
+/// Deletes a project. Its memberships and options must be deleted before.
 pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid) -> Result<()> {
     diesel::delete(projects::table.find(gid.to_string())).execute(connection)?;
     Ok(())
@@ -154,16 +154,17 @@ pub(crate) fn is_owner_of_any(connection: &mut AnyConnection, user: Gid) -> Resu
     owns_at_least(connection, user, 1)
 }
 
-/// Whether a user owns that many projects, in any status.
+/// Checks whether a user owns at least `count` projects, in any status. Stops to read at `count`.
 pub(crate) fn owns_at_least(connection: &mut AnyConnection, user: Gid, count: u32) -> Result<bool> {
-    let Some(others) = count.checked_sub(1) else {
+    // Skips `count - 1` rows of the index; a full count would read all projects of the user.
+    let Some(skipped) = count.checked_sub(1) else {
         return Ok(true);
     };
     let last: Option<String> = projects::table
         .filter(projects::owner_gid.eq(user.to_string()))
         .order(projects::owner_gid)
         .select(projects::owner_gid)
-        .offset(others.into())
+        .offset(skipped.into())
         .limit(1)
         .get_result(connection)
         .optional()?;

@@ -1,4 +1,5 @@
-//! The channels, orderings, fieldlists and languages of projects.
+//! The options of projects: items (channels, orderings, fieldlists) and languages, each list with
+//! an order. The rules of `projects/options.rs` decide which changes are allowed.
 
 use diesel::prelude::*;
 use doorward_domain::Gid;
@@ -7,7 +8,7 @@ use doorward_storage::{AnyConnection, Error, Result};
 use super::schema::{project_items, project_languages, projects};
 use crate::model::{ItemKind, ProjectItem, ProjectOptions};
 
-/// Of one project, each list in its order.
+/// Returns the options of a project, each list in its order.
 pub(crate) fn get(connection: &mut AnyConnection, project: Gid) -> Result<ProjectOptions> {
     let items: Vec<(String, String, String)> = project_items::table
         .filter(project_items::project_gid.eq(project.to_string()))
@@ -44,7 +45,7 @@ pub(crate) fn get(connection: &mut AnyConnection, project: Gid) -> Result<Projec
     Ok(options)
 }
 
-/// How many languages a project has, and whether this is one of them.
+/// Returns the number of languages of a project, and whether `language` is one of them.
 pub(crate) fn count_languages(
     connection: &mut AnyConnection,
     project: Gid,
@@ -60,7 +61,7 @@ pub(crate) fn count_languages(
     ))
 }
 
-/// Behind the others.
+/// Adds a language at the end of the list.
 pub(crate) fn add_language(
     connection: &mut AnyConnection,
     project: Gid,
@@ -83,7 +84,7 @@ pub(crate) fn remove_language(
     Ok(())
 }
 
-/// The gids of one list, in its order.
+/// Returns the gids of one list of items, in its order.
 pub(crate) fn list_gids(
     connection: &mut AnyConnection,
     project: Gid,
@@ -134,7 +135,7 @@ pub(crate) fn rename_item(
     Ok(())
 }
 
-/// How many items a list has, and the position behind the last.
+/// Returns the number of items in a list, and the position after the last one.
 pub(crate) fn list_end(
     connection: &mut AnyConnection,
     project: Gid,
@@ -151,7 +152,8 @@ pub(crate) fn list_end(
     Ok((count, last.unwrap_or(0) + 1))
 }
 
-/// To the place of another, which moves on with all behind it; or to the end.
+/// Moves an item to the position of the item `before`, or to the end. The item `before` and all
+/// after it move by one position.
 pub(crate) fn move_item(
     connection: &mut AnyConnection,
     project: Gid,
@@ -161,6 +163,7 @@ pub(crate) fn move_item(
 ) -> Result<()> {
     let row =
         |gid: Gid| project_items::table.find((project.to_string(), kind.as_str(), gid.to_string()));
+    // Positions need not be consecutive, so the gap that the item leaves is not closed.
     let position = match before {
         None => list_end(connection, project, kind)?.1,
         Some(before) => {
@@ -201,6 +204,7 @@ pub(crate) fn delete_items(
     Ok(())
 }
 
+/// Deletes all options of a project.
 pub(crate) fn delete_all(connection: &mut AnyConnection, project: Gid) -> Result<()> {
     let gid = project.to_string();
     diesel::delete(project_items::table.filter(project_items::project_gid.eq(&gid)))

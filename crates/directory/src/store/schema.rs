@@ -1,4 +1,4 @@
-//! The tables, as `migrations/` makes them on both databases.
+//! The tables, as `migrations/` creates them on both databases.
 
 diesel::table! {
     users (gid) {

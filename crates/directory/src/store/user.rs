@@ -1,4 +1,5 @@
-//! Users.
+//! Users: accounts, API users and placeholder accounts. The rules of `users/` decide which changes
+//! are allowed.
 
 use diesel::prelude::*;
 use doorward_domain::{Email, Gid, Timestamp, UserStatus};
@@ -9,7 +10,7 @@ use crate::model::User;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = users)]
-struct SyncRow {
+struct UserRow {
     gid: String,
     username: Option<String>,
     email: Option<String>,
@@ -25,7 +26,7 @@ struct SyncRow {
     has_email_conflict: bool,
 }
 
-impl SyncRow {
+impl UserRow {
     fn new(user: &User, now: Timestamp) -> Self {
         Self {
             gid: user.gid.to_string(),
@@ -45,16 +46,16 @@ impl SyncRow {
     }
 }
 
-/// Returns the canonical form of an address. One that an earlier release accepted and this one does not is not looked up, but
-/// stays distinct from others.
+/// Returns the canonical form of an address. An address that an earlier release accepted and this
+/// one rejects is stored in lower case: no lookup finds it, but it stays distinct from others.
 fn canonical_email(email: &str) -> String {
     Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.canonical())
 }
 
-impl TryFrom<SyncRow> for User {
+impl TryFrom<UserRow> for User {
     type Error = Error;
 
-    fn try_from(row: SyncRow) -> Result<Self> {
+    fn try_from(row: UserRow) -> Result<Self> {
         Ok(Self {
             gid: row.gid.parse()?,
             username: row.username,
@@ -73,7 +74,7 @@ pub(crate) fn insert_many(
     new: &[User],
     now: Timestamp,
 ) -> Result<()> {
-    let rows: Vec<SyncRow> = new.iter().map(|user| SyncRow::new(user, now)).collect();
+    let rows: Vec<UserRow> = new.iter().map(|user| UserRow::new(user, now)).collect();
     match connection {
         AnyConnection::Postgres(connection) => diesel::insert_into(users::table)
             .values(&rows)
@@ -88,7 +89,7 @@ pub(crate) fn insert_many(
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<User>> {
     let row = users::table
         .find(gid.to_string())
-        .select(SyncRow::as_select())
+        .select(UserRow::as_select())
         .get_result(connection)
         .optional()?;
     row.map(User::try_from).transpose()
@@ -100,7 +101,7 @@ pub(crate) fn find_by_username(
 ) -> Result<Option<User>> {
     let row = users::table
         .filter(users::username.eq(username))
-        .select(SyncRow::as_select())
+        .select(UserRow::as_select())
         .get_result(connection)
         .optional()?;
     row.map(User::try_from).transpose()
@@ -108,21 +109,22 @@ pub(crate) fn find_by_username(
 
 pub(crate) fn list_by_gids(connection: &mut AnyConnection, gids: &[Gid]) -> Result<Vec<User>> {
     let gids: Vec<String> = gids.iter().map(Gid::to_string).collect();
-    let rows: Vec<SyncRow> = users::table
+    let rows: Vec<UserRow> = users::table
         .filter(users::gid.eq_any(gids))
-        .select(SyncRow::as_select())
+        .select(UserRow::as_select())
         .load(connection)?;
     rows.into_iter().map(User::try_from).collect()
 }
 
-/// Returns the users with this address, in the order of usernames, a placeholder account first. An account with a conflict is
-/// left out while another account has the address.
+/// Returns the users with this address, a placeholder account first, then accounts without a
+/// conflict, then by username. An account with a conflict is left out if another account has the
+/// address without one.
 pub(crate) fn list_by_email(
     connection: &mut AnyConnection,
     email: &Email,
     limit: i64,
 ) -> Result<Vec<User>> {
-    let mut rows: Vec<SyncRow> = users::table
+    let mut rows: Vec<UserRow> = users::table
         .filter(users::email_canonical.eq(email.canonical()))
         .order((
             users::username.is_not_null(),
@@ -131,7 +133,7 @@ pub(crate) fn list_by_email(
             users::gid,
         ))
         .limit(limit)
-        .select(SyncRow::as_select())
+        .select(UserRow::as_select())
         .load(connection)?;
     if rows
         .iter()
@@ -142,13 +144,13 @@ pub(crate) fn list_by_email(
     rows.into_iter().map(User::try_from).collect()
 }
 
-/// Which of these addresses, folded, were invited and have no account.
+/// Returns those of some canonical addresses that belong to a placeholder account.
 pub(crate) fn list_placeholder_addresses(
     connection: &mut AnyConnection,
-    folded: &[String],
+    canonical: &[String],
 ) -> Result<Vec<String>> {
     let found = users::table
-        .filter(users::email_canonical.eq_any(folded))
+        .filter(users::email_canonical.eq_any(canonical))
         .filter(users::username.is_null())
         .filter(users::status.eq(UserStatus::Invited.as_str()))
         .select(users::email_canonical.assume_not_null())
@@ -156,21 +158,23 @@ pub(crate) fn list_placeholder_addresses(
     Ok(found)
 }
 
+/// Finds the account that a signup has created.
 pub(crate) fn find_by_signup(connection: &mut AnyConnection, signup: Gid) -> Result<Option<User>> {
-    let of_signup = users::table.filter(users::signup_gid.eq(signup.to_string()));
-    let row = of_signup
-        .select(SyncRow::as_select())
+    let row = users::table
+        .filter(users::signup_gid.eq(signup.to_string()))
+        .select(UserRow::as_select())
         .get_result(connection)
         .optional()?;
     row.map(User::try_from).transpose()
 }
 
-/// Which of these usernames or gids exist.
+/// Returns those of some usernames and those of some gids that exist.
 pub(crate) fn find_taken(
     connection: &mut AnyConnection,
     usernames: &[&str],
     gids: &[String],
 ) -> Result<(Vec<String>, Vec<String>)> {
+    // A generic plan may date from when the table was empty, and would read the whole table.
     connection.force_custom_plans()?;
     let names = users::table
         .filter(users::username.eq_any(usernames))
@@ -183,18 +187,18 @@ pub(crate) fn find_taken(
     Ok((names, gids))
 }
 
-/// A page in the order of gids, after the last of the page before.
+/// Returns a page of users in the order of gids, after the last one of the previous page.
 pub(crate) fn list(
     connection: &mut AnyConnection,
     after: Option<Gid>,
     limit: i64,
 ) -> Result<Vec<User>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
-    let rows: Vec<SyncRow> = users::table
+    let rows: Vec<UserRow> = users::table
         .filter(users::gid.gt(after))
         .order(users::gid)
         .limit(limit)
-        .select(SyncRow::as_select())
+        .select(UserRow::as_select())
         .load(connection)?;
     rows.into_iter().map(User::try_from).collect()
 }
@@ -226,8 +230,9 @@ pub(crate) fn set_name(
     Ok(())
 }
 
-/// All of a user but the picture and the status. Another address ends a conflict.
+/// Updates a user, except the avatar and the status. Another address ends a conflict.
 pub(crate) fn update(connection: &mut AnyConnection, user: &User, now: Timestamp) -> Result<()> {
+    // This precedes the update of the address, because it compares with the old one.
     let conflict = users::table
         .find(user.gid.to_string())
         .filter(users::has_email_conflict);
@@ -252,6 +257,7 @@ pub(crate) fn update(connection: &mut AnyConnection, user: &User, now: Timestamp
     Ok(())
 }
 
+/// Stores the signup that has created an account, so that a repeated signup finds the account.
 pub(crate) fn set_signup(connection: &mut AnyConnection, gid: Gid, signup: Gid) -> Result<()> {
     diesel::update(users::table.find(gid.to_string()))
         .set(users::signup_gid.eq(signup.to_string()))
@@ -289,12 +295,12 @@ mod tests {
     #[tokio::test]
     async fn bulk_user_queries_use_custom_query_plans() {
         let test = TestDatabase::postgres(&MIGRATIONS);
-        let look = |connection: &mut AnyConnection| {
+        let query = |connection: &mut AnyConnection| {
             for _ in 0..20 {
                 find_taken(connection, &["ann"; 500], &vec!["a gid".to_owned(); 500])?;
             }
             Ok::<_, Error>(count_generic_plan_executions(connection))
         };
-        assert_eq!(test.database.read_snapshot(look).await.unwrap(), 0);
+        assert_eq!(test.database.read_snapshot(query).await.unwrap(), 0);
     }
 }

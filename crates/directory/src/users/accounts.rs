@@ -1,4 +1,6 @@
-//! Accounts, as people make, find, change and end their own.
+//! Accounts: sign up, find, update and delete the caller's own account. Verification of addresses
+//! is up to auth: an [`Email`] that arrives here is verified. `lifecycle.rs` has the calls of
+//! administrators.
 
 use doorward_domain::{
     Clock, DisplayName, Email, Gid, Malformed, Timezone, UserStatus, Username, languages,
@@ -15,29 +17,30 @@ use crate::{
     users::lifecycle,
 };
 
-/// More accounts than anybody has with one address.
+/// Maximum number of accounts that a query by address returns.
 const MAX_ACCOUNTS: i64 = 100;
 
-/// By what accounts are looked for.
+/// A username or address by which accounts are found.
 #[derive(Debug, Clone)]
 pub enum AccountQuery {
     Username(String),
     Email(String),
-    /// An address that accounts have, or else a username.
+    /// An address; or a username, if no account has the address.
     Either(String),
 }
 
-/// A signup whose codes were right.
+/// The account of a signup whose codes were correct.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
-    /// Names the signup.
+    /// Id of the signup. It makes a repeated call idempotent, and is the gid of a new account.
     pub signup: Gid,
     pub username: Username,
-    /// Verified.
+    /// Verified address.
     pub email: Email,
 }
 
-/// What somebody changes about themself; None stays as it is. As typed.
+/// Fields of the caller's own account to set, as the user entered them; a field that is `None`
+/// keeps its value.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     pub username: Option<String>,
@@ -47,10 +50,11 @@ pub struct UserChange {
 }
 
 impl Directory {
-    /// A username as normalised, and whether nobody has it.
+    /// Returns the normalized form of a username, and whether it is free.
     ///
     /// # Errors
-    /// [`Error::Malformed`], [`Error::UsernameNotOwnEmail`] when an address is given, and those of the database.
+    /// [`Error::Malformed`]; [`Error::UsernameNotOwnEmail`] if `email` is given and does not allow
+    /// the username; database errors.
     pub async fn check_username(
         &self,
         username: &str,
@@ -70,34 +74,38 @@ impl Directory {
         Ok((username, found.is_none()))
     }
 
-    /// Accounts of these statuses, in the order of usernames.
+    /// Returns the accounts that match the query and have one of the statuses, in the order of
+    /// usernames.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn find_accounts(
         &self,
-        by: AccountQuery,
+        query: AccountQuery,
         statuses: &'static [UserStatus],
     ) -> Result<Vec<User>, Error> {
         Ok(self
             .database
-            .query(move |connection| find_accounts(connection, &by, statuses))
+            .query(move |connection| find_accounts(connection, &query, statuses))
             .await?)
     }
 
-    /// The account of a signup. An address that was invited before has a place already, which the account takes.
+    /// Creates the account of a signup. If the address was invited before, its placeholder account
+    /// becomes the account. A repeated call for the same signup returns the same account.
     ///
     /// # Errors
-    /// [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], and those of the database.
+    /// [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], and database errors.
     pub async fn create_account(&self, new: NewAccount) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| create_account(connection, new, &*clock))
             .await
     }
 
+    /// Changes the caller's own account, and returns it.
+    ///
     /// # Errors
-    /// [`Error::Malformed`], [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], [`Error::CallerNotActive`],
-    /// [`Error::Forbidden`], and those of the database.
+    /// [`Error::Malformed`], [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`],
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, and database errors.
     pub async fn update_user(&self, caller: Caller, wanted: UserChange) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| {
@@ -109,10 +117,10 @@ impl Directory {
         .await
     }
 
-    /// What stands against a change; nothing is changed.
+    /// Checks a change without making it, and returns the account as it would be afterwards.
     ///
     /// # Errors
-    /// As [`update_user`](Self::update_user).
+    /// The errors of [`update_user`](Self::update_user).
     pub async fn validate_user_update(
         &self,
         caller: Caller,
@@ -123,69 +131,76 @@ impl Directory {
             .await
     }
 
-    /// Deletes somebody's own account, with their memberships.
+    /// Deletes the caller's own account, with its memberships.
     ///
     /// # Errors
-    /// [`Error::OwnsProjects`], [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
+    /// [`Error::OwnsProjects`], [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, and
+    /// database errors.
     pub async fn delete_account(&self, caller: Caller) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
-            let caller = caller.active_person(connection)?;
+            let caller = caller.active_account(connection)?;
             lifecycle::delete(connection, caller.gid(), &*clock)
         })
         .await
     }
 
-    /// Sets an address that was verified, in place of `old`, to which a mail tells of it.
+    /// Replaces the address `old` by a verified one, and sends a mail about it to `old`. The
+    /// account takes over the invitations of the new address.
     ///
     /// # Errors
-    /// [`Error::EmailChanged`], [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
+    /// [`Error::EmailChanged`] if the account does not have the address `old` any more,
+    /// [`Error::MailDisabled`], [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, and
+    /// database errors.
     pub async fn set_email(
         &self,
         caller: Caller,
         old: Option<String>,
         email: Email,
     ) -> Result<User, Error> {
-        let (clock, id, outbox) = (self.clock.clone(), self.ids.new_gid(), self.outbox.clone());
+        let clock = self.clock.clone();
+        let mail_id = self.ids.new_gid();
+        let outbox = self.outbox.clone();
         let user = self
             .write(move |connection| {
                 feed::lock(connection)?;
-                let user = caller.active_person(connection)?.into_user();
+                let user = caller.active_account(connection)?.into_user();
                 let gid = user.gid;
                 let changed = User {
                     email: Some(email.to_string()),
                     ..user.clone()
                 };
+                // A repeated call succeeds and sends no second mail.
                 if changed == user {
                     return Ok::<_, Error>(user);
                 }
                 if user.email != old {
                     return Err(Error::EmailChanged);
                 }
-                // An address that an earlier release accepted and this one does not gets no email.
+                // No mail is sent to an address that only earlier releases accepted.
                 if let Some(to) = old.and_then(|old| Email::parse(&old).ok()) {
                     let outbox = outbox.ok_or(Error::MailDisabled)?;
                     let username = user.username.clone().unwrap_or_default();
-                    let letter = MailContent::EmailChanged {
+                    let content = MailContent::EmailChanged {
                         username,
                         email: email.to_string(),
                     };
-                    let (language, user) = (user.language.clone(), Some(gid));
                     let mail = NewMail {
-                        id,
+                        id: mail_id,
                         recipient: to,
-                        language,
-                        content: letter,
+                        language: user.language.clone(),
+                        content,
                         topic: None,
                         expires_at: None,
-                        user,
+                        user: Some(gid),
                     };
                     outbox.enqueue(connection, mail, clock.now())?;
                 }
                 save(connection, &user, &changed, &*clock)?;
-                let taken = placeholders::claim_invitations(connection, gid, &email, clock.now())?;
-                feed::append(connection, taken, &*clock)?;
+                let claimed =
+                    placeholders::claim_invitations(connection, gid, &email, clock.now())?;
+                feed::append(connection, claimed, &*clock)?;
                 Ok(changed)
             })
             .await?;
@@ -196,17 +211,27 @@ impl Directory {
     }
 }
 
+/// Parses a new username.
+///
+/// # Errors
+/// [`Error::Malformed`].
 pub(crate) fn parse_username(text: &str) -> Result<Username, Error> {
     Username::parse(text).map_err(|malformed| Error::Malformed("username", malformed))
 }
 
+/// Returns the accounts that match the query and have one of the statuses, in the order of
+/// usernames. A text that is neither a username nor an address finds no account.
+///
+/// # Errors
+/// Database errors.
 pub(crate) fn find_accounts(
     connection: &mut AnyConnection,
-    by: &AccountQuery,
+    query: &AccountQuery,
     statuses: &[UserStatus],
 ) -> doorward_storage::Result<Vec<User>> {
+    // The queries also return placeholder accounts, which have no username.
     let is_account = |user: &User| statuses.contains(&user.status) && user.username.is_some();
-    let found: Vec<User> = match by {
+    let found: Vec<User> = match query {
         AccountQuery::Username(text) => find_by_username(connection, text)?,
         AccountQuery::Email(text) => find_by_email(connection, text)?,
         AccountQuery::Either(text) => {
@@ -255,10 +280,12 @@ fn create_account(
     if store::user::find_by_username(connection, new.username.as_str())?.is_some() {
         return Err(Error::UsernameTaken);
     }
+    // One row is enough: the list has a placeholder account first. Its gid stays, and with it all
+    // memberships of the invited address.
     let holders = store::user::list_by_email(connection, &new.email, 1)?;
-    let invited = holders.first().filter(|user| user.is_placeholder());
-    let (action, gid) = invited.map_or((Action::Insert, new.signup), |invited| {
-        (Action::Update, invited.gid)
+    let placeholder = holders.first().filter(|user| user.is_placeholder());
+    let (action, gid) = placeholder.map_or((Action::Insert, new.signup), |placeholder| {
+        (Action::Update, placeholder.gid)
     });
     let no_name =
         DisplayName::parse_or_empty("").map_err(|malformed| Error::Malformed("name", malformed))?;
@@ -270,7 +297,7 @@ fn create_account(
         store::user::set_status(connection, gid, account.status, clock.now())?;
     } else {
         match store::user::insert_many(connection, std::slice::from_ref(&account), clock.now()) {
-            // Who creates many at once, at the command line, doesn't hold the lock meanwhile.
+            // The unique index decides in the end, also if the check above found no such user.
             Err(doorward_storage::Error::UniqueViolation(_)) => return Err(Error::UsernameTaken),
             done => done?,
         }
@@ -284,17 +311,22 @@ fn create_account(
     Ok(account)
 }
 
-/// The user as they are, and as they would be.
+/// Returns the caller's account before and after a change, without storing it.
+///
+/// # Errors
+/// [`Error::Malformed`], [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`],
+/// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, and database errors.
 fn apply_change(
     connection: &mut AnyConnection,
     caller: Caller,
     wanted: &UserChange,
 ) -> Result<(User, User), Error> {
-    let user = caller.active_person(connection)?.into_user();
+    let user = caller.active_account(connection)?.into_user();
     let mut new = user.clone();
     if let Some(text) = &wanted.username {
         let username = parse_username(text)?;
-        // Who has kept a name with an @ through a change of their address may say it again.
+        // The check of the address is only for a new username: an account can keep a username that
+        // is its former address, and a client may send the unchanged username.
         if user.username.as_deref() != Some(username.as_str()) {
             let email = user
                 .email
@@ -332,6 +364,10 @@ fn apply_change(
     Ok((user, new))
 }
 
+/// Stores a changed user and appends the changes to the feed.
+///
+/// # Errors
+/// [`Error::UsernameTaken`], and database errors.
 pub(crate) fn save(
     connection: &mut AnyConnection,
     old: &User,
@@ -342,7 +378,7 @@ pub(crate) fn save(
         return Ok(());
     }
     match store::user::update(connection, new, clock.now()) {
-        // As above.
+        // The unique index decides, as for a new account.
         Err(doorward_storage::Error::UniqueViolation(_)) => return Err(Error::UsernameTaken),
         done => done?,
     }

@@ -1,5 +1,5 @@
-//! Changes and questions of operators at the command line about one user. They are not bound by the rules for callers, but
-//! leave the same invariants behind.
+//! Calls of administrators about one user, from the command line. They are not bound by the rules
+//! for callers, but they keep the same invariants.
 
 use doorward_domain::{Clock, DisplayName, Email, Gid, UserStatus, Username};
 use doorward_storage::AnyConnection;
@@ -12,11 +12,11 @@ use crate::{
     users::accounts,
 };
 
-/// Fields that an operator sets; a field that is `None` keeps its value.
+/// Fields of a user that an administrator sets; a field that is `None` keeps its value.
 #[derive(Debug, Clone, Default)]
 pub struct UserEdit {
     pub username: Option<Username>,
-    /// Taken as verified.
+    /// Address, which is treated as verified.
     pub email: Option<Email>,
     pub name: Option<DisplayName>,
 }
@@ -25,8 +25,9 @@ impl Directory {
     /// Changes a user and returns the new state. Sends no mail.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`]; [`Error::UserNotActive`] for a placeholder account; [`Error::UserIsApiUser`] for a username or
-    /// an address of an API user; [`Error::UsernameTaken`]; [`Error::UsernameNotOwnEmail`]; database errors.
+    /// [`Error::UserNotFound`]; [`Error::UserNotActive`] for a placeholder account;
+    /// [`Error::UserIsApiUser`] for a username or an address of an API user;
+    /// [`Error::UsernameTaken`]; [`Error::UsernameNotOwnEmail`]; database errors.
     pub async fn edit_user(&self, gid: Gid, edit: UserEdit) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| edit_user(connection, gid, edit, &*clock))
@@ -54,6 +55,7 @@ fn edit_user(
 ) -> Result<User, Error> {
     feed::lock(connection)?;
     let old = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    // With a username it would count as an account, although no user has signed up.
     if old.is_placeholder() {
         return Err(Error::UserNotActive);
     }
@@ -67,6 +69,7 @@ fn edit_user(
     if let Some(username) = edit.username
         && old.username.as_deref() != Some(username.as_str())
     {
+        // The new address counts, if the same call sets one.
         let email = new
             .email
             .as_deref()

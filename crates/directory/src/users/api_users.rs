@@ -1,4 +1,5 @@
-//! API users: the programs of a project. Each has a key, which is auth's matter.
+//! API users: the users of programs, each of which belongs to one project. The user and its only
+//! membership are created, changed and deleted together. The API keys belong to auth.
 
 use doorward_domain::{
     Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus,
@@ -9,26 +10,31 @@ use crate::{
     Actor, Directory, Error,
     feed::{self, NewChange},
     members::access,
-    model::{Action, Membership, User, UserIsApiUser},
+    model::{Action, ApiUser, Membership, User},
     policy::Permission,
     store,
 };
 
 impl Directory {
+    /// Creates an active API user of a project.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::LimitReached`], and those of the
-    /// database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] and [`Error::LimitReached`] to a caller,
+    /// [`Error::ProjectNotFound`] to an administrator; [`Error::Malformed`]; database errors.
     pub async fn create_api_user(
         &self,
         actor: Actor,
         project: Gid,
         name: String,
-    ) -> Result<UserIsApiUser, Error> {
-        let (clock, gid, limits) = (self.clock.clone(), self.ids.new_gid(), self.limits);
+    ) -> Result<ApiUser, Error> {
+        let clock = self.clock.clone();
+        let gid = self.ids.new_gid();
+        let limits = self.limits;
         let create = move |connection: &mut AnyConnection| {
             feed::lock(connection)?;
-            authorise(connection, actor, project)?;
+            authorize(connection, actor, project)?;
             let name = parse_display_name(&name)?;
+            // API users count as members of the project.
             match actor {
                 Actor::Administrator => {}
                 Actor::User(_) => limits.check_members(connection, project)?,
@@ -38,31 +44,36 @@ impl Directory {
         self.write(create).await
     }
 
+    /// Returns an API user of a project.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
+    /// [`Error::CallerNotActive`] and [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`]
+    /// to an administrator; [`Error::NotAnApiUser`]; database errors.
     pub async fn get_api_user(
         &self,
         actor: Actor,
         project: Gid,
         user: Gid,
-    ) -> Result<UserIsApiUser, Error> {
+    ) -> Result<ApiUser, Error> {
         self.database
             .read_snapshot(move |connection| {
-                authorise(connection, actor, project)?;
+                authorize(connection, actor, project)?;
                 get(connection, project, user)
             })
             .await
     }
 
+    /// Changes the name of an API user.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], [`Error::Malformed`], and database errors.
+    /// [`Error::Malformed`], and the errors of [`get_api_user`](Self::get_api_user).
     pub async fn rename_api_user(
         &self,
         actor: Actor,
         project: Gid,
         user: Gid,
         name: String,
-    ) -> Result<UserIsApiUser, Error> {
+    ) -> Result<ApiUser, Error> {
         let clock = self.clock.clone();
         self.change_api_user(actor, project, user, move |connection, api_user| {
             rename(connection, api_user, &parse_display_name(&name)?, &*clock)
@@ -73,14 +84,14 @@ impl Directory {
     /// Activates or deactivates both the user and the membership.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
+    /// The errors of [`get_api_user`](Self::get_api_user).
     pub async fn set_api_user_status(
         &self,
         actor: Actor,
         project: Gid,
         user: Gid,
         is_active: bool,
-    ) -> Result<UserIsApiUser, Error> {
+    ) -> Result<ApiUser, Error> {
         let clock = self.clock.clone();
         self.change_api_user(actor, project, user, move |connection, api_user| {
             set_status(connection, api_user, is_active, &*clock)
@@ -88,8 +99,10 @@ impl Directory {
         .await
     }
 
+    /// Deletes an API user with its membership.
+    ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
+    /// The errors of [`get_api_user`](Self::get_api_user).
     pub async fn delete_api_user(
         &self,
         actor: Actor,
@@ -112,11 +125,11 @@ impl Directory {
     ) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConnection, UserIsApiUser) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut AnyConnection, ApiUser) -> Result<T, Error> + Send + 'static,
     {
         self.write(move |connection| {
             feed::lock(connection)?;
-            authorise(connection, actor, project)?;
+            authorize(connection, actor, project)?;
             let api_user = get(connection, project, user)?;
             change(connection, api_user)
         })
@@ -128,9 +141,11 @@ fn parse_display_name(text: &str) -> Result<DisplayName, Error> {
     DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))
 }
 
-fn authorise(connection: &mut AnyConnection, actor: Actor, project: Gid) -> Result<(), Error> {
+/// Checks that the actor is allowed to manage the API users of a project. Even an administrator
+/// needs an active project.
+fn authorize(connection: &mut AnyConnection, actor: Actor, project: Gid) -> Result<(), Error> {
     match actor.active(connection)? {
-        Some(caller) => access::authorise(connection, project, &caller, Permission::ManageApiUsers),
+        Some(caller) => access::authorize(connection, project, &caller, Permission::ManageApiUsers),
         None => store::project::find(connection, project)?
             .filter(|project| project.status == ProjectStatus::Active)
             .map(drop)
@@ -138,12 +153,13 @@ fn authorise(connection: &mut AnyConnection, actor: Actor, project: Gid) -> Resu
     }
 }
 
-fn get(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<UserIsApiUser, Error> {
+fn get(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<ApiUser, Error> {
+    // The role is checked, so that these calls cannot change or delete an account of a member.
     let membership = store::membership::find(connection, project, user)?
         .filter(|membership| membership.role == Role::Api)
         .ok_or(Error::NotAnApiUser)?;
     let user = store::user::find(connection, user)?.ok_or(Error::NotAnApiUser)?;
-    Ok(UserIsApiUser { user, membership })
+    Ok(ApiUser { user, membership })
 }
 
 fn create(
@@ -152,7 +168,7 @@ fn create(
     gid: Gid,
     name: &DisplayName,
     clock: &dyn Clock,
-) -> Result<UserIsApiUser, Error> {
+) -> Result<ApiUser, Error> {
     let user = User {
         gid,
         username: None,
@@ -181,16 +197,17 @@ fn create(
         },
     ];
     feed::append(connection, changes, clock)?;
-    Ok(UserIsApiUser { user, membership })
+    Ok(ApiUser { user, membership })
 }
 
 fn rename(
     connection: &mut AnyConnection,
-    mut api_user: UserIsApiUser,
+    mut api_user: ApiUser,
     name: &DisplayName,
     clock: &dyn Clock,
-) -> Result<UserIsApiUser, Error> {
+) -> Result<ApiUser, Error> {
     let user = &mut api_user.user;
+    // A call that changes nothing adds no row to the feed.
     if user.name != name.as_str() {
         user.name = name.to_string();
         store::user::set_name(connection, user.gid, &user.name, clock.now())?;
@@ -209,19 +226,21 @@ fn rename(
 
 fn set_status(
     connection: &mut AnyConnection,
-    mut api_user: UserIsApiUser,
+    mut api_user: ApiUser,
     is_active: bool,
     clock: &dyn Clock,
-) -> Result<UserIsApiUser, Error> {
+) -> Result<ApiUser, Error> {
     let (status, membership_status) = if is_active {
         (UserStatus::Active, MembershipStatus::Active)
     } else {
         (UserStatus::Inactive, MembershipStatus::Inactive)
     };
-    let UserIsApiUser { user, membership } = &mut api_user;
-    if (user.status, membership.status) != (status, membership_status) {
+    let ApiUser { user, membership } = &mut api_user;
+    // Both are compared: an administrator can change the status of the user alone.
+    if user.status != status || membership.status != membership_status {
         let before = Some(membership.clone());
-        (user.status, membership.status) = (status, membership_status);
+        user.status = status;
+        membership.status = membership_status;
         store::user::set_status(connection, user.gid, status, clock.now())?;
         store::membership::set_status(
             connection,
@@ -244,17 +263,20 @@ fn set_status(
 
 fn delete(
     connection: &mut AnyConnection,
-    api_user: &UserIsApiUser,
+    api_user: &ApiUser,
     clock: &dyn Clock,
 ) -> Result<(), Error> {
-    let UserIsApiUser { user, membership } = api_user;
+    let ApiUser { user, membership } = api_user;
+    // An API user cannot upload an avatar, so there is no picture to discard.
     store::membership::delete_all_of_user(connection, user.gid)?;
     store::user::delete(connection, user.gid)?;
-    let left = NewChange::Membership {
-        before: Some(membership.clone()),
-        after: None,
-    };
-    let changes = vec![left, NewChange::user(Action::Delete, user.gid, "")];
+    let changes = vec![
+        NewChange::Membership {
+            before: Some(membership.clone()),
+            after: None,
+        },
+        NewChange::user(Action::Delete, user.gid, ""),
+    ];
     feed::append(connection, changes, clock)?;
     Ok(())
 }

@@ -1,9 +1,24 @@
-//! Accounts that an earlier release took for owners of different mailboxes, because their addresses are spelled differently.
+//! Accounts with the same mailbox that earlier releases treated as different ones, because they
+//! compared addresses in lower case only. The migration keeps all accounts and marks all but the
+//! oldest as conflicting. Password resets and invitations are for the oldest one, until a
+//! conflicting account changes its address or no other account has it.
 //!
-//! Earlier releases compared addresses in lower case only. Suppose `"fay"@example.org` signed up in March and
-//! `fay@example.org` in May. Both have the canonical form `fay@example.org`. The migration keeps both accounts and marks the one
-//! of May: what goes to the address (emails, invitations, password resets) goes to the account of March, until the address of
-//! the other changes. Accounts that were given the same address on purpose are spelled alike, and still share it.
+//! Example: three accounts with the canonical address `fay@example.org`, as an earlier release
+//! stored them.
+//!
+//! | account | signup | email | stored canonical form | conflict after the migration |
+//! | --- | --- | --- | --- | --- |
+//! | fay1 | March | `"fay"@example.org` | `"fay"@example.org` | no: the oldest account |
+//! | fay2 | May | `fay@example.org` | `fay@example.org` | yes |
+//! | fay3 | June | `"Fay"@example.org` | `"fay"@example.org` | no: the spelling of fay1 |
+//!
+//! 1. [`migrate`] corrects the canonical forms of fay1 and fay3 and marks both. These marks are
+//!    preliminary: they only say which addresses need the second step.
+//! 2. [`resolve_conflicts`] reads all holders of `fay@example.org`, the oldest first. An account
+//!    conflicts if its email in lower case differs from that of fay1. So fay1 and fay3 lose their
+//!    marks, and fay2 is marked. fay1 and fay3 shared the address on purpose, and still do.
+//! 3. Placeholder accounts of the address are merged into the oldest active account without a
+//!    conflict, here fay1; if there is no such account, into the oldest placeholder account.
 
 use doorward_domain::{Clock, Email, Gid, SystemClock, Timestamp, UserStatus};
 use doorward_storage::{AnyConnection, Step};
@@ -15,26 +30,29 @@ use crate::{
     store::email::{self, AddressHolder},
 };
 
+/// Data migration that belongs to the SQL migration which added the column of the marks.
 pub(crate) const STEP: Step = Step {
     migration: "0009_canonical_emails",
     run: |connection| migrate(connection, &SystemClock),
 };
 
-/// Users read at once.
+/// Maximum number of users in one page.
 const PAGE: i64 = 1000;
 
-/// An account that does not get what goes to its address.
+/// An account that receives no mails and no invitations for its address, because an older account
+/// has the same mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailConflict {
     /// Canonical form of the address.
     pub address: String,
     pub user: Gid,
-    /// The account that gets it; `None` after that account gave the address up, which ends the conflict.
+    /// The account that receives them; `None` if that account has changed its address since, which
+    /// ends the conflict.
     pub holder: Option<Gid>,
 }
 
 impl Directory {
-    /// Returns a page in the order of users, after the last user of the previous page.
+    /// Returns a page of conflicts in the order of users, after the last user of the previous page.
     ///
     /// # Errors
     /// Database errors.
@@ -59,7 +77,8 @@ impl Directory {
     }
 }
 
-/// Gives every address its canonical form, and marks the accounts that then conflict with older ones.
+/// Stores the canonical form of every address, and marks the accounts that conflict with older
+/// ones.
 fn migrate(
     connection: &mut AnyConnection,
     clock: &dyn Clock,
@@ -71,7 +90,8 @@ fn migrate(
         let Some(last) = page.last() else { break };
         after = Some(last.user);
         for stored in &page {
-            // An address that is no longer accepted stays as it is, and its account can change it.
+            // An address that only earlier releases accepted stays as it is; its account can change
+            // it.
             let Ok(email) = Email::parse(&stored.email) else {
                 continue;
             };
@@ -80,6 +100,8 @@ fn migrate(
             }
         }
     }
+    // An address with several marked users is resolved several times. That is harmless, and so is
+    // a user of the page whose mark has been removed meanwhile.
     let mut after = None;
     loop {
         let page = email::list_conflicting(connection, after, PAGE)?;
@@ -95,8 +117,8 @@ fn migrate(
     }
 }
 
-/// Decides which of the accounts with an address conflict, and leaves at most one placeholder account. Repeating it changes
-/// nothing.
+/// Decides which accounts with an address conflict, and keeps at most one placeholder account. To
+/// repeat it changes nothing. `address` is a canonical form.
 fn resolve_conflicts(
     connection: &mut AnyConnection,
     address: &str,
@@ -110,12 +132,14 @@ fn resolve_conflicts(
     let conflicts = |holder: &AddressHolder| {
         holder.is_account && oldest.as_ref() != Some(&holder.email.to_lowercase())
     };
+    // Placeholder accounts lose the preliminary mark, too.
     for holder in accounts.iter().chain(&placeholders) {
         if conflicts(holder) != holder.has_conflict {
             email::set_conflict(connection, holder.user, conflicts(holder))?;
         }
     }
     let mut changes = Vec::new();
+    // Only an active account may take invitations over: others cannot answer them.
     let active = accounts
         .iter()
         .find(|account| account.status == UserStatus::Active && !conflicts(account));
@@ -181,7 +205,8 @@ mod tests {
                 Arc::new(SystemClock),
                 Arc::new(RandomIdGenerator),
             );
-            // The oldest has the canonical spelling, or not.
+            // Each name is an account, and the number is its time of signup. The oldest account has
+            // the canonical spelling in group b, but not in the groups a and c.
             let users = [
                 (user("a2", "a@example.org"), 2),
                 (user("a1", "\"a\"@example.org"), 1),
@@ -198,7 +223,7 @@ mod tests {
                 for (user, at) in &inserted {
                     insert(connection, user, *at);
                 }
-                // The second time there is nothing left to do.
+                // The second run must change nothing.
                 migrate(connection, &SystemClock)?;
                 migrate(connection, &SystemClock)
             };
@@ -232,9 +257,9 @@ mod tests {
                 ("b", &["b1", "b3"]),
                 ("\"\\C\"", &["c1", "c2"]),
             ] {
-                let by = AccountQuery::Email(format!("{address}@example.org"));
+                let query = AccountQuery::Email(format!("{address}@example.org"));
                 let found = directory
-                    .find_accounts(by, &[UserStatus::Active])
+                    .find_accounts(query, &[UserStatus::Active])
                     .await
                     .unwrap();
                 let found: Vec<_> = found

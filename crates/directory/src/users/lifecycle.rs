@@ -1,4 +1,6 @@
-//! Users: made, found, activated, deactivated, deleted.
+//! Users as administrators manage them: create, find, activate, deactivate and delete. No
+//! permission is checked here. Accounts that users create and change themselves are in
+//! `accounts.rs`.
 
 use std::collections::HashSet;
 
@@ -14,22 +16,22 @@ use crate::{
     store,
 };
 
-/// What a user is made of.
+/// Fields of a user to create.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     pub gid: Gid,
     pub username: Username,
-    /// Taken as verified.
+    /// Address, which is treated as verified.
     pub email: Option<Email>,
     pub name: DisplayName,
     pub status: UserStatus,
-    /// A code of the global list.
+    /// Code of the global list of languages.
     pub language: String,
     pub timezone: Timezone,
 }
 
 impl NewUser {
-    /// An active user with the defaults of the API.
+    /// Creates an active user with the defaults of the API.
     #[must_use]
     pub fn new(gid: Gid, username: Username, email: Option<Email>, name: DisplayName) -> Self {
         Self {
@@ -43,6 +45,10 @@ impl NewUser {
         }
     }
 
+    /// Checks the rules that involve more than one field or a list.
+    ///
+    /// # Errors
+    /// [`Error::UsernameNotOwnEmail`], and [`Error::Malformed`] for an unknown language.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if !self.username.is_allowed_for_email(self.email.as_ref()) {
             return Err(Error::UsernameNotOwnEmail);
@@ -71,39 +77,44 @@ impl NewUser {
 }
 
 impl Directory {
-    /// # Errors
-    /// [`Error::UsernameTaken`], [`Error::GidTaken`], [`Error::UsernameNotOwnEmail`], and those of the database.
-    pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
-        let mut made = self.create_users(vec![new]).await?;
-        made.pop().unwrap_or(Err(Error::UserNotFound))
-    }
-
-    /// Makes those that can be made, in one transaction; one answer for each, in order.
+    /// Creates a user.
     ///
     /// # Errors
-    /// Those of the database, and then none is made.
+    /// [`Error::UsernameTaken`], [`Error::GidTaken`], [`Error::UsernameNotOwnEmail`],
+    /// [`Error::Malformed`], and database errors.
+    pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
+        let mut results = self.create_users(vec![new]).await?;
+        results.pop().unwrap_or(Err(Error::UserNotFound))
+    }
+
+    /// Creates the valid users in one transaction. Returns one result for each user, in the same
+    /// order.
+    ///
+    /// # Errors
+    /// Database errors; then no user is created.
     pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| create_many(connection, new, &*clock))
             .await
     }
 
-    /// What stands against making each of these, in order; nothing is made.
+    /// Returns for each user, in the same order, the error that its creation would give. Creates
+    /// nothing.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn check_users(&self, new: Vec<NewUser>) -> Result<Vec<Option<Error>>, Error> {
-        let answers = self
+        let results = self
             .database
             .read_snapshot(move |connection| check_creatable(connection, new))
             .await?;
-        Ok(answers.into_iter().map(Result::err).collect())
+        Ok(results.into_iter().map(Result::err).collect())
     }
 
     /// Returns the user with this username.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], database errors.
+    /// [`Error::UserNotFound`], and database errors.
     pub async fn get_user_by_username(&self, username: &str) -> Result<User, Error> {
         let username = Username::parse_existing(username).map_err(|_| Error::UserNotFound)?;
         self.database
@@ -114,8 +125,10 @@ impl Directory {
             .await
     }
 
+    /// Returns the user with this gid.
+    ///
     /// # Errors
-    /// [`Error::UserNotFound`], and those of the database.
+    /// [`Error::UserNotFound`], and database errors.
     pub async fn get_user_by_gid(&self, gid: Gid) -> Result<User, Error> {
         self.database
             .read_snapshot(move |connection| {
@@ -124,20 +137,21 @@ impl Directory {
             .await
     }
 
-    /// A page in the order of gids.
+    /// Returns a page of users in the order of gids, after the last one of the previous page.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn list_users(&self, after: Option<Gid>, limit: i64) -> Result<Vec<User>, Error> {
         self.database
             .read_snapshot(move |connection| Ok(store::user::list(connection, after, limit)?))
             .await
     }
 
-    /// Activates or deactivates. A user who has the status already is left as they are.
+    /// Activates or deactivates a user. A user who has the status already stays unchanged.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::UserNotActive`] for who has no account yet, and those of the database.
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`] for a placeholder account, and database
+    /// errors.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| set_status(connection, gid, status, &*clock))
@@ -147,7 +161,7 @@ impl Directory {
     /// Deletes a user and their memberships.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
+    /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and database errors.
     pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.write(move |connection| delete(connection, gid, &*clock))
@@ -155,7 +169,8 @@ impl Directory {
     }
 }
 
-/// Each as a user, or what stands against it.
+/// Returns for each user, in the same order, the user to insert or the error against it. Two equal
+/// usernames or gids in `new` count as taken for the second one.
 fn check_creatable(
     connection: &mut AnyConnection,
     new: Vec<NewUser>,
@@ -165,7 +180,7 @@ fn check_creatable(
     let (usernames, gids) = store::user::find_taken(connection, &usernames, &gids)?;
     let mut usernames: HashSet<String> = usernames.into_iter().collect();
     let mut gids: HashSet<String> = gids.into_iter().collect();
-    let answers = new.into_iter().map(|user| {
+    let results = new.into_iter().map(|user| {
         user.check()?;
         if usernames.contains(user.username.as_str()) {
             return Err(Error::UsernameTaken);
@@ -176,7 +191,7 @@ fn check_creatable(
         usernames.insert(user.username.to_string());
         Ok(user.into_user())
     });
-    Ok(answers.collect())
+    Ok(results.collect())
 }
 
 fn create_many(
@@ -184,29 +199,29 @@ fn create_many(
     new: Vec<NewUser>,
     clock: &dyn Clock,
 ) -> Result<Vec<Result<User, Error>>, Error> {
-    // First of all, as everywhere: who waits for a name while others wait for the feed would wait for ever.
+    // The lock comes first in every change. Two transactions that take it and a username in
+    // different orders would be a deadlock.
     feed::lock(connection)?;
-    let answers = check_creatable(connection, new)?;
-    let made: Vec<User> = answers
+    let results = check_creatable(connection, new)?;
+    let users: Vec<User> = results
         .iter()
-        .filter_map(|answer| answer.as_ref().ok().cloned())
+        .filter_map(|result| result.as_ref().ok().cloned())
         .collect();
-    if made.is_empty() {
-        return Ok(answers);
+    if users.is_empty() {
+        return Ok(results);
     }
-    match store::user::insert_many(connection, &made, clock.now()) {
-        // Somebody else took a name between our look and our insert.
-        Err(doorward_storage::Error::UniqueViolation(_)) if made.len() == 1 => {
+    match store::user::insert_many(connection, &users, clock.now()) {
+        // A violation does not say which of several users it is about, so that is a database error.
+        Err(doorward_storage::Error::UniqueViolation(_)) if users.len() == 1 => {
             return Err(Error::UsernameTaken);
         }
         done => done?,
     }
-    let mut changes: Vec<NewChange> = made
+    let mut changes: Vec<NewChange> = users
         .iter()
         .map(|user| NewChange::user(Action::Insert, user.gid, user.status.as_str()))
         .collect();
-    let verified = list_verified_addresses(connection, &made)?;
-    for (user, email) in verified {
+    for (user, email) in list_invited(connection, &users)? {
         changes.extend(placeholders::claim_invitations(
             connection,
             user,
@@ -215,20 +230,21 @@ fn create_many(
         )?);
     }
     feed::append(connection, changes, clock)?;
-    Ok(answers)
+    Ok(results)
 }
 
-/// Those whose address was invited before.
-fn list_verified_addresses(
+/// Returns the users whose address has a placeholder account, with the address. One query for all
+/// of them keeps bulk imports fast.
+fn list_invited(
     connection: &mut AnyConnection,
-    made: &[User],
+    users: &[User],
 ) -> Result<Vec<(Gid, Email)>, Error> {
-    let emails = made
+    let emails = users
         .iter()
         .filter_map(|user| Some((user.gid, Email::parse(user.email.as_deref()?).ok()?)));
     let emails: Vec<(Gid, Email)> = emails.collect();
-    let folded: Vec<String> = emails.iter().map(|(_, email)| email.canonical()).collect();
-    let invited: HashSet<String> = store::user::list_placeholder_addresses(connection, &folded)?
+    let canonical: Vec<String> = emails.iter().map(|(_, email)| email.canonical()).collect();
+    let invited: HashSet<String> = store::user::list_placeholder_addresses(connection, &canonical)?
         .into_iter()
         .collect();
     Ok(emails
@@ -245,14 +261,15 @@ fn set_status(
 ) -> Result<User, Error> {
     feed::lock(connection)?;
     let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
-    // Active and without a username, it would be taken for an API user.
+    // An active user without a username would count as an API user.
     if user.is_placeholder() {
         return Err(Error::UserNotActive);
     }
     if user.status != status {
         store::user::set_status(connection, gid, status, clock.now())?;
         let mut changes = vec![NewChange::user(Action::Update, gid, status.as_str())];
-        // Its address may have been invited while nobody had an account with it.
+        // While the account was inactive, its address may have been invited by a new placeholder
+        // account.
         if let (UserStatus::Active, Some(Ok(email))) =
             (status, user.email.as_deref().map(Email::parse))
         {
@@ -269,6 +286,10 @@ fn set_status(
     Ok(user)
 }
 
+/// Deletes a user, their memberships and their avatar.
+///
+/// # Errors
+/// [`Error::UserNotFound`], [`Error::OwnsProjects`], and database errors.
 pub(crate) fn delete(
     connection: &mut AnyConnection,
     gid: Gid,
@@ -276,6 +297,7 @@ pub(crate) fn delete(
 ) -> Result<(), Error> {
     feed::lock(connection)?;
     let user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    // Deleted projects count, too: their owner must be able to undelete them.
     if store::project::is_owner_of_any(connection, gid)? {
         return Err(Error::OwnsProjects);
     }

@@ -1,21 +1,23 @@
-//! Who wants to log in.
+//! Look-up of the user of a login attempt. Passwords and API keys belong to auth; this module only
+//! finds the user and says whether a login is allowed.
 
 use doorward_domain::{Gid, UserStatus, Username};
 use doorward_storage::AnyConnection;
 
 use crate::{Directory, Error, members::access, model::User, policy, store};
 
-/// By what somebody is named at a login.
+/// Identifier of a user in a login attempt.
 #[derive(Debug, Clone)]
 pub enum LoginIdentifier {
-    /// As typed.
+    /// Text that the user entered.
     Username(String),
-    /// An API user.
+    /// Gid of an API user.
     Gid(Gid),
 }
 
 impl LoginIdentifier {
-    /// The name as it is compared; what can be nobody's name stays as it was typed.
+    /// Returns the username in the form in which it is compared. A text that is not a valid
+    /// username stays unchanged, and a gid gives an empty text.
     #[must_use]
     pub fn normalized(&self) -> String {
         match self {
@@ -26,36 +28,35 @@ impl LoginIdentifier {
 }
 
 impl Directory {
-    /// Who that is, and whether they may log in, here or at a project's door. Finding nobody is no error.
+    /// Finds the user, and whether they are allowed to log in: to `project`, if it is given. An
+    /// unknown user is no error.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub async fn find_login(
         &self,
-        who: LoginIdentifier,
+        identifier: LoginIdentifier,
         project: Option<Gid>,
     ) -> Result<Option<(Gid, bool)>, Error> {
         let work = move |connection: &mut AnyConnection| {
-            let user = match &who {
+            let user = match &identifier {
                 LoginIdentifier::Username(text) => match Username::parse_existing(text) {
                     Ok(name) => store::user::find_by_username(connection, name.as_str())?,
                     Err(_) => None,
                 },
                 LoginIdentifier::Gid(gid) => store::user::find(connection, *gid)?,
             };
-            let is_welcome = match project {
+            let has_access = match project {
                 Some(project) => {
-                    // Nobody's standing is asked for too: the time tells nothing.
+                    // For an unknown user the membership of a dummy user is read, so that the time
+                    // does not reveal which users exist.
                     let user = user.as_ref().map_or(Gid::NIL, |user| user.gid);
-                    let standing = access::find_active_membership(connection, project, user)?;
-                    policy::is_allowed(
-                        standing.map(|own| own.role),
-                        policy::Permission::AccessProject,
-                    )
+                    let own = access::find_active_membership(connection, project, user)?;
+                    policy::is_allowed(own.map(|own| own.role), policy::Permission::AccessProject)
                 }
                 None => true,
             };
-            Ok(user.map(|user: User| (user.gid, is_welcome && user.status == UserStatus::Active)))
+            Ok(user.map(|user: User| (user.gid, has_access && user.status == UserStatus::Active)))
         };
         Ok(self.database.query(work).await?)
     }

@@ -1,4 +1,4 @@
-//! Users: accounts, API users, administration, and what a login needs to know of them.
+//! Users: accounts, API users, calls of administrators, and the look-up at a login.
 
 pub(crate) mod accounts;
 pub(crate) mod administration;

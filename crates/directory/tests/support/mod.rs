@@ -1,4 +1,4 @@
-//! A directory over each database, and what fills it.
+//! Test fixture: a directory on each database, with functions that create users and projects.
 #![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(crate) struct Fixture {
     _database: TestDatabase,
 }
 
-/// One on SQLite, one on PostgreSQL.
+/// Returns a fixture on SQLite and one on PostgreSQL.
 pub(crate) fn both() -> Vec<Fixture> {
     TestDatabase::both(&MIGRATIONS)
         .into_iter()

@@ -7,7 +7,7 @@ mod table;
 
 use table::TABLE;
 
-/// The English name of the language with this exact, lower-case code.
+/// Returns the English name of the language with this exact, lower-case code.
 #[must_use]
 pub fn find_name(code: &str) -> Option<&'static str> {
     let index = TABLE
@@ -16,13 +16,13 @@ pub fn find_name(code: &str) -> Option<&'static str> {
     TABLE.get(index).map(|(_, name)| *name)
 }
 
-/// Whether the list holds this exact, lower-case code.
+/// Returns whether the list has this exact, lower-case code.
 #[must_use]
 pub fn is_known(code: &str) -> bool {
     find_name(code).is_some()
 }
 
-/// Every language as its code and English name, in order of code.
+/// Returns the code and the English name of every language, in the order of codes.
 pub fn iter() -> impl Iterator<Item = (&'static str, &'static str)> {
     TABLE.iter().copied()
 }

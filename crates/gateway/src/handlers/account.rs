@@ -1,4 +1,5 @@
-//! `POST /api/account/...`: what people do with their own account. Pictures, addresses and projects have files of their own.
+//! `POST /api/account/update`, `/delete` and `/logout`: calls about the caller's own account. The
+//! avatar, the email address and invitations have files of their own.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_rpc::{
@@ -18,7 +19,10 @@ use crate::{
     session::caller::Caller,
 };
 
-/// Changes what is given: all of it or, when something stands against it, nothing.
+/// Changes the given values: all of them, or none if one is not acceptable.
+///
+/// The password is in auth and the other values are in the directory, so both are validated first,
+/// and then changed one after the other. A crash in between can leave the password unchanged.
 pub(crate) async fn update(
     caller: Caller,
     request: HttpRequest,
@@ -26,15 +30,15 @@ pub(crate) async fn update(
     (peers, gateway): (Data<Peers>, Data<Gateway>),
 ) -> Result<HttpResponse, ApiError> {
     current_user::require_account(&caller)?;
-    let (wanted, new_password) = parse_update(&caller, &body)?;
-    let has_fields = has_fields(&wanted);
+    let (update, new_password) = parse_update(&caller, &body)?;
+    let has_fields = has_fields(&update);
     let mut change = match new_password {
         Some(change) => Some(ChangePasswordRequest {
             user: Some(to_user_info(&current_user::get(&peers, &caller).await?)),
-            user_inputs: wanted
+            user_inputs: update
                 .username
                 .iter()
-                .chain(&wanted.name)
+                .chain(&update.name)
                 .cloned()
                 .collect(),
             ..change
@@ -42,10 +46,13 @@ pub(crate) async fn update(
         None => None,
     };
     if has_fields && let Some(change) = &mut change {
-        validate_update(&peers, &wanted, change).await?;
+        validate_update(&peers, &update, change).await?;
     }
+    // A current password alone was only checked above.
     let change = change.filter(|change| change.password.is_some());
-    // First: an answer that gets lost because there is no token would leave the deed done.
+    // Renewed before the change: if the renewal failed after it, the response would be an error
+    // although the change was made. A new password revokes all tokens, so then auth issues the
+    // token.
     let renewed = match &change {
         Some(_) => None,
         None => Some(
@@ -60,7 +67,7 @@ pub(crate) async fn update(
         ),
     };
     let mut user = if has_fields {
-        Some(update_user(&peers, wanted).await?)
+        Some(update_user(&peers, update).await?)
     } else {
         None
     };
@@ -73,7 +80,8 @@ pub(crate) async fn update(
                 .await?
                 .into_inner()
                 .token;
-            // Only now: who is deactivated meanwhile gets no token.
+            // After the change: a user who was deactivated in the meantime gets 401 here, and no
+            // token.
             user = Some(current_user::get(&peers, &caller).await?);
             token.ok_or_else(ApiError::internal)?
         }
@@ -82,7 +90,8 @@ pub(crate) async fn update(
     current_user::user_response(&user.ok_or_else(ApiError::internal)?, Some(&token))
 }
 
-/// Deletes the account, with all that hangs on it. Auth, when it can't be told now, reads of it in the change feed.
+/// Deletes the account with its memberships, password and avatar. If auth cannot be called now, it
+/// reads the deletion from the change feed.
 pub(crate) async fn delete(
     caller: Caller,
     request: HttpRequest,
@@ -99,19 +108,23 @@ pub(crate) async fn delete(
         })
         .await?;
     current_user::drop_renewal(&request);
-    // The picture goes too.
+    // The avatar was discarded too.
     gateway.media_discarded.notify_one();
-    let note = ReportUserDeletedRequest {
+    let report = ReportUserDeletedRequest {
         user_gid,
         client_address: caller.address.to_string(),
     };
-    if let Err(status) = peers.auth().report_user_deleted(note).await {
-        tracing::warn!(code = ?status.code(), "auth was not told of a deleted account");
+    if let Err(status) = peers.auth().report_user_deleted(report).await {
+        tracing::warn!(
+            code = ?status.code(),
+            "could not report a deleted account to auth; its tokens are revoked when auth reads \
+             the change feed"
+        );
     }
     envelope::success_response(&Empty {}, &Empty {})
 }
 
-/// Ends this login, or all of the caller's.
+/// Ends the login of the token, or all logins of the caller.
 pub(crate) async fn logout(
     caller: Caller,
     request: HttpRequest,
@@ -129,7 +142,8 @@ pub(crate) async fn logout(
     envelope::success_response(&Empty {}, &Empty {})
 }
 
-/// What is to be changed: in the directory, and in auth, which also checks the current password. There must be something.
+/// Parses the changes for the directory and for auth, which also checks the current password. At
+/// least one value to change is required.
 fn parse_update(
     caller: &Caller,
     body: &Body,
@@ -138,8 +152,10 @@ fn parse_update(
         body.optional_string(name)
             .map(|text| text.map(str::to_owned))
     };
-    let (username, password) = (text("username")?, text("password")?);
-    let wanted = UpdateUserRequest {
+    // Parameters are read in the order in which the call lists them: the first error is reported.
+    let username = text("username")?;
+    let password = text("password")?;
+    let update = UpdateUserRequest {
         user_gid: caller.claims.sub.to_string(),
         username,
         name: text("name")?,
@@ -148,7 +164,7 @@ fn parse_update(
         validate_only: false,
     };
     let current_password = text("current_password")?;
-    if password.is_none() && !has_fields(&wanted) {
+    if password.is_none() && !has_fields(&update) {
         return Err(ApiError::missing_parameter("username"));
     }
     let client_address = caller.address.to_string();
@@ -159,39 +175,40 @@ fn parse_update(
         ..Default::default()
     };
     let change = (change.password.is_some() || change.current_password.is_some()).then_some(change);
-    Ok((wanted, change))
+    Ok((update, change))
 }
 
-fn has_fields(wanted: &UpdateUserRequest) -> bool {
+fn has_fields(update: &UpdateUserRequest) -> bool {
     [
-        &wanted.username,
-        &wanted.name,
-        &wanted.language,
-        &wanted.timezone,
+        &update.username,
+        &update.name,
+        &update.language,
+        &update.timezone,
     ]
     .into_iter()
     .any(Option::is_some)
 }
 
-/// What stands against either half; of several things the one that the call lists first.
+/// Validates the changes in both services without making them. Of several errors, it returns the
+/// one of `username` first, then one of `password` or `current_password`, then one of the others.
 async fn validate_update(
     peers: &Peers,
-    wanted: &UpdateUserRequest,
+    update: &UpdateUserRequest,
     change: &ChangePasswordRequest,
 ) -> Result<(), ApiError> {
-    let wanted = UpdateUserRequest {
+    let update = UpdateUserRequest {
         validate_only: true,
-        ..wanted.clone()
+        ..update.clone()
     };
     let fields = peers
         .directory()
-        .update_user(wanted)
+        .update_user(update)
         .await
         .map(drop)
         .map_err(RpcError::from);
     if fields
         .as_ref()
-        .is_err_and(|failure| failure.info.contains_key("username"))
+        .is_err_and(|error| error.info.contains_key("username"))
     {
         return Ok(fields?);
     }
@@ -205,10 +222,10 @@ async fn validate_update(
     Ok(fields?)
 }
 
-async fn update_user(peers: &Peers, wanted: UpdateUserRequest) -> Result<User, ApiError> {
+async fn update_user(peers: &Peers, update: UpdateUserRequest) -> Result<User, ApiError> {
     peers
         .directory()
-        .update_user(wanted)
+        .update_user(update)
         .await?
         .into_inner()
         .user

@@ -1,5 +1,6 @@
-//! `POST /api/p/{project}/apikeys/...`: the programs of a project and their keys. The directory knows the API users and
-//! says who may; auth has the keys.
+//! `POST /api/p/{project}/apikeys/...`: the API users of a project and their keys. The directory
+//! has the API users and decides whether the caller is allowed to manage them; auth has the keys.
+//! So each handler calls the directory first.
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_domain::Gid;
@@ -38,18 +39,22 @@ pub(crate) async fn create(
         caller_gid: caller.claims.sub.to_string(),
         name: body.required_string("name")?.to_owned(),
     };
-    let made = peers
+    let created = peers
         .directory()
         .create_api_user(create)
         .await?
         .into_inner();
-    // There is a key when it is first asked for, if not now: so nothing is half done.
-    if let Some(user) = &made.user
-        && let Err(failure) = get_api_key(&peers, &user.gid, project, to_actor(&caller)).await
+    // Auth creates the key at its first reading. If this fails now, a later `get` creates it, so
+    // the API user is complete.
+    if let Some(user) = &created.user
+        && let Err(error) = get_api_key(&peers, &user.gid, project, to_actor(&caller)).await
     {
-        tracing::warn!(code = %failure.code, "a new API user has no key yet");
+        tracing::warn!(
+            code = %error.code,
+            "could not create the key of a new API user; it is created when it is read"
+        );
     }
-    api_user_response(&made, None)
+    api_user_response(&created, None)
 }
 
 pub(crate) async fn get(
@@ -162,35 +167,41 @@ async fn set_status(
         .set_api_user_status(set)
         .await?
         .into_inner();
-    let event = if is_active {
+    let change = if is_active {
         ApiUserChange::Activated
     } else {
         ApiUserChange::Deactivated
     };
-    report_change(peers, caller, project, user, event).await;
+    report_change(peers, caller, project, user, change).await;
     api_user_response(&changed, None)
 }
 
-/// It is done already: without auth, the tokens end a little later.
+/// Reports a change to auth, which revokes the tokens and writes it to the audit trail. If auth
+/// cannot be called, the change stands, and auth revokes the tokens when it reads the change feed.
 async fn report_change(
     peers: &Peers,
     caller: &Caller,
     project: Gid,
     user_gid: String,
-    event: ApiUserChange,
+    change: ApiUserChange,
 ) {
-    let note = ReportApiUserChangeRequest {
+    let report = ReportApiUserChangeRequest {
         user_gid,
         project_gid: project.to_string(),
         actor: Some(to_actor(caller)),
-        change: event.into(),
+        change: change.into(),
     };
-    if let Err(status) = peers.auth().report_api_user_change(note).await {
-        tracing::warn!(code = ?status.code(), ?event, "auth was not told of an API user's change");
+    if let Err(status) = peers.auth().report_api_user_change(report).await {
+        tracing::warn!(
+            code = ?status.code(),
+            ?change,
+            "could not report a change of an API user to auth; its tokens are revoked when auth \
+             reads the change feed"
+        );
     }
 }
 
-/// The API user, if the caller may manage them.
+/// Returns the API user, if the caller is allowed to manage it.
 async fn get_api_user(
     peers: &Peers,
     caller: &Caller,
@@ -205,6 +216,8 @@ async fn get_api_user(
     Ok(peers.directory().get_api_user(get).await?.into_inner())
 }
 
+/// Reads the key from auth, which creates it if there is no key yet and records the reading in the
+/// audit trail.
 async fn get_api_key(
     peers: &Peers,
     user: &str,
@@ -219,6 +232,7 @@ async fn get_api_key(
     Ok(peers.auth().get_api_key(get).await?.into_inner().api_key)
 }
 
+/// Returns the caller as auth records it in the audit trail.
 fn to_actor(caller: &Caller) -> Actor {
     Actor {
         user_gid: Some(caller.claims.sub.to_string()),

@@ -1,4 +1,4 @@
-//! `POST /api/account/upload_avatar`, `.../delete_avatar`: the pictures of people.
+//! `POST /api/account/upload_avatar`, `.../delete_avatar`: the picture of a user.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -19,7 +19,11 @@ use crate::{
     session::caller::Caller,
 };
 
-/// The file is there before anybody is told of it, and registered to be deleted before it is there.
+/// Replaces the avatar of the caller.
+///
+/// The order makes a crash at any point harmless. The directory first registers the new file for
+/// deletion, then the file is stored, and then the directory sets it as the avatar and cancels the
+/// deletion. No user sees a name without a file, and a file that is never set is deleted later.
 pub(crate) async fn upload(
     caller: Caller,
     request: HttpRequest,
@@ -27,7 +31,7 @@ pub(crate) async fn upload(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    // The directory says the same; but not before a large body has come.
+    // The directory checks this too, but only after the large body has been received.
     current_user::require_account(&caller)?;
     let upload = upload::read_form(&request, payload, &gateway.upload_memory)
         .await?

@@ -1,4 +1,4 @@
-//! People about themselves: who calls, as a person, and what they get back.
+//! Steps that the calls about the caller's own account share.
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use doorward_domain::ErrorCode;
@@ -22,19 +22,20 @@ use crate::{
     session::caller::{Caller, RenewalDueToken},
 };
 
-/// A user as auth must know them for a moment.
+/// Converts a user to the profile that auth needs for one call, for mails and for the strength of
+/// passwords. Auth does not store it.
 pub(crate) fn to_user_info(user: &User) -> UserInfo {
-    let complete = user.details.clone().unwrap_or_default();
+    let details = user.details.clone().unwrap_or_default();
     UserInfo {
         user_gid: user.gid.clone(),
         username: user.username.clone().unwrap_or_default(),
-        email: complete.email,
+        email: details.email,
         name: user.name.clone(),
-        language: complete.language,
+        language: details.language,
     }
 }
 
-/// API users have no account of their own.
+/// Rejects API users, which have no account.
 pub(crate) fn require_account(caller: &Caller) -> Result<(), ApiError> {
     match caller.claims.kind {
         TokenKind::User => Ok(()),
@@ -42,7 +43,11 @@ pub(crate) fn require_account(caller: &Caller) -> Result<(), ApiError> {
     }
 }
 
-/// The caller, as the directory has them now.
+/// Returns the caller as the directory has them now.
+///
+/// # Errors
+/// [`ErrorCode::Unauthenticated`] if the caller is deleted or not active: the token is still valid
+/// until auth has read the change.
 pub(crate) async fn get(peers: &Peers, caller: &Caller) -> Result<User, ApiError> {
     let get = GetUserRequest {
         user_gid: caller.claims.sub.to_string(),
@@ -60,16 +65,17 @@ pub(crate) async fn get(peers: &Peers, caller: &Caller) -> Result<User, ApiError
                 .filter(|user| user.status() == UserStatus::Active);
             active.ok_or_else(ApiError::unauthenticated)
         }
-        // Deleted a moment ago.
+        // The user was deleted, and the token is not revoked yet.
         Err(RpcError {
             code: ErrorCode::Unprocessable,
             ..
         }) => Err(ApiError::unauthenticated()),
-        Err(failure) => Err(failure.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Names can't be tried without end by somebody who has no token.
+/// Counts a call without a token against the limit of its client network, so that usernames cannot
+/// be tried without limit.
 pub(crate) async fn count_anonymous_call(
     request: &HttpRequest,
     peers: &Peers,
@@ -83,7 +89,8 @@ pub(crate) async fn count_anonymous_call(
     Ok(())
 }
 
-/// With a token, when there is another one from now on.
+/// Returns the response with the complete caller, and with a token if the caller should use a new
+/// one.
 pub(crate) fn user_response(user: &User, token: Option<&str>) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
@@ -103,7 +110,8 @@ pub(crate) fn user_response(user: &User, token: Option<&str>) -> Result<HttpResp
     }
 }
 
-/// The caller's token has just ended: not even one that others got in exchange for it a moment ago.
+/// Prevents the renewal of the caller's token, which the call revokes. Without this, the middleware
+/// could add a token to the response that another request got for it a moment ago.
 pub(crate) fn drop_renewal(request: &HttpRequest) {
     request.extensions_mut().remove::<RenewalDueToken>();
 }

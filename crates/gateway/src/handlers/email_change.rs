@@ -1,4 +1,5 @@
-//! Another email address: `POST /api/account/update_email_request`, `POST /api/account/update_email`.
+//! Changes the email address of the caller in two steps: `POST /api/account/update_email_request`,
+//! `POST /api/account/update_email`.
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_rpc::{
@@ -17,6 +18,7 @@ use crate::{
     session::caller::Caller,
 };
 
+/// Mails a code to the new address.
 pub(crate) async fn request(
     caller: Caller,
     body: Body,
@@ -26,22 +28,24 @@ pub(crate) async fn request(
     let email = body.required_string("email")?.to_owned();
     let user = current_user::get(&peers, &caller).await?;
     let client_address = caller.address.to_string();
-    let ask = RequestEmailChangeRequest {
+    let change_request = RequestEmailChangeRequest {
         user: Some(to_user_info(&user)),
         email,
         client_address,
     };
     let validation_code = peers
         .auth()
-        .request_email_change(ask)
+        .request_email_change(change_request)
         .await?
         .into_inner()
         .validation_code;
     envelope::success_response(&json!({"validation_code": validation_code}), &Empty {})
 }
 
-/// The codes are checked, the directory takes the address, and the code is used up: the same call completes what a crash
-/// leaves. Of two at once one changes the address, and the other finds its code used.
+/// Changes the address in three steps: auth verifies the codes, the directory sets the address, and
+/// auth marks the codes as used. After a crash in between, the same call can be repeated and
+/// completes the change. Of two concurrent calls, one changes the address, and the other fails
+/// because its codes are used.
 pub(crate) async fn update(
     caller: Caller,
     body: Body,
@@ -51,11 +55,12 @@ pub(crate) async fn update(
     let email = body.required_string("email")?.to_owned();
     let validation_code = body.required_string("validation_code")?.to_owned();
     let verification_code = body.required_string("verification_code")?.to_owned();
-    let (user_gid, client_address) = (caller.claims.sub.to_string(), caller.address.to_string());
+    let user_gid = caller.claims.sub.to_string();
+    let client_address = caller.address.to_string();
     let old_email = current_user::get(&peers, &caller)
         .await?
         .details
-        .and_then(|complete| complete.email);
+        .and_then(|details| details.email);
     let check = VerifyEmailChangeRequest {
         user_gid: user_gid.clone(),
         email: email.clone(),
@@ -76,11 +81,11 @@ pub(crate) async fn update(
         .into_inner()
         .user
         .unwrap_or_default();
-    let finish = CompleteEmailChangeRequest {
+    let complete = CompleteEmailChangeRequest {
         user_gid,
         validation_code,
         client_address,
     };
-    peers.auth().complete_email_change(finish).await?;
+    peers.auth().complete_email_change(complete).await?;
     current_user::user_response(&user, None)
 }

@@ -1,20 +1,24 @@
-//! The entries of the API (`cc.users`, `cc.projects`, `cc.projects_members`) as JSON.
+//! JSON of the entries of the API: `cc.users`, `cc.projects` and `cc.projects_members`. It
+//! serializes the fields that the directory sent, and knows no rule of visibility: absent fields
+//! are the ones that the caller must not see.
 
 use doorward_rpc::directory::v1 as pb;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 
-/// `{"<gid>": {...}}`: the caller complete, others short.
+/// Users by gid, `{"<gid>": {...}}`: complete with details, otherwise short.
 pub(crate) struct Users<'a> {
     pub(crate) caller: Option<&'a pb::User>,
     pub(crate) others: &'a [pb::User],
 }
 
+/// Projects by gid, full or short.
 pub(crate) struct Projects<'a>(pub(crate) &'a [pb::Project]);
 
+/// List of memberships.
 pub(crate) struct Memberships<'a>(pub(crate) &'a [pb::Membership]);
 
-/// `{"<gid>": ["owner"]}`.
+/// Roles of the caller by project, `{"<gid>": ["owner"]}`.
 pub(crate) struct UserProjects<'a>(pub(crate) &'a [pb::UserProject]);
 
 #[derive(Serialize)]
@@ -22,6 +26,7 @@ struct User<'a> {
     gid: &'a str,
     username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// Absent in a short user, null in a complete user without an address.
     email: Option<Option<&'a str>>,
     name: &'a str,
     avatar: Option<&'a str>,
@@ -38,17 +43,17 @@ struct UserOptions<'a> {
 
 impl<'a> User<'a> {
     fn new(user: &'a pb::User) -> Self {
-        let complete = user.details.as_ref();
+        let details = user.details.as_ref();
         Self {
             gid: &user.gid,
             username: user.username.as_deref(),
-            email: complete.map(|complete| complete.email.as_deref()),
+            email: details.map(|details| details.email.as_deref()),
             name: &user.name,
             avatar: user.avatar.as_deref(),
             status: user_status_name(user.status()),
-            options: complete.map(|complete| UserOptions {
-                language: &complete.language,
-                timezone: &complete.timezone,
+            options: details.map(|details| UserOptions {
+                language: &details.language,
+                timezone: &details.timezone,
             }),
         }
     }
@@ -75,7 +80,7 @@ struct Project<'a> {
     details: Option<ProjectDetails<'a>>,
 }
 
-/// What the full form adds.
+/// Additional fields of a full project.
 #[derive(Serialize)]
 struct ProjectDetails<'a> {
     options: ProjectOptions<'a>,
@@ -96,13 +101,13 @@ struct ProjectOptions<'a> {
     imageserver: Value,
 }
 
-/// `{"<gid>": "<name>"}`.
+/// Names of items by gid, `{"<gid>": "<name>"}`.
 struct Names<'a> {
     first: Option<(&'a str, &'a str)>,
     items: &'a [pb::ProjectItem],
 }
 
-/// The channel that every project has.
+/// Channel that every project has and that cannot be changed: key and name.
 const ALL: (&str, &str) = ("__all__", "[all records]");
 
 impl<'a> ProjectDetails<'a> {
@@ -127,6 +132,8 @@ impl<'a> ProjectDetails<'a> {
         };
         Self {
             options,
+            // Clients expect these fields. They never change, because this server stores no product
+            // data.
             build: 1,
             backups: json!({"versions": [], "next_version": 1}),
         }
@@ -227,7 +234,8 @@ impl Serialize for UserProjects<'_> {
     }
 }
 
-/// What a peer of a newer release means, we can't know: it counts as not active.
+/// Name of a status in the API. An unknown status, from a directory of a newer release, is treated
+/// as not active.
 const fn user_status_name(status: pb::UserStatus) -> &'static str {
     match status {
         pb::UserStatus::Active => "active",
@@ -237,6 +245,7 @@ const fn user_status_name(status: pb::UserStatus) -> &'static str {
     }
 }
 
+/// Name of a status in the API; unknown ones are treated as for users.
 const fn membership_status_name(status: pb::MembershipStatus) -> &'static str {
     match status {
         pb::MembershipStatus::Active => "active",
@@ -246,6 +255,7 @@ const fn membership_status_name(status: pb::MembershipStatus) -> &'static str {
     }
 }
 
+/// Name of a role in the API. Unknown roles are omitted.
 const fn role_name(role: pb::Role) -> Option<&'static str> {
     match role {
         pb::Role::Owner => Some("owner"),

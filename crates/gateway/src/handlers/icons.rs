@@ -1,4 +1,4 @@
-//! `POST /api/projects/upload_icon`, `.../delete_icon`: the icons of projects.
+//! `POST /api/projects/upload_icon`, `.../delete_icon`: the icon of a project.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -19,7 +19,8 @@ use crate::{
     session::caller::Caller,
 };
 
-/// As with avatars: the file is registered to be deleted before it is there, and there before anybody is told of it.
+/// Replaces the icon of a project, in the same order as an avatar: the new file is registered for
+/// deletion, stored, and then set.
 pub(crate) async fn upload(
     caller: Caller,
     request: HttpRequest,
@@ -27,10 +28,11 @@ pub(crate) async fn upload(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    // They own no project.
+    // API users own no project; they are rejected before the body is received.
     require_account(&caller)?;
     let form: UploadForm = upload::read_form(&request, payload, &gateway.upload_memory).await?;
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), form.project()?.to_string());
+    let caller_gid = caller.claims.sub.to_string();
+    let project_gid = form.project()?.to_string();
     let file = form.into_file()?;
     let prepare = async |format: Format| -> Result<String, ApiError> {
         let extension = format.extension().to_owned();
@@ -46,8 +48,9 @@ pub(crate) async fn upload(
             .into_inner()
             .file_name)
     };
-    // A caller who is not the owner is refused before the image is decoded, so its format is a guess. A name that is not
-    // used is deleted with those of uploads that broke off.
+    // This call also rejects callers who are not the owner, before the image is decoded. Its format
+    // is not known yet, so it is a guess. A name that is not used is deleted later, like those of
+    // uploads that were interrupted.
     let guess = Format::Png;
     let mut name = prepare(guess).await?;
     let (file, _memory) = file.into_parts();
@@ -78,10 +81,8 @@ pub(crate) async fn delete(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (
-        caller.claims.sub.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let caller_gid = caller.claims.sub.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     set(
         &peers,
         &gateway,

@@ -1,4 +1,4 @@
-//! `GET|POST /api/init`, and the answer that it shares with a login.
+//! `GET|POST /api/init`, and the response that it shares with logins.
 
 use actix_web::{
     HttpResponse,
@@ -42,20 +42,26 @@ pub(crate) async fn init(
     token_response(init?, &token?)
 }
 
-/// All that an app of this user needs to start, as the body of the answer.
+/// Returns the body of the response with everything that an app of this user needs at its start,
+/// from the cache if it is still current.
+///
+/// # Errors
+/// The errors of `GetInit`; [`Unauthenticated`](doorward_domain::ErrorCode::Unauthenticated) if the
+/// user is not active.
 pub(crate) async fn fetch_init(
     gateway: &Gateway,
     peers: &Peers,
     user: Gid,
 ) -> Result<Bytes, RpcError> {
-    let known = gateway.init_cache.find(user, None);
+    let cached = gateway.init_cache.find(user, None);
     let request = GetInitRequest {
         user_gid: user.to_string(),
-        known_cursor: known.as_ref().map(|known| known.cursor),
+        known_cursor: cached.as_ref().map(|cached| cached.cursor),
     };
     let init = peers.directory().get_init(request).await?.into_inner();
-    if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
-        return Ok(known.body);
+    if let Some(cached) = cached.filter(|cached| init.is_unchanged && init.cursor == cached.cursor)
+    {
+        return Ok(cached.body);
     }
     let body = serialize_init(gateway, &init)?;
     gateway.init_cache.insert(
@@ -69,12 +75,12 @@ pub(crate) async fn fetch_init(
     Ok(body)
 }
 
-/// Of a login and of an init: the body and a token.
+/// Returns the response of a login or an init: the body and a token.
 pub(crate) fn token_response(body: Bytes, token: &str) -> Result<HttpResponse, ApiError> {
     with_token(envelope::json_response(body), token)
 }
 
-/// An answer with the token that is to be used from then on.
+/// Adds the token that the client should use from now on.
 pub(crate) fn with_token(
     mut response: HttpResponse,
     token: &str,

@@ -1,22 +1,36 @@
-//! Init answers that were written before. The directory is asked each time whether one is still true, so nothing stale is
-//! ever sent; what is saved is reading, sending and writing it all again.
+//! Cache of serialized init responses. The directory is asked each time whether a response is still
+//! current, so no stale response is ever sent. The cache saves reading, sending and serializing the
+//! data again.
+//!
+//! Example: the head of the change feed is at cursor 14.
+//!
+//! 1. Ann calls init. The cache has no entry, so `GetInit` has no `known_cursor`. The directory
+//!    sends all data and cursor 14; the body is stored with 14.
+//! 2. Ann calls init again. `GetInit` has `known_cursor` 14, and the head is still 14. The
+//!    directory answers `is_unchanged` and 14, without data: the stored body is sent.
+//! 3. Ben changes his name: the head becomes 15. Ann's next `GetInit` with 14 returns all data and
+//!    cursor 15, which replaces the entry. This happens even if Ann cannot see Ben: any change in
+//!    the installation makes the next init of each user a full one.
 
 use actix_web::web::Bytes;
 use doorward_domain::Gid;
 use moka::sync::Cache;
 
+/// Maximum size of all stored bodies.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Last init response of each user, and of each user in each project.
 pub(crate) struct InitCache {
     by_caller: Cache<Key, CachedInit>,
 }
 
-/// The user, and the project of a project's init.
+/// User, and project if it is the init of a project.
 type Key = (Gid, Option<Gid>);
 
+/// Stored response.
 #[derive(Clone)]
 pub(crate) struct CachedInit {
-    /// The position in the change feed at which it was true.
+    /// Position in the change feed at which the response was current.
     pub(crate) cursor: i64,
     pub(crate) body: Bytes,
 }

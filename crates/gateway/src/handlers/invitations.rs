@@ -1,5 +1,5 @@
-//! Invitations, by who is invited: `POST /api/account/accept_invite`, `/decline_invite`, `/leave_project` with an account, and
-//! `POST /api/init_invite`, `/api/decline_invite` with the link that was mailed.
+//! Calls of the invitee: `POST /api/account/accept_invite`, `/decline_invite` and `/leave_project`
+//! with an account; `POST /api/init_invite` and `/api/decline_invite` with the emailed link.
 
 use std::net::IpAddr;
 
@@ -38,14 +38,13 @@ pub(crate) async fn accept(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     require_account(&caller)?;
-    let (caller_gid, project_gid) = (
-        caller.claims.sub.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let caller_gid = caller.claims.sub.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     let accept = AcceptInvitationRequest {
         caller_gid,
         project_gid: project_gid.clone(),
     };
+    // Renewed before the change, so that a failed renewal leaves nothing changed.
     let token = gateway
         .renewals
         .renew(&peers, caller.token, gateway.trust.keys_generation())
@@ -81,17 +80,15 @@ pub(crate) async fn decline(
     .await
 }
 
-/// Declines with the emailed link alone.
+/// Declines with only the emailed link, without an account.
 pub(crate) async fn decline_by_link(
     request: HttpRequest,
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (invitation_id, project_gid) = (
-        body.required_gid("invitee")?.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let invitation_id = body.required_gid("invitee")?.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     let address = client_address::from_request(&request, &gateway);
     decline_and_report(
         &peers,
@@ -109,10 +106,8 @@ pub(crate) async fn leave(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     require_account(&caller)?;
-    let (caller_gid, project_gid) = (
-        caller.claims.sub.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let caller_gid = caller.claims.sub.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     let token = gateway
         .renewals
         .renew(&peers, caller.token, gateway.trust.keys_generation())
@@ -127,38 +122,36 @@ pub(crate) async fn leave(
     with_token(envelope::success_response(&Empty {}, &Empty {})?, &token)
 }
 
-/// What the link leads to.
+/// Returns the invitation that the emailed link names.
 pub(crate) async fn view(body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    let (invitation_id, project_gid) = (
-        body.required_gid("invitee")?.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let invitation_id = body.required_gid("invitee")?.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     let view = ViewInvitationRequest {
         project_gid: project_gid.clone(),
         invitation_id,
     };
-    let invite: ViewInvitationResponse =
+    let invitation: ViewInvitationResponse =
         peers.directory().view_invitation(view).await?.into_inner();
-    let user_gid = invite
+    let user_gid = invitation
         .user
         .as_ref()
         .map(|user| user.gid.as_str())
         .ok_or_else(ApiError::internal)?;
     let result =
-        json!({"user": user_gid, "project": project_gid, "has_account": invite.has_account});
-    let data = InviteData {
+        json!({"user": user_gid, "project": project_gid, "has_account": invitation.has_account});
+    let data = InvitationData {
         users: Users {
             caller: None,
-            others: invite.user.as_slice(),
+            others: invitation.user.as_slice(),
         },
-        projects: Projects(invite.project.as_slice()),
-        memberships: Memberships(invite.membership.as_slice()),
+        projects: Projects(invitation.project.as_slice()),
+        memberships: Memberships(invitation.membership.as_slice()),
     };
     envelope::success_response(&result, &data)
 }
 
 #[derive(Serialize)]
-struct InviteData<'a> {
+struct InvitationData<'a> {
     #[serde(rename = "cc.users")]
     users: Users<'a>,
     #[serde(rename = "cc.projects")]
@@ -173,8 +166,8 @@ struct MembershipData<'a> {
     memberships: Memberships<'a>,
 }
 
-/// Declines, and has auth write it to the audit trail. If auth cannot be reached, the invitation stays declined, and the log
-/// has the entry.
+/// Declines an invitation, and reports it to auth for the audit trail. If auth cannot be called,
+/// the invitation stays declined, and the log has the facts of the missing record.
 async fn decline_and_report(
     peers: &Peers,
     invitee: Invitee,
@@ -203,14 +196,20 @@ async fn decline_and_report(
         user_gid: caller_gid,
         client_address: address.to_string(),
     });
-    let note = ReportInvitationDeclinedRequest {
+    let report = ReportInvitationDeclinedRequest {
         user_gid: user_gid.clone(),
         project_gid: project_gid.clone(),
         actor,
     };
-    if let Err(status) = peers.auth().report_invitation_declined(note).await {
+    if let Err(status) = peers.auth().report_invitation_declined(report).await {
         let code = status.code();
-        tracing::error!(?code, user_gid, project_gid, %address, "a declined invitation is missing in the audit trail");
+        tracing::error!(
+            ?code,
+            user_gid,
+            project_gid,
+            %address,
+            "could not report a declined invitation to auth; the audit trail has no record of it"
+        );
     }
     let data = MembershipData {
         memberships: Memberships(&declined.memberships),

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::{Gateway, http::envelope::ApiError};
 
-/// RFC 7517: the public keys that may verify a token today. Keys are published long before
-/// they sign, so a cached copy does for minutes.
+/// Returns the public keys that verify tokens, as a JWK set (RFC 7517). A copy can be cached for
+/// five minutes, because a key is published long before it signs.
 pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     if !gateway.trust.is_fresh() {
         return Err(RpcError::unavailable().into());

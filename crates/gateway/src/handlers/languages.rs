@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The global list, written once.
+/// Global list of languages, serialized once.
 pub(crate) struct Languages {
     pub(crate) codes: Vec<&'static str>,
     pub(crate) names: Box<RawValue>,

@@ -1,4 +1,20 @@
-//! `POST /api/login`, and what it shares with the logins at a project's door.
+//! `POST /api/login`, and the steps that it shares with project logins.
+//!
+//! A login verifies the credentials in auth and reads the init data in the directory concurrently,
+//! so that it takes no longer than the slower of the two. Example, with times in milliseconds:
+//!
+//! 1. 0: `FindLogin` asks the directory for the user of the name. It must be first, because both
+//!    other calls need the gid.
+//! 2. 2: `VerifyPassword` (auth) and `GetInit` (directory) start concurrently.
+//! 3. 8: `GetInit` is ready and waits for auth, which hashes the password.
+//! 4. 60: the password is right. The response has the init data and the token.
+//!
+//! If the password is wrong, the response is sent as soon as auth returns the error; an init that
+//! is still being read is cancelled.
+//!
+//! If the user does not exist or must not log in, the same calls are made: auth verifies the
+//! password against a dummy hash, and the directory reads the init of a dummy user (the nil gid).
+//! The response time therefore does not reveal whether a user exists.
 
 use std::{future::Future, pin::pin};
 
@@ -27,50 +43,55 @@ pub(crate) async fn login(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (username, password) = (
-        body.required_string("username")?,
-        body.required_string("password")?,
-    );
-    let found = find_login_user(&peers, Identifier::Username(username.to_owned()), None).await?;
-    let init = fetch_init(&gateway, &peers, found.allowed_user_or_dummy());
+    let username = body.required_string("username")?;
+    let password = body.required_string("password")?;
+    let identifier = Identifier::Username(username.to_owned());
+    let login_user = find_login_user(&peers, identifier, None).await?;
+    let init = fetch_init(&gateway, &peers, login_user.allowed_user_or_dummy());
     let client_address = client_address::from_request(&request, &gateway).to_string();
     issue_with_init(
         init,
-        verify_password(&peers, found, password, client_address),
+        verify_password(&peers, login_user, password, client_address),
     )
     .await
 }
 
-/// What the directory says of whoever wants to log in.
+/// Answer of the directory about the user of a login attempt.
 pub(crate) struct LoginUser {
-    /// Identifier has the name.
+    /// User with this name or gid, whether or not the login is allowed.
     pub(crate) user: Option<Gid>,
+    /// Whether the user is active and, for a project login, an active member.
     pub(crate) is_login_allowed: bool,
+    /// Time of the check, by the directory's clock. The token counts from then, so that a
+    /// deactivation after it revokes the token.
     pub(crate) checked_at: i64,
-    /// As normalised.
+    /// Normalized username, by which auth counts failed attempts.
     pub(crate) username: String,
+    /// Project of a project login.
     pub(crate) project: Option<Gid>,
 }
 
 impl LoginUser {
-    /// Identifier may log in.
+    /// Returns the user if the login is allowed.
     pub(crate) fn allowed_user(&self) -> Option<Gid> {
         self.user.filter(|_| self.is_login_allowed)
     }
 
-    /// Nobody's init is asked for too: the time tells nothing.
+    /// Returns the user if the login is allowed, otherwise the gid of a dummy user, whose init
+    /// takes the same calls and thus a similar time.
     pub(crate) fn allowed_user_or_dummy(&self) -> Gid {
         self.allowed_user().unwrap_or(Gid::NIL)
     }
 }
 
+/// Asks the directory who tries to log in, and whether the login is allowed.
 pub(crate) async fn find_login_user(
     peers: &Peers,
-    who: Identifier,
+    identifier: Identifier,
     project: Option<Gid>,
 ) -> Result<LoginUser, ApiError> {
     let request = FindLoginRequest {
-        identifier: Some(who),
+        identifier: Some(identifier),
         project_gid: project.map(|gid| gid.to_string()),
     };
     let found = peers.directory().find_login(request).await?.into_inner();
@@ -80,31 +101,30 @@ pub(crate) async fn find_login_user(
         .map(str::parse)
         .transpose()
         .map_err(|_| ApiError::internal())?;
-    let (is_login_allowed, checked_at) = (found.is_login_allowed, found.checked_at);
     Ok(LoginUser {
         user,
-        is_login_allowed,
-        checked_at,
+        is_login_allowed: found.is_login_allowed,
+        checked_at: found.checked_at,
         username: found.username,
         project,
     })
 }
 
-/// The token of a new login.
+/// Verifies a password in auth. Returns the token of the new login.
 pub(crate) async fn verify_password(
     peers: &Peers,
-    found: LoginUser,
+    login_user: LoginUser,
     password: &str,
     client_address: String,
 ) -> Result<String, RpcError> {
     let request = VerifyPasswordRequest {
-        user_gid: found.user.map(|user| user.to_string()),
+        user_gid: login_user.user.map(|user| user.to_string()),
         password: password.to_owned(),
         client_address,
-        user_checked_at: found.checked_at,
-        username: found.username,
-        project_gid: found.project.map(|project| project.to_string()),
-        is_login_allowed: found.is_login_allowed,
+        user_checked_at: login_user.checked_at,
+        username: login_user.username,
+        project_gid: login_user.project.map(|project| project.to_string()),
+        is_login_allowed: login_user.is_login_allowed,
     };
     Ok(peers
         .auth()
@@ -114,30 +134,36 @@ pub(crate) async fn verify_password(
         .token)
 }
 
-/// Reads the data while the credentials are checked, and doesn't wait for it when these are wrong.
+/// Reads the init data while the credentials are verified, and returns both in one response.
+///
+/// # Errors
+/// Wrong credentials are returned at once, without waiting for `init`.
 pub(crate) async fn issue_with_init(
     init: impl Future<Output = Result<Bytes, RpcError>>,
     verified: impl Future<Output = Result<String, RpcError>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (mut init, mut verified) = (pin!(init.fuse()), pin!(verified));
-    let mut early = None;
+    let mut init = pin!(init.fuse());
+    let mut verified = pin!(verified);
+    // Result of `init`, if it is ready before the credentials are verified. It must not be returned
+    // before: an error of `init` would reveal that the user exists.
+    let mut early_init = None;
     let token = loop {
         tokio::select! {
             verified = &mut verified => break verified?,
-            init = &mut init, if early.is_none() => early = Some(init),
+            init = &mut init, if early_init.is_none() => early_init = Some(init),
         }
     };
-    let init = match early {
+    let init = match early_init {
         Some(init) => init,
         None => init.await,
     };
     match init {
         Ok(body) => token_response(body, &token),
-        // Deactivated, deleted or removed since we looked.
+        // The user was deactivated or deleted, or removed from the project, after `FindLogin`.
         Err(RpcError {
             code: ErrorCode::Unauthenticated | ErrorCode::Forbidden,
             ..
         }) => Err(RpcError::new(ErrorCode::UnknownUser).into()),
-        Err(failure) => Err(failure.into()),
+        Err(error) => Err(error.into()),
     }
 }

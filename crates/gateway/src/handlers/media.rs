@@ -1,5 +1,5 @@
-//! `GET|HEAD /media/...`: the pictures, for anybody who knows their names. Requests in part and by condition are those of
-//! RFC 9110, sections 13 and 14.
+//! `GET|HEAD /media/...`: pictures, for any client that knows their names. Conditional requests and
+//! ranges follow RFC 9110, sections 13 and 14.
 
 use std::{convert::Infallible, ops::Range};
 
@@ -24,27 +24,29 @@ use futures_util::{TryStreamExt, stream};
 use crate::{Gateway, http::envelope::ApiError, peers::Peers};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-/// A new avatar has a new name.
+/// Caching of avatars: a new avatar has a new name, so a file never changes.
 const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
-/// Whoever has it asks whether it is still the one (`ETag`).
+/// Caching of icons: a client that has one asks whether it is still current (`ETag`).
 const CACHE_REVALIDATE: &str = "no-cache";
 
-/// Where the file of an avatar is kept.
+/// Returns the path of an avatar in the object store.
 pub(crate) fn avatar_file(name: &str) -> String {
     format!("avatars/{name}")
 }
 
-/// Where the file of an icon is kept.
+/// Returns the path of an icon in the object store.
 pub(crate) fn icon_file(name: &str) -> String {
     format!("icons/{name}")
 }
 
+/// Logs an error of the object store. Its response is 503.
 pub(crate) fn object_store_error(error: &StoreError) -> ApiError {
-    tracing::warn!(%error, "the object store fails");
+    tracing::warn!(%error, "the object store failed; answering with 503");
     RpcError::unavailable().into()
 }
 
+/// Sends an avatar.
 pub(crate) async fn avatar(
     request: HttpRequest,
     gateway: Data<Gateway>,
@@ -56,10 +58,14 @@ pub(crate) async fn avatar(
         format,
         caching: CACHE_IMMUTABLE,
     };
-    answer(&request, &gateway, &file).await
+    send_file(&request, &gateway, &file).await
 }
 
-/// Its name stays when the file changes: the directory knows which it is.
+/// Sends an icon. Its public name does not change with the picture, so the directory knows the
+/// current file.
+///
+/// The file can be replaced and deleted between the two steps. Then the directory is asked again,
+/// and the request is 404 only if it still names the missing file.
 pub(crate) async fn icon(
     request: HttpRequest,
     peers: Data<Peers>,
@@ -75,12 +81,12 @@ pub(crate) async fn icon(
             .await?
             .into_inner()
             .file_name;
-        // Gone since it was asked for, and no other has come: it is missing.
+        // The same file again, and the object store does not have it.
         let name = found
             .filter(|found| last.as_ref() != Some(found))
             .ok_or_else(ApiError::not_found)?;
         let path = icon_file(&name);
-        match answer(
+        match send_file(
             &request,
             &gateway,
             &File {
@@ -91,15 +97,16 @@ pub(crate) async fn icon(
         )
         .await
         {
-            Err(ApiError::RpcError(failure)) if failure.code == ErrorCode::NotFound => {
+            Err(ApiError::RpcError(error)) if error.code == ErrorCode::NotFound => {
                 last = Some(name)
             }
-            answered => return answered,
+            result => return result,
         }
     }
 }
 
-/// Of `<gid>.<extension>`, in small letters.
+/// Returns the format of a name of the form `<gid>.<extension>` in lower case. Other names do not
+/// exist; none of them reaches the object store.
 fn format_of(name: &str) -> Option<Format> {
     let (stem, extension) = name.split_once('.')?;
     let gid: Gid = stem.parse().ok()?;
@@ -110,19 +117,23 @@ fn format_of(name: &str) -> Option<Format> {
     }
 }
 
+/// File in the object store, and how it is served.
 struct File<'a> {
     name: &'a str,
     format: Format,
     caching: &'static str,
 }
 
-async fn answer(
+/// Sends a file, or the part of it that the request asks for.
+async fn send_file(
     request: &HttpRequest,
     gateway: &Gateway,
     file: &File<'_>,
 ) -> Result<HttpResponse, ApiError> {
     let store = &gateway.object_store;
-    let mut wanted = None;
+    // Most requests need one call to the object store. Only conditions, ranges and `HEAD` need the
+    // size and ETag before.
+    let mut range = None;
     if needs_head(request) {
         let head = store
             .head(file.name)
@@ -139,13 +150,13 @@ async fn answer(
                 return Ok(with_headers(HttpResponse::Ok(), file, &head).body(nothing));
             }
             ResponsePlan::NotSatisfiable => return Err(ApiError::RangeNotSatisfiable(head.size)),
-            ResponsePlan::Part(range) => wanted = Some(range),
+            ResponsePlan::Part(part) => range = Some(part),
             ResponsePlan::Whole => {}
         }
     }
-    let is_part = wanted.is_some();
+    let is_part = range.is_some();
     let found = store
-        .find(file.name, wanted)
+        .find(file.name, range)
         .await
         .map_err(|error| object_store_error(&error))?;
     let found = found.ok_or_else(ApiError::not_found)?;
@@ -162,9 +173,9 @@ async fn answer(
             format!("bytes {start}-{}/{}", end.saturating_sub(1), found.size),
         ));
     }
-    let body = found
-        .body
-        .inspect_err(|error| tracing::warn!(%error, "a picture breaks off"));
+    let body = found.body.inspect_err(
+        |error| tracing::warn!(%error, "the object store failed while a picture was sent"),
+    );
     Ok(response.body(SizedStream::new(end - start, body)))
 }
 
@@ -176,6 +187,8 @@ fn with_headers(
     response
         .insert_header((CONTENT_TYPE, file.format.media_type()))
         .insert_header((CACHE_CONTROL, file.caching))
+        // A picture that is opened as a page cannot run scripts; pages of other origins can show
+        // it.
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
         .insert_header((RESOURCE_POLICY, "cross-origin"))
         .insert_header((ACCEPT_RANGES, "bytes"));
@@ -185,6 +198,7 @@ fn with_headers(
     response
 }
 
+/// Kind of response to a request for a file.
 #[derive(Debug, PartialEq, Eq)]
 enum ResponsePlan {
     Head,
@@ -194,13 +208,15 @@ enum ResponsePlan {
     NotSatisfiable,
 }
 
+/// Returns whether size and ETag are needed before the response is known.
 fn needs_head(request: &HttpRequest) -> bool {
     request.method() == Method::HEAD
         || IfNoneMatch::parse(request).is_ok_and(|tags| tags != IfNoneMatch::Items(Vec::new()))
         || requested_range(request).is_some()
 }
 
-/// What is to be answered, now that this is known of the object.
+/// Decides the response from the size and ETag of the object, in the order of RFC 9110, section
+/// 13.2.2: `If-None-Match` first, then `Range` with `If-Range`.
 fn plan_response(request: &HttpRequest, object: &Object) -> ResponsePlan {
     let etag: Option<EntityTag> = object.etag.as_ref().and_then(|etag| etag.parse().ok());
     let is_known = |tag: &EntityTag| etag.as_ref().is_some_and(|etag| etag.weak_eq(tag));
@@ -225,7 +241,8 @@ fn plan_response(request: &HttpRequest, object: &Object) -> ResponsePlan {
     }
 }
 
-/// The one range that is asked for. Several in one request are for documents; the whole is an answer to that, too.
+/// Returns the range of a request. Several ranges are ignored: the whole file is a valid response
+/// to them (RFC 9110, section 14.2).
 fn requested_range(request: &HttpRequest) -> Option<ByteRangeSpec> {
     match RangeHeader::parse(request).ok()? {
         RangeHeader::Bytes(mut ranges) if ranges.len() == 1 => ranges.pop(),
@@ -233,7 +250,8 @@ fn requested_range(request: &HttpRequest) -> Option<ByteRangeSpec> {
     }
 }
 
-/// Whether the part goes with what the client has, if it says what that is. Files have no date that could be compared.
+/// Returns whether the client's copy is of this version, so that a part of it fits (`If-Range`).
+/// Objects have no date to compare, so a date never matches.
 fn matches_if_range(request: &HttpRequest, etag: Option<&EntityTag>) -> bool {
     if !request.headers().contains_key(IF_RANGE) {
         return true;

@@ -1,3 +1,5 @@
+//! Conditional requests and requests for ranges of pictures.
+
 use actix_web::test::TestRequest;
 
 use super::*;
@@ -95,7 +97,7 @@ fn single_range_is_partial_content() {
         ("bytes=10-", ResponsePlan::NotSatisfiable),
         ("bytes=10-20", ResponsePlan::NotSatisfiable),
         ("bytes=-0", ResponsePlan::NotSatisfiable),
-        // Several, or none that is understood.
+        // Several ranges, or a malformed one.
         ("bytes=0-1,3-4", ResponsePlan::Whole),
         ("bytes=5-2", ResponsePlan::Whole),
         ("bytes=", ResponsePlan::Whole),
@@ -115,7 +117,7 @@ fn single_range_is_partial_content() {
 
 #[test]
 fn range_of_another_version_is_not_sent() {
-    for (has, expected) in [
+    for (if_range, expected) in [
         ("\"a\"", ResponsePlan::Part(2..6)),
         ("\"b\"", ResponsePlan::Whole),
         ("W/\"a\"", ResponsePlan::Whole),
@@ -123,9 +125,9 @@ fn range_of_another_version_is_not_sent() {
         ("x", ResponsePlan::Whole),
     ] {
         assert_eq!(
-            get(&[("range", "bytes=2-5"), ("if-range", has)]),
+            get(&[("range", "bytes=2-5"), ("if-range", if_range)]),
             expected,
-            "{has}"
+            "{if_range}"
         );
     }
 }

@@ -22,10 +22,11 @@ use crate::{
     session::caller::Caller,
 };
 
-/// In one question.
+/// Maximum number of members in one call.
 const MAX_MEMBERS: usize = 1000;
-/// Of what a member wants to be told of, and of the characters of each.
+/// Maximum number of events for which a member wants notifications.
 const MAX_EVENTS: usize = 100;
+/// Maximum length of an event or a frequency.
 const MAX_WORD_CHARS: usize = 100;
 
 pub(crate) async fn get(
@@ -45,10 +46,9 @@ pub(crate) async fn get(
             None => return Err(ApiError::missing_parameter("member")),
         },
     };
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), project.to_string());
     let view = ViewMembersRequest {
-        caller_gid,
-        project_gid,
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: project.to_string(),
         user_gids: user_gids.clone(),
     };
     let members = peers.directory().view_members(view).await?.into_inner();
@@ -94,7 +94,8 @@ pub(crate) async fn resend_invitation(
     )
 }
 
-/// Whom one invites, one writes to: that is limited.
+/// Counts an invitation against the limit of the inviter, because it sends a mail. It is counted
+/// before the directory is called, so rejected invitations count too.
 async fn count_invitation(peers: &Peers, inviter: &str) -> Result<(), ApiError> {
     let count = CountInvitationRequest {
         inviter_gid: inviter.to_owned(),
@@ -160,7 +161,7 @@ pub(crate) async fn update(
     membership_response(&peers.directory().update_member(update).await?.into_inner())
 }
 
-/// In their order: an answer has each only once.
+/// Returns the gids in their order, without duplicates.
 fn deduplicate(gids: &[Gid]) -> Vec<String> {
     let mut seen = HashSet::new();
     gids.iter()
@@ -185,7 +186,7 @@ async fn set_status(
     member_response(&peers.directory().set_member_status(set).await?.into_inner())
 }
 
-/// Null, or a whole number from 1.
+/// Parses a rate limit: null, or a whole number from 1.
 fn parse_rate_limit(value: &Value) -> Result<RateLimitChange, ApiError> {
     let number = value
         .as_u64()
@@ -199,9 +200,11 @@ fn parse_rate_limit(value: &Value) -> Result<RateLimitChange, ApiError> {
     Err(ApiError::invalid_parameter("options"))
 }
 
+/// Parses the settings for notifications. The words in them have no meaning for this server; only
+/// their form is checked.
 fn parse_notifications(value: &Value) -> Result<NotificationsChange, ApiError> {
     let invalid = || ApiError::invalid_parameter("options");
-    let wanted: &Map<String, Value> = value.as_object().ok_or_else(invalid)?;
+    let notifications: &Map<String, Value> = value.as_object().ok_or_else(invalid)?;
     let word = |value: &Value| {
         let text = value
             .as_str()
@@ -227,8 +230,8 @@ fn parse_notifications(value: &Value) -> Result<NotificationsChange, ApiError> {
         })
     };
     Ok(NotificationsChange {
-        email: wanted.get("email").map(email).transpose()?,
-        events: wanted.get("events").map(events).transpose()?,
-        frequency: wanted.get("frequency").map(word).transpose()?,
+        email: notifications.get("email").map(email).transpose()?,
+        events: notifications.get("events").map(events).transpose()?,
+        frequency: notifications.get("frequency").map(word).transpose()?,
     })
 }

@@ -1,4 +1,5 @@
-//! The calls of the API, one file for each first part of the path.
+//! The calls of the API, one file for each area. A handler converts the request to RPCs and their
+//! responses to entries; rules are in auth and directory.
 
 pub(crate) mod account;
 pub(crate) mod api_keys;

@@ -1,4 +1,5 @@
-//! A new password for who has forgotten theirs: `POST /api/reset_password_request`, `POST /api/reset_password`.
+//! Resets a forgotten password in two steps: `POST /api/reset_password_request`, `POST
+//! /api/reset_password`.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::Gid;
@@ -22,6 +23,7 @@ use crate::{
     peers::Peers,
 };
 
+/// Mails a code to the address of the accounts with this username or email address.
 pub(crate) async fn request(
     request: HttpRequest,
     body: Body,
@@ -30,13 +32,13 @@ pub(crate) async fn request(
 ) -> Result<HttpResponse, ApiError> {
     let name = body.required_string("username_or_email")?.to_owned();
     let users = find(&peers, Lookup::UsernameOrEmail(name)).await?;
-    let ask = RequestPasswordResetRequest {
+    let reset_request = RequestPasswordResetRequest {
         users: users.iter().map(to_user_info).collect(),
         client_address: client_address::from_request(&request, &gateway).to_string(),
     };
     let validation_code = peers
         .auth()
-        .request_password_reset(ask)
+        .request_password_reset(reset_request)
         .await?
         .into_inner()
         .validation_code;
@@ -50,6 +52,7 @@ pub(crate) async fn request(
     )
 }
 
+/// Sets the new password and logs the user in.
 pub(crate) async fn reset(
     request: HttpRequest,
     body: Body,
@@ -62,6 +65,8 @@ pub(crate) async fn reset(
     let verification_code = body.required_string("verification_code")?.to_owned();
     let found = find(&peers, Lookup::Username(username)).await?;
     let Some(user) = found.first() else {
+        // The error reveals that no active account has this name, so it is limited like
+        // `/api/username`.
         current_user::count_anonymous_call(&request, &peers, &gateway).await?;
         return Err(ApiError::unprocessable("user_not_found"));
     };
@@ -74,15 +79,16 @@ pub(crate) async fn reset(
         client_address: client_address::from_request(&request, &gateway).to_string(),
     };
     let token = peers.auth().reset_password(reset).await?.into_inner().token;
-    // Only now: who is deactivated meanwhile gets no token.
+    // After the reset: a user who was deactivated in the meantime gets an error here, and no token.
     init::token_response(init::fetch_init(&gateway, &peers, gid).await?, &token)
 }
 
-async fn find(peers: &Peers, by: Lookup) -> Result<Vec<User>, ApiError> {
+/// Returns the active accounts that match.
+async fn find(peers: &Peers, lookup: Lookup) -> Result<Vec<User>, ApiError> {
     Ok(peers
         .directory()
         .find_accounts(FindAccountsRequest {
-            lookup: Some(by),
+            lookup: Some(lookup),
             include_inactive: false,
         })
         .await?

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Says that the gateway is up, and asks no peer.
+/// Answers as long as the gateway runs; it calls no peer.
 pub(crate) async fn ping(
     _: OptionalBody,
     gateway: Data<Gateway>,

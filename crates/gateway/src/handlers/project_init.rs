@@ -1,4 +1,4 @@
-//! `GET|POST /api/p/{project}/init`, and the answer that it shares with the logins at a project's door.
+//! `GET|POST /api/p/{project}/init`, and the response that it shares with project logins.
 
 use actix_web::{
     HttpResponse,
@@ -44,28 +44,34 @@ pub(crate) async fn init(
     token_response(init?, &token?)
 }
 
-/// All that an app needs to start work in the project, as the body of the answer.
+/// Returns the body of the response with everything that an app needs to work in the project, from
+/// the cache if it is still current.
+///
+/// # Errors
+/// The errors of `GetProjectInit`; [`Forbidden`](doorward_domain::ErrorCode::Forbidden) if the user
+/// is not an active member of an active project.
 pub(crate) async fn fetch(
     gateway: &Gateway,
     peers: &Peers,
     project: Gid,
     user: Gid,
 ) -> Result<Bytes, RpcError> {
-    let known = gateway.init_cache.find(user, Some(project));
+    let cached = gateway.init_cache.find(user, Some(project));
     let request = GetProjectInitRequest {
         project_gid: project.to_string(),
         user_gid: user.to_string(),
-        known_cursor: known.as_ref().map(|known| known.cursor),
+        known_cursor: cached.as_ref().map(|cached| cached.cursor),
     };
     let init = peers
         .directory()
         .get_project_init(request)
         .await?
         .into_inner();
-    if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
-        return Ok(known.body);
+    if let Some(cached) = cached.filter(|cached| init.is_unchanged && init.cursor == cached.cursor)
+    {
+        return Ok(cached.body);
     }
-    let body = write(gateway, &project.to_string(), &init)?;
+    let body = serialize(gateway, &project.to_string(), &init)?;
     gateway.init_cache.insert(
         user,
         Some(project),
@@ -88,7 +94,7 @@ struct ProjectResult<'a> {
     project: &'a str,
     project_members: &'a [String],
     last_backed_up: Option<&'a str>,
-    /// Of the project's own feed, which is numbered as the other.
+    /// Position in the project's own feed, which uses the same numbers as the global feed.
     cursor: i64,
 }
 
@@ -102,7 +108,7 @@ struct ProjectData<'a> {
     memberships: Memberships<'a>,
     #[serde(rename = "cc.languages")]
     languages: &'a RawValue,
-    // Clients expect these; product data is not ours.
+    // Clients expect these objects. They stay empty, because this server stores no product data.
     definitions: Empty,
     classes: Empty,
     fields: Empty,
@@ -110,7 +116,7 @@ struct ProjectData<'a> {
     queries: Empty,
 }
 
-fn write(
+fn serialize(
     gateway: &Gateway,
     project: &str,
     init: &GetProjectInitResponse,

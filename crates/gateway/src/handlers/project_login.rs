@@ -1,4 +1,5 @@
-//! `POST /api/p/{project}/login` and `/auth`: the logins at a project's door, of people and of programs.
+//! Project logins: `POST /api/p/{project}/login` with a password, and `/auth` with an API key. The
+//! `login` module explains the order of their steps.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::Gid;
@@ -18,7 +19,7 @@ use crate::{
     peers::Peers,
 };
 
-/// With username and password.
+/// Logs a user in to a project with a username and password.
 pub(crate) async fn login(
     request: HttpRequest,
     ProjectGid(project): ProjectGid,
@@ -26,26 +27,25 @@ pub(crate) async fn login(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (username, password) = (
-        body.required_string("username")?,
-        body.required_string("password")?,
-    );
-    let found = find_login_user(
+    let username = body.required_string("username")?;
+    let password = body.required_string("password")?;
+    let identifier = Identifier::Username(username.to_owned());
+    let login_user = find_login_user(&peers, identifier, Some(project)).await?;
+    let init = fetch(
+        &gateway,
         &peers,
-        Identifier::Username(username.to_owned()),
-        Some(project),
-    )
-    .await?;
-    let init = fetch(&gateway, &peers, project, found.allowed_user_or_dummy());
+        project,
+        login_user.allowed_user_or_dummy(),
+    );
     let client_address = client_address::from_request(&request, &gateway).to_string();
     issue_with_init(
         init,
-        verify_password(&peers, found, password, client_address),
+        verify_password(&peers, login_user, password, client_address),
     )
     .await
 }
 
-/// With an API key.
+/// Logs an API user in with an API key.
 pub(crate) async fn auth(
     request: HttpRequest,
     ProjectGid(project): ProjectGid,
@@ -55,30 +55,32 @@ pub(crate) async fn auth(
 ) -> Result<HttpResponse, ApiError> {
     let api_key = body.required_string("api_key")?.to_owned();
     let client_address = client_address::from_request(&request, &gateway).to_string();
-    let holder = FindApiKeyRequest {
+    let find = FindApiKeyRequest {
         api_key: api_key.clone(),
         client_address: client_address.clone(),
     };
-    let holder = peers
-        .auth()
-        .find_api_key(holder)
-        .await?
-        .into_inner()
-        .user_gid;
-    // Nobody is asked for too: the time tells nothing.
-    let holder = holder.unwrap_or_else(|| Gid::NIL.to_string());
-    let found = find_login_user(&peers, Identifier::UserGid(holder), Some(project)).await?;
-    let init = fetch(&gateway, &peers, project, found.allowed_user_or_dummy());
+    let user_gid = peers.auth().find_api_key(find).await?.into_inner().user_gid;
+    // For an unknown key the same calls are made with a dummy user, so that the response time does
+    // not reveal whether a key exists.
+    let user_gid = user_gid.unwrap_or_else(|| Gid::NIL.to_string());
+    let login_user = find_login_user(&peers, Identifier::UserGid(user_gid), Some(project)).await?;
+    let init = fetch(
+        &gateway,
+        &peers,
+        project,
+        login_user.allowed_user_or_dummy(),
+    );
     issue_with_init(
         init,
-        verify_api_key(&peers, found, project, api_key, client_address),
+        verify_api_key(&peers, login_user, project, api_key, client_address),
     )
     .await
 }
 
+/// Verifies an API key in auth. Returns the token of the new login.
 async fn verify_api_key(
     peers: &Peers,
-    found: LoginUser,
+    login_user: LoginUser,
     project: Gid,
     api_key: String,
     client_address: String,
@@ -86,8 +88,8 @@ async fn verify_api_key(
     let request = VerifyApiKeyRequest {
         api_key,
         project_gid: project.to_string(),
-        user_gid: found.allowed_user().map(|user| user.to_string()),
-        user_checked_at: found.checked_at,
+        user_gid: login_user.allowed_user().map(|user| user.to_string()),
+        user_checked_at: login_user.checked_at,
         client_address,
     };
     Ok(peers

@@ -1,5 +1,5 @@
-//! `POST /api/p/{project}/languages/...`, `/channels/...`, `/orderings/...`, `/fieldlists/...`: what a project has besides its
-//! name.
+//! `POST /api/p/{project}/languages/...`, `/channels/...`, `/orderings/...`, `/fieldlists/...`: the
+//! languages and items of a project.
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_domain::Gid;
@@ -21,14 +21,17 @@ use crate::{
     session::caller::Caller,
 };
 
-/// One of a project's lists, as its calls name it.
+/// One of the lists of a project: its kind, and the names of its parameters.
 pub(crate) trait ProjectList: 'static {
     const KIND: ItemKind;
+    /// Parameter with one item.
     const NAME: &'static str;
-    /// What every such list has and nobody changes: it is there as little as any other.
+    /// Item that every such list has and that cannot be changed. Calls treat it as an item that
+    /// does not exist.
     const FIXED: Option<&'static str> = None;
-    /// Of the parameter that names several.
+    /// Parameter with several items.
     const PLURAL: &'static str;
+    /// Parameter with the item before which another is moved.
     const BEFORE: &'static str;
 }
 
@@ -70,13 +73,13 @@ pub(crate) async fn create<L: ProjectList>(
         kind: L::KIND.into(),
         name: body.required_string("name")?.to_owned(),
     };
-    let made = peers.directory().create_item(create).await?.into_inner();
+    let created = peers.directory().create_item(create).await?.into_inner();
     let mut result = Map::new();
-    result.insert(L::NAME.to_owned(), made.item_gid.into());
+    result.insert(L::NAME.to_owned(), created.item_gid.into());
     result.insert("project".to_owned(), project.to_string().into());
     envelope::success_response(
         &Value::Object(result),
-        &ProjectData::new(made.project.as_slice(), None),
+        &ProjectData::new(created.project.as_slice(), None),
     )
 }
 
@@ -149,7 +152,9 @@ pub(crate) async fn delete<L: ProjectList>(
     )
 }
 
+/// Parses the gid of an item.
 fn parse_item<L: ProjectList>(parameter: &str, text: &str) -> Result<String, ApiError> {
+    // No item has the nil gid, so the directory answers that the item does not exist.
     if L::FIXED == Some(text) {
         return Ok(Gid::NIL.to_string());
     }
@@ -183,7 +188,7 @@ pub(crate) async fn remove_language(
 struct LanguagesData<'a> {
     #[serde(rename = "cc.projects")]
     projects: Projects<'a>,
-    // Clients expect these; product data is not ours.
+    // Clients expect these objects. They stay empty, because this server stores no product data.
     definitions: Empty,
     classes: Empty,
     fields: Empty,
@@ -196,10 +201,9 @@ async fn change_languages(
     change: Change,
     peers: &Peers,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), project.to_string());
     let change = ChangeLanguagesRequest {
-        caller_gid,
-        project_gid,
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: project.to_string(),
         change: Some(change),
     };
     let changed: Option<Project> = peers

@@ -1,4 +1,5 @@
-//! `POST /api/projects/...`: projects as a whole. Icons have a file of their own.
+//! `POST /api/projects/...`: reads, creates, changes, deletes and transfers projects. Icons have a
+//! file of their own.
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_rpc::directory::v1::{
@@ -28,10 +29,8 @@ pub(crate) async fn get(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (
-        caller.claims.sub.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let caller_gid = caller.claims.sub.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     let view = ViewProjectRequest {
         caller_gid,
         project_gid,
@@ -50,19 +49,20 @@ pub(crate) async fn create(
         name: body.optional_string("name")?.map(str::to_owned),
         timezone: body.optional_string("timezone")?.map(str::to_owned),
     };
-    // Before what they ask for is looked at.
+    // API users are rejected before the directory checks the values.
     require_account(&caller)?;
     let user = create.caller_gid.clone();
-    // First: an answer that gets lost because there is no token would leave the deed done.
+    // Renewed before the project is created: if the renewal failed after it, the response would be
+    // an error although the project exists.
     let token = gateway
         .renewals
         .renew(&peers, caller.token, gateway.trust.keys_generation())
         .await?;
-    let made = peers.directory().create_project(create).await?.into_inner();
-    let project = made.project.as_ref().map_or("", |project| &project.gid);
+    let created = peers.directory().create_project(create).await?.into_inner();
+    let project = created.project.as_ref().map_or("", |project| &project.gid);
     let result = json!({"project": project, "project_members": [user]});
     with_token(
-        envelope::success_response(&result, &ProjectData::with_memberships(&made))?,
+        envelope::success_response(&result, &ProjectData::with_memberships(&created))?,
         &token,
     )
 }
@@ -103,10 +103,8 @@ pub(crate) async fn permanent_delete(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (
-        caller.claims.sub.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let caller_gid = caller.claims.sub.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     let token = gateway
         .renewals
         .renew(&peers, caller.token, gateway.trust.keys_generation())
@@ -118,7 +116,7 @@ pub(crate) async fn permanent_delete(
             project_gid,
         })
         .await?;
-    // The icon goes too.
+    // The icon was discarded too.
     gateway.media_discarded.notify_one();
     with_token(envelope::success_response(&Empty {}, &Empty {})?, &token)
 }
@@ -138,17 +136,20 @@ pub(crate) async fn transfer(
         .renewals
         .renew(&peers, caller.token, gateway.trust.keys_generation())
         .await?;
-    let done = peers
+    let transferred = peers
         .directory()
         .transfer_project(transfer)
         .await?
         .into_inner();
-    let project = done.project.as_ref().map_or("", |project| &project.gid);
-    let answer = envelope::success_response(
+    let project = transferred
+        .project
+        .as_ref()
+        .map_or("", |project| &project.gid);
+    let response = envelope::success_response(
         &json!({"project": project}),
-        &ProjectData::with_memberships(&done),
+        &ProjectData::with_memberships(&transferred),
     )?;
-    with_token(answer, &token)
+    with_token(response, &token)
 }
 
 async fn set_status(
@@ -157,10 +158,8 @@ async fn set_status(
     peers: &Peers,
     is_deleted: bool,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (
-        caller.claims.sub.to_string(),
-        body.required_gid("project")?.to_string(),
-    );
+    let caller_gid = caller.claims.sub.to_string();
+    let project_gid = body.required_gid("project")?.to_string();
     let set = SetProjectStatusRequest {
         caller_gid,
         project_gid,
@@ -175,6 +174,7 @@ async fn set_status(
     )
 }
 
+/// Data of a response with a project, and memberships if the call returns them.
 #[derive(Serialize)]
 pub(crate) struct ProjectData<'a> {
     #[serde(rename = "cc.projects")]
@@ -194,15 +194,16 @@ impl<'a> ProjectData<'a> {
         }
     }
 
-    fn with_memberships(answer: &'a ProjectResponse) -> Self {
-        Self::new(answer.project.as_slice(), Some(&answer.memberships))
+    fn with_memberships(response: &'a ProjectResponse) -> Self {
+        Self::new(response.project.as_slice(), Some(&response.memberships))
     }
 }
 
-pub(crate) fn project_response(answer: &ProjectResponse) -> Result<HttpResponse, ApiError> {
-    let project = answer.project.as_ref().map_or("", |project| &project.gid);
+/// Returns the response with one project.
+pub(crate) fn project_response(response: &ProjectResponse) -> Result<HttpResponse, ApiError> {
+    let project = response.project.as_ref().map_or("", |project| &project.gid);
     envelope::success_response(
         &json!({"project": project}),
-        &ProjectData::new(answer.project.as_slice(), None),
+        &ProjectData::new(response.project.as_slice(), None),
     )
 }

@@ -1,5 +1,5 @@
-//! Signing up: `POST /api/username`, `POST /api/signup_request`, `POST /api/signup`. Every step can be repeated: what a crash
-//! leaves half done, the same call once more completes.
+//! Signup: `POST /api/username`, `POST /api/signup_request`, `POST /api/signup`. Each step can be
+//! repeated: if a crash interrupts it, the same call completes it.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::{Gid, Username};
@@ -27,7 +27,7 @@ use crate::{
     peers::Peers,
 };
 
-/// Whether a name is free.
+/// Returns whether a username is free.
 pub(crate) async fn username(
     request: HttpRequest,
     body: Body,
@@ -47,6 +47,8 @@ pub(crate) async fn username(
     )
 }
 
+/// Mails a code to the address. If the address has an account already, the response is the same,
+/// and the mail names the account.
 pub(crate) async fn request(
     request: HttpRequest,
     body: Body,
@@ -54,17 +56,15 @@ pub(crate) async fn request(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let username = body.required_string("username")?.to_owned();
-    let (password, email) = (
-        body.required_string("password")?.to_owned(),
-        body.required_string("email")?.to_owned(),
-    );
+    let password = body.required_string("password")?.to_owned();
+    let email = body.required_string("email")?.to_owned();
     let check = CheckUsernameRequest {
         username,
         email: Some(email.clone()),
     };
     let checked = peers.directory().check_username(check).await?.into_inner();
     if !checked.is_available {
-        // As much of an answer as that of `/api/username`.
+        // The error reveals as much as `/api/username` does, so it is limited in the same way.
         current_user::count_anonymous_call(&request, &peers, &gateway).await?;
         return Err(ApiError::validation("username", "unavailable"));
     }
@@ -72,7 +72,7 @@ pub(crate) async fn request(
         lookup: Some(Lookup::Email(email.clone())),
         include_inactive: true,
     };
-    let owners = peers
+    let existing_accounts = peers
         .directory()
         .find_accounts(find)
         .await?
@@ -82,7 +82,7 @@ pub(crate) async fn request(
         username: checked.username,
         password,
         email,
-        existing_accounts: owners.iter().map(to_user_info).collect(),
+        existing_accounts: existing_accounts.iter().map(to_user_info).collect(),
         language: accept_language::preferred_language(&request),
         client_address: client_address::from_request(&request, &gateway).to_string(),
     };
@@ -95,7 +95,8 @@ pub(crate) async fn request(
     envelope::success_response(&json!({"validation_code": validation_code}), &Empty {})
 }
 
-/// The codes are checked, the account is made in the directory, and with its password in auth the code is used up.
+/// Creates the account in three steps: auth verifies the codes, the directory creates the account,
+/// and auth stores the password and marks the codes as used.
 pub(crate) async fn signup(
     request: HttpRequest,
     body: Body,
@@ -103,14 +104,13 @@ pub(crate) async fn signup(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let username = body.required_string("username")?.to_owned();
-    let (password, email) = (
-        body.required_string("password")?.to_owned(),
-        body.required_string("email")?.to_owned(),
-    );
+    let password = body.required_string("password")?.to_owned();
+    let email = body.required_string("email")?.to_owned();
     let validation_code = body.required_string("validation_code")?.to_owned();
     let verification_code = body.required_string("verification_code")?.to_owned();
     let client_address = client_address::from_request(&request, &gateway).to_string();
-    // What is no username was none in the first step.
+    // A malformed username was rejected in the first step, so here it only fails to match the
+    // codes.
     let username = Username::normalize_for_lookup(&username);
     let check = VerifySignupRequest {
         username: username.clone(),
@@ -139,14 +139,14 @@ pub(crate) async fn signup(
         .user
         .unwrap_or_default();
     let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
-    let finish = CompleteSignupRequest {
+    let complete = CompleteSignupRequest {
         validation_code,
         user_gid: user.gid,
         client_address,
     };
     let token = peers
         .auth()
-        .complete_signup(finish)
+        .complete_signup(complete)
         .await?
         .into_inner()
         .token;

@@ -1,4 +1,5 @@
-//! `/sync/io`: what sockets need of the gateway, and the way of requests to them.
+//! `/sync/io`: routes polling requests and WebSocket handshakes to `doorward_sync`, and gives it
+//! access to the gateway ([`Host`]). It knows neither Engine.IO nor Socket.IO.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,11 +28,12 @@ use crate::{
     session::trust_store::TokenError,
 };
 
-/// Of a request; one message has no more.
+/// Maximum size of the body of a polling request, and so of a message.
 const MAX_BYTES: usize = 100_000;
-/// For the whole of it.
+/// Maximum time in which the whole body must arrive.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
+/// Starts the sockets. They stop at `shutdown`.
 pub(crate) fn start(
     gateway: Arc<Gateway>,
     peers: Peers,
@@ -45,13 +47,15 @@ pub(crate) fn start(
     )
 }
 
+/// Adds the routes of polling. WebSocket handshakes do not pass through them
+/// ([`crate::http::server`]).
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let resource = web::resource([PATH.to_owned(), format!("{PATH}/")]);
     let resource = resource.get(poll).head(poll_head).post(poll);
     config.service(resource.default_service(app::not_allowed("GET, HEAD, POST")));
 }
 
-/// Whether a request that asks for a WebSocket asks for one of ours. Clients put a slash behind the path.
+/// Returns whether a WebSocket handshake is for the sockets. Clients append a slash to the path.
 pub(crate) fn is_socket_path(uri: &Uri) -> bool {
     let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
     path == PATH
@@ -60,7 +64,8 @@ pub(crate) fn is_socket_path(uri: &Uri) -> bool {
             .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
 }
 
-/// The head of a request that asks for a WebSocket. Both sides have their own edition of the same types.
+/// Converts the head of a WebSocket handshake. actix-web and `doorward_sync` use different versions
+/// of the `http` types.
 pub(crate) fn to_http_parts(request: &actix_http::Request) -> Option<Parts> {
     let mut head = Request::builder().uri(request.uri().to_string());
     for (name, value) in request.headers() {
@@ -69,7 +74,7 @@ pub(crate) fn to_http_parts(request: &actix_http::Request) -> Option<Parts> {
     Some(head.body(()).ok()?.into_parts().0)
 }
 
-/// Engine.IO without a WebSocket.
+/// Handles a polling request of Engine.IO.
 async fn poll(
     request: HttpRequest,
     payload: Payload,
@@ -87,15 +92,18 @@ async fn poll(
     } else {
         Method::GET
     };
-    let asked = Request::builder()
+    let polling_request = Request::builder()
         .method(method)
         .uri(request.uri().to_string());
-    let asked = asked
+    let polling_request = polling_request
         .header("content-type", request.content_type())
         .body(body)
         .map_err(|_| ApiError::not_found())?;
     let client = client_address::from_request(&request, &gateway);
-    let (head, body) = sockets.handle_polling(asked, client).await.into_parts();
+    let (head, body) = sockets
+        .handle_polling(polling_request, client)
+        .await
+        .into_parts();
     let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| ApiError::internal())?;
     let content_type = head
         .headers
@@ -108,7 +116,8 @@ async fn poll(
     Ok(response.body(body))
 }
 
-/// Answers `HEAD` as [`poll`] answers `GET`, but never for a session: that would take the packets that wait in it.
+/// Answers `HEAD` like `GET`, except for a session: this would take the packets that wait in it,
+/// and a response to `HEAD` has no body to deliver them.
 async fn poll_head(
     request: HttpRequest,
     payload: Payload,
@@ -125,7 +134,7 @@ async fn poll_head(
     poll(request, payload, sockets, gateway).await
 }
 
-/// What sockets know of the gateway.
+/// Access of the sockets to the gateway.
 struct SocketGateway {
     gateway: Arc<Gateway>,
     peers: Peers,
@@ -136,7 +145,7 @@ impl Host for SocketGateway {
         self.gateway
             .trust
             .verify(token, self.gateway.clock.now())
-            .map_err(|distrust| match distrust {
+            .map_err(|error| match error {
                 TokenError::Invalid => doorward_sync::TokenError::Invalid,
                 TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
             })
@@ -157,11 +166,11 @@ impl Host for SocketGateway {
 
     fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>> {
         Box::pin(async {
-            let keys = self.gateway.trust.keys_generation();
+            let keys_generation = self.gateway.trust.keys_generation();
             Ok(self
                 .gateway
                 .renewals
-                .renew(&self.peers, token, keys)
+                .renew(&self.peers, token, keys_generation)
                 .await?
                 .to_string())
         })
@@ -174,13 +183,14 @@ impl Host for SocketGateway {
     ) -> BoxFuture<'a, InitResponse> {
         Box::pin(async {
             match init_socket(&self.peers, claims, parameters).await {
-                Ok(answer) => answer,
-                Err(problem) => {
-                    if problem.code_and_message().0 == 403 {
+                Ok(response) => response,
+                Err(error) => {
+                    // The middleware does not see this response.
+                    if error.code_and_message().0 == 403 {
                         denials::record(Some(claims.sub));
                     }
                     InitResponse {
-                        envelope: problem.envelope(),
+                        envelope: error.envelope(),
                         subscription: None,
                     }
                 }
@@ -188,12 +198,13 @@ impl Host for SocketGateway {
         })
     }
 
-    fn envelope(&self, failure: &RpcError) -> Value {
-        ApiError::from(failure.clone()).envelope()
+    fn envelope(&self, error: &RpcError) -> Value {
+        ApiError::from(error.clone()).envelope()
     }
 }
 
-/// What `POST /sync/get` would answer, and from where the events go on.
+/// Returns the response that `POST /sync/get` would give, and the subscription for the events after
+/// it.
 async fn init_socket(
     peers: &Peers,
     claims: &Claims,
@@ -203,8 +214,8 @@ async fn init_socket(
         parameters.ok_or_else(|| ApiError::invalid_body("it is not a JSON object"))?,
     );
     let since = SyncCursors::parse(&body)?;
-    let news = sync::fetch_sync_page(peers, claims.sub, since, true).await?;
-    let envelope = serde_json::from_slice(&sync::serialize_sync_page(since, &news)?)
+    let page = sync::fetch_sync_page(peers, claims.sub, since, true).await?;
+    let envelope = serde_json::from_slice(&sync::serialize_sync_page(since, &page)?)
         .map_err(|_| ApiError::internal())?;
     let feeds = Feeds {
         cc_cursor: since.cc_cursor,
@@ -214,16 +225,16 @@ async fn init_socket(
     let SyncResponse {
         position,
         has_more,
-        audiences: scopes,
+        audiences,
         ..
-    } = news;
+    } = page;
     Ok(InitResponse {
         envelope,
         subscription: Some(Subscription {
             feeds,
             position,
             has_more,
-            audiences: scopes,
+            audiences,
         }),
     })
 }

@@ -1,4 +1,4 @@
-//! `POST /sync/get`, `/sync/cursors`: what has changed since a cursor.
+//! `POST /sync/get`, `/sync/cursors`: the changes since a cursor, and the present cursors.
 
 use actix_web::{
     HttpResponse,
@@ -20,7 +20,7 @@ use crate::{
     session::caller::Caller,
 };
 
-/// Clients show it, and ask again.
+/// Warning that a page does not have all rows; clients call again.
 const MORE_DATA_WARNING: &str = "more data";
 
 pub(crate) async fn get(
@@ -29,8 +29,8 @@ pub(crate) async fn get(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
     let since = SyncCursors::parse(&body)?;
-    let news = fetch_sync_page(&peers, caller.claims.sub, since, false).await?;
-    Ok(envelope::json_response(serialize_sync_page(since, &news)?))
+    let page = fetch_sync_page(&peers, caller.claims.sub, since, false).await?;
+    Ok(envelope::json_response(serialize_sync_page(since, &page)?))
 }
 
 pub(crate) async fn cursors(
@@ -58,7 +58,8 @@ pub(crate) async fn cursors(
     )
 }
 
-/// From where on the feeds are asked for; without a cursor, one isn't.
+/// Cursors after which rows are requested. A feed without a cursor is not requested; `cursor`
+/// without `project` is ignored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SyncCursors {
     pub(crate) cc_cursor: Option<i64>,
@@ -79,35 +80,38 @@ impl SyncCursors {
     }
 }
 
-/// What the user is to be told; with the scopes for who is to be told what comes next, too.
+/// Returns the rows that changed for a user, and the position up to which they were read. With
+/// `include_audiences` it also returns the audiences of the user at that position, for a socket
+/// that will receive the later rows.
 pub(crate) async fn fetch_sync_page(
     peers: &Peers,
     user: Gid,
     since: SyncCursors,
-    with_scopes: bool,
+    include_audiences: bool,
 ) -> Result<SyncResponse, RpcError> {
     let request = SyncRequest {
         user_gid: user.to_string(),
         cc_cursor: since.cc_cursor,
         project_gid: since.project.map(|gid| gid.to_string()),
         cursor: since.cursor,
-        include_audiences: with_scopes,
+        include_audiences,
     };
     Ok(peers.directory().sync(request).await?.into_inner())
 }
 
-/// As the body of the answer. Rows say themselves how far they go: clients would jump to a cursor beside them.
+/// Serializes the body of the response. It has cursors only if it has no rows: a client would
+/// continue from such a cursor and skip rows, while the last row of each type has the right one.
 pub(crate) fn serialize_sync_page(
     since: SyncCursors,
-    news: &SyncResponse,
+    page: &SyncResponse,
 ) -> Result<Bytes, RpcError> {
-    let is_idle = news.rows.is_empty();
+    let is_idle = page.rows.is_empty();
     let result = SyncResult {
-        sync: news.rows.iter().map(Row::from_pb).collect(),
-        warning: news.has_more.then_some(MORE_DATA_WARNING),
+        sync: page.rows.iter().map(Row::from_pb).collect(),
+        warning: page.has_more.then_some(MORE_DATA_WARNING),
         cursors: is_idle.then_some(Cursors {
-            cc_cursor: news.position,
-            cursor: since.project.map(|_| news.position),
+            cc_cursor: page.position,
+            cursor: since.project.map(|_| page.position),
         }),
     };
     envelope::serialize_success(&result, &Empty {})
@@ -126,7 +130,7 @@ struct SyncResult<'a> {
 struct Cursors {
     #[serde(rename = "cc.cursor")]
     cc_cursor: i64,
-    /// Of the project's own feed, which is numbered as the other.
+    /// Position in the project's own feed, which uses the same numbers as the global feed.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<i64>,
 }

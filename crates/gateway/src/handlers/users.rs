@@ -1,4 +1,5 @@
-//! `POST /api/users/get` and `/api/members/get`: single entries, as the caller may see them.
+//! `POST /api/users/get` and `/api/members/get`: single entries, as far as they are visible to the
+//! caller.
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_rpc::directory::v1::{MembersResponse, User, ViewMemberRequest, ViewUserRequest};
@@ -40,10 +41,8 @@ pub(crate) async fn member(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let (project_gid, user_gid) = (
-        body.required_gid("project")?.to_string(),
-        body.required_gid("member")?.to_string(),
-    );
+    let project_gid = body.required_gid("project")?.to_string();
+    let user_gid = body.required_gid("member")?.to_string();
     let view = ViewMemberRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid,
@@ -77,13 +76,13 @@ struct MembersData<'a> {
     memberships: Memberships<'a>,
 }
 
-/// One member, with their membership.
+/// Returns one user with the membership.
 pub(crate) fn member_response(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     let user = members.users.first().map_or("", |user| &user.gid);
     members_response(&json!({"user": user}), members)
 }
 
-/// Answers with a membership, without its user.
+/// Returns a membership without its user.
 pub(crate) fn membership_response(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
@@ -99,6 +98,7 @@ pub(crate) fn membership_response(members: &MembersResponse) -> Result<HttpRespo
     )
 }
 
+/// Returns users with their memberships.
 pub(crate) fn members_response<R: Serialize>(
     result: &R,
     members: &MembersResponse,

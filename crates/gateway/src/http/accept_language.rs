@@ -1,11 +1,12 @@
-//! The language of people who have no account yet.
+//! The preferred language of a client without an account, for the mail of a signup.
 
 use actix_web::{HttpRequest, http::header::ACCEPT_LANGUAGE};
 
-/// More than any sensible list has.
+/// Maximum length of the header. Longer lists are ignored.
 const MAX_BYTES: usize = 1000;
 
-/// The first that the browser asks for (RFC 9110, section 12.5.4), in small letters; English when it asks for none.
+/// Returns the language with the highest quality in `Accept-Language` (RFC 9110, section 12.5.4),
+/// in lower case. Without a usable header it is English.
 pub(crate) fn preferred_language(request: &HttpRequest) -> String {
     let header = request
         .headers()
@@ -17,6 +18,8 @@ pub(crate) fn preferred_language(request: &HttpRequest) -> String {
         .unwrap_or_else(|| "en".to_owned())
 }
 
+/// Parses a list of language ranges. A range without `q` has quality 1; of equal ranges, the first
+/// is used. One malformed quality makes the list unusable.
 fn parse(header: &str) -> Option<String> {
     let mut best: Option<(f32, &str)> = None;
     for range in header.split(',') {

@@ -1,4 +1,5 @@
-//! Request bodies: JSON objects, bounded in size, depth and time, and their parameters.
+//! Request bodies: JSON objects with bounds on size, depth and time, and their parameters. It
+//! checks types only; the values are checked by auth and directory.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -17,23 +18,25 @@ use serde_json::{Map, Value};
 
 use crate::http::envelope::ApiError;
 
+/// Maximum size of a body.
 const MAX_BYTES: usize = 1024 * 1024;
-/// For the whole body.
+/// Maximum time in which the whole body must arrive.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
-/// The JSON object of a POST.
+/// JSON object of a `POST`. Its methods return parameters by name; null counts as a value of the
+/// wrong type.
 pub(crate) struct Body(Map<String, Value>);
 
-/// As [`Body`], but nothing at all stands for `{}`, as does a GET.
+/// Body of a call without parameters: a JSON object, an empty body, or a `GET`.
 pub(crate) struct OptionalBody;
 
 impl Body {
-    /// What has come over a socket.
+    /// Creates a body from a message of a socket.
     pub(crate) const fn from_object(object: Map<String, Value>) -> Self {
         Self(object)
     }
 
-    /// A required string.
+    /// Returns a required string.
     pub(crate) fn required_string(&self, name: &str) -> Result<&str, ApiError> {
         match self.0.get(name) {
             None => Err(ApiError::missing_parameter(name)),
@@ -42,14 +45,14 @@ impl Body {
         }
     }
 
-    /// A required gid.
+    /// Returns a required gid.
     pub(crate) fn required_gid(&self, name: &str) -> Result<Gid, ApiError> {
         self.required_string(name)?
             .parse()
             .map_err(|_| ApiError::invalid_parameter(name))
     }
 
-    /// An optional string.
+    /// Returns an optional string.
     pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&str>, ApiError> {
         if self.0.contains_key(name) {
             self.required_string(name).map(Some)
@@ -58,6 +61,7 @@ impl Body {
         }
     }
 
+    /// Returns an optional gid.
     pub(crate) fn optional_gid(&self, name: &str) -> Result<Option<Gid>, ApiError> {
         if self.0.contains_key(name) {
             self.required_gid(name).map(Some)
@@ -66,16 +70,16 @@ impl Body {
         }
     }
 
-    /// An optional position in a feed.
+    /// Returns an optional cursor: a whole number from 0.
     pub(crate) fn optional_position(&self, name: &str) -> Result<Option<i64>, ApiError> {
-        let position = |value: &Value| value.as_i64().filter(|position| *position >= 0);
+        let parse = |value: &Value| value.as_i64().filter(|position| *position >= 0);
         self.0
             .get(name)
-            .map(|value| position(value).ok_or_else(|| ApiError::invalid_parameter(name)))
+            .map(|value| parse(value).ok_or_else(|| ApiError::invalid_parameter(name)))
             .transpose()
     }
 
-    /// An optional list of strings.
+    /// Returns an optional list of strings.
     pub(crate) fn optional_strings(&self, name: &str) -> Result<Option<Vec<&str>>, ApiError> {
         let invalid = || ApiError::invalid_parameter(name);
         match self.0.get(name) {
@@ -89,7 +93,7 @@ impl Body {
         }
     }
 
-    /// An optional list of gids.
+    /// Returns an optional list of gids.
     pub(crate) fn optional_gids(&self, name: &str) -> Result<Option<Vec<Gid>>, ApiError> {
         let gid = |text: &str| text.parse().map_err(|_| ApiError::invalid_parameter(name));
         self.optional_strings(name)?
@@ -97,7 +101,7 @@ impl Body {
             .transpose()
     }
 
-    /// A required object.
+    /// Returns a required object.
     pub(crate) fn required_object(&self, name: &str) -> Result<&Map<String, Value>, ApiError> {
         match self.0.get(name) {
             None => Err(ApiError::missing_parameter(name)),
@@ -106,7 +110,8 @@ impl Body {
         }
     }
 
-    /// A switch that must be on, so that nothing is done by mistake.
+    /// Checks a parameter that must be `true`, so that a call with severe effects is not made by
+    /// mistake.
     pub(crate) fn required_confirmation(&self, name: &str) -> Result<(), ApiError> {
         match self.0.get(name) {
             None => Err(ApiError::missing_parameter(name)),
@@ -115,11 +120,11 @@ impl Body {
         }
     }
 
-    /// An optional switch.
+    /// Returns an optional boolean.
     pub(crate) fn optional_bool(&self, name: &str, default: bool) -> Result<bool, ApiError> {
         match self.0.get(name) {
             None => Ok(default),
-            Some(Value::Bool(switch)) => Ok(*switch),
+            Some(Value::Bool(value)) => Ok(*value),
             Some(_) => Err(ApiError::invalid_parameter(name)),
         }
     }
@@ -132,9 +137,11 @@ impl FromRequest for Body {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
+        let request = request.clone();
+        let payload = payload.take();
         Box::pin(async move {
             let bytes = read(&request, payload).await?;
+            // An empty body without a type is reported as an empty body (400), not as a wrong type.
             if !bytes.is_empty() || !request.content_type().is_empty() {
                 check_type(&request)?;
             }
@@ -148,7 +155,8 @@ impl FromRequest for OptionalBody {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
+        let request = request.clone();
+        let payload = payload.take();
         Box::pin(async move {
             if matches!(*request.method(), Method::GET | Method::HEAD) {
                 return if has_body(request.headers()) {
@@ -167,7 +175,8 @@ impl FromRequest for OptionalBody {
     }
 }
 
-/// RFC 9110, section 8.3; parameters such as `charset` don't matter, for JSON is UTF-8.
+/// Checks the media type (RFC 9110, section 8.3). Parameters such as `charset` are ignored, because
+/// JSON is UTF-8.
 fn check_type(request: &HttpRequest) -> Result<(), ApiError> {
     let is_json = request
         .content_type()
@@ -179,6 +188,7 @@ fn check_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
+/// Returns whether a request has a body (RFC 9112, section 6.3).
 fn has_body(headers: &HeaderMap) -> bool {
     let is_empty = |length: &HeaderValue| length.as_bytes() == b"0";
     headers.contains_key(TRANSFER_ENCODING)
@@ -202,6 +212,7 @@ pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
+/// Reads a body within the limits.
 async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, ApiError> {
     check_encoding(request.headers())?;
     let length = request
@@ -229,7 +240,7 @@ async fn collect(mut payload: Payload) -> Result<BytesMut, ApiError> {
     Ok(bytes)
 }
 
-/// serde_json bounds the depth.
+/// Parses a JSON object. serde_json limits the depth to 127 levels.
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     if bytes.is_empty() {
         return Err(ApiError::invalid_body("it is empty"));
@@ -262,10 +273,10 @@ mod tests {
             ("c", "Invalid parameter"),
             ("d", "Missing parameter"),
         ] {
-            let Err(ApiError::RpcError(failure)) = body.required_string(name) else {
+            let Err(ApiError::RpcError(error)) = body.required_string(name) else {
                 panic!("{name}")
             };
-            assert_eq!(failure.info.get(text).map(String::as_str), Some(name));
+            assert_eq!(error.info.get(text).map(String::as_str), Some(name));
         }
     }
 

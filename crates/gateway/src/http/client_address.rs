@@ -1,4 +1,19 @@
-//! Who is at the other end, behind the proxies that we trust.
+//! Finds the address of the client of a request, behind the trusted proxies (`trusted_proxies`).
+//!
+//! A client can send any `X-Forwarded-For`, and each proxy appends the address that it was called
+//! from. So only the entries that trusted proxies appended are reliable: the list is read from the
+//! right, and reading stops at the first address that is not a trusted proxy.
+//!
+//! Example: `trusted_proxies` is `10.0.0.0/8`, and a request has `X-Forwarded-For: 192.0.2.66,
+//! 203.0.113.9, 10.0.0.7`.
+//!
+//! 1. The connection comes from 10.0.0.5, a trusted proxy. Read the last entry, 10.0.0.7.
+//! 2. 10.0.0.7 is a trusted proxy too. Read the entry before it, 203.0.113.9.
+//! 3. 203.0.113.9 is not a trusted proxy: it is the client. The client itself sent 192.0.2.66,
+//!    which is not read.
+//!
+//! The same header on a connection from 198.51.100.1 is ignored, because that is not a trusted
+//! proxy: the client is 198.51.100.1, and a warning is logged once.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -10,13 +25,13 @@ use ipnet::IpNet;
 
 use crate::Gateway;
 
-/// The address of the client: the peer of the connection, unless that is a trusted proxy; then the rightmost address in
-/// `X-Forwarded-For` that is none.
+/// Returns the address of the client: the peer of the connection, unless that is a trusted proxy;
+/// then the rightmost address in `X-Forwarded-For` that is not a trusted proxy.
 pub(crate) fn from_request(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
     from_head(request.peer_addr(), request.headers(), gateway)
 }
 
-/// Returns the same for a request that did not come through actix-web.
+/// Returns the same for a request head that did not pass through actix-web.
 pub(crate) fn from_head(
     peer: Option<SocketAddr>,
     headers: &HeaderMap,
@@ -37,8 +52,12 @@ pub(crate) fn from_head(
         && !is_trusted(peer, trusted)
         && !gateway.has_warned_about_proxy.swap(true, Ordering::Relaxed)
     {
-        tracing::warn!(%peer, "X-Forwarded-For comes from an address that is no trusted proxy: if it is one, set trusted_proxies; \
-             without it, the throttle takes all who come through it for one client");
+        tracing::warn!(
+            %peer,
+            "ignored X-Forwarded-For from an address that is not a trusted proxy; if it is your \
+             proxy, add it to trusted_proxies, otherwise the throttle counts all clients behind \
+             it as one"
+        );
     }
     find(peer, &forwarded, trusted)
 }
@@ -47,20 +66,23 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 
+/// Reads the entries from the right, as long as the address so far is a trusted proxy.
 fn find(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
     let mut client = peer;
     for hop in forwarded.iter().rev() {
         if !is_trusted(client, trusted) {
             break;
         }
-        // What a trusted proxy wrote is an address; anything else was not written by one.
+        // A trusted proxy appends only addresses, so the client sent this entry. The last trusted
+        // proxy is the best known address.
         let Some(address) = parse(hop) else { break };
         client = address;
     }
     client
 }
 
-/// With or without a port.
+/// Parses an address, with or without a port. IPv6 addresses that stand for IPv4 ones are
+/// converted, so that a client has one address.
 fn parse(hop: &str) -> Option<IpAddr> {
     let with_port = || {
         hop.parse::<std::net::SocketAddr>()

@@ -1,13 +1,33 @@
-//! A client's connection below the HTTP server. Each request head is looked at before the server parses it:
+//! A client's connection below the HTTP server. It checks each request head before the server
+//! parses it, for two reasons:
 //!
-//! - A line of a head ends with CR LF. The server's parser also takes a bare LF for an end of line, as some proxies do and
-//!   others do not: two that disagree can be made to see different requests (request smuggling). A head with a bare LF
-//!   gets a byte that no parser accepts, so the server answers 400 and closes.
-//! - The server hands a connection over for anything that asks for an upgrade. Only a WebSocket handshake for sockets may;
-//!   in every other head the request for an upgrade is blanked, which leaves an ordinary request (RFC 9110, section 7.8).
+//! - A line of a head must end with CR LF. The parser of the server also accepts a bare LF, as some
+//!   proxies do and others do not. If a proxy and the server disagree, an attacker can make them
+//!   see different requests (request smuggling). A bare LF is overwritten with NUL, which no parser
+//!   accepts, so that the server answers 400 and closes.
+//! - The server gives up a connection to any request that asks for an upgrade. Only a WebSocket
+//!   handshake for sockets is allowed to take it; in every other head the request for an upgrade is
+//!   overwritten with spaces, which leaves an ordinary request (RFC 9110, section 7.8).
 //!
-//! To know where the next head begins, bodies are followed by the same rules as the server's (RFC 9112, section 6). Where it
-//! refuses a request, it parses no further head of the connection.
+//! To find the next head, it skips bodies by the same rules as the server (RFC 9112, section 6).
+//! After a request that the server rejects, it parses no further head, because the server closes
+//! the connection ([`State::Raw`]).
+//!
+//! # Example
+//!
+//! A client sends these bytes, in pieces of any size. `|` marks the end of a line, CR LF.
+//!
+//! ```text
+//! POST /a HTTP/1.1|Connection: Upgrade|Upgrade: h2c|Content-Length: 2||{}GET /sync/io/?EIO=4&...
+//! ```
+//!
+//! 1. `Head`: nothing is passed on until the empty line has arrived. The head asks for an upgrade
+//!    to `h2c`, which is not a WebSocket for sockets. `Upgrade` after `Connection:` and `h2c` after
+//!    `Upgrade:` become spaces, and the head is passed on with its old length.
+//! 2. `Data { left: 2 }`: `{}` is passed on unchanged; a bare LF in a body is allowed.
+//! 3. `Head` again. If `GET /sync/io/...` is a complete WebSocket handshake, its head is passed on
+//!    unchanged, and everything after it too (`Raw`): these are frames. If a line of it ends with a
+//!    bare LF, the LF becomes NUL, the rest is passed on (`Raw`), and the server answers 400.
 
 use std::{
     io,
@@ -18,50 +38,53 @@ use std::{
 use actix_web::web::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Maximum length of a head; the server refuses longer ones.
+/// Maximum length of a head. The server rejects longer ones.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
 /// Maximum length of a line between the chunks of a body, or after them.
 const MAX_LINE_BYTES: usize = 4096;
+/// Maximum number of bytes of one read.
 const READ_BYTES: usize = 8 * 1024;
 
+/// Stream whose request heads are checked when it is read.
 pub(crate) struct Connection<IO> {
     io: IO,
-    /// Bytes that were read and not yet passed on.
+    /// Bytes that were read and not yet passed on to the server.
     buffer: BytesMut,
     /// Number of bytes at the front of the buffer that can be passed on.
     checked: usize,
     state: State,
+    /// Whether the client has closed its side.
     has_ended: bool,
 }
 
-/// The meaning of the next bytes.
+/// Meaning of the next bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// A head, of which `seen` bytes were looked at; its last line begins at `line`.
-    Head {
-        seen: usize,
-        line: usize,
-    },
-    /// A body of known length, or one chunk of a body and the CR LF behind it.
-    Data {
-        left: u64,
-        is_chunk: bool,
-    },
+    /// A head, of which `seen` bytes were checked. Its last line begins at `line`.
+    Head { seen: usize, line: usize },
+    /// A body of known length, or one chunk of a body with the CR LF after it.
+    Data { left: u64, is_chunk: bool },
+    /// The line with the size of the next chunk.
     ChunkSize,
+    /// The trailer after the last chunk.
     Trailer,
-    /// No head any more: the connection becomes a WebSocket, or the server refuses the request and closes.
+    /// No more heads: the connection becomes a WebSocket, or the server rejects the request and
+    /// closes.
     Raw,
 }
 
-/// The result of a look at the bytes that are there.
+/// Result of a check of the available bytes.
 enum Advance {
+    /// More bytes are needed.
     Wait(State),
+    /// This number of bytes can be passed on.
     Pass(usize, State),
 }
 
 const NEXT_HEAD: State = State::Head { seen: 0, line: 0 };
 
 impl State {
+    /// Checks the available bytes, which are not empty, and overwrites what must not take effect.
     fn advance(self, bytes: &mut [u8]) -> io::Result<Advance> {
         Ok(match self {
             Self::Head { seen, line } => step_in_head(seen, line, bytes),
@@ -81,10 +104,12 @@ impl State {
             Self::Trailer => match find_first_line(bytes)? {
                 Some(b"\r\n") => Advance::Pass(2, NEXT_HEAD),
                 Some(line) if line.ends_with(b"\r\n") => Advance::Pass(line.len(), self),
+                // The server already handles the request of this body and cannot answer 400 any
+                // more, so the connection is closed.
                 Some(_) => {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidData,
-                        "a bare LF in a trailer",
+                        "bare LF in a trailer",
                     ));
                 }
                 None => Advance::Wait(self),
@@ -94,6 +119,8 @@ impl State {
     }
 }
 
+/// Checks the lines of a head that have arrived. Positions are kept in the state, so that a head
+/// that arrives byte by byte is not scanned from its start each time.
 fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
     while let Some(offset) = bytes
         .get(seen..)
@@ -108,7 +135,8 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
             return Advance::Pass(bytes.len(), State::Raw);
         }
         if end == line + 1 {
-            // Empty lines before a request are ignored (RFC 9112, section 2.2).
+            // An empty line ends the head. Empty lines before a request are ignored (RFC 9112,
+            // section 2.2).
             let next = if line == 0 {
                 NEXT_HEAD
             } else {
@@ -118,6 +146,7 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
         }
         (seen, line) = (end + 1, end + 1);
     }
+    // The server rejects the request, so the rest needs no check, and the buffer stays bounded.
     if bytes.len() >= MAX_HEAD_BYTES {
         return Advance::Pass(bytes.len(), State::Raw);
     }
@@ -127,7 +156,7 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
     })
 }
 
-/// Returns the first line with its LF, if all of it is there.
+/// Returns the first line with its LF, if it is complete.
 fn find_first_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
     let line = bytes
         .iter()
@@ -142,7 +171,8 @@ fn find_first_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
     Ok(line)
 }
 
-/// RFC 9112, section 7.1. The server refuses a size of another form.
+/// Parses the line with the size of a chunk (RFC 9112, section 7.1). The server rejects a size of
+/// another form.
 fn state_after_chunk_size(line: &[u8]) -> State {
     let digits = line
         .iter()
@@ -156,6 +186,7 @@ fn state_after_chunk_size(line: &[u8]) -> State {
         line.ends_with(b"\r\n") && matches!(line.get(digits), Some(b'\r' | b';' | b' ' | b'\t'));
     match size.filter(|_| is_well_formed) {
         Some(0) => State::Trailer,
+        // The chunk is followed by CR LF.
         Some(size) => size.checked_add(2).map_or(State::Raw, |left| State::Data {
             left,
             is_chunk: true,
@@ -175,11 +206,12 @@ impl<IO> Connection<IO> {
         }
     }
 
-    /// Returns the stream, and what was read from it and not yet passed on.
+    /// Returns the stream, and the bytes that were read from it and not yet passed on.
     pub(crate) fn into_parts(self) -> (IO, BytesMut) {
         (self.io, self.buffer)
     }
 
+    /// Checks the new bytes of the buffer as far as they are complete.
     fn check_buffer(&mut self) -> io::Result<()> {
         while let Some(bytes) = self
             .buffer
@@ -205,7 +237,7 @@ impl<IO> Connection<IO> {
         to.put_slice(&bytes);
         self.checked -= bytes.len();
         if self.buffer.is_empty() {
-            // Idle connections are many, and keep no memory.
+            // There can be many idle connections; none of them holds memory.
             self.buffer = BytesMut::new();
         }
     }
@@ -223,7 +255,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
             let mut read = ReadBuf::new(&mut bytes);
             ready!(Pin::new(&mut this.io).poll_read(context, &mut read))?;
             if read.filled().is_empty() {
-                // The rest is an unfinished head, which the server refuses.
+                // The rest is an incomplete head, which the server rejects.
                 this.has_ended = true;
                 this.checked = this.buffer.len();
             } else {

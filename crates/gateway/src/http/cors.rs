@@ -1,9 +1,11 @@
-//! Cross-origin resource sharing (CORS): which web pages of other origins can call the API and read the token.
+//! Cross-origin resource sharing (CORS): the web pages of other origins that can call the API and
+//! read tokens from its responses.
 
 use actix_cors::Cors;
 use actix_web::http::header::{self, HeaderName};
 
-/// Request headers that a page can send: those of the API, and those that tracing libraries add to every request.
+/// Request headers that a page can send: those of the API, and those that tracing libraries add to
+/// every request.
 const REQUEST_HEADERS: [HeaderName; 8] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
@@ -15,7 +17,10 @@ const REQUEST_HEADERS: [HeaderName; 8] = [
     HeaderName::from_static("x-requested-with"),
 ];
 
-/// None by default: browsers then keep other origins out.
+/// Returns the policy for the configured origins; `*` stands for all.
+///
+/// An origin
+/// that is not allowed still gets a response, without CORS headers: the browser blocks it.
 pub(crate) fn policy(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST"])

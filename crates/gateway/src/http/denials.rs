@@ -1,15 +1,16 @@
-//! Refused authorizations (403): a counter for alerts, and a line in the log. A 401 is neither; the metrics of requests count it.
+//! Denied authorizations (403): a counter for alerts, and a line in the log. A 401 is not a denial;
+//! the request metrics count it.
 
 use doorward_domain::Gid;
 
 const COUNTER: &str = "doorward_authorization_denied_total";
 
-/// Registers the counter, so that it is exported as 0 before the first denial.
+/// Registers the counter, which is thus exported as 0 before the first denial.
 pub(crate) fn register() {
     metrics::counter!(COUNTER).increment(0);
 }
 
-/// Counts and logs a denial; `user` is the caller, if the token says who that is.
+/// Counts and logs a denial. `user` is the caller, if the request has a valid token.
 pub(crate) fn record(user: Option<Gid>) {
     metrics::counter!(COUNTER).increment(1);
     tracing::info!(

@@ -1,4 +1,5 @@
-//! The envelope of every answer, and what goes wrong, in HTTP's terms. Nothing else knows either.
+//! The envelope of every response, and the errors of the API with their codes and messages. No
+//! other module knows their form.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -16,6 +17,7 @@ use doorward_rpc::RpcError;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+/// Envelope of a successful response.
 #[derive(Serialize)]
 struct Success<'a, R, D> {
     success: bool,
@@ -23,8 +25,9 @@ struct Success<'a, R, D> {
     data: &'a D,
 }
 
+/// Envelope of an error.
 #[derive(Serialize)]
-struct Refusal<'a> {
+struct ErrorEnvelope<'a> {
     success: bool,
     result: ErrorResult<'a>,
     data: Empty,
@@ -38,9 +41,11 @@ struct ErrorResult<'a> {
     info: &'a Info,
 }
 
-/// The hints for a better password, which travel as JSON, are an object.
+/// Key of the advice for a better password. It is an object in the response, but a string with JSON
+/// in an RPC error.
 const FEEDBACK: &str = "feedback";
 
+/// Serializes `info`, with `feedback` as an object.
 fn write_info<S: Serializer>(info: &&Info, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(info.iter().map(|(key, text)| {
         let feedback = (key == FEEDBACK)
@@ -50,11 +55,14 @@ fn write_info<S: Serializer>(info: &&Info, serializer: S) -> Result<S::Ok, S::Er
     }))
 }
 
-/// `{}`.
+/// Empty object, `{}`.
 #[derive(Serialize)]
 pub(crate) struct Empty {}
 
-/// An answer of what was asked for.
+/// Returns a successful response.
+///
+/// # Errors
+/// The values cannot be serialized.
 pub(crate) fn success_response<R: Serialize, D: Serialize>(
     result: &R,
     data: &D,
@@ -62,7 +70,10 @@ pub(crate) fn success_response<R: Serialize, D: Serialize>(
     Ok(json_response(serialize_success(result, data)?))
 }
 
-/// The body of such an answer.
+/// Serializes the body of a successful response.
+///
+/// # Errors
+/// The values cannot be serialized.
 pub(crate) fn serialize_success<R: Serialize, D: Serialize>(
     result: &R,
     data: &D,
@@ -73,32 +84,34 @@ pub(crate) fn serialize_success<R: Serialize, D: Serialize>(
         data,
     })
     .map_err(|error| {
-        tracing::error!(%error, "an answer can't be written as JSON");
+        tracing::error!(%error, "cannot serialize a response as JSON");
         RpcError::new(ErrorCode::Internal)
     })?;
     Ok(body.into())
 }
 
-/// The answer with a body that was written.
+/// Returns a successful response with a serialized body.
 pub(crate) fn json_response(body: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/json"))
         .body(body)
 }
 
-/// What a caller gets instead.
+/// Error of an HTTP call.
 #[derive(Debug)]
 pub(crate) enum ApiError {
+    /// Error of auth or directory, or of the gateway in the same form.
     RpcError(RpcError),
-    /// With the methods that there are.
+    /// The path has other methods, which `Allow` lists.
     MethodNotAllowed(&'static str),
     PayloadTooLarge,
     UnsupportedMediaType,
-    /// A call of the published API that this server does not implement.
+    /// Call of the published API that this server does not implement.
     NotImplemented,
-    /// A body that didn't come in time; the connection is of no more use.
+    /// Body that did not arrive in time. The connection is closed, because the rest of the body
+    /// would be read as the next request.
     BodyTimeout,
-    /// With the size of what there is.
+    /// Range beyond the end of a picture, whose size is given.
     RangeNotSatisfiable(u64),
 }
 
@@ -145,11 +158,11 @@ impl ApiError {
         RpcError::new(ErrorCode::Internal).into()
     }
 
-    /// As it is told to a socket.
+    /// Returns the envelope as a value, for a socket.
     pub(crate) fn envelope(&self) -> Value {
         let (code, message) = self.code_and_message();
         let info = match self {
-            Self::RpcError(failure) => failure.info.clone(),
+            Self::RpcError(error) => error.info.clone(),
             Self::MethodNotAllowed(_)
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
@@ -162,7 +175,7 @@ impl ApiError {
             message,
             info: &info,
         };
-        serde_json::to_value(Refusal {
+        serde_json::to_value(ErrorEnvelope {
             success: false,
             result,
             data: Empty {},
@@ -170,10 +183,10 @@ impl ApiError {
         .unwrap_or_default()
     }
 
-    /// The code and message of the contract.
+    /// Returns the code and message of the API contract.
     pub(crate) fn code_and_message(&self) -> (u16, &'static str) {
         match self {
-            Self::RpcError(failure) => code_and_message(failure.code),
+            Self::RpcError(error) => code_and_message(error.code),
             Self::MethodNotAllowed(_) => (405, "Method not allowed"),
             Self::PayloadTooLarge => (413, "Payload too large"),
             Self::UnsupportedMediaType => (415, "Unsupported media type"),
@@ -184,6 +197,7 @@ impl ApiError {
     }
 }
 
+/// Code and message of each error code.
 const fn code_and_message(code: ErrorCode) -> (u16, &'static str) {
     match code {
         ErrorCode::InvalidRequest => (400, "Bad request"),
@@ -201,8 +215,8 @@ const fn code_and_message(code: ErrorCode) -> (u16, &'static str) {
 }
 
 impl From<RpcError> for ApiError {
-    fn from(failure: RpcError) -> Self {
-        Self::RpcError(failure)
+    fn from(error: RpcError) -> Self {
+        Self::RpcError(error)
     }
 }
 
@@ -219,7 +233,7 @@ impl fmt::Display for ApiError {
 }
 
 impl ResponseError for ApiError {
-    /// The code, when it is one of HTTP's.
+    /// Returns the code itself if it is an HTTP status; codes from 1000 up have status 422.
     fn status_code(&self) -> StatusCode {
         let (code, _) = self.code_and_message();
         if code < 1000 {
@@ -234,9 +248,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         let mut info = Info::new();
         match self {
-            Self::RpcError(failure) => {
-                info.clone_from(&failure.info);
-                if let Some(wait) = retry_after(failure) {
+            Self::RpcError(error) => {
+                info.clone_from(&error.info);
+                if let Some(wait) = retry_after(error) {
                     response.insert_header((RETRY_AFTER, wait));
                 }
             }
@@ -248,14 +262,14 @@ impl ResponseError for ApiError {
                 )]);
                 response.insert_header((CONNECTION, "close"));
             }
-            // What is left of the body is not read.
+            // The rest of the body is not read, so the connection cannot be used again.
             Self::PayloadTooLarge => drop(response.insert_header((CONNECTION, "close"))),
             Self::RangeNotSatisfiable(size) => {
                 response.insert_header((CONTENT_RANGE, format!("bytes */{size}")));
             }
             Self::UnsupportedMediaType | Self::NotImplemented => {}
         }
-        response.json(Refusal {
+        response.json(ErrorEnvelope {
             success: false,
             result: ErrorResult {
                 code,
@@ -267,11 +281,12 @@ impl ResponseError for ApiError {
     }
 }
 
-/// In whole seconds (RFC 9110, section 10.2.3), at least one.
-fn retry_after(failure: &RpcError) -> Option<String> {
-    let wait = match failure.code {
+/// Returns the value of `Retry-After` in whole seconds (RFC 9110, section 10.2.3), at least 1. 429
+/// and 503 always have one.
+fn retry_after(error: &RpcError) -> Option<String> {
+    let wait = match error.code {
         ErrorCode::Throttled | ErrorCode::Unavailable => {
-            failure.retry_after.unwrap_or(Duration::from_secs(1))
+            error.retry_after.unwrap_or(Duration::from_secs(1))
         }
         ErrorCode::InvalidRequest
         | ErrorCode::Unauthenticated
@@ -281,7 +296,7 @@ fn retry_after(failure: &RpcError) -> Option<String> {
         | ErrorCode::Unprocessable
         | ErrorCode::Validation
         | ErrorCode::InviteInvalid
-        | ErrorCode::Internal => failure.retry_after?,
+        | ErrorCode::Internal => error.retry_after?,
     };
     Some(wait.as_millis().div_ceil(1000).max(1).to_string())
 }
@@ -293,9 +308,9 @@ mod tests {
     #[test]
     fn every_code_has_a_status_and_a_message() {
         for &code in ErrorCode::ALL {
-            let problem = ApiError::from(RpcError::new(code));
-            let (number, message) = problem.code_and_message();
-            let status = problem.error_response().status().as_u16();
+            let error = ApiError::from(RpcError::new(code));
+            let (number, message) = error.code_and_message();
+            let status = error.error_response().status().as_u16();
             assert_eq!(
                 status,
                 if number < 1000 { number } else { 422 },
@@ -306,8 +321,8 @@ mod tests {
 
     #[test]
     fn throttled_response_has_retry_after() {
-        let wait = |failure: RpcError| {
-            ApiError::from(failure)
+        let wait = |error: RpcError| {
+            ApiError::from(error)
                 .error_response()
                 .headers()
                 .get(RETRY_AFTER)

@@ -1,4 +1,5 @@
-//! What happens around every request: an id, a span, a measurement, headers, and a panic that stays its own.
+//! Middleware around every request: it assigns an id, opens a span, renews a token that is due,
+//! adds headers, records metrics, and turns a panic into a 500. It knows no call of the API.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -37,11 +38,15 @@ use crate::{
     session::caller::{self, RenewalDueToken},
 };
 
+/// Target of the access log. Operators filter by it (`docs/operations.md`), so it is no module path.
+const LOG_TARGET: &str = "doorward_gateway::request";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Maximum length of a request id of a client.
 const MAX_ID_BYTES: usize = 128;
-/// How long an answer that is ready waits for a new token.
+/// Maximum time that a response waits for the renewal of a token.
 const RENEWAL_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Handles a request with everything that is common to all calls.
 pub(crate) async fn handle_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -52,30 +57,32 @@ pub(crate) async fn handle_request(
         .cloned()
         .ok_or_else(ApiError::internal)?;
     let method = request.method().clone();
-    let own = gateway.ids.new_gid().to_string();
-    let client = client_request_id(request.headers());
-    let span = request_span(&request, &own, client.as_deref());
-    // The response repeats the client's id; records that the server must be able to trust have its own.
-    let id = client.clone().unwrap_or_else(|| own.clone());
+    let own_id = gateway.ids.new_gid().to_string();
+    let client_id = client_request_id(request.headers());
+    let span = request_span(&request, &own_id, client_id.as_deref());
+    // The response repeats the client's id. Log and audit trail also have an id of the server,
+    // because a client can send the id of another request.
+    let id = client_id.clone().unwrap_or_else(|| own_id.clone());
     let work = async {
         Ok::<_, Error>(
             renew_if_due(next.call(request).await?.map_into_boxed_body(), &gateway).await,
         )
     };
-    let answer = AssertUnwindSafe(work)
+    // Shared state stays usable after a panic: its locks ignore poisoning.
+    let result = AssertUnwindSafe(work)
         .catch_unwind()
         .instrument(span.clone());
-    let Ok(answer) = CURRENT_REQUEST_IDS
+    let Ok(result) = CURRENT_REQUEST_IDS
         .scope(
             RequestIds {
-                request_id: Some(own),
-                client_request_id: client,
+                request_id: Some(own_id),
+                client_request_id: client_id,
             },
-            answer,
+            result,
         )
         .await
     else {
-        span.in_scope(|| tracing::error!("a request panicked"));
+        span.in_scope(|| tracing::error!(target: LOG_TARGET, "a request panicked"));
         record_metrics(
             &RequestOutcome {
                 method: method.as_str(),
@@ -94,7 +101,7 @@ pub(crate) async fn handle_request(
         );
         return Err(InternalError::from_response("panic", response).into());
     };
-    let mut response = wrap_cors_error(answer?);
+    let mut response = wrap_cors_error(result?);
     let status = response.status();
     add_headers(response.headers_mut(), status, &id, &gateway);
     if status == StatusCode::FORBIDDEN {
@@ -117,21 +124,26 @@ pub(crate) async fn handle_request(
     Ok(response)
 }
 
-/// What the CORS library refuses, it refuses in plain text.
+/// Puts a rejection by the CORS library, which is plain text, into the envelope. It is recognized
+/// by its missing `Content-Type`.
 fn wrap_cors_error(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     if !response.status().is_client_error() || response.headers().contains_key(CONTENT_TYPE) {
         return response;
     }
-    let problem: ApiError = RpcError::new(ErrorCode::InvalidRequest).into();
-    let (request, refused) = response.into_parts();
-    let mut answer = problem.error_response();
-    for (name, value) in refused.headers() {
-        answer.headers_mut().append(name.clone(), value.clone());
+    let error: ApiError = RpcError::new(ErrorCode::InvalidRequest).into();
+    let (request, rejection) = response.into_parts();
+    let mut response = error.error_response();
+    for (name, value) in rejection.headers() {
+        response.headers_mut().append(name.clone(), value.clone());
     }
-    ServiceResponse::new(request, answer)
+    ServiceResponse::new(request, response)
 }
 
-/// Adds a new token to the answer of whoever came with one that is due. Without, the old one does for a while longer.
+/// Adds a new token to the response if renewal of the request's token is due. If the renewal fails
+/// or takes too long, the response has no token: the old one is still valid, and the next call
+/// tries again.
+///
+/// A response with 401 or 5xx gets no token, and neither does one that already has a token.
 async fn renew_if_due(
     mut response: ServiceResponse<BoxBody>,
     gateway: &Gateway,
@@ -164,20 +176,23 @@ async fn renew_if_due(
                 response.headers_mut().insert(AUTHORIZATION, token);
             }
         }
-        Err(failure) => {
-            tracing::debug!(code = %failure.code, "a token that is due was not renewed")
+        Err(error) => {
+            tracing::debug!(target: LOG_TARGET, code = %error.code, "could not renew a token that is due")
         }
     }
     response
 }
 
+/// Labels of the metrics of a request.
 struct RequestOutcome<'a> {
     method: &'a str,
-    /// As it stands in the list of routes: labels must be few.
+    /// Pattern of the route, not the path of the request, so that the number of labels is bounded.
     path: &'a str,
     status: u16,
 }
 
+/// Records the metrics of a request, and logs its result: server errors as a warning, except 501,
+/// which is a documented response.
 fn record_metrics(outcome: &RequestOutcome<'_>, started: Instant, span: &Span) {
     let elapsed = started.elapsed();
     let method = match outcome.method {
@@ -192,19 +207,24 @@ fn record_metrics(outcome: &RequestOutcome<'_>, started: Instant, span: &Span) {
         ("status", outcome.status.to_string()),
     ];
     metrics::counter!("doorward_http_requests_total", &labels).increment(1);
-    metrics::histogram!("doorward_http_request_duration_seconds", "path" => outcome.path.to_owned()).record(elapsed);
-    // Not by `record`, for which the log writes all fields of the span anew.
+    metrics::histogram!(
+        "doorward_http_request_duration_seconds",
+        "path" => outcome.path.to_owned()
+    )
+    .record(elapsed);
+    // `record` would make the log write all fields of the span again.
     span.set_attribute("http.response.status_code", i64::from(outcome.status));
     let milliseconds = elapsed.as_secs_f64() * 1000.0;
     span.in_scope(|| {
         if outcome.status >= 500 && outcome.status != 501 {
-            tracing::warn!(status = outcome.status, milliseconds, "answered");
+            tracing::warn!(target: LOG_TARGET, status = outcome.status, milliseconds, "answered");
         } else {
-            tracing::debug!(status = outcome.status, milliseconds, "answered");
+            tracing::debug!(target: LOG_TARGET, status = outcome.status, milliseconds, "answered");
         }
     });
 }
 
+/// Adds the headers that every response has.
 fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &Gateway) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -218,9 +238,9 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &
     }
 }
 
-/// Returns the id that the client sent, if it is well-formed.
+/// Returns the id that the client sent, if it is short and cannot be used to inject text into logs.
 fn client_request_id(headers: &HeaderMap) -> Option<String> {
-    let is_sane = |id: &&str| {
+    let is_well_formed = |id: &&str| {
         (1..=MAX_ID_BYTES).contains(&id.len())
             && id
                 .bytes()
@@ -229,20 +249,27 @@ fn client_request_id(headers: &HeaderMap) -> Option<String> {
     headers
         .get(REQUEST_ID)
         .and_then(|id| id.to_str().ok())
-        .filter(is_sane)
+        .filter(is_well_formed)
         .map(str::to_owned)
 }
 
+/// Opens the span of a request, as part of the trace of the client if it sent one.
 fn request_span(request: &ServiceRequest, id: &str, client_id: Option<&str>) -> Span {
     let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.extract(&HeaderExtractor(request.headers()))
     });
     let span = tracing::info_span!(
-        "request", otel.kind = "server", method = %request.method(), path = request.path(), request_id = id,
-        client_request_id = client_id, trace_id = Empty,
+        target: LOG_TARGET,
+        "request",
+        otel.kind = "server",
+        method = %request.method(),
+        path = request.path(),
+        request_id = id,
+        client_request_id = client_id,
+        trace_id = Empty,
     );
     if let Err(error) = span.set_parent(parent) {
-        tracing::trace!(%error, "no trace context");
+        tracing::trace!(target: LOG_TARGET, %error, "cannot set the trace context of a request");
     }
     if let Some(trace_id) = doorward_rpc::trace_id(&span.context()) {
         span.record("trace_id", trace_id);

@@ -1,4 +1,5 @@
-//! HTTP itself: connections, bodies, headers, limits, errors. No call of the API is in here.
+//! HTTP itself: connections, bodies, headers, limits and errors. It knows no call of the API; these
+//! are in `handlers`.
 
 pub(crate) mod accept_language;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! What is common to all that lies under `/api/p/{project}`.
+//! The project in the path of the calls below `/api/p/{project}`.
 
 use std::future::{Ready, ready};
 
@@ -7,7 +7,8 @@ use doorward_domain::Gid;
 
 use crate::http::envelope::ApiError;
 
-/// The project in the path.
+/// Gid of the project in the path. A malformed gid is answered with 400; whether the project exists
+/// is for the directory to decide.
 pub(crate) struct ProjectGid(pub(crate) Gid);
 
 impl FromRequest for ProjectGid {

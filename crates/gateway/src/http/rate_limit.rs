@@ -1,5 +1,8 @@
-//! How many requests a second a member may make in a project (`rate_limit_per_second`). Each gateway counts for itself: with
-//! several, a member may make so many through each.
+//! The rate limit of a member in a project (`rate_limit_per_second`): maximum number of requests in
+//! any second.
+//!
+//! Each gateway counts separately: with k gateways, a member can make up to k times as many
+//! requests.
 
 use std::{
     collections::VecDeque,
@@ -20,16 +23,22 @@ use moka::{future::Cache as FutureCache, sync::Cache};
 
 use crate::{Gateway, http::envelope::ApiError, peers::Peers, session::caller};
 
-/// A change of the limit counts after so long, and the little that asking for it takes.
+/// Time for which a limit is cached. With the time of the RPC, a change takes effect within a
+/// second.
 const LIMIT_CACHE_TTL: Duration = Duration::from_millis(800);
-/// Members whose requests are counted at once; more are let through.
+/// Maximum number of members whose requests are counted at the same time. Beyond it, requests of
+/// some members are accepted without being counted.
 const MAX_MEMBERS: u64 = 100_000;
+/// Period in which at most the limit is accepted.
 const WINDOW: Duration = Duration::from_secs(1);
-/// Requests of the same slice are counted together, so a window may count up to so much longer than it is.
+/// Resolution of the window: requests in the same slice are counted together, so a request can
+/// count up to this much longer than [`WINDOW`].
 const SLICE: Duration = Duration::from_millis(5);
 
+/// User and project.
 type MemberKey = (Gid, Gid);
 
+/// Cached limits, and the recent requests of each member.
 pub(crate) struct RateLimits {
     limits: FutureCache<MemberKey, Option<u32>>,
     windows: Cache<MemberKey, Arc<Mutex<SlidingWindow>>>,
@@ -49,13 +58,14 @@ impl RateLimits {
         }
     }
 
-    /// How long the member has to wait; None: the request is counted and may go on.
+    /// Counts a request. Returns the time that the member must wait if the limit is reached; such a
+    /// request is not counted.
     async fn count(&self, peers: &Peers, member: MemberKey) -> Option<Duration> {
         let limit = self
             .limits
             .try_get_with(member, find_rate_limit(peers, member))
             .await;
-        // Without the directory the call itself fails.
+        // Without the directory the handler fails anyway, so its error is the response.
         let limit = limit.ok().flatten()?;
         let window = self.windows.get_with(member, Arc::default);
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,6 +73,7 @@ impl RateLimits {
     }
 }
 
+/// Asks the directory for the limit of a member. `None`: no limit, or not a member.
 async fn find_rate_limit(
     peers: &Peers,
     (user, project): MemberKey,
@@ -79,7 +90,8 @@ async fn find_rate_limit(
         .rate_limit_per_second)
 }
 
-/// Around all calls under `/api/p/{project}`. What comes without a good token is the call's own to refuse.
+/// Middleware for all calls below `/api/p/{project}`. Requests without a valid token are not
+/// counted; their handlers reject them.
 pub(crate) async fn enforce<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -100,24 +112,31 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
     if let Some(member) = user.zip(project)
         && let Some(wait) = gateway.rate_limits.count(&peers, member).await
     {
-        let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
-        return Ok(request.into_response(problem.error_response()));
+        let error = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
+        return Ok(request.into_response(error.error_response()));
     }
     next.call(request)
         .await
         .map(ServiceResponse::map_into_boxed_body)
 }
 
-/// The requests of the last second, so exactly as it must be: never more than the limit in any second, and the limit in each
-/// when there are more than enough. Buckets that fill up with time admit twice as many in the first second.
+/// Requests of the last second. It never accepts more than the limit in any second, and exactly the
+/// limit in each if enough requests are made. A token bucket would accept up to twice the limit in
+/// its first second.
+///
+/// Example with a limit of 2: requests at 0 ms and 400 ms are accepted. One at 700 ms must wait
+/// until 1005 ms, when the slice of the first request has left the window. At 1005 ms it is
+/// accepted, and the next one at 1405 ms.
 #[derive(Default)]
 struct SlidingWindow {
-    /// The begin of each slice with requests, and how many they were.
+    /// Start of each slice with requests, and their number.
     slices: VecDeque<(Instant, u32)>,
+    /// Sum of the numbers in `slices`.
     counted: u32,
 }
 
 impl SlidingWindow {
+    /// Counts a request, or returns the time until the next one is accepted.
     fn count(&mut self, limit: u32, now: Instant) -> Option<Duration> {
         while let Some((begin, count)) = self.slices.front().copied()
             && now.saturating_duration_since(begin) >= WINDOW + SLICE
@@ -127,7 +146,7 @@ impl SlidingWindow {
         }
         if self.counted >= limit {
             let oldest = self.slices.front().map_or(now, |(begin, _)| *begin);
-            // Never more than a second, which in whole seconds would be two.
+            // `Retry-After` has whole seconds, rounded up: 1005 ms would become 2 s.
             let wait = (WINDOW + SLICE).saturating_sub(now.saturating_duration_since(oldest));
             return Some(wait.min(WINDOW));
         }
@@ -144,9 +163,10 @@ impl SlidingWindow {
 mod tests {
     use super::*;
 
-    /// How many of `offered` requests, evenly spread over `seconds`, are let through.
+    /// Returns how many of `offered` requests, spread evenly over `seconds`, are accepted.
     fn admitted(limit: u32, offered: u32, seconds: u32) -> u32 {
-        let (mut window, begin) = (SlidingWindow::default(), Instant::now());
+        let mut window = SlidingWindow::default();
+        let begin = Instant::now();
         let mut admitted = 0;
         for number in 0..offered {
             let now = begin + Duration::from_secs(seconds.into()) * number / offered;
@@ -163,10 +183,11 @@ mod tests {
             (50, 10_000, 10),
             (1000, 50_000, 10),
         ] {
-            let (admitted, right) = (admitted(limit, offered, seconds), limit * seconds);
+            let admitted = admitted(limit, offered, seconds);
+            let expected = limit * seconds;
             assert!(
-                admitted <= right && admitted * 100 >= right * 98,
-                "{limit}: {admitted} of {right}"
+                admitted <= expected && admitted * 100 >= expected * 98,
+                "{limit}: {admitted} of {expected}"
             );
         }
         assert_eq!(admitted(5, 5, 1), 5);
@@ -176,7 +197,8 @@ mod tests {
 
     #[test]
     fn rate_limited_response_has_retry_after() {
-        let (mut window, begin) = (SlidingWindow::default(), Instant::now());
+        let mut window = SlidingWindow::default();
+        let begin = Instant::now();
         assert_eq!(window.count(1, begin), None);
         assert_eq!(window.count(1, begin), Some(WINDOW));
         let wait = window.count(1, begin + Duration::from_millis(300)).unwrap();

@@ -1,5 +1,7 @@
-//! The HTTP server: actix-web's, as its `HttpServer` would set it up, except for two things for which that has no place. Heads
-//! of requests are checked first ([`Connection`]), and a connection that becomes a WebSocket is handed over whole.
+//! The HTTP server, assembled from the parts of actix-web as its `HttpServer` would do it, except
+//! for two things that `HttpServer` does not support: heads of requests are checked first
+//! ([`Connection`]), and a connection that becomes a WebSocket leaves the server. It knows no call
+//! of the API.
 
 use std::{fmt, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
@@ -25,17 +27,24 @@ use crate::{
     http::{client_address, connection::Connection},
 };
 
-/// For a request's head to arrive.
+/// Maximum time in which the head of a request must arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time after which an idle connection is closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Maximum time for the last bytes of a connection.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For requests in flight at a shutdown.
+/// Maximum time for requests in flight at a shutdown.
 const SHUTDOWN_SECONDS: u64 = 20;
-/// Per worker. One that has become a WebSocket counts no more.
+/// Maximum number of connections per worker. A connection that has become a WebSocket is not
+/// counted.
 const MAX_CONNECTIONS: usize = 8192;
 
 type UpgradedConnection = Framed<Connection<TcpStream>, h1::Codec>;
 
+/// Starts the server on a listener.
+///
+/// # Errors
+/// The listener has no address, or cannot be registered.
 pub(crate) fn run<F, I, S, B>(
     listener: TcpListener,
     app: F,
@@ -61,8 +70,10 @@ where
     let stopping = builder.graceful_shutdown_signal();
     let builder = builder.listen(format!("http-{address}"), listener, move || {
         let stopping = stopping.clone();
-        let (app, sockets, gateway) = (app.clone(), sockets.clone(), gateway.clone());
-        let answers = map_config(app().into_factory(), |()| AppConfig::default());
+        let app = app.clone();
+        let sockets = sockets.clone();
+        let gateway = gateway.clone();
+        let app_service = map_config(app().into_factory(), |()| AppConfig::default());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -72,25 +83,28 @@ where
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .local_addr(address)
+            // Requests with which a connection leaves HTTP get an instance of the app of their own,
+            // because the dispatcher gives up the connection together with the request.
             .upgrade(fn_factory(move || {
                 let app = map_config(app().into_factory(), |()| AppConfig::default());
-                let (app, sockets, gateway) =
-                    (app.new_service(()), sockets.clone(), gateway.clone());
+                let app = app.new_service(());
+                let sockets = sockets.clone();
+                let gateway = gateway.clone();
                 async move {
-                    let takeover = Rc::new(UpgradeContext {
+                    let upgrade_context = Rc::new(UpgradeContext {
                         app: app.await?,
                         sockets,
                         gateway,
                     });
                     let upgrade = move |(request, connection)| {
-                        handle_upgrade(takeover.clone(), request, connection)
+                        handle_upgrade(upgrade_context.clone(), request, connection)
                     };
                     Ok::<_, S::InitError>(fn_service(upgrade))
                 }
             }))
-            .finish(answers.map_err(|error: S::Error| error.into().error_response()));
+            .finish(app_service.map_err(|error: S::Error| error.into().error_response()));
         fn_service(|stream: TcpStream| async move {
-            // It fails on a connection that the client has closed.
+            // This fails only if the client has closed the connection, which the next read reports.
             let _ = stream.set_nodelay(true);
             let client = stream.peer_addr().ok();
             Ok((Connection::new(stream), Protocol::Http1, client))
@@ -100,17 +114,19 @@ where
     Ok(builder.run())
 }
 
-/// What is needed to answer a request after which the connection is no HTTP any more.
+/// State for requests after which the connection is no longer HTTP.
 struct UpgradeContext<S> {
     app: S,
     sockets: Arc<Sockets>,
     gateway: Arc<Gateway>,
 }
 
-/// Handles a request after which the connection is no HTTP any more: a handshake of a WebSocket for sockets. One with a wrong
-/// session is answered as any request is, and so is `CONNECT`, which is refused like any method that a path does not have.
+/// Handles a request after which the connection is no longer HTTP: a WebSocket handshake for
+/// sockets. A handshake that is not accepted, for example with an unknown session, is answered by
+/// the app, and then the connection is closed. So is `CONNECT`, which the app rejects like any
+/// method that a path does not have.
 async fn handle_upgrade<S, B>(
-    takeover: Rc<UpgradeContext<S>>,
+    context: Rc<UpgradeContext<S>>,
     request: Request,
     connection: UpgradedConnection,
 ) -> Result<(), actix_http::Error>
@@ -123,15 +139,15 @@ where
     if request.method() == Method::GET && sockets::is_socket_path(request.uri()) {
         let head = request.head();
         let client =
-            client_address::from_head(request.peer_addr(), &head.headers, &takeover.gateway);
+            client_address::from_head(request.peer_addr(), &head.headers, &context.gateway);
         if let Some(parts) = sockets::to_http_parts(&request)
-            && takeover.sockets.accept_handshake(&parts.uri, client)
+            && context.sockets.accept_handshake(&parts.uri, client)
         {
-            accept_socket(&takeover.sockets, &parts, connection).await;
+            accept_socket(&context.sockets, &parts, connection).await;
             return Ok(());
         }
     }
-    let response: Response<BoxBody> = match takeover.app.call(request).await {
+    let response: Response<BoxBody> = match context.app.call(request).await {
         Ok(response) => response.into().map_into_boxed_body(),
         Err(error) => error.into().error_response().into(),
     };
@@ -145,11 +161,13 @@ where
         .map(drop)
 }
 
+/// Takes the stream out of the server and gives it to the sockets, with all bytes that were already
+/// read from it.
 async fn accept_socket(sockets: &Arc<Sockets>, head: &Parts, connection: UpgradedConnection) {
     let mut parts = connection.into_parts();
-    // Answers to what came before over this connection.
     let (mut stream, unread) = parts.io.into_parts();
     parts.read_buf.extend_from_slice(&unread);
+    // Responses to earlier requests of this connection can still be in the write buffer.
     let sent = tokio::time::timeout(DISCONNECT_TIMEOUT, stream.write_all(&parts.write_buf)).await;
     if matches!(sent, Ok(Ok(()))) {
         sockets.clone().upgrade(stream, head, &parts.read_buf).await;

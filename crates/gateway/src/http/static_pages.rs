@@ -1,5 +1,5 @@
-//! Pages of whoever runs the gateway, beside the API and no part of it: they are in no document, and know no more than any
-//! other client.
+//! Static pages that the operator of the gateway adds to the API, such as the demo. They are not
+//! part of the API and not in its documentation, and have no more rights than any other client.
 
 use actix_web::{
     HttpResponse,
@@ -9,14 +9,16 @@ use actix_web::{
 
 use crate::app;
 
-/// Nothing from elsewhere and nothing inline; text never becomes HTML. `self` takes in sockets to the same address.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+/// Content security policy: nothing from other origins, nothing inline, and text never becomes HTML
+/// (trusted types). `connect-src 'self'` includes WebSockets to the same address.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-/// A file that is served as it is.
+/// File that is served unchanged.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    /// From the root: `/demo`.
+    /// Absolute path, such as `/demo`.
     pub path: &'static str,
     pub content_type: &'static str,
     pub body: &'static str,
@@ -24,8 +26,8 @@ pub struct Page {
 
 pub(crate) fn routes(config: &mut ServiceConfig, pages: &'static [Page]) {
     for page in pages {
-        let answer = move || async move { serve(page) };
-        let resource = web::resource(page.path).get(answer).head(answer);
+        let handler = move || async move { serve(page) };
+        let resource = web::resource(page.path).get(handler).head(handler);
         config.service(resource.default_service(app::not_allowed("GET, HEAD")));
     }
 }

@@ -1,4 +1,5 @@
-//! Files that are sent as multipart/form-data (RFC 7578), bounded in size, time and memory.
+//! Uploaded files in forms (multipart/form-data, RFC 7578), with bounds on size, time and memory.
+//! It does not look at the content of files; `doorward_media` decodes them.
 
 use std::{fs::File, io::Write, sync::Arc, time::Duration};
 
@@ -14,15 +15,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{body, envelope::ApiError};
 
-/// Maximum size of a body: the file and what is around it.
+/// Maximum size of a body: the file and everything else.
 const MAX_BYTES: usize = MAX_FILE_BYTES + 64 * 1024;
-/// For the whole body.
+/// Maximum time in which the whole body must arrive.
 const MAX_TIME: Duration = Duration::from_secs(60);
+/// Maximum number of parts of a form, including those that are ignored.
 const MAX_PARTS: usize = 8;
-/// Maximum size of all files that are received or decoded at one time.
+/// Maximum size of all files that are received or decoded at the same time.
 const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 
-/// The memory of a process for files that are received or decoded, by the byte.
+/// Memory of the process for files that are received or decoded: a semaphore with one permit per
+/// byte.
 pub(crate) struct UploadMemory(Arc<Semaphore>);
 
 impl Default for UploadMemory {
@@ -31,8 +34,9 @@ impl Default for UploadMemory {
     }
 }
 
-/// A file and its share of the memory. The bytes are in a file without a name: the decoder reads it from there, and its
-/// memory goes back to the system at once, while that of a buffer would stay with the allocator.
+/// Uploaded file and its share of the memory. The bytes are in a file without a name, from which
+/// the decoder reads them: its memory returns to the system at once, while that of a buffer would
+/// stay with the allocator.
 pub(crate) struct Upload {
     file: File,
     length: usize,
@@ -49,6 +53,8 @@ impl Upload {
         })
     }
 
+    /// Appends a chunk. Memory is reserved for the bytes that have arrived, not for the declared
+    /// length, so that a client cannot reserve memory without sending data.
     fn add(&mut self, chunk: &[u8], memory: &UploadMemory) -> Result<(), ApiError> {
         self.length += chunk.len();
         if self.length > MAX_FILE_BYTES {
@@ -74,7 +80,8 @@ impl Upload {
         self.length
     }
 
-    /// Returns the file, and its share of the memory, to be held until the file is no longer used.
+    /// Returns the file and its share of the memory, which must be held until the file is no longer
+    /// used.
     pub(crate) fn into_parts(self) -> (File, Option<OwnedSemaphorePermit>) {
         (self.file, self.share)
     }
@@ -88,32 +95,33 @@ fn unnamed_file() -> std::io::Result<File> {
     Ok(memfd_create("upload", MemfdFlags::CLOEXEC)?.into())
 }
 
-/// Creates a temporary file, where the system has none in memory.
+/// Creates a temporary file on systems that have no files in memory.
 #[cfg(not(target_os = "linux"))]
 fn unnamed_file() -> std::io::Result<File> {
     tempfile::tempfile()
 }
 
 fn memory_error(error: &std::io::Error) -> ApiError {
-    tracing::warn!(%error, "no memory for a file that is uploaded");
+    tracing::warn!(%error, "no memory for an uploaded file; answering with 503");
     RpcError::unavailable().into()
 }
 
-/// What the parts of a form hold that are asked for.
+/// Parts of a form that the calls use. Other parts are ignored.
 #[derive(Default)]
 pub(crate) struct UploadForm {
     file: Option<Upload>,
     project: Option<String>,
 }
 
-/// The part that holds the file.
+/// Name of the part with the file.
 const FILE: &str = "upload_file";
-/// The part that says which project it is for.
+/// Name of the part with the gid of the project.
 const PROJECT: &str = "project";
-/// A gid has fewer.
+/// Maximum length of a text part. A gid is shorter.
 const MAX_TEXT_BYTES: usize = 100;
 
 impl UploadForm {
+    /// Returns the required project.
     pub(crate) fn project(&self) -> Result<Gid, ApiError> {
         let text = self
             .project
@@ -123,11 +131,13 @@ impl UploadForm {
             .map_err(|_| ApiError::invalid_parameter(PROJECT))
     }
 
+    /// Returns the required file.
     pub(crate) fn into_file(self) -> Result<Upload, ApiError> {
         self.file.ok_or_else(|| ApiError::missing_parameter(FILE))
     }
 }
 
+/// Reads a form within the limits.
 pub(crate) async fn read_form(
     request: &HttpRequest,
     payload: Payload,
@@ -148,6 +158,7 @@ pub(crate) async fn read_form(
     if length.is_some_and(|length: u64| length > MAX_BYTES as u64) {
         return Err(ApiError::PayloadTooLarge);
     }
+    // A chunked body declares no length, so the bytes are counted too.
     let mut left = MAX_BYTES;
     let bounded = payload.map(move |chunk| {
         let chunk = chunk?;
@@ -162,7 +173,8 @@ pub(crate) async fn read_form(
         .map_err(|_| ApiError::BodyTimeout)?
 }
 
-/// Reads to the end: a form that is cut off is none.
+/// Reads all parts, also those after the file: a form that ends early is rejected as a whole. Of
+/// several parts with the same name, the first is used.
 async fn read_parts(mut parts: Multipart, memory: &UploadMemory) -> Result<UploadForm, ApiError> {
     let mut form = UploadForm::default();
     let mut count = 0;
@@ -224,7 +236,8 @@ mod tests {
     #[test]
     fn uploads_share_bounded_memory() {
         let memory = UploadMemory(Arc::new(Semaphore::new(10)));
-        let (mut one, mut other) = (Upload::new().unwrap(), Upload::new().unwrap());
+        let mut one = Upload::new().unwrap();
+        let mut other = Upload::new().unwrap();
         one.add(b"123", &memory).unwrap();
         one.add(b"456", &memory).unwrap();
         other.add(b"1234", &memory).unwrap();
@@ -246,7 +259,8 @@ mod tests {
 
     #[test]
     fn file_has_at_most_ten_million_bytes() {
-        let (mut upload, memory) = (Upload::new().unwrap(), UploadMemory::default());
+        let mut upload = Upload::new().unwrap();
+        let memory = UploadMemory::default();
         upload.add(&vec![0; 9_999_999], &memory).unwrap();
         upload.add(b"1", &memory).unwrap();
         assert!(matches!(

@@ -1,7 +1,7 @@
 //! The write budget of a user: a limit on calls that change data (`write_rate`, `write_burst`).
 //!
-//! Each gateway counts for itself: with several, a user may make that many calls through each. Calls are counted before
-//! their work, whatever their result.
+//! Each gateway counts separately: with k gateways, a user can make up to k times as many calls. A
+//! call is counted before its handler runs, independent of its result.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,21 +22,26 @@ use moka::sync::Cache;
 
 use crate::{Gateway, http::envelope::ApiError, session::caller};
 
-/// Users whose calls are counted at the same time. Of more, some begin again with a full budget.
+/// Maximum number of users whose calls are counted at the same time. Beyond it, some users start
+/// again with a full budget.
 const MAX_USERS: u64 = 100_000;
 
-/// Calls that change data, per user.
+/// Limit on the calls of a user that change data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteBudget {
-    /// On average. At least 1.
+    /// Average number of calls per second. At least 1.
     pub per_second: u32,
-    /// At once, after a time without any. At least 1.
+    /// Maximum number of calls at once, after a time without calls. At least 1.
     pub burst: u32,
 }
 
-/// A token bucket for each user. A bucket is stored as the time at which it will be full again (the generic cell rate
-/// algorithm): each call moves that time by the interval between two calls, and is refused if it would lie further ahead
-/// than a whole burst.
+/// Token bucket for each user. A bucket is stored as the time at which it will be full again
+/// (generic cell rate algorithm): each call moves that time by the interval between two calls, and
+/// is rejected if the time would be more than a whole burst ahead.
+///
+/// Example with 1 call per second and a burst of 3, starting at 0 s: three calls at once move the
+/// time to 3 s. A fourth would move it to 4 s, more than 3 s ahead, and must wait 1 s. At 1 s it is
+/// accepted.
 pub(crate) struct WriteBudgets {
     interval: Duration,
     burst: Duration,
@@ -47,7 +52,7 @@ impl WriteBudgets {
     pub(crate) fn new(budget: WriteBudget) -> Self {
         let interval = Duration::from_secs(1) / budget.per_second.max(1);
         let burst = interval * budget.burst.max(1);
-        // A bucket that is full again need not be remembered.
+        // After this time the bucket is full again, and equal to a new one.
         let buckets = Cache::builder()
             .max_capacity(MAX_USERS)
             .time_to_idle(burst + Duration::from_secs(1))
@@ -62,7 +67,7 @@ impl WriteBudgets {
     /// Counts a call.
     ///
     /// # Errors
-    /// The time until the next call can be made. Refused calls are not counted.
+    /// The time until the next call is accepted. Rejected calls are not counted.
     fn count(&self, user: Gid, now: Instant) -> Result<(), Duration> {
         let bucket = self.buckets.get_with(user, || Arc::new(Mutex::new(now)));
         let mut full_at = bucket.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +81,8 @@ impl WriteBudgets {
     }
 }
 
-/// Around each call that changes data. A call without a valid token is refused by its handler.
+/// Middleware for each call that changes data. Requests without a valid token are not counted;
+/// their handlers reject them.
 pub(crate) async fn enforce_write_budget<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -85,7 +91,7 @@ pub(crate) async fn enforce_write_budget<B: MessageBody + 'static>(
         .app_data::<Data<Gateway>>()
         .cloned()
         .ok_or_else(ApiError::internal)?;
-    // Other methods are answered 405.
+    // Requests with other methods are answered with 405 and change nothing.
     let user = if request.method() == Method::POST {
         caller::find_user(request.request(), &gateway)
     } else {
@@ -94,8 +100,8 @@ pub(crate) async fn enforce_write_budget<B: MessageBody + 'static>(
     if let Some(user) = user
         && let Err(wait) = gateway.write_budgets.count(user, Instant::now())
     {
-        let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
-        return Ok(request.into_response(problem.error_response()));
+        let error = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
+        return Ok(request.into_response(error.error_response()));
     }
     next.call(request)
         .await
@@ -108,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// How many of the calls at these times, in milliseconds, are let through.
+    /// Returns how many of the calls at these times, in milliseconds, are accepted.
     fn admitted(
         writes: &WriteBudgets,
         user: Gid,
@@ -126,11 +132,9 @@ mod tests {
     #[test]
     fn burst_passes_then_rate_applies() {
         for (per_second, burst) in [(20, 100), (1, 1), (5, 1), (1000, 3), (3, 1000)] {
-            let (writes, user, begin) = (
-                WriteBudgets::new(WriteBudget { per_second, burst }),
-                RandomIdGenerator.new_gid(),
-                Instant::now(),
-            );
+            let writes = WriteBudgets::new(WriteBudget { per_second, burst });
+            let user = RandomIdGenerator.new_gid();
+            let begin = Instant::now();
             assert_eq!(
                 admitted(&writes, user, begin, vec![0; 5000]),
                 burst as usize,
@@ -138,12 +142,13 @@ mod tests {
             );
             // Ten seconds of far more calls than the rate.
             let passed = admitted(&writes, user, begin, (1..=20_000).map(|half| half / 2));
-            let (rate, expected) = (per_second as usize, per_second as usize * 10);
+            let rate = per_second as usize;
+            let expected = rate * 10;
             assert!(
                 passed <= expected && passed + rate.max(10) >= expected,
                 "{per_second}, {burst}: {passed}"
             );
-            // An hour later the bucket is full, and no fuller.
+            // An hour later the bucket is full, and holds no more than a burst.
             assert_eq!(
                 admitted(&writes, user, begin, vec![3_610_000; 5000]),
                 burst as usize,
@@ -154,13 +159,11 @@ mod tests {
 
     #[test]
     fn budgets_are_per_user() {
-        let (writes, begin) = (
-            WriteBudgets::new(WriteBudget {
-                per_second: 1,
-                burst: 2,
-            }),
-            Instant::now(),
-        );
+        let writes = WriteBudgets::new(WriteBudget {
+            per_second: 1,
+            burst: 2,
+        });
+        let begin = Instant::now();
         for user in [RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid()] {
             assert_eq!(admitted(&writes, user, begin, [0, 0, 0, 0]), 2);
         }
@@ -168,14 +171,12 @@ mod tests {
 
     #[test]
     fn call_after_retry_after_passes() {
-        let (writes, user, begin) = (
-            WriteBudgets::new(WriteBudget {
-                per_second: 4,
-                burst: 2,
-            }),
-            RandomIdGenerator.new_gid(),
-            Instant::now(),
-        );
+        let writes = WriteBudgets::new(WriteBudget {
+            per_second: 4,
+            burst: 2,
+        });
+        let user = RandomIdGenerator.new_gid();
+        let begin = Instant::now();
         assert_eq!(admitted(&writes, user, begin, [0, 0]), 2);
         let wait = writes.count(user, begin).unwrap_err();
         assert_eq!(wait, Duration::from_millis(250));

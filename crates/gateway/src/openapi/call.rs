@@ -1,8 +1,10 @@
-//! A call as the document tells of it.
+//! The description of one call, from which the OpenAPI document and the page are made. It does not
+//! route or parse requests.
 
 use super::{entries::Entries, field::Field, unprocessable::Unprocessable};
 use crate::openapi::error_response::Refusal;
 
+/// Call of the API: its parameters, response and errors.
 pub(super) struct Call {
     pub(super) methods: Methods,
     pub(super) path: &'static str,
@@ -10,17 +12,18 @@ pub(super) struct Call {
     pub(super) summary: &'static str,
     pub(super) description: &'static str,
     pub(super) requires_token: bool,
-    /// Whether it counts against the write budget of the caller.
+    /// Whether the call counts against the write budget of the caller.
     pub(super) is_write: bool,
     pub(super) input: Input,
     pub(super) response: ResponseKind,
-    /// Which answers have a token in their `Authorization` header.
+    /// When a response has a token in its `Authorization` header.
     pub(super) renewal: Renewal,
-    /// Besides those that follow from the rest.
+    /// Errors in addition to those that follow from the other fields ([`Self::all_errors`]).
     pub(super) errors: Vec<Refusal>,
     pub(super) unprocessable: Unprocessable,
 }
 
+/// Methods that a call accepts. `HEAD` is accepted wherever `GET` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Methods {
     Get,
@@ -28,14 +31,16 @@ pub(super) enum Methods {
     GetOrPost,
 }
 
+/// Body of a request.
 pub(super) enum Input {
     Nothing,
-    /// `{}`, without parameters, or nothing at all.
+    /// An object without parameters, or an empty body.
     OptionalBody,
     Json(Vec<Field>),
     UploadForm(Vec<Field>),
 }
 
+/// Body of a successful response.
 pub(super) enum ResponseKind {
     Envelope {
         result: Vec<Field>,
@@ -49,6 +54,7 @@ pub(super) enum ResponseKind {
     Page,
 }
 
+/// When a successful response has a new token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Renewal {
     Never,
@@ -104,15 +110,15 @@ impl Call {
         }
     }
 
-    /// What is no call in the envelope.
+    /// Describes a resource whose response has no envelope.
     pub(super) fn get(
         path: &'static str,
         summary: &'static str,
         description: &'static str,
-        answer: ResponseKind,
+        response: ResponseKind,
     ) -> Self {
         Self {
-            response: answer,
+            response,
             ..Self::new(Methods::Get, path, summary, description)
         }
     }
@@ -125,7 +131,7 @@ impl Call {
         }
     }
 
-    /// With a token, and counted against the write budget.
+    /// Requires a token, and counts against the write budget.
     pub(super) fn changes_data(self) -> Self {
         Self {
             is_write: true,
@@ -161,24 +167,24 @@ impl Call {
         }
     }
 
-    pub(super) fn with_errors(mut self, refusals: &[Refusal]) -> Self {
-        self.errors.extend_from_slice(refusals);
+    pub(super) fn with_errors(mut self, errors: &[Refusal]) -> Self {
+        self.errors.extend_from_slice(errors);
         self
     }
 
-    /// 422: there is no such thing, or it is in no state for this.
+    /// Adds reasons of 422: the entry does not exist, or its state does not allow the call.
     pub(super) fn with_reasons(mut self, reasons: &[&'static str]) -> Self {
         self.unprocessable.reasons.extend_from_slice(reasons);
         self
     }
 
-    /// 1001: the fields and what is said of them.
+    /// Adds validation errors (1001): the fields and their reasons.
     pub(super) fn with_validation(mut self, fields: &[(&'static str, &'static str)]) -> Self {
         self.unprocessable.validations.extend_from_slice(fields);
         self
     }
 
-    /// 1004.
+    /// Adds the error 1004.
     pub(super) fn with_invite_invalid(mut self) -> Self {
         self.unprocessable.invite_invalid = true;
         self
@@ -188,7 +194,7 @@ impl Call {
         self.path.starts_with("/api/p/")
     }
 
-    /// All that it may be refused with, but 422, in the order of the codes.
+    /// Returns all errors of the call except 422, sorted by code and without duplicates.
     pub(super) fn all_errors(&self, method: Method) -> Vec<Refusal> {
         let mut all = self.errors.clone();
         all.extend([Refusal::MethodNotAllowed, Refusal::Internal]);

@@ -1,4 +1,4 @@
-//! What `data` holds.
+//! The entries in `data` of a response, with their schemas and examples.
 
 use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema, Type};
@@ -9,21 +9,22 @@ use super::{
     schemas::reference,
 };
 
+/// Kind of entries under one key of `data`.
 #[derive(Clone, Copy)]
 pub(super) enum Entries {
-    /// The caller.
+    /// The caller, complete.
     Caller,
     ShortUsers,
-    /// Each as the caller may see it.
+    /// The caller complete, other users short.
     Users,
     ShortProjects,
     FullProject,
-    /// One in full, others short.
+    /// One full project, other projects short.
     Projects,
     Memberships,
     ShortMemberships,
     Languages,
-    /// Kept empty: `definitions`, `classes` and the like.
+    /// Object that is always empty, such as `definitions` or `classes`.
     Nothing(&'static str),
 }
 
@@ -57,9 +58,10 @@ impl Entries {
         match self {
             Self::Caller => json!({examples::USER: examples::user_details()}),
             Self::ShortUsers => json!({examples::OTHER_USER: examples::user_summary()}),
-            Self::Users => {
-                json!({examples::USER: examples::user_details(), examples::OTHER_USER: examples::user_summary()})
-            }
+            Self::Users => json!({
+                examples::USER: examples::user_details(),
+                examples::OTHER_USER: examples::user_summary(),
+            }),
             Self::ShortProjects => json!({examples::PROJECT: examples::project_summary()}),
             Self::FullProject | Self::Projects => {
                 json!({examples::PROJECT: examples::full_project()})
@@ -71,24 +73,24 @@ impl Entries {
         }
     }
 
-    /// For people.
+    /// Returns the description on the page.
     pub(super) const fn description(self) -> &'static str {
         match self {
             Self::Caller => "the caller, complete",
             Self::ShortUsers => "users, short",
-            Self::Users => "users, the caller complete, others short",
+            Self::Users => "users: the caller complete, others short",
             Self::ShortProjects => "projects, short",
             Self::FullProject => "the project, full",
-            Self::Projects => "the project at hand, full, and others, short",
-            Self::Memberships => "memberships, each as the caller may see it",
+            Self::Projects => "projects: one full, others short",
+            Self::Memberships => "memberships, with the options that the caller is allowed to see",
             Self::ShortMemberships => "memberships, short",
-            Self::Languages => "all languages, code to English name",
-            Self::Nothing(_) => "empty: this server keeps no product data",
+            Self::Languages => "English names of all languages, by code",
+            Self::Nothing(_) => "empty, because this server stores no product data",
         }
     }
 }
 
-/// What every entry's `success` is.
+/// Returns the schema of `success`, which has only one value in each kind of response.
 pub(super) fn success(value: bool) -> RefOr<Schema> {
     of(Type::Boolean).enum_values(Some([value])).into()
 }

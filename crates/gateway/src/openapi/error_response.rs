@@ -1,4 +1,5 @@
-//! What a call may be refused with. Codes and messages are those of the envelope.
+//! The error responses of calls, except 422. Codes and messages come from the envelope of the API,
+//! so they cannot differ from what the server sends.
 
 use doorward_domain::ErrorCode;
 use doorward_rpc::RpcError;
@@ -14,7 +15,7 @@ use crate::openapi::{
     headers::reference as header_reference,
 };
 
-/// In the order of the codes.
+/// Error response, in the order of the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refusal {
     BadRequest,
@@ -47,67 +48,82 @@ impl Refusal {
         Self::Unavailable,
     ];
 
-    fn problem(self) -> ApiError {
-        let failure = |code| RpcError::new(code).into();
+    /// Returns an error that has this response.
+    fn api_error(self) -> ApiError {
+        let rpc_error = |code| RpcError::new(code).into();
         match self {
-            Self::BadRequest => failure(ErrorCode::InvalidRequest),
-            Self::Unauthenticated => failure(ErrorCode::Unauthenticated),
-            Self::UnknownUser => failure(ErrorCode::UnknownUser),
-            Self::Forbidden => failure(ErrorCode::Forbidden),
-            Self::NotFound => failure(ErrorCode::NotFound),
+            Self::BadRequest => rpc_error(ErrorCode::InvalidRequest),
+            Self::Unauthenticated => rpc_error(ErrorCode::Unauthenticated),
+            Self::UnknownUser => rpc_error(ErrorCode::UnknownUser),
+            Self::Forbidden => rpc_error(ErrorCode::Forbidden),
+            Self::NotFound => rpc_error(ErrorCode::NotFound),
             Self::MethodNotAllowed => ApiError::MethodNotAllowed(""),
             Self::PayloadTooLarge => ApiError::PayloadTooLarge,
             Self::UnsupportedMediaType => ApiError::UnsupportedMediaType,
             Self::RangeNotSatisfiable => ApiError::RangeNotSatisfiable(0),
-            Self::Throttled => failure(ErrorCode::Throttled),
-            Self::Internal => failure(ErrorCode::Internal),
-            Self::Unavailable => failure(ErrorCode::Unavailable),
+            Self::Throttled => rpc_error(ErrorCode::Throttled),
+            Self::Internal => rpc_error(ErrorCode::Internal),
+            Self::Unavailable => rpc_error(ErrorCode::Unavailable),
         }
     }
 
     pub(crate) fn code(self) -> u16 {
-        self.problem().code_and_message().0
+        self.api_error().code_and_message().0
     }
 
     pub(crate) fn message(self) -> &'static str {
-        self.problem().code_and_message().1
+        self.api_error().code_and_message().1
     }
 
-    /// Among the components, without blanks.
+    /// Returns the name of the component: the message without spaces.
     pub(crate) fn component(self) -> String {
-        self.message().split(' ').map(capitalised).collect()
+        self.message().split(' ').map(capitalized).collect()
     }
 
     pub(crate) const fn description(self) -> &'static str {
         match self {
             Self::BadRequest => {
-                "A parameter is missing, or has the wrong type or value; only the first is named. Or the body is no JSON object \
-                or no form."
+                "A parameter is missing, or has the wrong type or value; only the first such \
+                 parameter is reported. Or the body is not a JSON object or not a form."
             }
-            Self::Unauthenticated => "The token is missing, malformed, expired or revoked.",
+            Self::Unauthenticated => {
+                "The token is missing, malformed, expired or revoked, or its user is no longer \
+                 active."
+            }
             Self::UnknownUser => {
-                "Unknown user, wrong password, a user who is not active, an unknown or inactive API key; at a project's door \
-                also no active member, or no such project. Nothing tells these apart."
+                "The login failed: unknown user, wrong password, a user who is not active, or an \
+                 unknown or inactive API key. For a project login also: the user is not an active \
+                 member, or the project does not exist. All these cases have the same response."
             }
-            Self::Forbidden => "The caller may not do this, whether or not there is such a thing.",
-            Self::NotFound => "Nothing is there.",
-            Self::MethodNotAllowed => "This path has other methods: `Allow` lists them.",
+            Self::Forbidden => {
+                "The caller is not allowed to do this. The response is the same if the entry does \
+                 not exist."
+            }
+            Self::NotFound => "The path or the picture does not exist.",
+            Self::MethodNotAllowed => "The path exists with other methods, which `Allow` lists.",
             Self::PayloadTooLarge => {
-                "A body of more than 1 MiB, or a file of more than 10,000,000 bytes. The connection is closed."
+                "The body has more than 1 MiB, or the file more than 10,000,000 bytes. The \
+                 connection is closed."
             }
             Self::UnsupportedMediaType => {
-                "The body is neither `application/json` nor, for files, `multipart/form-data`; or it has a content coding other \
-                than `identity`."
+                "The body is not `application/json` or, for files, not `multipart/form-data`; or \
+                 it has a content coding other than `identity`."
             }
             Self::RangeNotSatisfiable => {
-                "A part that the picture doesn't have; `Content-Range` has its size."
+                "The picture does not have the requested range. `Content-Range` has its size."
             }
             Self::Throttled => {
-                "Too many failed logins, more requests a second than the member may make, or the user's write budget is used up."
+                "Too many failed logins, anonymous calls, codes or mails; more requests per second \
+                 than the member is allowed to make in the project; or the write budget of the \
+                 user is used up. `Retry-After` says when to try again."
             }
-            Self::Internal => "A fault of the server; its log has more, found by `x-request-id`.",
+            Self::Internal => {
+                "An error in the server. Its log has the cause, under the `x-request-id` of the \
+                 response."
+            }
             Self::Unavailable => {
-                "A part of the server is away or overloaded, or mails can't be sent."
+                "A part of the server is unavailable or overloaded, or no mail server is \
+                 configured. `Retry-After` says when to try again."
             }
         }
     }
@@ -128,7 +144,7 @@ impl Refusal {
         Ref::from_response_name(self.component())
     }
 
-    /// The component.
+    /// Returns the component.
     pub(crate) fn response(self) -> Response {
         let names: &[&str] = if self == Self::BadRequest {
             &["Missing parameter", "Invalid parameter", "Invalid body"]
@@ -158,7 +174,7 @@ impl Refusal {
     }
 }
 
-fn capitalised(word: &str) -> String {
+fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters
         .next()
@@ -168,6 +184,7 @@ fn capitalised(word: &str) -> String {
         .collect()
 }
 
+/// Starts a response with a description, a schema and an example.
 pub(crate) fn described(description: &str, schema: Object, example: Value) -> ResponseBuilder {
     ResponseBuilder::new()
         .description(description)
@@ -181,10 +198,16 @@ pub(crate) fn described(description: &str, schema: Object, example: Value) -> Re
         )
 }
 
+/// Returns the envelope of an error.
 pub(crate) fn example(code: u16, message: &str, info: &Value) -> Value {
-    json!({"success": false, "result": {"code": code, "message": message, "info": info}, "data": {}})
+    json!({
+        "success": false,
+        "result": {"code": code, "message": message, "info": info},
+        "data": {}
+    })
 }
 
+/// Returns the schema of the envelope of errors with these codes and messages.
 pub(crate) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> Object {
     let result = object(
         [
@@ -214,7 +237,7 @@ pub(crate) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> O
     )
 }
 
-/// Any refusal, for generators of clients.
+/// Returns the schema of any error, for client generators.
 pub(crate) fn any_error() -> Object {
     let result = object(
         [

@@ -1,4 +1,4 @@
-//! Ann, her project and its members: the entries of all examples.
+//! Example entries for the document and the page: Ann, her project and its members.
 
 use serde_json::{Value, json};
 
@@ -12,24 +12,33 @@ pub(super) const API_KEY: &str = "dw_AP8aNXSoEQKhfWqLhoxtrbqF9CvRVv7Caxn2iMPqVUF
 
 pub(super) fn user_details() -> Value {
     json!({
-        "gid": USER, "username": "ann", "email": "ann@example.org", "name": "Ann Smit", "avatar": null,
-        "status": "active", "options": {"language": "en", "timezone": "Europe/Amsterdam"}
+        "gid": USER, "username": "ann", "email": "ann@example.org", "name": "Ann Smit",
+        "avatar": null, "status": "active",
+        "options": {"language": "en", "timezone": "Europe/Amsterdam"}
     })
 }
 
 pub(super) fn user_summary() -> Value {
-    json!({"gid": OTHER_USER, "username": "ben", "name": "Ben Bakker", "avatar": null, "status": "active"})
+    json!({
+        "gid": OTHER_USER, "username": "ben", "name": "Ben Bakker", "avatar": null,
+        "status": "active"
+    })
 }
 
 pub(super) fn project_summary() -> Value {
-    json!({"gid": PROJECT, "name": "Spring catalogue", "icon": null, "owner": USER, "status": "active"})
+    json!({
+        "gid": PROJECT, "name": "Spring catalogue", "icon": null, "owner": USER,
+        "status": "active"
+    })
 }
 
 pub(super) fn full_project() -> Value {
     json!({
-        "gid": PROJECT, "name": "Spring catalogue", "icon": null, "owner": USER, "status": "active",
+        "gid": PROJECT, "name": "Spring catalogue", "icon": null, "owner": USER,
+        "status": "active",
         "options": {
-            "channels": {"__all__": "[all records]", ITEM: "Main channel"}, "orderedchannels": ["__all__", ITEM],
+            "channels": {"__all__": "[all records]", ITEM: "Main channel"},
+            "orderedchannels": ["__all__", ITEM],
             "orderings": {ITEM: "Main ordering"}, "orderedorderings": [ITEM],
             "fieldlists": {ITEM: "Main fieldlist"}, "orderedfieldlists": [ITEM],
             "languages": ["en", "nl"], "timezone": "Europe/Amsterdam",
@@ -43,7 +52,9 @@ pub(super) fn membership_details() -> Value {
     json!({
         "project_gid": PROJECT, "user_gid": USER, "status": "active", "roles": ["owner", "member"],
         "options": {
-            "notifications": {"email": "ann@example.org", "events": ["all"], "frequency": "immediate"},
+            "notifications": {
+                "email": "ann@example.org", "events": ["all"], "frequency": "immediate"
+            },
             "rate_limit_per_second": null
         }
     })
@@ -57,10 +68,12 @@ pub(super) fn membership_with_limit() -> Value {
 }
 
 pub(super) fn membership_summary() -> Value {
-    json!({"project_gid": PROJECT, "user_gid": OTHER_USER, "status": "invited", "roles": ["member"]})
+    json!({
+        "project_gid": PROJECT, "user_gid": OTHER_USER, "status": "invited", "roles": ["member"]
+    })
 }
 
-/// Those that the page shows.
+/// Returns the entries that the page shows: name, description and example.
 pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         (
@@ -70,37 +83,41 @@ pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
         ),
         (
             "User, short",
-            "Anybody else, in `cc.users`: never with an email.",
+            "Any other user, in `cc.users`. It never has an email address.",
             user_summary(),
         ),
         (
             "Project, short",
-            "In `cc.projects` of logins and inits.",
+            "A project in `cc.projects` of logins and inits.",
             project_summary(),
         ),
         (
             "Project, full",
-            "In `cc.projects` of all other calls.",
+            "A project in `cc.projects` of all other calls.",
             full_project(),
         ),
         (
             "Membership, complete",
-            "The caller's own, in `cc.projects_members`.",
+            "The caller's own membership, in `cc.projects_members`.",
             membership_details(),
         ),
         (
             "Membership with its limit",
-            "An API user's own, and what the owner of the project sees of other members.",
+            "The own membership of an API user, and the membership of another member as the owner \
+             of the project sees it.",
             membership_with_limit(),
         ),
         (
             "Membership, short",
-            "Of anybody else.",
+            "The membership of another member.",
             membership_summary(),
         ),
     ]
 }
 
 pub(super) fn feed_row() -> Value {
-    json!({"type": "cc", "cursor": 4133, "action": "UPDATE", "data_type": "cc.users", "data_key": OTHER_USER})
+    json!({
+        "type": "cc", "cursor": 4133, "action": "UPDATE", "data_type": "cc.users",
+        "data_key": OTHER_USER
+    })
 }

@@ -1,4 +1,4 @@
-//! Parameters, and what a result holds.
+//! Parameters of calls and fields of results, with their schemas and examples.
 
 use serde_json::{Value, json};
 use utoipa::openapi::{
@@ -8,6 +8,7 @@ use utoipa::openapi::{
 
 use super::{examples, schemas::reference};
 
+/// Parameter of a call, or field of a result.
 #[derive(Clone, Copy)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -34,7 +35,7 @@ pub(super) const fn optional(name: &'static str, shape: Shape, description: &'st
     }
 }
 
-/// Each with its example.
+/// Type of a field, with its example.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     Gid(&'static str),
@@ -42,18 +43,18 @@ pub(super) enum Shape {
     Text(&'static str),
     Password(&'static str),
     Texts(&'static [&'static str]),
-    /// A gid, or `__all__`.
+    /// Gid of an item, or `__all__`.
     Item(&'static str),
     Items(&'static str),
     Switch(bool),
-    /// A switch that must be on.
+    /// Boolean that must be `true`.
     Confirmation,
     File,
     MemberOptions,
     Cursor(i64),
     Release,
     UserProjects,
-    /// Of the feeds.
+    /// Rows of the feeds.
     Rows,
     Null,
 }
@@ -86,7 +87,7 @@ impl Shape {
         }
     }
 
-    /// For people.
+    /// Returns the name of the type on the page.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Gid(_) => "gid",
@@ -112,11 +113,14 @@ impl Shape {
             }
             Self::Gids(text) | Self::Items(text) => json!([text]),
             Self::Texts(texts) => json!(texts),
-            Self::Switch(on) => json!(on),
+            Self::Switch(value) => json!(value),
             Self::Confirmation => json!(true),
             Self::File => json!("(the bytes of a picture)"),
             Self::MemberOptions => {
-                json!({"rate_limit_per_second": 20, "notifications": {"events": ["all"], "frequency": "daily"}})
+                json!({
+                    "rate_limit_per_second": 20,
+                    "notifications": {"events": ["all"], "frequency": "daily"}
+                })
             }
             Self::Cursor(cursor) => json!(cursor),
             Self::Release => json!(doorward_domain::version::current_release()),
@@ -127,6 +131,7 @@ impl Shape {
     }
 }
 
+/// Starts a schema of one type.
 pub(super) fn of(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kind)
 }
@@ -143,12 +148,13 @@ pub(super) fn list(items: RefOr<Schema>) -> RefOr<Schema> {
     ArrayBuilder::new().items(items).into()
 }
 
-/// `{"<any key>": ...}`.
+/// Returns the schema of an object with any keys, `{"<any key>": ...}`.
 pub(super) fn map(values: RefOr<Schema>) -> ObjectBuilder {
     of(Type::Object).additional_properties(Some(AdditionalProperties::RefOr(values)))
 }
 
-/// An object with these members and, when it is closed, no others.
+/// Returns the schema of an object with these members (name, whether it is required, schema). If it
+/// is closed, it has no other members.
 pub(super) fn object<'a>(
     members: impl IntoIterator<Item = (&'a str, bool, RefOr<Schema>)>,
     is_closed: bool,
@@ -167,7 +173,7 @@ pub(super) fn object<'a>(
     object.build()
 }
 
-/// The object of these fields.
+/// Returns the schema of an object with these fields.
 pub(super) fn fields(fields: &[Field], is_closed: bool) -> Object {
     object(
         fields
@@ -177,7 +183,8 @@ pub(super) fn fields(fields: &[Field], is_closed: bool) -> Object {
     )
 }
 
-/// An example of it. What may be left out is shown only when nothing else is.
+/// Returns an example of an object with these fields. It has the required fields or, if there are
+/// no required fields, the first optional one.
 pub(super) fn example(fields: &[Field]) -> Value {
     let has_required = fields.iter().any(|field| field.is_required);
     let mut shown: Vec<&Field> = fields

@@ -1,4 +1,4 @@
-//! What the headers of answers mean.
+//! The headers of responses as components of the document.
 
 use serde_json::{Value, json};
 use utoipa::openapi::{Header, ObjectBuilder, Ref, Type, header::HeaderBuilder};
@@ -12,7 +12,7 @@ pub(super) fn reference(name: &str) -> Ref {
     Ref::new(format!("#/components/headers/{name}"))
 }
 
-/// The components.
+/// Returns the components by name.
 pub(super) fn all() -> Vec<(&'static str, Header)> {
     let header = |schema: ObjectBuilder, description: &str, example: Value| {
         HeaderBuilder::new()
@@ -28,7 +28,7 @@ pub(super) fn all() -> Vec<(&'static str, Header)> {
             "FreshToken",
             header(
                 token(),
-                "The token to use from now on: bare, without `Bearer`.",
+                "The token to use from now on, without `Bearer`.",
                 jwt.clone(),
             ),
         ),
@@ -36,7 +36,8 @@ pub(super) fn all() -> Vec<(&'static str, Header)> {
             "RenewedToken",
             header(
                 token(),
-                "When the token of the request is due for renewal: the one to use from now on, bare.",
+                "The token to use from now on, without `Bearer`. The header is present only if \
+                 renewal of the token of the request is due.",
                 jwt,
             ),
         ),
@@ -44,7 +45,7 @@ pub(super) fn all() -> Vec<(&'static str, Header)> {
             "WWW-Authenticate",
             header(
                 text(),
-                "With every 401.",
+                "The authentication scheme and its realm, in every 401.",
                 json!("Bearer realm=\"JWT access to Doorward.\""),
             ),
         ),
@@ -52,19 +53,20 @@ pub(super) fn all() -> Vec<(&'static str, Header)> {
             "Retry-After",
             header(
                 of(Type::Integer).minimum(Some(1)),
-                "In whole seconds.",
+                "The time after which to try again, in whole seconds.",
                 json!(1),
             ),
         ),
         (
             "Allow",
-            header(text(), "The methods that there are.", json!("POST")),
+            header(text(), "The methods that the path accepts.", json!("POST")),
         ),
         (
             "x-request-id",
             header(
                 text(),
-                "The request's own, if it sent one; the log has it too.",
+                "The id of the request: the one that the request sent, if it is well-formed, \
+                 otherwise one of the server. The log has it too.",
                 json!(examples::ITEM),
             ),
         ),
@@ -72,7 +74,7 @@ pub(super) fn all() -> Vec<(&'static str, Header)> {
             "Cache-Control",
             header(
                 text(),
-                "For how long it may be kept.",
+                "How long the response can be cached.",
                 json!("public, max-age=300"),
             ),
         ),
@@ -80,7 +82,7 @@ pub(super) fn all() -> Vec<(&'static str, Header)> {
             "ETag",
             header(
                 text(),
-                "What `If-None-Match` compares.",
+                "The version of the picture, for `If-None-Match` and `If-Range`.",
                 json!("\"33a64df5\""),
             ),
         ),
@@ -88,7 +90,7 @@ pub(super) fn all() -> Vec<(&'static str, Header)> {
             "Content-Range",
             header(
                 text(),
-                "Which part, of how many bytes.",
+                "The range of bytes in the response, and the size of the picture.",
                 json!("bytes 0-99/1234"),
             ),
         ),

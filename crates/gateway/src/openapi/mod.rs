@@ -1,4 +1,5 @@
-//! The HTTP API as an OpenAPI 3.1 document and as a page to read, both made from one list of calls.
+//! The HTTP API as an OpenAPI 3.1 document and as a page, both made from one list of calls
+//! (`calls`). A test compares that list with the routes of `app.rs`.
 
 mod call;
 mod calls;
@@ -25,9 +26,10 @@ use utoipa::openapi::{
 
 use crate::Gateway;
 
+/// Caching of the document and the page.
 const CACHING: &str = "public, max-age=300";
 
-/// Written once.
+/// Document and page, serialized once.
 pub(crate) struct Documents {
     json: Bytes,
     page: Bytes,
@@ -59,15 +61,15 @@ pub(crate) async fn docs(gateway: Data<Gateway>) -> HttpResponse {
         .body(gateway.documents.page.clone())
 }
 
-/// The document, indented.
+/// Returns the OpenAPI document as indented JSON.
 ///
 /// # Errors
-/// When it can't be written as JSON.
+/// The document cannot be serialized.
 pub fn openapi_json() -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&typed())? + "\n")
+    Ok(serde_json::to_string_pretty(&build_document())? + "\n")
 }
 
-fn typed() -> OpenApi {
+fn build_document() -> OpenApi {
     let mut paths = Paths::new();
     for call in calls::all() {
         for (method, operation) in operations::to_operations(&call) {
@@ -82,8 +84,9 @@ fn typed() -> OpenApi {
         .title("Doorward")
         .version(doorward_domain::version::current_release())
         .description(Some(
-            "Logins, accounts, projects and their members. Calls are POST with a JSON object, whose unknown members are \
-            ignored. Every answer is `success`, `result` (references by gid) and `data` (the entries that they refer to).",
+            "Logins, accounts, projects and their members. A call is a `POST` with a JSON object; \
+             unknown members are ignored. Every response has `success`, `result` (references by \
+             gid) and `data` (the entries that they refer to).",
         ));
     let tags = calls::SECTIONS.map(|(name, description)| {
         TagBuilder::new()
@@ -107,12 +110,16 @@ fn components() -> Components {
     for (name, header) in headers::all() {
         components = components.header(name, header);
     }
-    for refusal in error_response::Refusal::ALL {
-        components = components.response(refusal.component(), refusal.response());
+    for error in error_response::Refusal::ALL {
+        components = components.response(error.component(), error.response());
     }
-    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
-        "From a login, and from then on the latest that an answer has in its `Authorization` header.",
-    ));
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(
+            "The token of a login. Whenever a response has a token in its `Authorization` header, \
+             use that one from then on.",
+        ));
     components
         .security_scheme(operations::TOKEN, SecurityScheme::Http(token.build()))
         .build()

@@ -1,4 +1,4 @@
-//! Calls as operations of the document.
+//! Converts the description of a call to operations of the document, one for each method.
 
 use serde_json::{Value, json};
 use utoipa::openapi::{
@@ -17,9 +17,10 @@ use super::{
     schemas::{bytes, reference},
 };
 
+/// Name of the security scheme.
 pub(super) const TOKEN: &str = "token";
 
-/// With their methods.
+/// Returns the operations of a call with their methods.
 pub(super) fn to_operations(call: &Call) -> Vec<(HttpMethod, Operation)> {
     let build = |method: &Method| {
         let http = match method {
@@ -54,7 +55,9 @@ fn operation(call: &Call, method: Method) -> Operation {
     }
 }
 
-/// `/api/p/{project}/members/get` is `project_members_get`.
+/// Returns the unique id of an operation, after which client generators name a function. The id of
+/// `POST /api/p/{project}/members/get` is `project_members_get`; other methods of a call have a
+/// suffix.
 pub(super) fn operation_id(call: &Call, method: Method) -> String {
     let path = call
         .path
@@ -81,12 +84,12 @@ fn path_parameter(name: &str) -> ParameterBuilder {
         "project" => (
             reference("Gid"),
             examples::PROJECT.to_owned(),
-            "The project.",
+            "The gid of the project.",
         ),
         _ => (
             text().into(),
             format!("{}.png", examples::USER),
-            "The file, as the entry names it.",
+            "The name of the file, as `avatar` or `icon` of the entry has it.",
         ),
     };
     ParameterBuilder::new()
@@ -124,12 +127,13 @@ fn request_body(input: &Input) -> Option<RequestBody> {
     )
 }
 
+/// Adds the description of a parameter to its schema.
 fn describe(property: &mut RefOr<Schema>, description: &str) {
     match property {
         RefOr::Ref(reference) => description.clone_into(&mut reference.description),
         RefOr::T(Schema::Object(object)) => object.description = Some(description.to_owned()),
         RefOr::T(Schema::Array(array)) => array.description = Some(description.to_owned()),
-        // No parameter is one of these.
+        // No parameter has a schema of another kind.
         RefOr::T(_) => {}
     }
 }
@@ -141,33 +145,33 @@ fn responses(call: &Call, method: Method) -> Responses {
         .insert("200".to_owned(), success_response(call, method));
     if matches!(call.response, ResponseKind::Picture { .. }) {
         let not_modified = ResponseBuilder::new()
-            .description("`If-None-Match` names what is there.")
+            .description("The picture has not changed: its `ETag` is in `If-None-Match`.")
             .build();
         responses
             .responses
             .insert("304".to_owned(), RefOr::T(not_modified));
         if method == Method::Get {
-            let part = picture("The part that `Range` asks for.")
+            let part = picture("The part of the picture that `Range` asks for.")
                 .header_ref("Content-Range", header_reference("Content-Range"));
             responses
                 .responses
                 .insert("206".to_owned(), RefOr::T(part.build()));
         }
     }
-    for refusal in call.all_errors(method) {
-        // HEAD has no body to describe.
+    for error in call.all_errors(method) {
+        // A response to `HEAD` has no body to describe.
         let response = if method == Method::Head {
             RefOr::T(
                 ResponseBuilder::new()
-                    .description(refusal.description())
+                    .description(error.description())
                     .build(),
             )
         } else {
-            refusal.reference().into()
+            error.reference().into()
         };
         responses
             .responses
-            .insert(refusal.code().to_string(), response);
+            .insert(error.code().to_string(), response);
     }
     if let Some(response) = call.unprocessable.response() {
         responses
@@ -197,17 +201,21 @@ fn success_response(call: &Call, method: Method) -> RefOr<Response> {
     RefOr::T(response.build())
 }
 
-fn content(answer: &ResponseKind) -> ResponseBuilder {
-    match answer {
+fn content(response: &ResponseKind) -> ResponseBuilder {
+    match response {
         ResponseKind::Picture { .. } => picture("The picture."),
-        ResponseKind::Keys => {
-            response_of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
-                .header_ref("Cache-Control", header_reference("Cache-Control"))
-        }
-        ResponseKind::Document => {
-            response_of_type("application/json", of(Type::Object).into(), "The document.")
-                .header_ref("Cache-Control", header_reference("Cache-Control"))
-        }
+        ResponseKind::Keys => response_of_type(
+            "application/jwk-set+json",
+            reference("KeySet"),
+            "The public keys, as a JWK set.",
+        )
+        .header_ref("Cache-Control", header_reference("Cache-Control")),
+        ResponseKind::Document => response_of_type(
+            "application/json",
+            of(Type::Object).into(),
+            "The OpenAPI document.",
+        )
+        .header_ref("Cache-Control", header_reference("Cache-Control")),
         ResponseKind::Page => response_of_type("text/html", text().into(), "The page."),
         ResponseKind::Envelope { result, data } => {
             let content = ContentBuilder::new()
@@ -215,7 +223,7 @@ fn content(answer: &ResponseKind) -> ResponseBuilder {
                 .example(Some(example(result, data)))
                 .build();
             ResponseBuilder::new()
-                .description("Done.")
+                .description("The call succeeded.")
                 .content("application/json", content)
         }
     }
@@ -240,6 +248,7 @@ fn picture(description: &str) -> ResponseBuilder {
         .header_ref("ETag", header_reference("ETag"))
 }
 
+/// Returns the schema of a successful response.
 fn envelope(result: &[Field], data: &[Entries]) -> RefOr<Schema> {
     let result = field::fields(result, true);
     let data = object(
@@ -258,6 +267,7 @@ fn envelope(result: &[Field], data: &[Entries]) -> RefOr<Schema> {
     .into()
 }
 
+/// Returns an example of a successful response.
 pub(super) fn example(result: &[Field], data: &[Entries]) -> Value {
     let data: serde_json::Map<String, Value> = data
         .iter()

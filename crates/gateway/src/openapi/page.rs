@@ -1,4 +1,4 @@
-//! The page: all calls, without scripts and without anything from elsewhere.
+//! The page with all calls for people. It has no scripts and loads nothing.
 
 use std::fmt::Write;
 
@@ -12,11 +12,13 @@ use super::{
     operations,
 };
 
-/// Nothing but its own style.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Content security policy: only the style in the page itself.
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+                                 base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = include_str!("page.css");
 
+/// Returns the HTML of the page.
 pub(super) fn render(calls: &[Call]) -> String {
     let mut page = Page(String::new());
     page.begin();
@@ -37,19 +39,22 @@ pub(super) fn render(calls: &[Call]) -> String {
     page.0
 }
 
+/// HTML that has been written so far.
 struct Page(String);
 
 impl Page {
     fn add(&mut self, text: std::fmt::Arguments<'_>) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = self.0.write_fmt(text);
     }
 
     fn begin(&mut self) {
         let release = doorward_domain::version::current_release();
         self.add(format_args!(
-            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Doorward API</title>\
-            <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\
+            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+            <title>Doorward API</title>\
+            <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+            <style>{STYLE}</style></head>\
             <body><nav><strong>Doorward {release}</strong>"
         ));
         for (section, _) in SECTIONS {
@@ -60,12 +65,13 @@ impl Page {
             ));
         }
         self.add(format_args!(
-            "<a href=\"#entries\">Entries</a></nav><main><h1>Doorward API</h1><p>{}</p><p>For programs: \
-            <a href=\"/api/openapi.json\">openapi.json</a>.</p>",
+            "<a href=\"#entries\">Entries</a></nav><main><h1>Doorward API</h1><p>{}</p>\
+            <p>For programs: <a href=\"/api/openapi.json\">openapi.json</a>.</p>",
             prose(
-                "Calls are `POST` with a JSON object; unknown members are ignored. With a token: `Authorization: Bearer \
-                <token>`. Answers have `success`, `result` and `data`. Errors have the HTTP status of their `code`; codes \
-                from 1000 up have 422."
+                "A call is a `POST` with a JSON object; unknown members are ignored. A token is \
+                 sent as `Authorization: Bearer <token>`. A response has `success`, `result` and \
+                 `data`. The HTTP status of an error is its `code`; codes from 1000 up have the \
+                 status 422."
             )
         ));
     }
@@ -74,11 +80,16 @@ impl Page {
         let methods: Vec<&str> = call.methods().iter().map(|method| method.name()).collect();
         let id = operations::operation_id(call, call.main_method());
         self.add(format_args!(
-            "<article id=\"{id}\"><h3>{}</h3><p class=\"path\"><b>{}</b> <code>{}</code>{}</p><p>{}</p>",
+            "<article id=\"{id}\"><h3>{}</h3>\
+            <p class=\"path\"><b>{}</b> <code>{}</code>{}</p><p>{}</p>",
             escape(call.summary),
             methods.join(", "),
             escape(call.path),
-            if call.requires_token { " <i>with a token</i>" } else { "" },
+            if call.requires_token {
+                " <i>with a token</i>"
+            } else {
+                ""
+            },
             prose(call.description)
         ));
         match &call.input {
@@ -89,7 +100,7 @@ impl Page {
             }
             Input::UploadForm(fields) => self.fields("Parts of the form", fields),
         }
-        self.answer(call);
+        self.response(call);
         self.errors(call);
         self.0.push_str("</article>");
     }
@@ -100,9 +111,9 @@ impl Page {
         }
         self.add(format_args!("<h4>{title}</h4><table>"));
         for field in fields {
-            let need = if field.is_required { "" } else { "optional " };
+            let prefix = if field.is_required { "" } else { "optional " };
             self.add(format_args!(
-                "<tr><td><code>{}</code></td><td>{need}{}</td><td>{}</td></tr>",
+                "<tr><td><code>{}</code></td><td>{prefix}{}</td><td>{}</td></tr>",
                 escape(field.name),
                 field.shape.name(),
                 prose(field.description)
@@ -111,7 +122,7 @@ impl Page {
         self.0.push_str("</table>");
     }
 
-    fn answer(&mut self, call: &Call) {
+    fn response(&mut self, call: &Call) {
         match &call.response {
             ResponseKind::Envelope { result, data } => {
                 self.fields("Result", result);
@@ -126,7 +137,7 @@ impl Page {
                     }
                     self.0.push_str("</table>");
                 }
-                self.example("Answer", &operations::example(result, data));
+                self.example("Response", &operations::example(result, data));
             }
             ResponseKind::Picture { caching } => {
                 self.add(format_args!("<p>{}</p>", prose(caching)))
@@ -135,10 +146,12 @@ impl Page {
         }
         match call.renewal {
             Renewal::Never => {}
-            Renewal::WhenDue => self.0.push_str("<p>Renews a token that is due.</p>"),
+            Renewal::WhenDue => self.0.push_str(
+                "<p>The <code>Authorization</code> header has a new token if renewal is due.</p>",
+            ),
             Renewal::Always => self
                 .0
-                .push_str("<p>The <code>Authorization</code> header has a token.</p>"),
+                .push_str("<p>The <code>Authorization</code> header has a new token.</p>"),
         }
     }
 
@@ -146,18 +159,20 @@ impl Page {
         self.0.push_str("<details><summary>Errors</summary><table>");
         let mut unprocessable =
             Some(&call.unprocessable).filter(|unprocessable| !unprocessable.examples().is_empty());
-        for refusal in call.all_errors(call.main_method()) {
-            if refusal.code() > 422
+        // The rows are sorted by code. 422 is described separately, so it is inserted before the
+        // first higher code; there always is one, since every call can fail with 500.
+        for error in call.all_errors(call.main_method()) {
+            if error.code() > 422
                 && let Some(unprocessable) = unprocessable.take()
             {
                 self.unprocessable(&unprocessable.description(), &unprocessable.examples());
             }
             self.add(format_args!(
                 "<tr><td>{}</td><td>{}</td><td>{}<pre>{}</pre></td></tr>",
-                refusal.code(),
-                refusal.message(),
-                prose(refusal.description()),
-                escape(&refusal.example().to_string())
+                error.code(),
+                error.message(),
+                prose(error.description()),
+                escape(&error.example().to_string())
             ));
         }
         self.0.push_str("</table></details>");
@@ -195,6 +210,7 @@ impl Page {
     }
 }
 
+/// Returns the id of the heading of a section.
 fn anchor(section: &str) -> String {
     section
         .to_lowercase()
@@ -208,7 +224,7 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// With what stands in backticks as code.
+/// Returns a text as HTML, with the parts in backticks as code.
 fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts

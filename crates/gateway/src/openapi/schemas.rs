@@ -1,4 +1,4 @@
-//! The entries as components.
+//! The schemas of entries as components of the document.
 
 use serde_json::Value;
 use utoipa::openapi::{
@@ -16,7 +16,7 @@ pub(super) fn reference(name: &str) -> RefOr<Schema> {
     Ref::from_schema_name(name).into()
 }
 
-/// By their names.
+/// Returns the components by name.
 pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
     let mut all = vec![
         ("Gid", gid().into()),
@@ -30,7 +30,8 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
         "FeedRow",
         with_description(
             feed_row(),
-            "A change of an entry.",
+            "A change of an entry: `data_type` and `data_key` name the entry, and `action` says \
+             whether to fetch it or to remove it.",
             Some(examples::feed_row()),
         ),
     ));
@@ -42,16 +43,17 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
 
 fn gid() -> ObjectBuilder {
     text()
-        .description(Some("A UUID, in small letters."))
+        .description(Some("A UUID in lower case."))
         .format(Some(SchemaFormat::Custom("uuid".to_owned())))
         .examples([examples::USER])
 }
 
-/// Of a list of a project.
+/// Returns the schema of an item in a list of a project.
 fn item() -> OneOfBuilder {
     OneOfBuilder::new()
         .description(Some(
-            "A gid, or the channel of all records, which nobody can change.",
+            "The gid of an item, or `__all__`: the channel with all records, which cannot be \
+             changed.",
         ))
         .item(reference("Gid"))
         .item(text().enum_values(Some(["__all__"])))
@@ -62,7 +64,9 @@ fn role() -> ObjectBuilder {
 }
 
 fn file_name() -> ObjectBuilder {
-    text_or_null().description(Some("`<gid>.<extension>`, under `/media`; or null."))
+    text_or_null().description(Some(
+        "The name of the picture below `/media`, `<gid>.<extension>`; null without a picture.",
+    ))
 }
 
 fn with_description(
@@ -89,7 +93,7 @@ fn one_of<const N: usize>(description: &str, names: [&str; N]) -> RefOr<Schema> 
 fn users() -> Vec<(&'static str, RefOr<Schema>)> {
     let username = || {
         text_or_null().description(Some(
-            "Null for API users, and for invitees without an account.",
+            "The username; null for API users, and for invitees without an account.",
         ))
     };
     let status = || text().enum_values(Some(["active", "invited", "inactive", "deleted"]));
@@ -100,6 +104,8 @@ fn users() -> Vec<(&'static str, RefOr<Schema>)> {
         ],
         true,
     );
+    // Both forms have the same order of members: `email` is in the middle, and `options` at the
+    // end.
     let user = |email: Vec<(&'static str, bool, RefOr<Schema>)>,
                 options: Vec<(&'static str, bool, RefOr<Schema>)>| {
         let mut members = vec![
@@ -127,17 +133,21 @@ fn users() -> Vec<(&'static str, RefOr<Schema>)> {
             "ShortUser",
             with_description(
                 short,
-                "Anybody else: never with an email.",
+                "Any other user. It never has an email address.",
                 Some(examples::user_summary()),
             ),
         ),
         (
             "User",
-            one_of("As the caller may see them.", ["CompleteUser", "ShortUser"]),
+            one_of(
+                "A user: the caller is complete, others are short.",
+                ["CompleteUser", "ShortUser"],
+            ),
         ),
     ]
 }
 
+/// Returns the schema of a project with additional members.
 fn project(more: Vec<(&'static str, bool, RefOr<Schema>)>) -> Object {
     let mut members = vec![
         ("gid", true, reference("Gid")),
@@ -193,7 +203,7 @@ fn projects() -> Vec<(&'static str, RefOr<Schema>)> {
             "ShortProject",
             with_description(
                 project(Vec::new()),
-                "In logins and inits.",
+                "A project in logins and inits.",
                 Some(examples::project_summary()),
             ),
         ),
@@ -201,17 +211,18 @@ fn projects() -> Vec<(&'static str, RefOr<Schema>)> {
             "FullProject",
             with_description(
                 full,
-                "With all that it is set up with.",
+                "A project with its languages, lists and other options.",
                 Some(examples::full_project()),
             ),
         ),
         (
             "Project",
-            one_of("In either form.", ["FullProject", "ShortProject"]),
+            one_of("A project in either form.", ["FullProject", "ShortProject"]),
         ),
     ]
 }
 
+/// Returns the schema of a membership, with or without options.
 fn membership(options: Option<RefOr<Schema>>) -> Object {
     let mut members = vec![
         ("project_gid", true, reference("Gid")),
@@ -233,7 +244,9 @@ fn limit() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(SchemaType::Array(vec![Type::Integer, Type::Null]))
         .minimum(Some(1))
-        .description(Some("Requests a second in this project; null: no limit."))
+        .description(Some(
+            "Maximum number of requests per second in this project; null means no limit.",
+        ))
 }
 
 fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
@@ -280,7 +293,7 @@ fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
             "CompleteMembership",
             with_description(
                 membership(Some(complete.into())),
-                "A caller's own.",
+                "The caller's own membership.",
                 Some(examples::membership_details()),
             ),
         ),
@@ -288,7 +301,8 @@ fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
             "LimitedMembership",
             with_description(
                 membership(Some(limited.into())),
-                "An API user's own, and what the owner of the project sees of other members.",
+                "The own membership of an API user, and the membership of another member as the \
+                 owner of the project sees it.",
                 Some(examples::membership_with_limit()),
             ),
         ),
@@ -296,20 +310,24 @@ fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
             "ShortMembership",
             with_description(
                 membership(None),
-                "Of anybody else.",
+                "The membership of another member.",
                 Some(examples::membership_summary()),
             ),
         ),
         (
             "Membership",
             one_of(
-                "As the caller may see it.",
+                "A membership, with the options that the caller is allowed to see.",
                 ["CompleteMembership", "LimitedMembership", "ShortMembership"],
             ),
         ),
         (
             "MemberOptions",
-            with_description(change, "What is given replaces what is there.", None),
+            with_description(
+                change,
+                "Options to change; absent ones stay unchanged.",
+                None,
+            ),
         ),
     ]
 }
@@ -347,7 +365,7 @@ fn feedback() -> Object {
     )
 }
 
-/// RFC 7517, RFC 8037.
+/// Returns the schema of a JWK set with Ed25519 keys (RFC 7517, RFC 8037).
 fn key_set() -> Object {
     let word = |only: &'static str| RefOr::from(text().enum_values(Some([only])));
     let base64 = || RefOr::from(text().pattern(Some("^[A-Za-z0-9_-]+$")));
@@ -365,7 +383,7 @@ fn key_set() -> Object {
     object([("keys", true, list(key.into()))], true)
 }
 
-/// Only for its bytes.
+/// Returns the schema of binary data.
 pub(super) fn bytes() -> RefOr<Schema> {
     text()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))

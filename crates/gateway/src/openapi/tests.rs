@@ -1,4 +1,5 @@
-//! Whether the document has every route, and says of each what `app.rs` says.
+//! Compares the OpenAPI document with the routes of `app.rs`, whose source text is parsed here: the
+//! comments `Without a token` and `With a token` in it are significant.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +9,18 @@ use super::*;
 
 const ROUTES: &str = include_str!("../app.rs");
 
-/// What the list of routes says of one: its methods, and whether it needs a token.
+/// Methods of a route, and whether it requires a token.
 type Route = (&'static [&'static str], bool);
 
-/// The lines of the lists, by their paths.
+/// Parses the lists of routes; returns them by path.
 fn routes() -> BTreeMap<String, Route> {
-    let (mut prefix, mut needs_token) = ("", false);
+    let mut prefix = "";
+    let mut needs_token = false;
     let mut routes = BTreeMap::new();
     for line in ROUTES.lines().map(str::trim) {
         match line {
             "fn project_routes(config: &mut ServiceConfig) {" => prefix = "/api/p/{project}",
-            "// Open to anybody." => needs_token = false,
+            "// Without a token." => needs_token = false,
             "// With a token." => needs_token = true,
             _ => {}
         }
@@ -33,7 +35,7 @@ fn routes() -> BTreeMap<String, Route> {
             "post" => &["post"],
             "get_or_post" => &["get", "post", "head"],
             "change" => {
-                assert!(needs_token, "a user's budget, and no user: {line}");
+                assert!(needs_token, "a write budget needs a user: {line}");
                 &["post"]
             }
             "web::scope" => continue,
@@ -41,7 +43,7 @@ fn routes() -> BTreeMap<String, Route> {
         };
         let (path, _) = rest.split_once('"').unwrap();
         let earlier = routes.insert(format!("{prefix}{path}"), (methods, needs_token));
-        assert_eq!(earlier, None, "{path} is there twice");
+        assert_eq!(earlier, None, "{path} is listed twice");
     }
     routes
 }
@@ -50,7 +52,7 @@ fn document() -> Value {
     serde_json::from_str(&openapi_json().unwrap()).unwrap()
 }
 
-/// Path, method, operation.
+/// Returns path, method and operation of each operation of the document.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     paths
@@ -65,12 +67,17 @@ fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
 
 #[test]
 fn document_matches_the_route_list() {
-    let (document, routes) = (document(), routes());
+    let document = document();
+    let routes = routes();
     let lines = ROUTES
         .lines()
         .filter(|line| line.trim().starts_with(".service("))
         .count();
-    assert_eq!(routes.len(), lines - 1, "all but the scope are understood");
+    assert_eq!(
+        routes.len(),
+        lines - 1,
+        "a line other than the scope was not parsed"
+    );
     let mut described: BTreeMap<String, (Vec<&str>, bool)> = BTreeMap::new();
     for (path, method, operation) in operations(&document) {
         let entry = described.entry(path.to_owned()).or_default();

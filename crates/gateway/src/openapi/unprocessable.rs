@@ -1,4 +1,4 @@
-//! Status 422: what isn't there or is in no state for this, and the codes from 1000 up.
+//! The response with status 422: code 422 with a reason, and the codes from 1000 up.
 
 use doorward_domain::ErrorCode;
 use doorward_rpc::RpcError;
@@ -12,16 +12,18 @@ use super::{
 use crate::http::envelope::ApiError;
 use crate::openapi::error_response::{described, example, schema};
 
-/// What 422 may mean at a call.
+/// Reasons for which a call is answered with status 422.
 #[derive(Default)]
 pub(super) struct Unprocessable {
     pub(super) reasons: Vec<&'static str>,
+    /// Fields and their reasons (1001).
     pub(super) validations: Vec<(&'static str, &'static str)>,
+    /// Whether the call can fail with 1004.
     pub(super) invite_invalid: bool,
 }
 
 impl Unprocessable {
-    /// An example of each code, with its info.
+    /// Returns an example of each code, with its info.
     pub(super) fn examples(&self) -> Vec<Value> {
         let new = |code, info: Value| {
             let (code, message) = ApiError::from(RpcError::new(code)).code_and_message();
@@ -47,7 +49,7 @@ impl Unprocessable {
         all
     }
 
-    /// For people: codes from 1000 up have this status too.
+    /// Returns a description of all codes.
     pub(super) fn description(&self) -> String {
         let mut parts = Vec::new();
         if !self.reasons.is_empty() {
@@ -56,7 +58,10 @@ impl Unprocessable {
                 .iter()
                 .map(|reason| format!("`{reason}`"))
                 .collect();
-            parts.push(format!("422, `reason` {}", reasons.join(", ")));
+            parts.push(format!(
+                "422 with one of these as `reason`: {}",
+                reasons.join(", ")
+            ));
         }
         if !self.validations.is_empty() {
             let fields: Vec<String> = self
@@ -65,17 +70,19 @@ impl Unprocessable {
                 .map(|(field, reason)| format!("`{field}`: `{reason}`"))
                 .collect();
             parts.push(format!(
-                "1001, what is wrong with which field: {}",
+                "1001 with the reason by field: {}",
                 fields.join(", ")
             ));
         }
         if self.invite_invalid {
-            parts.push("1004: the invitation is not open any more".to_owned());
+            parts.push(
+                "1004: the invitation was declined, or the membership was deactivated".to_owned(),
+            );
         }
         format!("{}.", parts.join(". "))
     }
 
-    /// None when there is nothing that could be meant.
+    /// Returns the response, or `None` if the call is never answered with 422.
     pub(super) fn response(&self) -> Option<Response> {
         let examples = self.examples();
         let first = examples.first()?.clone();

@@ -1,4 +1,6 @@
-//! Who calls: a handler with `caller: Caller` in its signature answers to nobody without a good token.
+//! The authenticated caller of a request. A handler with `caller: Caller` in its signature runs
+//! only for requests with a valid token: other requests get 401, or 503 while the trust data is too
+//! old.
 
 use std::{
     future::{Ready, ready},
@@ -18,15 +20,17 @@ use crate::{
     session::trust_store::TokenError,
 };
 
+/// Claims, token and client address of an authenticated request.
 pub(crate) struct Caller {
     pub(crate) claims: Claims,
-    /// As it was sent.
+    /// Token as it was sent.
     pub(crate) token: String,
-    /// From where.
+    /// Address of the client.
     pub(crate) address: IpAddr,
 }
 
-/// In the extensions of a request: its token was good, and is due for renewal.
+/// Token of a request that is valid and due for renewal. It is stored in the extensions of the
+/// request, where the middleware finds it when the response is ready.
 pub(crate) struct RenewalDueToken(pub(crate) String);
 
 impl FromRequest for Caller {
@@ -38,6 +42,7 @@ impl FromRequest for Caller {
     }
 }
 
+/// Verifies the token of a request, and notes in its extensions whether renewal is due.
 fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
     let gateway = request
         .app_data::<Data<Gateway>>()
@@ -62,7 +67,8 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
     }
 }
 
-/// Who seems to call, for counting: the call itself decides whether they may.
+/// Finds the user of a request, for limits and logs only: `None` is not a rejection, because the
+/// handler authenticates the caller itself.
 pub(crate) fn find_user(request: &HttpRequest, gateway: &Gateway) -> Option<Gid> {
     let claims = gateway
         .trust
@@ -71,7 +77,8 @@ pub(crate) fn find_user(request: &HttpRequest, gateway: &Gateway) -> Option<Gid>
     Some(claims.sub)
 }
 
-/// RFC 6750, section 2.1, and exactly one such header.
+/// Returns the bearer token (RFC 6750, section 2.1). A request with two `Authorization` headers has
+/// no token, because a proxy in front could have checked the other one.
 fn bearer_token(request: &HttpRequest) -> Option<&str> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let (Some(header), None) = (headers.next(), headers.next()) else {

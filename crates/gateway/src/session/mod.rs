@@ -1,4 +1,5 @@
-//! Who calls: tokens in requests, their verification and renewal, and the trust data from auth.
+//! Authentication of callers: tokens in requests, their verification and renewal, and the trust
+//! data from auth.
 
 pub(crate) mod caller;
 pub(crate) mod renewals;

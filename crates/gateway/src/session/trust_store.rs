@@ -1,5 +1,28 @@
-//! Which tokens are good: keys and revocations as auth streams them, held in memory, so that checking a token costs no
-//! call. Without the stream for too long, nothing is vouched for.
+//! The trust data of the gateway: public keys and revocations, which auth streams (`WatchTrust`),
+//! held in memory so that no call is needed to verify a token. It knows neither HTTP nor how tokens
+//! are issued.
+//!
+//! A token is checked in this order, and the first check that fails decides:
+//!
+//! 1. The trust data is at most `trust_max_age` old. Otherwise: [`TokenError::Unavailable`], for
+//!    any token, even garbage. This check is the first because the other two can be wrong without
+//!    it: a token that a new key signed would be rejected as invalid, and its user would be logged
+//!    out.
+//! 2. Signature and claims ([`CachingVerifier`]). Otherwise: [`TokenError::Invalid`].
+//! 3. No revocation of the subject or of the login covers it. Otherwise: [`TokenError::Invalid`].
+//!
+//! Example with `trust_max_age` = 10 s, and times in seconds. User U logs in at 1000: a token with
+//! `sub` U, `sid` S, `auth_time` 1000.
+//!
+//! - At 1050 U changes the password. Auth streams `{subject: U, not_before: 1050}`. The token is
+//!   invalid, because 1000 < 1050. So is every renewal of it, because renewals keep `auth_time`.
+//!   The token of a new login, with `auth_time` 1050, is valid.
+//! - At 1100 auth sends its last message, with an age of 3 s, and stops: the directory was slow, so
+//!   a deactivation of the last 3 s may be missing. The trust data is complete until 1097.
+//! - Until 1107 tokens are checked with the data in memory. From 1107 on, every check returns
+//!   `Unavailable`, since a revocation may be missing.
+//! - At 1120 auth is back and sends a snapshot with an age of 0 s. It replaces all keys and
+//!   revocations, the trust data is complete until 1120, and tokens are checked again.
 
 use std::{
     collections::HashMap,
@@ -23,21 +46,24 @@ use doorward_rpc::{
 use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey};
 use tokio_util::sync::CancellationToken;
 
-/// Auth sends a heartbeat each second; without one for longer, the connection is given up.
+/// Time without a message after which the stream is dropped. Auth sends a heartbeat each second.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(4);
-const PAUSE: Duration = Duration::from_millis(300);
-/// Revocations that cover nothing any more are dropped when the map has grown by so many.
+/// Time between the end of a stream and the next attempt to connect.
+const RECONNECT_DELAY: Duration = Duration::from_millis(300);
+/// Number of new revocations after which expired ones are removed.
 const CLEANUP_THRESHOLD: usize = 1024;
 
+/// Copy of the trust data of auth.
 pub(crate) struct Trust {
     verifier: CachingVerifier,
     keys: ArcSwap<KeySet>,
-    /// Counts the changes of the keys.
+    /// Counter of changes to the keys.
     keys_generation: AtomicU64,
     revocations: RwLock<Revocations>,
-    /// Every deactivation from before this time is known. None: auth has not answered yet.
+    /// Time up to which the revocations are complete: every earlier deactivation is known. `None`
+    /// until the first message from auth.
     complete_until: RwLock<Option<Instant>>,
-    /// How far back that may lie: after that, calls with a token are answered 503.
+    /// Maximum age of `complete_until`.
     max_age: Duration,
 }
 
@@ -45,22 +71,24 @@ pub(crate) struct Trust {
 struct Revocations {
     by_subject: HashMap<Gid, RevocationCutoff>,
     by_sid: HashMap<String, RevocationCutoff>,
-    swept_size: usize,
+    /// Number of revocations after the last removal of expired ones.
+    size_after_cleanup: usize,
 }
 
-/// What comes from an earlier login is dead. In seconds since 1970.
+/// Times of a revocation, in seconds since 1970. It covers tokens whose `auth_time` is before
+/// `not_before`; from `expires_at` on, all of these have expired anyway.
 #[derive(Clone, Copy)]
 struct RevocationCutoff {
     not_before: i64,
     expires_at: i64,
 }
 
-/// Why there is no caller.
+/// Reason why a token is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TokenError {
-    /// The token is not to be believed.
+    /// The token is malformed, expired, revoked, or not signed by auth.
     Invalid,
-    /// Auth hasn't been heard of: nobody can say.
+    /// The trust data is missing or too old, so the token cannot be checked.
     Unavailable,
 }
 
@@ -76,6 +104,10 @@ impl Trust {
         }
     }
 
+    /// Verifies a token and returns its claims.
+    ///
+    /// # Errors
+    /// [`TokenError::Unavailable`] if the trust data is too old, otherwise [`TokenError::Invalid`].
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         if !self.is_fresh() {
             return Err(TokenError::Unavailable);
@@ -83,8 +115,8 @@ impl Trust {
         let claims = self
             .verifier
             .verify(token, &self.keys.load(), now)
-            .map_err(|refused| {
-                tracing::debug!(%refused, "a token was refused");
+            .map_err(|reason| {
+                tracing::debug!(%reason, "rejected a token");
                 TokenError::Invalid
             })?;
         if self.is_revoked(&claims) {
@@ -94,7 +126,11 @@ impl Trust {
         }
     }
 
-    /// Of claims that were believed before; the signature isn't looked at again.
+    /// Checks claims that were verified before. It does not check the signature again, and is
+    /// cheap: sockets call it several times per second.
+    ///
+    /// # Errors
+    /// The same as for [`Self::verify`].
     pub(crate) fn recheck(&self, claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
         if !self.is_fresh() {
             return Err(TokenError::Unavailable);
@@ -106,6 +142,7 @@ impl Trust {
         }
     }
 
+    /// Returns whether the trust data is recent enough to check tokens.
     pub(crate) fn is_fresh(&self) -> bool {
         self.revocations_known_until()
             .is_some_and(|until| until.elapsed() < self.max_age)
@@ -118,6 +155,7 @@ impl Trust {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns a number that changes with every change of the public keys.
     pub(crate) fn keys_generation(&self) -> u64 {
         self.keys_generation.load(Ordering::Acquire)
     }
@@ -131,16 +169,17 @@ impl Trust {
             .revocations
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let cuts = [
+        let cutoffs = [
             revocations.by_subject.get(&claims.sub),
             revocations.by_sid.get(&claims.sid),
         ];
-        cuts.into_iter()
+        cutoffs
+            .into_iter()
             .flatten()
-            .any(|cut| claims.auth_time < cut.not_before)
+            .any(|cutoff| claims.auth_time < cutoff.not_before)
     }
 
-    /// Follows auth's stream until `shutdown`.
+    /// Reads the stream of auth until `shutdown`, and connects again when it ends.
     pub(crate) async fn run(
         self: Arc<Self>,
         auth: Channel,
@@ -152,20 +191,26 @@ impl Trust {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 ended = self.read_stream(auth.clone(), &now) => {
+                    // One warning per outage: `until` advances only when a message arrives.
                     let until = Some(self.revocations_known_until());
                     if let Err(reason) = ended && logged_at != until {
-                        tracing::warn!(reason, "auth is not heard of; trying on");
+                        tracing::warn!(
+                            reason,
+                            "lost the trust stream of auth; after trust_max_age, calls with a \
+                             token are answered with 503; reconnecting"
+                        );
                         logged_at = until;
                     }
                 }
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(RECONNECT_DELAY) => {}
             }
         }
     }
 
+    /// Applies the messages of one stream until it ends.
     async fn read_stream(&self, auth: Channel, now: &impl Fn() -> Timestamp) -> Result<(), String> {
         let mut client = AuthClient::new(auth).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut stream = client
@@ -176,12 +221,15 @@ impl Trust {
         loop {
             let next = tokio::time::timeout(STREAM_TIMEOUT, stream.message())
                 .await
-                .map_err(|_| "silence".to_owned())?;
+                .map_err(|_| format!("no message within {STREAM_TIMEOUT:?}"))?;
             let Some(message) = next.map_err(|status| format!("{:?}", status.code()))? else {
                 return Ok(());
             };
-            // Auth's own knowledge has an age.
+            // Auth follows the directory, so its data has an age of its own, which the message
+            // states.
             let until = Instant::now().checked_sub(Duration::from_millis(message.age_milliseconds));
+            // First the message, then the time: a check in between must not count as complete
+            // without the revocations of the message.
             self.apply_message(message, now());
             let mut complete_until = self
                 .complete_until
@@ -225,26 +273,28 @@ impl Trust {
 }
 
 impl Revocations {
+    /// Adds a revocation. When the maps have grown enough, it also removes expired revocations, so
+    /// that the cost of this is spread over many additions.
     fn add(&mut self, revocation: Revocation, now: Timestamp) {
-        let cut = RevocationCutoff {
+        let cutoff = RevocationCutoff {
             not_before: revocation.not_before,
             expires_at: revocation.expires_at,
         };
         match revocation.target {
             Some(Target::Subject(gid)) => {
                 if let Ok(gid) = gid.parse() {
-                    self.by_subject.insert(gid, cut);
+                    self.by_subject.insert(gid, cutoff);
                 }
             }
-            Some(Target::Sid(sid)) => drop(self.by_sid.insert(sid, cut)),
+            Some(Target::Sid(sid)) => drop(self.by_sid.insert(sid, cutoff)),
             None => {}
         }
-        if self.len() > self.swept_size + CLEANUP_THRESHOLD {
+        if self.len() > self.size_after_cleanup + CLEANUP_THRESHOLD {
             self.by_subject
-                .retain(|_, cut| cut.expires_at > now.as_seconds());
+                .retain(|_, cutoff| cutoff.expires_at > now.as_seconds());
             self.by_sid
-                .retain(|_, cut| cut.expires_at > now.as_seconds());
-            self.swept_size = self.len();
+                .retain(|_, cutoff| cutoff.expires_at > now.as_seconds());
+            self.size_after_cleanup = self.len();
         }
     }
 

@@ -1,11 +1,17 @@
-//! German.
+//! German texts of mails.
 
 use crate::templates::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
-pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
-    let once = || paragraph("Er gilt 15 Minuten lang und nur einmal. Geben Sie ihn niemandem.");
-    match letter {
+/// Returns the subject and the blocks of a mail.
+pub(crate) fn write(content: &MailContent) -> (String, Vec<Block>) {
+    let once = || {
+        paragraph(
+            "Dieser Code ist 15 Minuten gültig und kann nur einmal verwendet werden. Geben Sie \
+             ihn nicht weiter.",
+        )
+    };
+    match content {
         MailContent::SignupCode { code } => (
             format!("Ihr Code für ein neues Konto bei {APP_NAME}"),
             vec![
@@ -15,23 +21,28 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
-                    "Sie haben kein Konto angefordert? Dann brauchen Sie nichts zu tun: Ohne den Code entsteht keines.",
+                    "Wenn Sie kein Konto angefordert haben, können Sie diese E-Mail ignorieren. \
+                     Ohne den Code wird kein Konto angelegt.",
                 ),
                 Block::App,
             ],
         ),
         MailContent::AccountExists { usernames } => (
-            format!("Sie haben schon ein Konto bei {APP_NAME}"),
+            format!("Sie haben bereits ein Konto bei {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "Jemand wollte mit Ihrer E-Mail-Adresse ein neues Konto bei {APP_NAME} anlegen. Es gibt schon eines:"
+                    "Jemand hat versucht, mit Ihrer E-Mail-Adresse ein Konto bei {APP_NAME} \
+                     anzulegen, aber Sie haben bereits eines. Benutzernamen zu dieser \
+                     E-Mail-Adresse:"
                 )),
                 Block::List(usernames.clone()),
                 paragraph(
-                    "Melden Sie sich mit diesem Benutzernamen an. Passwort vergessen? Dort können Sie ein neues setzen.",
+                    "Melden Sie sich mit Ihrem Benutzernamen an. Passwort vergessen? Auf der \
+                     Anmeldeseite können Sie ein neues festlegen.",
                 ),
                 paragraph(
-                    "Sie haben kein Konto angefordert? Dann brauchen Sie nichts zu tun: Nichts hat sich geändert.",
+                    "Wenn Sie das nicht waren, können Sie diese E-Mail ignorieren. Es hat sich \
+                     nichts geändert.",
                 ),
                 Block::App,
             ],
@@ -40,14 +51,16 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Ihr Code für ein neues Passwort bei {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "Mit diesem Code können Sie ein neues Passwort bei {APP_NAME} setzen:"
+                    "Mit diesem Code können Sie ein neues Passwort für Ihr Konto bei {APP_NAME} \
+                     festlegen:"
                 )),
                 Block::Code(code.clone()),
                 once(),
-                paragraph("Ihr Benutzername zu dieser E-Mail-Adresse:"),
+                paragraph("Benutzernamen zu dieser E-Mail-Adresse:"),
                 Block::List(usernames.clone()),
                 paragraph(
-                    "Sie haben kein neues Passwort angefordert? Dann brauchen Sie nichts zu tun: Das alte gilt weiter.",
+                    "Wenn Sie kein neues Passwort angefordert haben, können Sie diese E-Mail \
+                     ignorieren. Ihr bisheriges Passwort gilt weiterhin.",
                 ),
                 Block::App,
             ],
@@ -56,12 +69,14 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Ihr Code für eine neue E-Mail-Adresse bei {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "Dieser Code bestätigt, dass das Konto „{username}“ bei {APP_NAME} diese E-Mail-Adresse bekommt:"
+                    "Dieser Code bestätigt diese E-Mail-Adresse für das Konto „{username}“ bei \
+                     {APP_NAME}:"
                 )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
-                    "Sie haben das nicht angefordert? Dann brauchen Sie nichts zu tun: Ohne den Code ändert sich nichts.",
+                    "Wenn Sie diese Änderung nicht angefordert haben, können Sie diese E-Mail \
+                     ignorieren. Ohne den Code ändert sich nichts.",
                 ),
                 Block::App,
             ],
@@ -70,11 +85,12 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Ihr Passwort bei {APP_NAME} wurde geändert"),
             vec![
                 paragraph(format!(
-                    "Das Konto „{username}“ bei {APP_NAME} hat ein neues Passwort."
+                    "Das Passwort Ihres Kontos „{username}“ bei {APP_NAME} wurde geändert."
                 )),
                 paragraph("Wenn Sie das waren, brauchen Sie nichts zu tun."),
                 paragraph(
-                    "Wenn nicht, setzen Sie sofort ein neues Passwort: Wählen Sie beim Anmelden „Passwort vergessen“.",
+                    "Wenn nicht, legen Sie bitte sofort ein neues Passwort fest: Wählen Sie auf \
+                     der Anmeldeseite „Passwort vergessen“.",
                 ),
                 Block::App,
             ],
@@ -83,10 +99,11 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Ihre E-Mail-Adresse bei {APP_NAME} wurde geändert"),
             vec![
                 paragraph(format!(
-                    "Das Konto „{username}“ bei {APP_NAME} hat statt dieser eine neue E-Mail-Adresse, {email}."
+                    "Die E-Mail-Adresse Ihres Kontos „{username}“ bei {APP_NAME} wurde von dieser \
+                     Adresse in {email} geändert."
                 )),
                 paragraph("Wenn Sie das waren, brauchen Sie nichts zu tun."),
-                paragraph("Wenn nicht, sagen Sie es sofort denen, die die App betreiben."),
+                paragraph("Wenn nicht, wenden Sie sich bitte sofort an den Administrator der App."),
                 Block::App,
             ],
         ),
@@ -96,7 +113,7 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             invitee_gid,
             project_gid,
         } => (
-            format!("Sie sind zu einem Projekt bei {APP_NAME} eingeladen"),
+            format!("Sie wurden zu einem Projekt bei {APP_NAME} eingeladen"),
             vec![
                 paragraph(format!(
                     "{inviter} lädt Sie zum Projekt „{project}“ bei {APP_NAME} ein."
@@ -104,7 +121,8 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 paragraph("Hier können Sie die Einladung annehmen oder ablehnen:"),
                 invitation_link(invitee_gid, project_gid),
                 paragraph(
-                    "Sie wissen nicht, wer das ist? Dann brauchen Sie nichts zu tun: Ohne Ihr Zutun geschieht nichts.",
+                    "Wenn Sie diese Person nicht kennen, können Sie diese E-Mail ignorieren. Sie \
+                     treten dem Projekt nur bei, wenn Sie die Einladung annehmen.",
                 ),
             ],
         ),

@@ -1,11 +1,13 @@
-//! English.
+//! English texts of mails.
 
 use crate::templates::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
-pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
-    let once = || paragraph("It is good for 15 minutes, and only once. Don't give it to anybody.");
-    match letter {
+/// Returns the subject and the blocks of a mail.
+pub(crate) fn write(content: &MailContent) -> (String, Vec<Block>) {
+    let once =
+        || paragraph("This code expires in 15 minutes and works once. Don't share it with anyone.");
+    match content {
         MailContent::SignupCode { code } => (
             format!("Your code for a new {APP_NAME} account"),
             vec![
@@ -15,24 +17,25 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
-                    "You didn't ask for an account? Then you need to do nothing: without the code there is none.",
+                    "If you didn't request an account, ignore this email. Without the code, no \
+                     account is created.",
                 ),
                 Block::App,
             ],
         ),
         MailContent::AccountExists { usernames } => (
-            format!("You have a {APP_NAME} account already"),
+            format!("You already have a {APP_NAME} account"),
             vec![
                 paragraph(format!(
-                    "Somebody asked for a new {APP_NAME} account with your email address. It has one already:"
+                    "Someone tried to create a {APP_NAME} account with your email address, but \
+                     you already have one. Usernames registered with this email address:"
                 )),
                 Block::List(usernames.clone()),
                 paragraph(
-                    "Log in with that username. If you have forgotten the password, you can set a new one there.",
+                    "Log in with your username. If you forgot your password, you can set a new \
+                     one on the login page.",
                 ),
-                paragraph(
-                    "You didn't ask for an account? Then you need to do nothing: nothing has changed.",
-                ),
+                paragraph("If this wasn't you, ignore this email. Nothing has changed."),
                 Block::App,
             ],
         ),
@@ -40,14 +43,15 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Your code for a new {APP_NAME} password"),
             vec![
                 paragraph(format!(
-                    "With this code you can set a new {APP_NAME} password:"
+                    "Use this code to set a new password for your {APP_NAME} account:"
                 )),
                 Block::Code(code.clone()),
                 once(),
-                paragraph("Your username with this email address:"),
+                paragraph("Usernames registered with this email address:"),
                 Block::List(usernames.clone()),
                 paragraph(
-                    "You didn't ask for a new password? Then you need to do nothing: the old one still works.",
+                    "If you didn't request a new password, ignore this email. Your current \
+                     password still works.",
                 ),
                 Block::App,
             ],
@@ -56,12 +60,14 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Your code for a new email address at {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "This code confirms that the {APP_NAME} account “{username}” is to have this email address:"
+                    "This code confirms this email address for the {APP_NAME} account \
+                     “{username}”:"
                 )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
-                    "You didn't ask for this? Then you need to do nothing: without the code nothing changes.",
+                    "If you didn't request this change, ignore this email. Without the code, \
+                     nothing changes.",
                 ),
                 Block::App,
             ],
@@ -70,11 +76,12 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Your {APP_NAME} password was changed"),
             vec![
                 paragraph(format!(
-                    "The {APP_NAME} account “{username}” has a new password."
+                    "The password of your {APP_NAME} account “{username}” was changed."
                 )),
-                paragraph("If that was you, you need to do nothing."),
+                paragraph("If this was you, you don't need to do anything."),
                 paragraph(
-                    "If it wasn't, set a new password at once: choose “forgotten password” where you log in.",
+                    "If it wasn't, set a new password immediately: choose “Forgot password” on \
+                     the login page.",
                 ),
                 Block::App,
             ],
@@ -83,10 +90,11 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Your email address at {APP_NAME} was changed"),
             vec![
                 paragraph(format!(
-                    "The {APP_NAME} account “{username}” has a new email address, {email}, instead of this one."
+                    "The email address of your {APP_NAME} account “{username}” was changed from \
+                     this address to {email}."
                 )),
-                paragraph("If that was you, you need to do nothing."),
-                paragraph("If it wasn't, tell those who run the app at once."),
+                paragraph("If this was you, you don't need to do anything."),
+                paragraph("If it wasn't, contact the administrator of the app immediately."),
                 Block::App,
             ],
         ),
@@ -96,15 +104,16 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             invitee_gid,
             project_gid,
         } => (
-            format!("You are invited to a project at {APP_NAME}"),
+            format!("You have been invited to a project on {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "{inviter} invites you to the project “{project}” at {APP_NAME}."
+                    "{inviter} invites you to the project “{project}” on {APP_NAME}."
                 )),
-                paragraph("Here you can accept or decline:"),
+                paragraph("Accept or decline the invitation here:"),
                 invitation_link(invitee_gid, project_gid),
                 paragraph(
-                    "You don't know who that is? Then you need to do nothing: without your consent you join nothing.",
+                    "If you don't know this person, ignore this email. You join the project only \
+                     if you accept.",
                 ),
             ],
         ),

@@ -1,4 +1,5 @@
-//! What letters say, in plain words: a file for each language.
+//! Templates turn mail content into text, with one file per language. Text that users chose is
+//! sanitized here, before a template sees it.
 
 pub(crate) mod de;
 pub(crate) mod en;
@@ -6,39 +7,40 @@ pub(crate) mod nl;
 
 use crate::MailContent;
 
-/// A letter in words, before it becomes text or HTML.
+/// The text of a mail, before it is rendered as plain text and HTML.
 pub(crate) struct MailText {
-    /// Of `lang` in HTML.
+    /// Language code, for the attribute `lang` in HTML.
     pub(crate) language: &'static str,
-    /// Nothing that a user chose.
+    /// Subject. It contains no text that a user chose.
     pub(crate) subject: String,
     pub(crate) blocks: Vec<Block>,
 }
 
-/// What stands apart.
+/// A block of a mail, separated from others by a blank line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Block {
     Paragraph(String),
     Code(String),
     List(Vec<String>),
-    /// Where the app is.
+    /// Link to the app.
     App,
-    /// Something in the app, by its path and query.
+    /// Link to a page of the app, with its path and query.
     Link(String),
 }
 
-/// In the language of this code, or of the part before its hyphen; else in English.
-pub(crate) fn write(letter: &MailContent, language: &str) -> MailText {
-    let letter = &sanitize(letter);
+/// Returns the text of a mail in the language with this code. A code such as `nl-be` falls back to
+/// the part before its hyphen, and an unknown language to English.
+pub(crate) fn write(content: &MailContent, language: &str) -> MailText {
+    let content = &sanitize(content);
     let base = language
         .split(['-', '_'])
         .next()
         .unwrap_or_default()
         .to_ascii_lowercase();
     let (language, (subject, blocks)) = match base.as_str() {
-        "nl" => ("nl", nl::write(letter)),
-        "de" => ("de", de::write(letter)),
-        _ => ("en", en::write(letter)),
+        "nl" => ("nl", nl::write(content)),
+        "de" => ("de", de::write(content)),
+        _ => ("en", en::write(content)),
     };
     MailText {
         language,
@@ -47,7 +49,7 @@ pub(crate) fn write(letter: &MailContent, language: &str) -> MailText {
     }
 }
 
-/// Where an invitation is answered.
+/// Returns the link to the page where an invitation is accepted or declined.
 fn invitation_link(invitee_gid: &str, project_gid: &str) -> Block {
     Block::Link(format!(
         "/invite?invitee={invitee_gid}&project={project_gid}"
@@ -58,10 +60,11 @@ fn paragraph(text: impl Into<String>) -> Block {
     Block::Paragraph(text.into())
 }
 
-/// The same letter, with texts that can be shown.
-fn sanitize(letter: &MailContent) -> MailContent {
+/// Returns the content with texts that are safe to show. In an invitation, the texts were chosen by
+/// a possible stranger to the recipient, so links in them are broken as well.
+fn sanitize(content: &MailContent) -> MailContent {
     let all = |texts: &[String]| texts.iter().map(|text| sanitize_text(text)).collect();
-    match letter {
+    match content {
         MailContent::SignupCode { code } => MailContent::SignupCode {
             code: sanitize_text(code),
         },
@@ -97,16 +100,16 @@ fn sanitize(letter: &MailContent) -> MailContent {
     }
 }
 
-/// Without what changes lines or the direction of what follows, or is not seen.
+/// Replaces characters that break lines, change the direction of text, or are invisible.
 fn sanitize_text(text: &str) -> String {
-    let is_trick = |c: char| {
+    let is_deceptive = |c: char| {
         c.is_control()
             || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
     text.chars()
         .map(|c| {
-            if is_trick(c) {
+            if is_deceptive(c) {
                 char::REPLACEMENT_CHARACTER
             } else {
                 c
@@ -115,8 +118,9 @@ fn sanitize_text(text: &str) -> String {
         .collect()
 }
 
-/// Returns a text in which mail programs find nothing to turn into a link, because other people chose it: `http://evil.example`
-/// becomes `http···evil·example`. Characters that join two words become middle dots; at the end of a word they stay.
+/// Returns a text in which mail programs find nothing to turn into a link: `http://evil.example`
+/// becomes `http···evil·example`. Characters that join two words become middle dots; at the end
+/// of a word they stay.
 fn break_links(text: &str) -> String {
     let joins = |c: char| {
         matches!(
@@ -135,7 +139,8 @@ fn break_links(text: &str) -> String {
     shown
 }
 
-/// `a***@example.org`: who changed it knows it again, and others learn little.
+/// Masks an address: `a***@example.org`. The user who set it recognizes it, and others learn
+/// little.
 fn mask_address(email: &str) -> String {
     let (local, domain) = email.rsplit_once('@').unwrap_or_default();
     let first: String = local
@@ -181,8 +186,8 @@ mod tests {
 
     #[test]
     fn languages_have_different_text_and_the_same_blocks() {
-        let shape = |words: &MailText| {
-            let shape = words.blocks.iter().map(|block| match block {
+        let shape = |mail_text: &MailText| {
+            let shape = mail_text.blocks.iter().map(|block| match block {
                 Block::Paragraph(_) => "paragraph".to_owned(),
                 Block::Code(_) | Block::List(_) | Block::App | Block::Link(_) => {
                     format!("{block:?}")
@@ -190,10 +195,10 @@ mod tests {
             });
             shape.collect::<Vec<_>>()
         };
-        for letter in all_contents("ann") {
-            let [en, nl, de] = ["en", "nl", "de"].map(|language| write(&letter, language));
-            assert_eq!(shape(&en), shape(&nl), "{letter:?}");
-            assert_eq!(shape(&en), shape(&de), "{letter:?}");
+        for content in all_contents("ann") {
+            let [en, nl, de] = ["en", "nl", "de"].map(|language| write(&content, language));
+            assert_eq!(shape(&en), shape(&nl), "{content:?}");
+            assert_eq!(shape(&en), shape(&de), "{content:?}");
             assert_ne!(en.blocks, nl.blocks);
             assert_ne!(en.blocks, de.blocks);
             assert_ne!(nl.blocks, de.blocks);
@@ -203,10 +208,10 @@ mod tests {
     #[test]
     fn user_text_is_never_in_the_subject_and_never_changes_lines_or_direction() {
         for language in ["en", "nl", "de"] {
-            for (letter, harmless) in all_contents(HOSTILE).iter().zip(all_contents("ann")) {
-                let words = write(letter, language);
-                assert_eq!(words.subject, write(&harmless, language).subject);
-                let texts = words.blocks.iter().flat_map(|block| match block {
+            for (content, harmless) in all_contents(HOSTILE).iter().zip(all_contents("ann")) {
+                let mail_text = write(content, language);
+                assert_eq!(mail_text.subject, write(&harmless, language).subject);
+                let texts = mail_text.blocks.iter().flat_map(|block| match block {
                     Block::Paragraph(text) | Block::Code(text) | Block::Link(text) => {
                         vec![text.clone()]
                     }
@@ -240,7 +245,7 @@ mod tests {
             ("Зоя", "Зоя"),
         ] {
             assert_eq!(break_links(chosen), shown);
-            let letter = MailContent::Invitation {
+            let content = MailContent::Invitation {
                 inviter: chosen.to_owned(),
                 project: chosen.to_owned(),
                 invitee_gid: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
@@ -249,7 +254,7 @@ mod tests {
             for language in ["en", "nl", "de"] {
                 let MailText {
                     blocks, subject, ..
-                } = write(&letter, language);
+                } = write(&content, language);
                 let Some(Block::Paragraph(text)) = blocks.first() else {
                     panic!("{blocks:?}")
                 };

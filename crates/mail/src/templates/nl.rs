@@ -1,12 +1,13 @@
-//! Dutch.
+//! Dutch texts of mails.
 
 use crate::templates::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
-pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
+/// Returns the subject and the blocks of a mail.
+pub(crate) fn write(content: &MailContent) -> (String, Vec<Block>) {
     let once =
-        || paragraph("De code is 15 minuten geldig, en maar één keer. Geef hem aan niemand.");
-    match letter {
+        || paragraph("Deze code is 15 minuten geldig en werkt één keer. Deel de code met niemand.");
+    match content {
         MailContent::SignupCode { code } => (
             format!("Je code voor een nieuw account bij {APP_NAME}"),
             vec![
@@ -16,7 +17,8 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
-                    "Heb je geen account aangevraagd? Dan hoef je niets te doen: zonder de code komt er geen.",
+                    "Heb je geen account aangevraagd? Dan kun je deze e-mail negeren. Zonder de \
+                     code wordt er geen account aangemaakt.",
                 ),
                 Block::App,
             ],
@@ -25,14 +27,16 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Je hebt al een account bij {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "Iemand vroeg om een nieuw account bij {APP_NAME} met jouw e-mailadres. Dat heeft er al een:"
+                    "Iemand heeft geprobeerd met jouw e-mailadres een account bij {APP_NAME} aan \
+                     te maken, maar je hebt er al een. Gebruikersnamen bij dit e-mailadres:"
                 )),
                 Block::List(usernames.clone()),
                 paragraph(
-                    "Log in met die gebruikersnaam. Wachtwoord vergeten? Daar kun je een nieuw instellen.",
+                    "Log in met je gebruikersnaam. Wachtwoord vergeten? Op de inlogpagina kun je \
+                     een nieuw wachtwoord instellen.",
                 ),
                 paragraph(
-                    "Heb je geen account aangevraagd? Dan hoef je niets te doen: er is niets veranderd.",
+                    "Was jij dit niet? Dan kun je deze e-mail negeren. Er is niets gewijzigd.",
                 ),
                 Block::App,
             ],
@@ -41,14 +45,15 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Je code voor een nieuw wachtwoord bij {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "Met deze code kun je een nieuw wachtwoord instellen bij {APP_NAME}:"
+                    "Met deze code stel je een nieuw wachtwoord in voor je account bij {APP_NAME}:"
                 )),
                 Block::Code(code.clone()),
                 once(),
-                paragraph("Je gebruikersnaam bij dit e-mailadres:"),
+                paragraph("Gebruikersnamen bij dit e-mailadres:"),
                 Block::List(usernames.clone()),
                 paragraph(
-                    "Heb je geen nieuw wachtwoord aangevraagd? Dan hoef je niets te doen: het oude werkt nog.",
+                    "Heb je geen nieuw wachtwoord aangevraagd? Dan kun je deze e-mail negeren. Je \
+                     huidige wachtwoord blijft geldig.",
                 ),
                 Block::App,
             ],
@@ -57,37 +62,41 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             format!("Je code voor een nieuw e-mailadres bij {APP_NAME}"),
             vec![
                 paragraph(format!(
-                    "Deze code bevestigt dat het account “{username}” bij {APP_NAME} dit e-mailadres krijgt:"
+                    "Deze code bevestigt dit e-mailadres voor het account “{username}” bij \
+                     {APP_NAME}:"
                 )),
                 Block::Code(code.clone()),
                 once(),
                 paragraph(
-                    "Heb je hier niet om gevraagd? Dan hoef je niets te doen: zonder de code verandert er niets.",
+                    "Heb je deze wijziging niet aangevraagd? Dan kun je deze e-mail negeren. \
+                     Zonder de code verandert er niets.",
                 ),
                 Block::App,
             ],
         ),
         MailContent::PasswordChanged { username } => (
-            format!("Je wachtwoord bij {APP_NAME} is veranderd"),
+            format!("Je wachtwoord bij {APP_NAME} is gewijzigd"),
             vec![
                 paragraph(format!(
-                    "Het account “{username}” bij {APP_NAME} heeft een nieuw wachtwoord."
+                    "Het wachtwoord van je account “{username}” bij {APP_NAME} is gewijzigd."
                 )),
-                paragraph("Was jij dat, dan hoef je niets te doen."),
+                paragraph("Heb je dit zelf gedaan? Dan hoef je niets te doen."),
                 paragraph(
-                    "Zo niet, stel dan meteen een nieuw wachtwoord in: kies bij het inloggen “wachtwoord vergeten”.",
+                    "Zo niet, stel dan direct een nieuw wachtwoord in: kies op de inlogpagina \
+                     “Wachtwoord vergeten”.",
                 ),
                 Block::App,
             ],
         ),
         MailContent::EmailChanged { username, email } => (
-            format!("Je e-mailadres bij {APP_NAME} is veranderd"),
+            format!("Je e-mailadres bij {APP_NAME} is gewijzigd"),
             vec![
                 paragraph(format!(
-                    "Het account “{username}” bij {APP_NAME} heeft een nieuw e-mailadres, {email}, in plaats van dit."
+                    "Het e-mailadres van je account “{username}” bij {APP_NAME} is gewijzigd van \
+                     dit adres in {email}."
                 )),
-                paragraph("Was jij dat, dan hoef je niets te doen."),
-                paragraph("Zo niet, laat het dan meteen weten aan wie de app beheert."),
+                paragraph("Heb je dit zelf gedaan? Dan hoef je niets te doen."),
+                paragraph("Zo niet, neem dan direct contact op met de beheerder van de app."),
                 Block::App,
             ],
         ),
@@ -102,10 +111,11 @@ pub(crate) fn write(letter: &MailContent) -> (String, Vec<Block>) {
                 paragraph(format!(
                     "{inviter} nodigt je uit voor het project “{project}” bij {APP_NAME}."
                 )),
-                paragraph("Hier kun je de uitnodiging aannemen of afwijzen:"),
+                paragraph("Hier kun je de uitnodiging accepteren of afwijzen:"),
                 invitation_link(invitee_gid, project_gid),
                 paragraph(
-                    "Weet je niet wie dat is? Dan hoef je niets te doen: zonder jouw toestemming gebeurt er niets.",
+                    "Ken je deze persoon niet? Dan kun je deze e-mail negeren. Je doet pas mee \
+                     aan het project als je de uitnodiging accepteert.",
                 ),
             ],
         ),

@@ -13,7 +13,7 @@ pub(crate) enum ApiKeyCommand {
         /// Gid of the project
         #[arg(long)]
         project: Gid,
-        /// As others see it
+        /// Name of the API user, shown to other users
         #[arg(long, value_parser = DisplayName::parse)]
         name: DisplayName,
     },

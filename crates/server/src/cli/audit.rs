@@ -11,19 +11,19 @@ use doorward_domain::{Clock, Gid, SystemClock, Timestamp};
     after_help = "Examples:\n  doorward audit --user ann --since 7d\n  doorward audit --action login_failed --follow"
 )]
 pub(crate) struct Audit {
-    /// Only what is about the user with this username
+    /// Only records about the user with this username
     #[arg(long, value_name = "USERNAME", conflicts_with = "user_gid")]
     pub user: Option<String>,
-    /// Only what is about the user, API user or deleted user with this gid
+    /// Only records about the user, API user or deleted user with this gid
     #[arg(long, value_name = "GID")]
     pub user_gid: Option<Gid>,
-    /// Only this action, such as login_failed
+    /// Only records of this action, such as login_failed
     #[arg(long, value_parser = parse_action)]
     pub action: Option<String>,
-    /// From a time on (2026-01-31T12:00:00Z, 2026-01-31), or so long ago (24h, 7d)
+    /// Only records since a time (2026-01-31T12:00:00Z, 2026-01-31) or for a duration (24h, 7d)
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<Timestamp>,
-    /// Go on with what comes
+    /// Continue with new records until interrupted
     #[arg(long)]
     pub follow: bool,
 }

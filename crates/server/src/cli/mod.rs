@@ -1,4 +1,5 @@
-//! The command line. Flags of settings come from their table, on every command.
+//! The command line. Every command also has the flags of all settings, which come from the table of
+//! settings.
 
 mod api_keys;
 mod audit;
@@ -20,7 +21,7 @@ pub(crate) use projects::{CreateProject, MemberCommand, ProjectCommand};
 pub(crate) use service_tokens::{CreateServiceToken, ServiceTokenCommand};
 pub(crate) use users::{CreateUser, NewPassword, PasswordOptions, UserCommand, UserName};
 
-/// The front door of a multi-user, multi-project application: logins, projects, members.
+/// Login server of a multi-user, multi-project application: logins, projects, members.
 #[derive(Debug, Parser)]
 #[command(
     name = "doorward",
@@ -79,8 +80,9 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Write the whole state as one stream of JSON lines
     ///
-    /// Both databases and all pictures, as of one moment, also while a server runs. Secrets stay sealed with the master key,
-    /// and passwords hashed; keep the file as private as the databases.
+    /// Contains both databases and all pictures in one snapshot, also while a server runs. Secrets
+    /// stay sealed with the master key, and passwords hashed; keep the file as private as the
+    /// databases.
     #[command(
         after_help = "Examples:\n  doorward export state.jsonl\n  doorward export | gzip >state.jsonl.gz"
     )]
@@ -90,9 +92,10 @@ pub(crate) enum Command {
     },
     /// Read the whole state from an export into an empty installation, on any database
     ///
-    /// Secrets are sealed again with this installation's master key. DOORWARD_MASTER_KEY_OLD, DOORWARD_MASTER_KEY_OLD_FILE or
-    /// --master-key-old-file give the one of the export, when it is another. An import that was interrupted, or refused the
-    /// stream, leaves an installation that doesn't start, and can be repeated.
+    /// Secrets are sealed again with the master key of this installation. If the export has another
+    /// master key, DOORWARD_MASTER_KEY_OLD, DOORWARD_MASTER_KEY_OLD_FILE or --master-key-old-file
+    /// gives it. After an import that was interrupted or has failed, the installation does not
+    /// start; the import can be repeated.
     #[command(after_help = "Examples:\n  doorward import state.jsonl\n  \
         gunzip <state.jsonl.gz | doorward import --master-key-old-file old.key")]
     Import {
@@ -105,10 +108,10 @@ pub(crate) enum Command {
     Openapi,
 }
 
-/// How a list is printed: a table on a terminal, else JSON
+/// Format of a list: a table on a terminal, else JSON
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ListFormat {
-    /// A JSON array, also on a terminal
+    /// Print a JSON array, also on a terminal
     #[arg(long)]
     pub json: bool,
 }
@@ -206,10 +209,10 @@ impl Command {
     }
 }
 
-/// The command, and the matches that hold the flags of settings.
+/// Returns the command, and the matches that contain the flags of settings.
 ///
 /// # Errors
-/// On wrong usage, and when help or the version is asked for; the error knows its text and exit code.
+/// Wrong usage, or a request for help or the version; the error has its text and exit code.
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<(Command, ArgMatches), clap::Error> {

@@ -19,23 +19,23 @@ pub(crate) enum ProjectCommand {
         after_help = "Example:\n  doorward project show 0f8fad5b-d9cb-469f-a165-70867728950e"
     )]
     Show {
-        /// Its gid
+        /// Gid of the project
         project: Gid,
     },
-    /// Delete a project so that it can be brought back: until then nobody can work in it
+    /// Delete a project; its members cannot use it until it is undeleted
     #[command(
         after_help = "Example:\n  doorward project delete 0f8fad5b-d9cb-469f-a165-70867728950e"
     )]
     Delete {
-        /// Its gid
+        /// Gid of the project
         project: Gid,
     },
-    /// Bring a deleted project back
+    /// Undelete a project
     #[command(
         after_help = "Example:\n  doorward project undelete 0f8fad5b-d9cb-469f-a165-70867728950e"
     )]
     Undelete {
-        /// Its gid
+        /// Gid of the project
         project: Gid,
     },
     /// Make an active member the owner; the old owner stays a member
@@ -43,7 +43,7 @@ pub(crate) enum ProjectCommand {
         after_help = "Example:\n  doorward project transfer 0f8fad5b-d9cb-469f-a165-70867728950e --to ben"
     )]
     Transfer {
-        /// Its gid
+        /// Gid of the project
         project: Gid,
         #[command(flatten)]
         to: RecipientOption,
@@ -86,7 +86,7 @@ pub(crate) enum MemberCommand {
         #[command(flatten)]
         format: ListFormat,
     },
-    /// Take a member, whatever their state, out of a project
+    /// Remove a member of any status from a project
     #[command(
         after_help = "Example:\n  doorward member remove --project 0f8fad5b-d9cb-469f-a165-70867728950e --user ben"
     )]

@@ -33,7 +33,8 @@ pub(crate) enum ServiceTokenCommand {
         publish  publish in the feeds of the projects given by --project (Publish)"
 )]
 pub(crate) struct CreateServiceToken {
-    /// Name of the client: a-z, 0-9, '-', '_' and '.'; with TLS between the services, also a name in its certificate
+    /// Name of the client: a-z, 0-9, '-', '_' and '.'; with TLS between the services, also a name
+    /// in its certificate
     #[arg(long)]
     pub name: ClientName,
     /// Scope of the token: verify, read, follow or publish; can be repeated

@@ -31,7 +31,8 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         edit: UserEdit,
     },
-    /// Set a user's password, end their tokens and the waits of the login throttle for their username
+    /// Set a user's password, revoke their tokens, and end the waits of the login throttle for
+    /// their username
     #[command(after_help = "Example:\n  doorward user set-password ann --password-stdin <password")]
     SetPassword {
         #[command(flatten)]
@@ -45,13 +46,13 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         user: UserArgument,
     },
-    /// Let a user log in no more, and end their tokens
+    /// Deactivate a user: reject their logins, and revoke their tokens
     #[command(after_help = "Example:\n  doorward user deactivate ann")]
     Deactivate {
         #[command(flatten)]
         user: UserArgument,
     },
-    /// Let a user log in again
+    /// Activate a user, who can then log in again
     #[command(after_help = "Example:\n  doorward user activate ann")]
     Activate {
         #[command(flatten)]
@@ -65,9 +66,11 @@ pub(crate) enum UserCommand {
     },
     /// Import users with the password hashes of another system
     ///
-    /// One JSON object per line: `username`, and optionally `email`, `name`, `password_hash`, `gid`, `status`, `language`,
-    /// `timezone`. A user without a password hash can set a password with a code by mail. Hashes: argon2, scrypt and PBKDF2 as PHC strings, bcrypt, PBKDF2 of Django and passlib. A line is
-    /// imported as a whole or not at all; the report comes at the end.
+    /// One JSON object per line: `username`, and optionally `email`, `name`, `password_hash`,
+    /// `gid`, `status`, `language`, `timezone`. A user without a password hash can set a password
+    /// with a code by mail. Hashes: argon2, scrypt and PBKDF2 as PHC strings, bcrypt, PBKDF2 of
+    /// Django and passlib. Each line is imported completely or not at all; the report is printed at
+    /// the end.
     #[command(after_help = "Example:\n  doorward user import users.jsonl")]
     Import {
         #[arg(value_name = "FILE.jsonl")]
@@ -85,20 +88,21 @@ pub(crate) struct CreateUser {
     pub username: Username,
     #[arg(long)]
     pub email: Option<Email>,
-    /// As others see it
+    /// Name, shown to other users
     #[arg(long, value_parser = DisplayName::parse)]
     pub name: Option<DisplayName>,
     #[command(flatten)]
     pub password: PasswordOptions,
-    /// Such as en or pt-br
+    /// Language, such as en or pt-br
     #[arg(long, value_parser = parse_language)]
     pub language: Option<String>,
-    /// Such as Europe/Amsterdam
+    /// Time zone, such as Europe/Amsterdam
     #[arg(long)]
     pub timezone: Option<Timezone>,
 }
 
-/// A user, named by username or by gid. Which of the two is meant is never guessed: a username can look like a gid.
+/// A user, named by username or by gid. The two have separate arguments, because a username can
+/// look like a gid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UserName {
     Username(String),
@@ -106,7 +110,7 @@ pub(crate) enum UserName {
 }
 
 impl UserName {
-    /// Takes the one of two arguments that is present; the command line accepts exactly one.
+    /// Returns the argument of the two that is present; the command line accepts exactly one.
     fn from_options(username: Option<String>, gid: Option<Gid>) -> Self {
         gid.map_or_else(|| Self::Username(username.unwrap_or_default()), Self::Gid)
     }
@@ -190,10 +194,10 @@ pub(crate) struct UserEdit {
     /// The new username
     #[arg(long = "username", id = "new_username", value_name = "USERNAME")]
     username: Option<Username>,
-    /// The new email address, taken as verified
+    /// The new email address, which is accepted as verified
     #[arg(long)]
     email: Option<Email>,
-    /// The new name, as others see it
+    /// The new name, shown to other users
     #[arg(long, value_parser = DisplayName::parse)]
     name: Option<DisplayName>,
 }
@@ -217,7 +221,8 @@ impl From<UserEdit> for doorward_directory::UserEdit {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct PasswordOptions {
-    /// Read the password from stdin, without a byte order mark at its start or a line end at its end
+    /// Read the password from stdin, without a byte order mark at its start or a line end at its
+    /// end
     #[arg(long)]
     password_stdin: bool,
     /// A hash of the password instead: argon2, scrypt or PBKDF2 as a PHC string, or bcrypt

@@ -14,7 +14,8 @@ pub(super) async fn run(command: ApiKeyCommand, settings: &Settings) -> anyhow::
     wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
     match command {
         ApiKeyCommand::Create { project, name } => {
-            // First, for it fails without the master key.
+            // First, because it fails without the master key; the API user is created only if it
+            // has succeeded.
             let api_keys = wiring::start_api_keys(settings).await?;
             let made = wiring::new_directory(settings)
                 .create_api_user(

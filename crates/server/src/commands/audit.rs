@@ -15,12 +15,12 @@ use crate::{
 
 const PAGE: i64 = 1000;
 const POLL: Duration = Duration::from_millis(500);
-/// A record becomes visible when its transaction ends, which is so much later than its time at most.
+/// Maximum time between the time of a record and the commit that makes it visible.
 const SETTLED: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
-    // A gid is not looked up: the user may be deleted.
+    // A gid is not looked up, because the user may be deleted.
     let user = match (command.user, command.user_gid) {
         (Some(username), _) => Some(
             super::find_user(
@@ -57,7 +57,8 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
             return Ok(());
         }
         tokio::time::sleep(POLL).await;
-        // What was not visible yet is looked for again.
+        // Reads the last seconds again, for records that were not committed before; `shown` skips
+        // the others.
         let from = after
             .0
             .saturating_sub(SETTLED)

@@ -1,4 +1,4 @@
-//! `doorward demo`: everything, with something in it.
+//! `doorward demo`: all services in one process, with demo users and projects.
 
 use std::{
     fs::{self, OpenOptions},
@@ -16,7 +16,8 @@ use doorward_domain::{DisplayName, Email, IdGenerator, RandomIdGenerator, Userna
 use super::serve;
 use crate::{demo_page, settings::Settings, wiring};
 
-/// The password of all demo users, made on first start: even a demo has no password that the world knows.
+/// File with the password of all demo users. It is generated at the first start, so that no demo
+/// has a known password.
 const PASSWORD_FILE: &str = "demo-password";
 const PEOPLE: [(&str, &str); 4] = [
     ("ann", "Ann Smit"),
@@ -24,7 +25,7 @@ const PEOPLE: [(&str, &str); 4] = [
     ("carla", "Carla Jansen"),
     ("dmitri", "Дмитрий Орлов"),
 ];
-/// Name, owner, other members.
+/// Name, owner and other members of each demo project.
 const PROJECTS: [(&str, &str, &[&str]); 3] = [
     ("Spring catalogue", "ann", &["ben", "carla"]),
     ("Webshop", "ben", &["ann", "dmitri"]),
@@ -54,7 +55,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         kept
     };
     let introduction = welcome_text(&settings, &password);
-    // Where stderr is gone, or its reader is slow, the service goes on.
+    // This is not awaited, so that the service continues if stderr is closed or its reader slow.
     tokio::task::spawn_blocking(move || std::io::stderr().write_all(introduction.as_bytes()));
     running.finish().await
 }
@@ -63,11 +64,12 @@ fn generate_password() -> anyhow::Result<String> {
     let mut random = [0; 12];
     aws_lc_rs::rand::fill(&mut random)
         .ok()
-        .context("this machine has no randomness")?;
+        .context("the system has no random numbers")?;
     Ok(format!("demo-{}", URL_SAFE_NO_PAD.encode(random)))
 }
 
-/// Written last, and whole or not at all: a first start that was interrupted starts over, with what is there already.
+/// Writes the password file, completely or not at all. It is written last, so an interrupted first
+/// start is repeated, and keeps what it has already created.
 fn save_password(path: &Path, password: &str) -> std::io::Result<()> {
     let draft = path.with_extension("draft");
     let mut file = OpenOptions::new()

@@ -33,7 +33,7 @@ pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
     let store = Store::open(location).with_context(|| {
         format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)")
     })?;
-    let source = ValueSource {
+    let source = Source {
         auth: settings.auth.database.clone(),
         directory: settings.directory.database.clone(),
         store,
@@ -49,17 +49,18 @@ pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
     }
 }
 
-/// Databases and object store to export. All functions block.
-struct ValueSource {
+/// Databases and object store of an export. All functions block.
+struct Source {
     auth: DatabaseUrl,
     directory: DatabaseUrl,
     store: Store,
-    /// Runs the requests to the store.
+    /// Runtime for the requests to the object store.
     runtime: Handle,
 }
 
-impl ValueSource {
-    /// Replaces the file when the export is complete. Anything but a file, such as a pipe, is written to directly.
+impl Source {
+    /// Writes the export to a draft, and replaces the file when the export is complete. Writes
+    /// directly to anything that is not a regular file, such as a pipe.
     fn write_file(&self, path: &Path) -> anyhow::Result<ImportReport> {
         let failed = || format!("can't write {}", path.display());
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -1,6 +1,11 @@
-//! The form of an export: JSON lines. The first is the [`Header`], the last `{"sha256": ...}`, the hash of all bytes before
-//! it. Between them are `{"table": ..., "row": {...}}` and `{"picture": ..., "bytes": ...}`, in base64, or null where the
-//! media store has no such picture.
+//! The format of an export: JSON lines. The first line is the [`Header`], the last is `{"sha256":
+//! ...}`, the hash of all bytes before it. The lines between them are rows, and pictures in base64
+//! (null if the object store has no such picture):
+//!
+//! ```text
+//! {"table":"auth.credentials","row":{"user_gid":"183c5157-...","password_hash":"$argon2id$..."}}
+//! {"picture":"avatars/0191f2a0-....png","bytes":"iVBORw0..."}
+//! ```
 
 use std::{
     collections::BTreeMap,
@@ -15,9 +20,9 @@ use serde_json::Value;
 
 const FORMAT: &str = "doorward-export";
 const VERSION: u64 = 1;
-/// A picture is the longest; [`MAX_PICTURE_BYTES`] in base64, and what stands around it.
+/// Maximum length of a line: [`MAX_PICTURE_BYTES`] in base64, and the JSON around it.
 const MAX_LINE_BYTES: u64 = 24 * 1024 * 1024;
-/// Larger ones are never accepted from users.
+/// Maximum size of a picture. The gateway accepts no larger ones from users.
 pub(crate) const MAX_PICTURE_BYTES: u64 = 16 * 1024 * 1024;
 /// Name of the pictures in [`Header::counts`].
 pub(crate) const PICTURES: &str = "pictures";
@@ -29,7 +34,8 @@ pub(crate) type Counts = BTreeMap<String, u64>;
 pub(crate) struct Header {
     format: String,
     version: u64,
-    /// For people; what counts are the migrations.
+    /// The release that wrote the export, for information only: `migrations` decides whether it can
+    /// be read.
     pub(crate) release: String,
     /// The migrations of each database.
     pub(crate) migrations: BTreeMap<String, Vec<String>>,
@@ -147,7 +153,7 @@ impl<R: BufRead> Reader<R> {
         Ok(header)
     }
 
-    /// Reads the next line. At the last one, checks that the hash is right and nothing follows.
+    /// Reads the next line. At the last one, checks the hash, and that nothing follows.
     pub(crate) fn next(&mut self) -> anyhow::Result<ExportLine> {
         self.read_line()?;
         let line = parse(&self.line)
@@ -191,7 +197,8 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// The error says nothing of the content, which may be secret.
+/// Parses a line. None instead of an error, because an error could repeat the content, which may be
+/// secret.
 fn parse(line: &[u8]) -> Option<ExportLine> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -199,7 +206,7 @@ fn parse(line: &[u8]) -> Option<ExportLine> {
         table: Option<String>,
         row: Option<Row>,
         picture: Option<String>,
-        /// Present, and null or not.
+        /// None: absent. `Some(None)`: null.
         #[serde(default, deserialize_with = "deserialize_present")]
         bytes: Option<Option<String>>,
         sha256: Option<String>,

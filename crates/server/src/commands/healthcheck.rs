@@ -1,4 +1,5 @@
-//! `doorward healthcheck`: for compose, and images without curl.
+//! `doorward healthcheck`: calls the operations listener, for Docker Compose and images without
+//! curl.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -31,7 +32,7 @@ pub(crate) async fn run(command: Healthcheck, ops_listen: SocketAddr) -> anyhow:
 }
 
 pub(crate) async fn get(url: &str) -> anyhow::Result<(StatusCode, String)> {
-    let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
+    let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
     ensure!(
         uri.scheme_str() == Some("http"),
         "{url} doesn't start with http://"
@@ -50,7 +51,8 @@ pub(crate) async fn get(url: &str) -> anyhow::Result<(StatusCode, String)> {
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
-/// A listener on all addresses also has the loopback one.
+/// Returns the URL of the readiness check. A listener on all addresses is called on the loopback
+/// address.
 fn ready_url(ops_listen: SocketAddr) -> String {
     let mut address = ops_listen;
     match address.ip() {
@@ -80,7 +82,7 @@ mod tests {
     async fn non_http_url_or_closed_port_fails() {
         for (url, why) in [
             ("https://x", "http://"),
-            ("x y", "no URL"),
+            ("x y", "not a URL"),
             ("http://127.0.0.1:1/", "no answer"),
         ] {
             let command = Healthcheck {

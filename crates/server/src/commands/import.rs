@@ -1,4 +1,5 @@
-//! `doorward import`: the whole state, into an empty installation. `doorward user import` is another one.
+//! `doorward import`: imports the whole state into an empty installation. `doorward user import` is
+//! a different command.
 
 use std::{
     fs::File,
@@ -28,7 +29,7 @@ pub(crate) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
     let file = path
         .map(|path| File::open(&path).with_context(|| format!("can't read {}", path.display())))
         .transpose()?;
-    // Held until the end: `serve` holds it too.
+    // Held until the end of the import, so that no `serve` starts in this data directory.
     let _lock = if settings.uses_sqlite() {
         data_directory::create_private(&settings.data_dir)?;
         Some(data_directory::lock(&settings.data_dir)?)
@@ -63,13 +64,13 @@ fn reseal(settings: &Settings) -> anyhow::Result<Reseal> {
     Ok(Reseal::new(wiring::new_sealer_for(old)?, new_sealer))
 }
 
-/// Databases and object store to import into. All functions block.
+/// Databases and object store of an import. All functions block.
 struct Target {
     auth: DatabaseUrl,
     directory: DatabaseUrl,
     reseal: Reseal,
     store: Store,
-    /// Runs the requests to the store.
+    /// Runtime for the requests to the object store.
     runtime: Handle,
 }
 
@@ -95,7 +96,7 @@ impl Target {
             match reader.next()? {
                 ExportLine::Row { table, mut row } => {
                     self.reseal.reseal_row(&table, &mut row).with_context(|| {
-                        format!("a secret of table {table} can't be opened: set DOORWARD_MASTER_KEY_OLD to the master key of the exported installation")
+                        format!("a secret of table {table} can't be unsealed: set DOORWARD_MASTER_KEY_OLD to the master key of the exported installation")
                     })?;
                     import.insert(&table, &row)?;
                     *counts.entry(table).or_default() += 1;

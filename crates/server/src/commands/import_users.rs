@@ -1,4 +1,4 @@
-//! `doorward user import`: users of another system, with their password hashes.
+//! `doorward user import`: imports users of another system, with their password hashes.
 
 use std::{
     fs::File,
@@ -17,13 +17,13 @@ use serde_json::json;
 
 use crate::stdout;
 
-/// Lines in one transaction.
+/// Number of lines in one transaction.
 const BATCH: usize = 500;
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ExportLine {
+struct UserLine {
     username: String,
     email: Option<String>,
     name: Option<String>,
@@ -59,8 +59,8 @@ impl ImportReport {
     }
 }
 
-/// A line is imported as a whole or not at all. The report goes to stdout, whatever happens; an import with failed lines
-/// fails.
+/// Imports each line completely or not at all. Prints the report to stdout, also after an error;
+/// fails if a line was not imported.
 pub(crate) async fn run(
     directory: &Directory,
     credentials: &Credentials,
@@ -107,7 +107,8 @@ async fn import_lines(
     import(directory, credentials, batch, report).await
 }
 
-/// With its end. Of a line that is too long only the beginning, which no parser takes.
+/// Reads the next line with its line end. Returns only the beginning of a line that is too long,
+/// which the caller reports.
 fn next_line(reader: &mut BufReader<File>) -> anyhow::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let read = reader
@@ -134,7 +135,7 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
     if is_too_long(line) {
         bail!("has more than {MAX_LINE_BYTES} bytes");
     }
-    let line: ExportLine = serde_json::from_slice(line).context("not the expected JSON object")?;
+    let line: UserLine = serde_json::from_slice(line).context("not the expected JSON object")?;
     let gid: Gid = line
         .gid
         .map_or_else(|| Ok(RandomIdGenerator.new_gid()), |gid| gid.parse())
@@ -179,7 +180,8 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
     Ok((user, line.password_hash))
 }
 
-/// Credentials first: a crash in between leaves some that belong to nobody, and the lines can be imported again.
+/// Imports a batch. The credentials are written first: a crash in between leaves credentials
+/// without users, and the lines can be imported again.
 async fn import(
     directory: &Directory,
     credentials: &Credentials,
@@ -231,7 +233,7 @@ async fn import(
 fn show_progress(report: &ImportReport) {
     let mut stderr = std::io::stderr();
     if stderr.is_terminal() {
-        // Where stderr is gone, nobody looks.
+        // Ignored: if stderr is closed, no one reads the messages.
         let _ = write!(
             stderr,
             "\r{} lines, {} imported",

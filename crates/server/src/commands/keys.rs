@@ -33,7 +33,7 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
         }
         KeysCommand::Reseal => {
             reseal(settings).await?;
-            tracing::warn!("start the services again, with the new master key");
+            tracing::warn!("restart the services with the new master key");
             Keys::list(&wiring::new_auth_database(settings)).await?
         }
         KeysCommand::Retire { kid } => {
@@ -42,14 +42,15 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
                 .await?
         }
     };
-    // An empty page has ended the list already.
+    // An empty page has already ended the list.
     if listing.push_page(keys.iter().map(json::signing_key_to_json))? {
         listing.finish()?;
     }
     Ok(())
 }
 
-/// The new key is on disk before anything is sealed with it, and takes the old one's place after.
+/// Seals all secrets with the new master key. A generated key is on disk before anything is sealed
+/// with it, and replaces the old one afterwards.
 async fn reseal(settings: &Settings) -> anyhow::Result<()> {
     let keys = wiring::new_keys(settings)?;
     let file = secret_files::GeneratedKeyFile::find(settings)?;
@@ -73,10 +74,11 @@ async fn reseal(settings: &Settings) -> anyhow::Result<()> {
             draft.discard();
             Err(error.into())
         }
-        // Of a database that went away nobody knows what it did last.
-        (Err(error), Some(_)) => {
-            Err(error).context("the new master key is kept beside the old one")
-        }
+        // If the connection was lost, the transaction may have been committed, so the new key must
+        // not be deleted.
+        (Err(error), Some(_)) => Err(error).context(
+            "the new master key stays in a file next to the old one, because it may be in use",
+        ),
         (resealed, None) => Ok(resealed?),
     }
 }

@@ -1,4 +1,5 @@
-//! Lists on their way to stdout, page by page: for programs one JSON array, an entry a line; on a terminal a table.
+//! Prints lists to stdout, page by page: on a terminal as a table, otherwise as one JSON array with
+//! one entry per line.
 
 use std::io::{self, IsTerminal};
 
@@ -7,19 +8,19 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{cli::ListFormat, stdout};
 
-/// Between the columns.
+/// Number of spaces between two columns.
 const COLUMN_GAP: usize = 2;
-/// Where there is nothing.
+/// Text of an empty cell.
 const EMPTY_CELL: &str = "-";
 
-/// A column of a table: its title, and where in an entry it stands (RFC 6901).
+/// A column of a table: its title, and a JSON pointer (RFC 6901) to its value in an entry.
 pub(crate) type Column = (&'static str, &'static str);
 
 pub(crate) enum ListOutput {
     Json {
         has_entries: bool,
     },
-    /// All of it is kept, for a column is as wide as its widest cell.
+    /// Holds all rows until the end, because a column is as wide as its widest cell.
     Table {
         columns: &'static [Column],
         rows: Vec<Vec<String>>,
@@ -44,7 +45,7 @@ impl ListOutput {
         Self::Json { has_entries: false }
     }
 
-    /// Whether there may be more; an empty page ends the list.
+    /// Adds a page, and returns whether there may be more. An empty page ends the list.
     pub(crate) fn push_page(
         &mut self,
         entries: impl ExactSizeIterator<Item = Value>,

@@ -33,7 +33,8 @@ pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::
         } => {
             if role != Role::Member {
                 bail!(
-                    "only the role `member` can be given: owners come by a transfer, API users with their key"
+                    "only the role `member` can be given: use `project transfer` for an owner and \
+                     `apikey create` for an API user"
                 );
             }
             let user = find_user(&directory, user).await?;

@@ -11,7 +11,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_databases(settings, Preparation::MigrateAllowingImport).await?;
     let print = |conflict: &wiring::EmailConflictReport| {
         let mut stderr = std::io::stderr().lock();
-        // Without a reader of standard error, `serve` still logs the conflict.
+        // Ignored: if stderr is closed, `serve` still logs the conflict.
         let _ = writeln!(stderr, "{conflict}");
     };
     wiring::for_each_email_conflict(&wiring::new_directory(settings), print).await

@@ -1,4 +1,4 @@
-//! Runs a command.
+//! One module per command. They print to stdout and know nothing of clap.
 
 mod api_key;
 mod audit;
@@ -28,8 +28,11 @@ use crate::{
     stdout,
 };
 
+/// Runs a command.
+///
 /// # Errors
-/// Why the command failed, for people. [`crate::settings::SettingsError`] among the causes means wrong usage.
+/// Describes the failure to the user. [`crate::settings::SettingsError`] among the causes means
+/// wrong usage.
 pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     match command {
         Command::Demo => demo::run(settings).await,

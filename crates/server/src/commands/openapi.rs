@@ -2,7 +2,7 @@
 
 use crate::stdout;
 
-/// The very text that the gateway serves.
+/// Prints the same text that the gateway serves.
 pub(super) fn run() -> anyhow::Result<()> {
     Ok(stdout::print_text(&doorward_gateway::openapi_json()?)?)
 }

@@ -21,7 +21,7 @@ use crate::{
     wiring::{self, Preparation},
 };
 
-/// For everything to end after a signal; calls in flight have less.
+/// Maximum time from a signal to the end of the process. Calls in flight have less.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 type ServerFuture = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -35,23 +35,23 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// A process that serves.
 pub(super) struct RunningServer {
-    /// What takes requests from outside ends first.
+    /// The gateway, if this process has one. It accepts requests from clients, so it ends first.
     gateway: Option<ServerFuture>,
     services: JoinSet<anyhow::Result<()>>,
     signal: CancellationToken,
-    /// Ends the services behind, when the front has ended.
+    /// Cancelled when the gateway has ended: the other services then end.
     services_shutdown: CancellationToken,
     _lock: Option<data_directory::DataDirectoryLock>,
 }
 
 impl RunningServer {
-    /// Until a signal, or until something fails.
+    /// Serves until a signal, or until a service fails.
     pub(super) async fn finish(mut self) -> anyhow::Result<()> {
-        let front = self.gateway.take();
+        let gateway_server = self.gateway.take();
         let signal = self.signal.clone();
         let serve = async move {
-            match front {
-                Some(front) => front.await,
+            match gateway_server {
+                Some(gateway_server) => gateway_server.await,
                 None => {
                     signal.cancelled().await;
                     Ok(())
@@ -61,8 +61,8 @@ impl RunningServer {
         let served = tokio::select! {
             served = serve => served,
             ended = wait_for_first(&mut self.services) => match ended {
-                // Where there is no front, the signal ends the services.
-                Ok(()) if !self.signal.is_cancelled() => Err(anyhow!("a service ended by itself")),
+                // Without a gateway, the signal itself ends the services.
+                Ok(()) if !self.signal.is_cancelled() => Err(anyhow!("a service ended early")),
                 ended => ended,
             },
         };
@@ -71,7 +71,7 @@ impl RunningServer {
         let ended = tokio::time::timeout(SHUTDOWN_TIMEOUT, wait_for_all(&mut self.services)).await;
         let ended = ended.unwrap_or_else(|_| {
             Err(anyhow!(
-                "not everything ended within {} s",
+                "not all services ended within {} s",
                 SHUTDOWN_TIMEOUT.as_secs()
             ))
         });
@@ -94,11 +94,11 @@ async fn wait_for_all(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result
     all
 }
 
-/// None when a signal came before everything was up.
+/// Starts the services of the role. None if a signal arrived before all of them had started.
 pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<RunningServer>> {
     // Each socket is an open file, and the soft limit is often 1,024.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(%error, "the limit of open files can't be raised");
+        tracing::warn!(%error, "can't raise the limit of open files");
     }
     let signal = shutdown::on_signals()?;
     tokio::select! {
@@ -107,7 +107,8 @@ pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<RunningS
     }
 }
 
-/// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
+/// Binds all listeners before anything else starts, so that early connections wait instead of
+/// failing.
 async fn start_unless_cancelled(
     settings: &Settings,
     signal: CancellationToken,
@@ -147,7 +148,7 @@ async fn start_unless_cancelled(
     if settings.role.serves_auth() {
         process.start_auth().await?;
     }
-    let front = match http {
+    let gateway_server = match http {
         Some(listener) => Some(process.gateway(listener).await?),
         None => None,
     };
@@ -164,12 +165,13 @@ async fn start_unless_cancelled(
     let sends_mails = settings.role.serves_auth() || settings.role.serves_directory();
     if sends_mails && wiring::mail_config(settings).is_none() {
         tracing::info!(
-            "no mails are sent: what needs one answers 503, until smtp_url and mail_from or log_mails are set"
+            "no mails are sent, and calls that need one answer 503; set smtp_url and mail_from, or \
+             log_mails"
         );
     }
     tracing::info!(role = settings.role.as_str(), ops = %settings.ops_listen, "serving");
     Ok(RunningServer {
-        gateway: front,
+        gateway: gateway_server,
         services: process.tasks,
         signal,
         services_shutdown: process.services_shutdown,
@@ -187,12 +189,12 @@ async fn bind_listener(address: SocketAddr, setting: &str) -> anyhow::Result<Tcp
         .with_context(|| format!("can't listen on {address} ({setting})"))
 }
 
-/// The services of a process, as they are put together.
+/// The services of a process while they are started.
 struct ServerBuilder<'a> {
     settings: &'a Settings,
     token: ServiceToken,
     peers: PeerSettings,
-    /// The ends at which services in this process are reached.
+    /// Listeners of the services in this process.
     auth_listeners: Listeners,
     directory_listeners: Listeners,
     signal: CancellationToken,
@@ -241,7 +243,7 @@ impl<'a> ServerBuilder<'a> {
                 in_memory: directory_incoming,
                 tcp: None,
             },
-            // A process without a gateway has no front: its services end at the signal.
+            // Without a gateway, the services end at the signal itself.
             services_shutdown: if serves_gateway(settings.role) {
                 CancellationToken::new()
             } else {
@@ -276,7 +278,8 @@ impl<'a> ServerBuilder<'a> {
             } = conflict;
             tracing::warn!(
                 address, %older, %younger,
-                "two users have the same email address; what goes to it goes to the older until the other's is changed"
+                "two users have the same email address; mails for it go to the older one until the address of \
+                 the other is changed"
             );
         };
         wiring::for_each_email_conflict(&directory, log).await?;

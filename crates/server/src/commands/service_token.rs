@@ -1,5 +1,6 @@
-//! `doorward service-token`. A token has a row in each of the two databases. Auth's is written first, and decides which
-//! names are taken; a token is shown when both have it. `revoke` removes what an interrupted command has left.
+//! `doorward service-token`. A token has a row in each of the two databases. The row in auth's
+//! database is written first and decides whether the name is taken; the token is printed when both
+//! databases have it. `revoke` also removes a row that an interrupted command has left.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +39,7 @@ pub(super) async fn run(command: ServiceTokenCommand, settings: &Settings) -> an
         ServiceTokenCommand::List(format) => {
             let mut listing = ListOutput::new(format, COLUMNS);
             let tokens = list(&auth, &directory).await?;
-            // An empty page has ended the list already.
+            // An empty page has already ended the list.
             if listing.push_page(tokens.values().map(json::service_token_to_json))? {
                 listing.finish()?;
             }
@@ -81,7 +82,8 @@ async fn print_created(
             .with_context(left)?,
     )
     .with_context(left)?;
-    // It may have been revoked before the directory had it.
+    // A concurrent `revoke` may have deleted the row of auth before the row of the directory was
+    // written.
     let is_kept = service_tokens::list(auth)
         .await
         .with_context(left)?
@@ -92,7 +94,7 @@ async fn print_created(
             .delete_exact_service_token(token.clone())
             .await
             .with_context(left)?;
-        bail!("{name} was revoked meanwhile");
+        bail!("{name} was revoked while it was created");
     }
     let mut shown = json::service_token_to_json(&token);
     if let Some(shown) = shown.as_object_mut() {
@@ -106,15 +108,16 @@ fn check(name: &ClientName, insertion: InsertOutcome) -> anyhow::Result<()> {
     match insertion {
         InsertOutcome::Inserted => Ok(()),
         InsertOutcome::NameTaken => {
-            bail!("there is a service token with the name {name}: revoke it, or take another name")
+            bail!("there is a service token with the name {name}: revoke it, or use another name")
         }
         InsertOutcome::TooMany => {
-            bail!("there are as many service tokens as there may be: revoke one")
+            bail!("the maximum number of service tokens is reached: revoke one")
         }
     }
 }
 
-/// Returns the tokens of both databases by name. An interrupted command leaves a token in one of them only.
+/// Returns the tokens of both databases by name. An interrupted command leaves a token in one of
+/// them only.
 async fn list(
     auth: &Database,
     directory: &Directory,
@@ -130,7 +133,8 @@ async fn list(
         .collect())
 }
 
-/// In the order in which they are created, so that a creation at the same time notices.
+/// Deletes the rows in the order in which they are created, so that a concurrent `create` detects
+/// it.
 async fn revoke(auth: &Database, directory: &Directory, name: ClientName) -> anyhow::Result<()> {
     let Some(token) = list(auth, directory).await?.remove(name.as_str()) else {
         bail!("there is no service token with the name {name}");

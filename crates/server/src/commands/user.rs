@@ -31,7 +31,7 @@ use crate::{
 
 /// Maximum number of bytes read from standard input for a password.
 const MAX_PASSWORD_BYTES: u64 = 4096;
-/// Maximum number of projects that a refused deletion names.
+/// Maximum number of projects that the error of a rejected deletion names.
 const MAX_NAMED_PROJECTS: i64 = 20;
 
 const COLUMNS: &[Column] = &[
@@ -104,7 +104,8 @@ fn print(user: &User) -> anyhow::Result<()> {
     Ok(stdout::print_json(&json::user_to_json(user))?)
 }
 
-/// The credential first: a crash in between leaves one that belongs to nobody, and no user who can't log in.
+/// Creates a user. The credential is written first: a crash in between leaves a credential without
+/// a user, and not a user who cannot log in.
 async fn create_user(
     directory: &Directory,
     credentials: &Credentials,
@@ -180,7 +181,7 @@ async fn clear_throttle(credentials: &Credentials, user: &User) -> anyhow::Resul
     }
 }
 
-/// Deletes a user, or fails with the projects that stand in the way.
+/// Deletes a user, or fails and names the projects that the user owns.
 async fn delete(directory: &Directory, user: &User) -> anyhow::Result<()> {
     match directory.delete_user(user.gid).await {
         Err(doorward_directory::Error::OwnsProjects) => {
@@ -222,7 +223,7 @@ async fn set_status(
     Ok(directory.set_user_status(user.gid, status).await?)
 }
 
-/// In the audit trail.
+/// Writes an audit record.
 async fn record_action(settings: &Settings, action: Action, user: &User) -> anyhow::Result<()> {
     let now = SystemClock.now();
     Ok(audit::record_action(
@@ -235,8 +236,8 @@ async fn record_action(settings: &Settings, action: Action, user: &User) -> anyh
     .await?)
 }
 
-/// Reads a password from standard input, without a byte order mark before it and a line end after it: shells and editors
-/// add them.
+/// Reads a password from standard input, without a byte order mark before it and a line end after
+/// it: shells and editors add them.
 fn read_password() -> anyhow::Result<Password> {
     let mut text = String::new();
     std::io::stdin()

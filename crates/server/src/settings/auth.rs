@@ -31,13 +31,13 @@ pub(crate) struct TokenSettings {
     pub lifetime: Duration,
     pub renew_after: Duration,
     pub max_session: Duration,
-    /// How old the knowledge may be that a user is active.
+    /// Maximum age of the trust data with which tokens are accepted.
     pub trust_max_age: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PasswordSettings {
-    /// In characters.
+    /// Minimum length of a password, in characters.
     pub min_length: usize,
     pub require_current: bool,
 }
@@ -105,14 +105,16 @@ impl AuthSettings {
 
 impl TokenSettings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        // Each may be set alone: a token lives for the shortest of them.
+        // These are not compared with each other, because each can be set alone: a token lives for
+        // the shortest of them.
         Some(Self {
             issuer: reader.value("token_issuer", parse_issuer)?,
             lifetime: reader.value("token_lifetime", parse::parse_duration(SECOND))?,
             renew_after: reader
                 .value("token_renew_after", parse::parse_duration(Duration::ZERO))?,
             max_session: reader.value("token_max_session", parse::parse_duration(SECOND))?,
-            // News come at least once a second; less than a few of these would refuse calls for nothing.
+            // auth sends a message at least once a second. A shorter limit would reject calls after
+            // a small delay.
             trust_max_age: reader.value("trust_max_age", parse::parse_duration(3 * SECOND))?,
         })
     }

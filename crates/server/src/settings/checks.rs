@@ -1,4 +1,4 @@
-//! What a role needs of several settings together.
+//! Rules that involve several settings, depending on the role of the process.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,8 @@ pub(super) fn check_settings(reader: &mut Reader<'_>, settings: &Settings) {
     check_databases(reader, settings);
 }
 
-/// A generated token would keep out those for whom such a listener is there.
+/// Requires a service token if a gRPC listener is not on loopback. A generated token would be
+/// unknown to its clients.
 fn check_service_token(reader: &mut Reader<'_>, settings: &Settings) {
     let Settings {
         role,
@@ -46,7 +47,7 @@ fn check_master_key(reader: &mut Reader<'_>, settings: &Settings) {
     let is_needed = match settings.role {
         Role::Auth => true,
         Role::All => is_postgres(&settings.auth.database),
-        // Generated, or only needed for some commands.
+        // The key is generated, or needed only for some commands.
         Role::Demo | Role::Gateway | Role::Directory | Role::Migrate | Role::Admin => false,
     };
     if is_needed && !reader.is_given("master_key") {
@@ -82,7 +83,7 @@ fn check_databases(reader: &mut Reader<'_>, settings: &Settings) {
     }
 }
 
-/// What is set, but not for this role.
+/// Returns a warning for each setting that is set but not used in this role.
 pub(super) fn unused_settings(reader: &Reader<'_>, role: Role) -> Vec<String> {
     let keys = ["auth_url", "directory_url"]
         .into_iter()

@@ -13,7 +13,7 @@ pub(crate) struct DirectorySettings {
     pub listen: Option<SocketAddr>,
     pub database: DatabaseUrl,
     pub feed_retention: Duration,
-    /// At least one, each once, all of the global list.
+    /// Languages of a new project: at least one, no duplicates, all from the global list.
     pub project_languages: Vec<String>,
     pub limits: Limits,
 }

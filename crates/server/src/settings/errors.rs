@@ -1,8 +1,8 @@
-//! All that is wrong with the settings, reported at once.
+//! The error of invalid settings, which reports all mistakes at once.
 
 use std::fmt;
 
-/// One line for each mistake, which names the variable, key or flag and never repeats a secret.
+/// One line per mistake. A line names the variable, key or flag, and never repeats a secret.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SettingsError(Vec<String>);
 

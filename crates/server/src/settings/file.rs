@@ -1,4 +1,4 @@
-//! The layer of the TOML file: flat keys.
+//! The layer of the TOML file, which has flat keys.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn parse(text: &str, file: &str, mistakes: &mut SettingsError) -> Layer {
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
-            // Not the whole error: it quotes the line, which may hold a secret.
+            // The whole error would quote the line, which may contain a secret.
             let line = error
                 .span()
                 .and_then(|span| text.get(..span.start))
@@ -51,7 +51,7 @@ fn parse(text: &str, file: &str, mistakes: &mut SettingsError) -> Layer {
     layer
 }
 
-/// The value as a variable would hold it.
+/// Converts the value to the text that a variable would have.
 fn to_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

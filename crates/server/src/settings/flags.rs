@@ -1,4 +1,4 @@
-//! The layer of the flags, made from the table.
+//! The layer of the flags, which are created from the table of settings.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -10,7 +10,8 @@ use super::{
 const CONFIG: &str = "config";
 const HEADING: &str = "Settings";
 
-/// The flags of all settings, on `command` and all its subcommands. `-h` leaves them out, `--help` shows them.
+/// Adds the flags of all settings to `command` and all its subcommands. `-h` omits them, `--help`
+/// shows them.
 pub(crate) fn add_to(command: Command) -> Command {
     let config = Arg::new(CONFIG)
         .long(CONFIG)
@@ -61,7 +62,7 @@ fn argument(setting: &'static Setting) -> Arg {
     }
 }
 
-/// The file of settings that `--config` names.
+/// Returns the path of the settings file in `--config`.
 pub(super) fn config(matches: &ArgMatches) -> Option<&str> {
     matches
         .try_get_one::<String>(CONFIG)

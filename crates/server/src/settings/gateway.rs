@@ -14,15 +14,15 @@ use super::{MachineDefaults, parse, reader::Reader};
 pub(crate) struct GatewaySettings {
     pub listen: SocketAddr,
     pub trusted_proxies: Vec<IpNet>,
-    /// `*`, or `scheme://host[:port]` in small letters.
+    /// `*`, or `scheme://host[:port]` in lower case.
     pub cors_origins: Vec<String>,
-    /// Fits in a quoted-string of HTTP.
+    /// A valid content of a quoted-string (RFC 9110, section 5.6.4).
     pub realm: String,
-    /// Without a slash at the end.
+    /// URL of the app, without a slash at the end.
     pub app_url: String,
-    /// Where pictures are kept.
+    /// Location of the object store for pictures.
     pub object_store: Location,
-    /// The version that `cc.version` reports.
+    /// Version of the published API that `cc.version` reports.
     pub api_version: ApiVersion,
     pub writes: WriteBudget,
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::settings::{parse, reader::Reader, role::Role};
 
-/// `http(s)://host[:port]` of each; none where the service is in this process.
+/// URLs `http(s)://host[:port]` of the peers. None: the service runs in this process.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerSettings {
     pub auth_url: Option<String>,
@@ -43,7 +43,7 @@ impl PeerSettings {
 }
 
 impl GrpcTls {
-    /// All three or none.
+    /// Reads the three files. All must be set, or none.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         const KEYS: [&str; 3] = ["grpc_tls_ca", "grpc_tls_cert", "grpc_tls_key"];
         let [ca, cert, key] = KEYS.map(|key| reader.optional(key, parse::parse_path));
@@ -67,7 +67,8 @@ impl GrpcTls {
     }
 }
 
-/// With plain HTTP the TLS settings would be silently unused; without them HTTPS can't be had.
+/// Parses the URL of a peer. The scheme must match the TLS settings: with `http` they would be
+/// ignored silently, and `https` is impossible without them.
 fn parse_peer_url(text: &str, scheme: &str) -> Result<String, String> {
     let url =
         parse::parse_http_url(text, false).filter(|url| url.starts_with(&format!("{scheme}://")));
@@ -78,7 +79,8 @@ fn parse_peer_url(text: &str, scheme: &str) -> Result<String, String> {
     })
 }
 
-/// What fits in gRPC metadata and isn't guessed.
+/// Parses a service token: visible ASCII, which gRPC metadata can contain, and long enough not to
+/// be guessed.
 pub(crate) fn service_token(text: &str) -> Result<SecretString, String> {
     if text.len() >= 16 && text.chars().all(|char| char.is_ascii_graphic()) {
         return Ok(text.to_owned().into());

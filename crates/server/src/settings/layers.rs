@@ -1,20 +1,20 @@
-//! Layers of settings, each over the ones before it: file, variables, flags.
+//! Layers of settings: file, variables, flags. Each overrides the layers before it.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::table::TABLE;
 use crate::settings::errors::SettingsError;
 
-/// What one layer says, by key or, for files of secrets, `<key>_file`.
+/// The entries of one layer by key or, for files with secrets, by `<key>_file`.
 pub(super) type Layer = BTreeMap<String, Entry>;
 
 pub(super) struct Entry {
     pub(super) text: String,
-    /// How the user calls it: a variable, a key in a file, a flag.
+    /// Name that the user knows: a variable, a key in the file, or a flag.
     pub(super) name: String,
 }
 
-/// What the highest layer says about a setting.
+/// The value of a setting in the highest layer that has it.
 pub(super) struct GivenSetting {
     pub(super) source: ValueSource,
     pub(super) name: String,
@@ -25,10 +25,11 @@ pub(super) enum ValueSource {
     File(PathBuf),
 }
 
-/// By key.
+/// Given settings by key.
 pub(super) type GivenSettings = BTreeMap<&'static str, GivenSetting>;
 
-/// Lays `layer` over what was given so far, and returns what no setting is called.
+/// Overrides the settings given so far with those of `layer`. Returns the names that are not
+/// settings.
 pub(super) fn apply_layer(
     given: &mut GivenSettings,
     mut layer: Layer,

@@ -1,4 +1,5 @@
-//! Settings of the log and of traces, the ones that every tool calls alike: `RUST_LOG` and OpenTelemetry's.
+//! Settings of the log and of traces. `RUST_LOG` and the variables of OpenTelemetry have the names
+//! that every tool uses.
 
 use tracing_subscriber::EnvFilter;
 
@@ -6,10 +7,11 @@ use super::reader::Reader;
 
 #[derive(Debug, Clone)]
 pub(crate) struct LogSettings {
-    /// In the syntax of `RUST_LOG`.
+    /// Filter in the syntax of `RUST_LOG`.
     pub filter: String,
     pub format: LogFormat,
-    /// The URL of the collector that spans go to, if any. The exporter's further variables it reads by itself.
+    /// URL of the collector to which spans are exported, if any. The exporter reads its other
+    /// variables itself.
     pub collector: Option<String>,
 }
 
@@ -17,12 +19,13 @@ pub(crate) struct LogSettings {
 pub(crate) enum LogFormat {
     Text,
     Json,
-    /// Text on a terminal, else JSON.
+    /// Text on a terminal, otherwise JSON.
     Auto,
 }
 
 const FILTER: &str = "RUST_LOG";
-/// The one for traces alone goes before the general one.
+/// Variables with the URL of the collector. The variable for traces takes precedence over the
+/// general one.
 const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",

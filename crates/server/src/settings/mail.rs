@@ -1,4 +1,4 @@
-//! Settings of mail.
+//! Settings of mails.
 
 use secrecy::SecretString;
 
@@ -9,7 +9,7 @@ pub(crate) struct MailSettings {
     pub smtp_url: Option<SecretString>,
     /// `Name <address>` or an address.
     pub from: Option<String>,
-    /// Whether mails go to the log where there is no mail server.
+    /// Whether mails are written to the log if no mail server is configured.
     pub is_logged: bool,
     /// Name in SMTP's EHLO.
     pub hello: String,

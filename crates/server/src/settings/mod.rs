@@ -1,4 +1,5 @@
-//! Settings: defaults, then a TOML file, then `DOORWARD_*` variables, then flags. All mistakes are found at once.
+//! Settings: defaults, overridden by a TOML file, `DOORWARD_*` variables and flags, in this order.
+//! All mistakes are reported together.
 
 mod auth;
 mod checks;
@@ -50,24 +51,27 @@ pub(crate) struct Settings {
     pub directory: DirectorySettings,
     pub peers: PeerSettings,
     pub grpc_tls: Option<GrpcTls>,
-    /// As given; see [`crate::secret_files::service_token`].
+    /// The token that was set. [`crate::secret_files::load_service_token`] generates one if
+    /// necessary.
     pub service_token: Option<SecretString>,
     pub mail: MailSettings,
     pub log: LogSettings,
     pub data_dir: PathBuf,
-    /// Of each database.
+    /// Maximum number of connections to each database.
     pub pool_size: u32,
     pub ops_listen: SocketAddr,
-    /// Whether to bring the databases up to date before serving.
+    /// Whether to migrate the databases before serving.
     pub migrate: bool,
-    /// For the log, once there is one.
+    /// Warnings, which are logged after the log is started.
     pub warnings: Vec<String>,
     effective: Effective,
 }
 
 impl Settings {
+    /// Reads the settings of a role.
+    ///
     /// # Errors
-    /// All mistakes there are, in one.
+    /// All mistakes in the settings, in one error.
     pub(crate) fn load(
         role: Role,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -99,21 +103,21 @@ impl Settings {
         }
     }
 
-    /// Whether a database lies in a file.
+    /// Returns whether at least one database is an SQLite file.
     pub(crate) fn uses_sqlite(&self) -> bool {
         [&self.auth.database, &self.directory.database]
             .iter()
             .any(|url| matches!(url, DatabaseUrl::Sqlite(_)))
     }
 
-    /// Whether both databases lie in files.
+    /// Returns whether both databases are SQLite files.
     pub(crate) fn uses_only_sqlite(&self) -> bool {
         [&self.auth.database, &self.directory.database]
             .iter()
             .all(|url| matches!(url, DatabaseUrl::Sqlite(_)))
     }
 
-    /// The effective settings, which another process can take as its file; without secrets.
+    /// Returns the effective settings without secrets, as a file that another process can use.
     pub(crate) fn to_toml(&self) -> String {
         print::to_toml(&self.effective)
     }
@@ -152,7 +156,7 @@ impl Settings {
     }
 }
 
-/// File, variables and flags, each over the one before.
+/// Reads file, variables and flags. Each overrides the layer before it.
 fn read_layers(
     environment: &Environment,
     flags: &ArgMatches,
@@ -178,7 +182,7 @@ fn read_layers(
     given
 }
 
-/// What defaults depend on.
+/// Facts on which computed defaults depend.
 struct MachineDefaults<'a> {
     cores: usize,
     data_dir: &'a Path,
@@ -192,7 +196,7 @@ impl<'a> MachineDefaults<'a> {
         }
     }
 
-    /// A directory.
+    /// Returns the default directory of the object store.
     fn media(&self) -> String {
         self.data_dir.join("media").display().to_string()
     }

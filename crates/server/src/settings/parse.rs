@@ -1,4 +1,4 @@
-//! Values from text. Errors say what was expected, never what was found.
+//! Parses values. Errors name what was expected and never repeat the text, which may be a secret.
 
 use std::{
     fmt::Display,
@@ -13,7 +13,7 @@ use doorward_storage::DatabaseUrl;
 use hyper::{Uri, http::uri::Authority};
 use ipnet::IpNet;
 
-/// Longer ones are typing errors, and sums of times must not overflow.
+/// Maximum duration. Longer ones are typing errors, and sums of times must not overflow.
 const MAX_DURATION: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
 pub(super) fn parse_socket(text: &str) -> Result<SocketAddr, String> {
@@ -52,7 +52,7 @@ pub(super) fn parse_number<T: FromStr + PartialOrd + Display>(
     }
 }
 
-/// Zero only where `least` is.
+/// Returns a parser of durations of at least `least`; zero is accepted only if `least` is zero.
 pub(super) fn parse_duration(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let duration = humantime::parse_duration(text)
@@ -83,7 +83,7 @@ pub(super) fn parse_list<T>(
     }
 }
 
-/// An address is the network of itself.
+/// Parses a network. An address stands for the network that contains only itself.
 pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
     let network = text
         .parse::<IpNet>()
@@ -93,7 +93,8 @@ pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
     })
 }
 
-/// `http(s)://host[:port]` and, unless `path_allowed`, nothing else. Without a slash at the end.
+/// Parses `http(s)://host[:port]`, with a path if `path_allowed`. The result has no slash at the
+/// end.
 pub(super) fn parse_http_url(text: &str, path_allowed: bool) -> Option<String> {
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority()?;
@@ -103,7 +104,7 @@ pub(super) fn parse_http_url(text: &str, path_allowed: bool) -> Option<String> {
         .then(|| text.trim_end_matches('/').to_owned())
 }
 
-/// Without user or password, and with a port that can be.
+/// Returns whether the authority has no user or password, and a valid port if it has one.
 pub(super) fn is_host_and_port(authority: &Authority) -> bool {
     let host = authority.host();
     let written = authority

@@ -9,7 +9,7 @@ use super::{
     table::{Kind, TABLE},
 };
 
-/// What isn't the default says where it comes from.
+/// Returns the settings as TOML. A comment names the source of each value that is not the default.
 pub(super) fn to_toml(effective: &Effective) -> String {
     let mut toml = String::new();
     for setting in TABLE {
@@ -21,7 +21,7 @@ pub(super) fn to_toml(effective: &Effective) -> String {
             .as_ref()
             .map(|name| format!(" # {name}"))
             .unwrap_or_default();
-        // Writing to a String can't fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(toml, "{} = {value}{comment}", setting.key);
     }
     toml

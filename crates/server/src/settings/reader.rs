@@ -1,4 +1,5 @@
-//! Typed values out of what was given and the table's defaults; what doesn't fit is noted, and reading goes on.
+//! Reads typed values from the given settings and the defaults of the table. A mistake is recorded,
+//! and reading continues.
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
@@ -12,18 +13,18 @@ use super::{
 };
 use crate::settings::errors::SettingsError;
 
-/// A secret file that is longer is none.
+/// Maximum size of a file with a secret.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 const REDACTED: &str = "<redacted>";
 
-/// The effective text of each setting, for `--print-config`; no secrets.
+/// Effective text of each setting for `--print-config`, without secrets.
 pub(super) type Effective = BTreeMap<&'static str, EffectiveValue>;
 
 #[derive(Debug, Clone)]
 pub(super) struct EffectiveValue {
     pub(super) text: String,
-    /// The variable, key or flag, when it isn't the default.
+    /// The variable, key or flag. None for a default.
     pub(super) name: Option<String>,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What was given, if anything.
+    /// Returns the given value, if any.
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
@@ -55,7 +56,8 @@ impl Reader<'_> {
         }
     }
 
-    /// What was given, or the table's default. None only if that one is a mistake, too.
+    /// Returns the given value or the default of the table. None only if the default is invalid
+    /// too.
     pub(super) fn value<T>(
         &mut self,
         key: &'static str,
@@ -67,7 +69,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What was given, or `default`. None only if that one is a mistake, too.
+    /// Returns the given value or `default`. None only if `default` is invalid too.
     pub(super) fn value_or<T>(
         &mut self,
         key: &'static str,
@@ -86,7 +88,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The value is what it is, whatever was given.
+    /// Records a value that the role determines, independent of what was given.
     pub(super) fn set_fixed(&mut self, key: &'static str, text: &str) {
         self.record_effective(key, text, None);
     }
@@ -106,7 +108,7 @@ impl Reader<'_> {
         self.given.contains_key(key)
     }
 
-    /// By what name the user knows this setting.
+    /// Returns the name by which the user has given this setting.
     pub(super) fn name(&self, key: &str) -> String {
         self.given
             .get(key)
@@ -133,7 +135,7 @@ impl Reader<'_> {
     }
 }
 
-/// What may stay in memory, and be printed.
+/// Returns the text without secrets, which can be stored and printed.
 fn redacted(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Secret => REDACTED.to_owned(),
@@ -154,10 +156,10 @@ fn redacted(kind: Kind, text: &str) -> String {
     }
 }
 
-/// Whether a message may show a wrong value.
+/// Returns whether a message is allowed to repeat an invalid value.
 fn may_repeat(key: &str, text: &str) -> bool {
     let kind = Setting::find(key).map(|setting| setting.kind);
-    // With an @ it may be a URL with a password that went to the wrong place.
+    // A text with an @ may be a URL with a password that was given to the wrong setting.
     !matches!(
         kind,
         None | Some(Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl | Kind::Url)
@@ -165,7 +167,7 @@ fn may_repeat(key: &str, text: &str) -> bool {
         && text.len() <= 200
 }
 
-/// The file's text without its last line's end.
+/// Reads the text of a file without the line end of its last line.
 fn read_secret(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| error.to_string())?;

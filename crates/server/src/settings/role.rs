@@ -1,4 +1,4 @@
-//! What a process is there for; defaults and checks of settings depend on it.
+//! The role of a process: what it runs. Defaults and checks of settings depend on it.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -25,7 +25,7 @@ impl Role {
         }
     }
 
-    /// Whether all services run in this process.
+    /// Returns whether all services run in this process.
     pub(crate) const fn runs_all_services(self) -> bool {
         matches!(self, Self::Demo | Self::All)
     }

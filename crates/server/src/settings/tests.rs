@@ -1,4 +1,4 @@
-//! Layers, mistakes and roles together, from outside.
+//! Tests of layers, mistakes and roles together.
 
 use clap::Command;
 use secrecy::ExposeSecret;
@@ -295,7 +295,7 @@ fn secrets_are_never_printed() {
     );
 }
 
-/// `Debug` of all settings holds the texts that were given, too.
+/// The `Debug` output of all settings also contains the given texts.
 #[test]
 fn secrets_are_not_in_debug_either() {
     let settings = load(
@@ -390,7 +390,7 @@ fn unusable_secret_files_are_errors() {
         assert!(message.contains(&line), "{message}");
     }
     assert_eq!(message.lines().count(), 4, "{message}");
-    // A value in a lower layer is no mistake, it is overridden.
+    // A value in a lower layer is not a mistake; it is overridden.
     assert!(load(Role::All, &both[..1], &["--service-token-file", &token]).is_ok());
 }
 

@@ -9,20 +9,22 @@ use super::{
 
 pub(super) type Environment = BTreeMap<String, String>;
 
-/// The file of settings, as `--config`.
+/// Variable with the path of the settings file, like `--config`.
 pub(super) const CONFIG: &str = "DOORWARD_CONFIG";
 
-/// Variables that are not settings: those of docker-compose.yml, and of Kubernetes for a service named `doorward`.
+/// Variables that are not settings: those of docker-compose.yml, and those that Kubernetes sets for
+/// a service named `doorward`.
 const IGNORED: &[&str] = &[CONFIG, "DOORWARD_PORT", "DOORWARD_PORTS"];
 
-/// An empty variable counts as not set: compose files pass on what is not there that way.
+/// Returns the layer of the variables. An empty variable counts as not set, because compose files
+/// pass unset ones as empty.
 pub(super) fn layer(environment: &Environment) -> Layer {
     environment
         .iter()
         .filter(|(name, value)| !value.is_empty() && !IGNORED.contains(&name.as_str()))
         .filter_map(|(name, value)| {
             let key = name.strip_prefix("DOORWARD_")?.to_lowercase();
-            // Names are in capitals; any other would shadow the one that is.
+            // Only upper case is a setting; another spelling would override the correct one.
             let key = if table::variable(&key) == *name {
                 key
             } else {

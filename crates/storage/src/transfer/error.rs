@@ -1,7 +1,8 @@
-//! Why an export or an import fails.
+//! Errors of export and import.
 
 use crate::Error;
 
+/// Why an export or an import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     #[error(transparent)]

@@ -1,12 +1,26 @@
-//! Filling the empty databases of an installation: all of them or none.
+//! Import into the empty databases of an installation: all of them or none.
 //!
-//! 1. Both databases are locked, and must be empty, or left by an import that was interrupted. They are marked as
-//!    `Loading`, and that is committed: from then on no server starts over them.
-//! 2. All rows are inserted in one transaction for each database.
-//! 3. The first database is committed, still `Loading`; then the second, as `Complete`; then the first becomes `Complete`.
+//! # Example
 //!
-//! Whenever that stops, at least one database is `Loading`. A later import then takes both: the `Complete` one is known as
-//! part of the same import by its gid, so the data of another installation is never deleted.
+//! An import with the gid G into the databases of auth and the directory:
+//!
+//! 1. [`Import::start`] locks both databases. They must be empty, or left by an interrupted import,
+//!    whose rows are deleted. Both are marked as `Loading(G)`, and that is committed: from now on
+//!    no server starts with them.
+//! 2. [`Import::insert`] inserts all rows, in one transaction for each database.
+//! 3. [`Import::finish`] commits auth, still as `Loading(G)`; then the directory, as `Complete(G)`;
+//!    then it marks auth as `Complete(G)`.
+//!
+//! If the process is killed, at least one database is `Loading(G)`:
+//!
+//! - In step 2, both are, and both are empty.
+//! - In step 3 after the first commit, both are, and auth has rows.
+//! - In step 3 after the second commit, auth is `Loading(G)` and the directory is `Complete(G)`.
+//!   The next import deletes the rows of the directory as well, because its gid shows that it is
+//!   part of the same import.
+//!
+//! A `Complete` database with another gid is never changed, because it belongs to another
+//! installation.
 
 use doorward_domain::{Gid, IdGenerator};
 
@@ -14,22 +28,25 @@ use super::{Row, Tables, TransferError, marker::ImportState};
 use crate::DatabaseUrl;
 use crate::transfer::import_target::ImportTarget;
 
-/// A database, and the tables of its service.
+/// A database and the tables of its service.
 pub type ImportDatabase<'a> = (&'a DatabaseUrl, &'static Tables);
 
-/// An import into the databases of an installation, which nothing else changes meanwhile.
+/// An import into the databases of an installation. It has locks on them, so nothing else changes
+/// them.
 pub struct Import<'a> {
     gid: Gid,
-    first_place: ImportDatabase<'a>,
+    first_database: ImportDatabase<'a>,
     first: ImportTarget,
     second: ImportTarget,
 }
 
 impl<'a> Import<'a> {
-    /// Marks both databases, and opens them. They must have all migrations.
+    /// Marks both databases and opens them. They must have all migrations.
     ///
     /// # Errors
-    /// [`TransferError::NotEmpty`] and [`TransferError::AlreadyImported`], and nothing has changed; database errors.
+    /// [`TransferError::NotEmpty`] and [`TransferError::AlreadyImported`] if the databases are in
+    /// use, in which case nothing has changed; [`TransferError::ChangedMeanwhile`]; database
+    /// errors.
     pub fn start(
         first: ImportDatabase<'a>,
         second: ImportDatabase<'a>,
@@ -37,6 +54,7 @@ impl<'a> Import<'a> {
     ) -> Result<Self, TransferError> {
         let gid = mark_loading(first, second, ids)?;
         let open = |(url, tables): ImportDatabase<'_>| {
+            // The locks were released when the marks were committed, so the state is checked again.
             let mut target = ImportTarget::open(url, tables)?;
             if target.state()? != Some(ImportState::Loading(gid))
                 || target.find_nonempty_table()?.is_some()
@@ -50,13 +68,13 @@ impl<'a> Import<'a> {
         };
         Ok(Self {
             gid,
-            first_place: first,
+            first_database: first,
             first: open(first)?,
             second: open(second)?,
         })
     }
 
-    /// The migrations of each database, by its name.
+    /// Lists the migrations of each database, with its name.
     ///
     /// # Errors
     /// Database errors.
@@ -68,10 +86,11 @@ impl<'a> Import<'a> {
         ])
     }
 
-    /// Inserts a row into a table, by its name in an export.
+    /// Inserts a row into the table with this name in an export.
     ///
     /// # Errors
-    /// When the database has no such table or column, or the value does not fit; database errors.
+    /// A [`TransferError`] if the database has no such table or column, or a value has the wrong
+    /// type; database errors.
     pub fn insert(&mut self, table: &str, row: &Row) -> Result<(), TransferError> {
         for target in [&mut self.first, &mut self.second] {
             if let Some(table) = target.tables.find(table) {
@@ -81,24 +100,26 @@ impl<'a> Import<'a> {
         Err(TransferError::UnknownTable(table.to_owned()))
     }
 
-    /// Commits everything.
+    /// Commits both databases.
     ///
     /// # Errors
-    /// [`TransferError::RowCountNotOne`], and database errors.
+    /// [`TransferError::RowCountNotOne`] if a seeded table does not have its row; database errors.
     pub fn finish(mut self) -> Result<(), TransferError> {
         self.first.finish()?;
         self.second.finish()?;
+        // This order leaves at least one database as `Loading` until everything is committed.
         self.first.commit()?;
         self.second.set_state(ImportState::Complete(self.gid))?;
         self.second.commit()?;
-        let (url, tables) = self.first_place;
+        let (url, tables) = self.first_database;
         let mut first = ImportTarget::open(url, tables)?;
         first.set_state(ImportState::Complete(self.gid))?;
         first.commit()
     }
 }
 
-/// Marks both databases as `Loading`, after deleting what an interrupted import has left: the gid of the import.
+/// Marks both databases as `Loading`, after the rows of an interrupted import are deleted. Returns
+/// the gid of the import, which is that of the interrupted one if there was one.
 fn mark_loading(
     first: ImportDatabase<'_>,
     second: ImportDatabase<'_>,
@@ -108,17 +129,17 @@ fn mark_loading(
         ImportTarget::open(first.0, first.1)?,
         ImportTarget::open(second.0, second.1)?,
     ];
-    let mut markers = Vec::with_capacity(targets.len());
+    let mut states = Vec::with_capacity(targets.len());
     for target in &mut targets {
-        markers.push(target.state()?);
+        states.push(target.state()?);
     }
-    let interrupted = markers.iter().find_map(|marker| match marker {
+    let interrupted = states.iter().find_map(|state| match state {
         Some(ImportState::Loading(gid)) => Some(*gid),
         Some(ImportState::Complete(_)) | None => None,
     });
-    for (target, marker) in targets.iter_mut().zip(markers) {
+    for (target, state) in targets.iter_mut().zip(states) {
         let database = target.tables.database;
-        match marker {
+        match state {
             None => {
                 if let Some(table) = target.find_nonempty_table()? {
                     return Err(TransferError::NotEmpty {

@@ -1,4 +1,4 @@
-//! A database that is being filled: the tables are locked until the end of its transaction.
+//! A database that an import fills, in one transaction that locks all tables of its service.
 
 use diesel::{RunQueryDsl, connection::SimpleConnection, sql_types::Text};
 use serde_json::Value;
@@ -12,12 +12,14 @@ use crate::{AnyConnection, DatabaseUrl, Error, database::commit};
 
 /// Maximum number of rows in one INSERT.
 const MAX_ROWS: usize = 500;
-/// Size of the values from which an INSERT is executed.
+/// Size of the values at which an INSERT is executed, even with fewer rows.
 const MAX_BYTES: usize = 1024 * 1024;
 
+/// A database with an open import transaction.
 pub(crate) struct ImportTarget {
     connection: AnyConnection,
     pub(crate) tables: &'static Tables,
+    /// Rows that are not inserted yet.
     batch: Option<Batch>,
 }
 
@@ -25,13 +27,15 @@ pub(crate) struct ImportTarget {
 struct Batch {
     table: &'static Table,
     columns: Vec<Column>,
+    /// The statement; see [`insert`].
     insert: String,
-    /// The beginning of a JSON array of rows, each an array of its columns.
+    /// JSON array of rows without its closing bracket. Each row is an array of its columns.
     values: String,
     rows: usize,
 }
 
 impl ImportTarget {
+    /// Locks the tables and checks that they are the ones of the service.
     pub(crate) fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
         let mut connection = lock::lock_tables(url, tables)?;
         schema::check_tables(&mut connection, tables)?;
@@ -46,15 +50,15 @@ impl ImportTarget {
         Ok(marker::find_state(&mut self.connection)?)
     }
 
-    pub(super) fn set_state(&mut self, marker: ImportState) -> Result<(), TransferError> {
-        Ok(marker::set_state(&mut self.connection, marker)?)
+    pub(super) fn set_state(&mut self, state: ImportState) -> Result<(), TransferError> {
+        Ok(marker::set_state(&mut self.connection, state)?)
     }
 
     pub(crate) fn migrations(&mut self) -> Result<Vec<String>, TransferError> {
         Ok(schema::query_migrations(&mut self.connection)?)
     }
 
-    /// Finds a table that has rows, other than those of the migrations.
+    /// Finds a table that has rows, except seeded tables.
     pub(crate) fn find_nonempty_table(&mut self) -> Result<Option<&'static Table>, TransferError> {
         for table in self.tables.tables.iter().filter(|table| !table.is_seeded) {
             let any = format!("SELECT '' AS text FROM {} LIMIT 1", table.name);
@@ -65,19 +69,19 @@ impl ImportTarget {
         Ok(None)
     }
 
-    /// Deletes what an earlier import has left.
+    /// Deletes the rows of an earlier import. Seeded rows are replaced later.
     pub(crate) fn clear(&mut self) -> Result<(), TransferError> {
         self.delete(|table| !table.is_seeded)
     }
 
-    /// Deletes the rows of the migrations; those of the export take their place.
+    /// Deletes the rows that the migrations inserted, which the rows of the export replace.
     pub(crate) fn delete_seeded_rows(&mut self) -> Result<(), TransferError> {
         self.delete(|table| table.is_seeded)
     }
 
-    fn delete(&mut self, which: impl Fn(&&Table) -> bool) -> Result<(), TransferError> {
-        // Tables that refer to others come first.
-        let tables = self.tables.tables.iter().rev().filter(which);
+    fn delete(&mut self, is_selected: impl Fn(&&Table) -> bool) -> Result<(), TransferError> {
+        // In reverse order, so that rows are deleted before the rows that they refer to.
+        let tables = self.tables.tables.iter().rev().filter(is_selected);
         let delete: String = tables
             .map(|table| format!("DELETE FROM {}; ", table.name))
             .collect();
@@ -87,7 +91,8 @@ impl ImportTarget {
             .map_err(Error::from)?)
     }
 
-    /// Inserts a row, now or with later ones.
+    /// Adds a row to the current batch, which is inserted when it is full or the table changes. One
+    /// INSERT for each row would need a round trip for each.
     pub(crate) fn insert(&mut self, table: &'static Table, row: &Row) -> Result<(), TransferError> {
         let mut batch = match self.batch.take() {
             Some(batch) if batch.table == table => batch,
@@ -115,6 +120,7 @@ impl ImportTarget {
         })
     }
 
+    /// Inserts the current batch.
     fn flush(&mut self) -> Result<(), TransferError> {
         let Some(Batch {
             table,
@@ -130,14 +136,14 @@ impl ImportTarget {
             AnyConnection::Postgres(connection) => query.execute(connection),
             AnyConnection::Sqlite(connection) => query.execute(connection),
         };
-        let refused = |error| TransferError::Insert {
+        let to_error = |error| TransferError::Insert {
             table: self.tables.full_name(table),
             source: Error::from(error),
         };
-        inserted.map(drop).map_err(refused)
+        inserted.map(drop).map_err(to_error)
     }
 
-    /// Inserts what is left, and makes sure that what every database has is there.
+    /// Inserts the last batch and checks that each seeded table has one row.
     pub(crate) fn finish(&mut self) -> Result<(), TransferError> {
         self.flush()?;
         for table in self.tables.tables {
@@ -155,7 +161,8 @@ impl ImportTarget {
         Ok(())
     }
 
-    /// Makes PostgreSQL number new rows after those that were inserted. SQLite does so by itself.
+    /// Advances the sequences of identity columns in PostgreSQL beyond the inserted rows. In
+    /// SQLite, new rows are numbered after the largest existing one anyway.
     fn advance_sequences(&mut self, table: &Table) -> Result<(), TransferError> {
         for column in schema::query_columns(&mut self.connection, table.name)?
             .iter()
@@ -180,6 +187,7 @@ impl ImportTarget {
 }
 
 impl Batch {
+    /// Adds a row, whose columns and types must be those of the table.
     fn push(&mut self, table: &str, row: &Row) -> Result<(), TransferError> {
         if let Some(column) = row
             .keys()
@@ -192,15 +200,15 @@ impl Batch {
         }
         let mut values = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
-            let named = |error: fn(String, String) -> TransferError| {
+            let column_error = |error: fn(String, String) -> TransferError| {
                 error(table.to_owned(), column.name.clone())
             };
             let value = row.get(&column.name);
             let value = value.ok_or_else(|| {
-                named(|table, column| TransferError::MissingColumn { table, column })
+                column_error(|table, column| TransferError::MissingColumn { table, column })
             })?;
             if !is_valid_value(value, column) {
-                return Err(named(|table, column| TransferError::WrongType {
+                return Err(column_error(|table, column| TransferError::WrongType {
                     table,
                     column,
                 }));
@@ -216,7 +224,8 @@ impl Batch {
     }
 }
 
-/// PostgreSQL has no NUL in texts.
+/// Returns whether a value has the type of its column. Text with NUL is invalid, because PostgreSQL
+/// cannot store it.
 fn is_valid_value(value: &Value, column: &Column) -> bool {
     match (value, column.kind) {
         (Value::Null, _) => column.is_nullable,
@@ -234,7 +243,7 @@ fn is_valid_value(value: &Value, column: &Column) -> bool {
     }
 }
 
-/// A statement that takes the rows as one JSON array.
+/// Returns an INSERT whose only parameter is a JSON array of rows.
 fn insert(connection: &AnyConnection, table: &Table, columns: &[Column]) -> String {
     let names = columns
         .iter()

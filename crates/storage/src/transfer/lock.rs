@@ -1,4 +1,23 @@
-//! A transaction during which nothing else changes the tables of a service.
+//! Locks on all tables of a service: while its transaction is open, nothing else changes them.
+//! Reads continue.
+//!
+//! # Example
+//!
+//! An export locks the tables `first`, `second` and `third` one after another. A writer has
+//! inserted into `third`, and another transaction has inserted into `second`.
+//!
+//! 1. At 0 s, the export has locked `first` and waits for `second`.
+//! 2. At 0.1 s, the writer inserts into `first` and so waits for the export.
+//! 3. At 0.5 s, the attempt of the export ends by its timeout. The export releases its locks in all
+//!    databases, and the writer commits.
+//! 4. After a pause of 50 ms, the export tries again, for at most 60 s.
+//!
+//! Without the timeout, the other transaction could commit at 0.8 s. The export would get `second`
+//! and wait for `third`, which is a deadlock. PostgreSQL would detect it at 1.1 s, when the writer
+//! has waited for 1 s (`deadlock_timeout`), and cancel the writer: the call of a user would fail
+//! because of an export.
+//!
+//! In SQLite, a write transaction locks the whole database, so there are no deadlocks.
 
 use std::time::{Duration, Instant};
 
@@ -10,33 +29,34 @@ use crate::{
     database::{Kind, begin},
 };
 
-/// A transaction of an export or import may last as long as it takes.
+/// Removes the timeouts of a transaction, for exports and imports of any size.
 pub(super) const NO_TIMEOUTS: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/// Maximum time of one attempt to lock all tables while others write. A writer that waits for this transaction looks for a
-/// deadlock after `deadlock_timeout` (1 s by default), and would be the one that PostgreSQL cancels. By then the attempt is over,
-/// unless the writer had waited for another one before.
+/// Maximum time of one attempt to lock all tables while servers write. It must be below
+/// PostgreSQL's `deadlock_timeout` (1 s by default); see the example above. A writer that has
+/// waited for something else before can still be cancelled.
 const POSTGRES_ATTEMPT: &str = "SET LOCAL statement_timeout = '500ms'";
 const SQLITE_ATTEMPT: &str = "PRAGMA busy_timeout = 500";
-/// Time for all attempts. A vacuum of a large table can hold them up as well.
+/// Maximum time of all attempts. A vacuum of a large table can delay them as well.
 const ATTEMPTS: Duration = Duration::from_secs(60);
-/// Between two attempts, for the writers that had to wait.
+/// Pause between attempts, in which waiting writers continue.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens a transaction in each database while servers may be writing. Writers lock tables in other orders, so that an attempt
-/// can wait for a writer that waits for it: it then releases what it has locked in all databases.
+/// Locks the tables of all databases while servers may be writing. Writers lock tables in other
+/// orders, so an attempt can deadlock with a writer. It then releases its locks in all databases
+/// and tries again.
 pub(super) fn open_all_beside_writers(
     databases: &[ImportDatabase<'_>],
 ) -> Result<Vec<AnyConnection>, TransferError> {
-    let began = Instant::now();
+    let start = Instant::now();
     loop {
         let locked = databases
             .iter()
             .map(|(url, tables)| lock_all(url, tables, true))
             .collect();
         match locked {
-            Err(TransferError::Storage(Error::Unavailable(_))) if began.elapsed() < ATTEMPTS => {}
+            Err(TransferError::Storage(Error::Unavailable(_))) if start.elapsed() < ATTEMPTS => {}
             locked => return locked,
         }
         #[expect(
@@ -47,7 +67,8 @@ pub(super) fn open_all_beside_writers(
     }
 }
 
-/// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
+/// Locks the tables of one database, with the same timeouts as any transaction. The locks are
+/// released when the connection is dropped or its transaction ends.
 pub(super) fn lock_tables(
     url: &DatabaseUrl,
     tables: &Tables,
@@ -55,6 +76,7 @@ pub(super) fn lock_tables(
     lock_all(url, tables, false)
 }
 
+/// Begins a write transaction and locks the tables.
 fn lock_all(
     url: &DatabaseUrl,
     tables: &Tables,
@@ -68,7 +90,7 @@ fn lock_all(
             .batch_execute(SQLITE_ATTEMPT)
             .map_err(Error::from)?;
     }
-    // In SQLite that is the lock.
+    // In SQLite, this already locks the database.
     begin(&mut connection, Kind::Write).map_err(Error::from)?;
     if let AnyConnection::Postgres(connection) = &mut connection {
         if is_attempt {
@@ -85,7 +107,7 @@ fn lock_all(
     Ok(connection)
 }
 
-/// The names of tables, for SQL.
+/// Joins the names of tables for SQL.
 pub(super) fn join_names<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
     tables
         .map(|table| table.name)
@@ -108,11 +130,12 @@ mod tests {
             Table::new("third"),
         ],
     };
-    /// Longer than an attempt, and shorter than `deadlock_timeout`.
-    const MEANWHILE: Duration = Duration::from_millis(800);
+    /// Longer than an attempt and shorter than `deadlock_timeout`.
+    const WRITER_WAIT: Duration = Duration::from_millis(800);
 
-    /// The lock waits for `second`, and the writer for `first`, which the lock has. When `second` is free, the lock waits for
-    /// `third`, which the writer has. The writer has waited longer, so PostgreSQL would cancel it.
+    /// The lock waits for `second`, and the writer waits for `first`, which the lock has. When
+    /// `second` is free, the lock would wait for `third`, which the writer has. The writer has
+    /// waited longer, so PostgreSQL would cancel it.
     #[test]
     fn a_writer_is_not_cancelled_for_a_deadlock() {
         let (server, url, name) = create_postgres_database();
@@ -132,13 +155,13 @@ mod tests {
                 "SELECT mode AS text FROM pg_locks WHERE relation = 'first'::regclass AND granted";
             let mut watcher = open("SELECT 1");
             while query_texts(&mut watcher, locked).unwrap().is_empty() {
-                assert!(!locking.is_finished(), "it has ended without waiting");
+                assert!(!locking.is_finished(), "the lock did not wait for `second`");
                 thread::yield_now();
             }
             let writing =
                 scope.spawn(|| writer.batch_execute("INSERT INTO first VALUES (1); COMMIT"));
             #[expect(clippy::disallowed_methods, reason = "no runtime here")]
-            thread::sleep(MEANWHILE);
+            thread::sleep(WRITER_WAIT);
             other.batch_execute("COMMIT").unwrap();
             writing.join().unwrap().unwrap();
             locking.join().unwrap().unwrap();

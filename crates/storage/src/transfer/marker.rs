@@ -1,4 +1,4 @@
-//! The table `import_state`, which each service has: whether an import is complete.
+//! The table `import_state` of each service, which says whether an import is complete.
 
 use diesel::connection::SimpleConnection;
 use doorward_domain::Gid;
@@ -8,17 +8,18 @@ use crate::{AnyConnection, DatabaseUrl, Error, Result};
 
 pub(super) const TABLE: &str = "import_state";
 
-/// The last import into a database. All databases of an installation have the same gid of it.
+/// State of the last import into a database. Its gid is the same in all databases of an
+/// installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ImportState {
     Loading(Gid),
     Complete(Gid),
 }
 
-/// Refuses a database into which an import has begun and not ended.
+/// Checks that no import into this database was interrupted.
 ///
 /// # Errors
-/// [`Error::ImportIncomplete`], and database errors.
+/// [`Error::ImportIncomplete`] if one was; database errors.
 pub fn check_complete(connection: &mut AnyConnection) -> Result<()> {
     match find_state(connection)? {
         Some(ImportState::Loading(_)) => Err(Error::ImportIncomplete),
@@ -26,10 +27,10 @@ pub fn check_complete(connection: &mut AnyConnection) -> Result<()> {
     }
 }
 
-/// Does the same by URL.
+/// Checks the same for the database with this URL.
 ///
 /// # Errors
-/// As [`check_complete`].
+/// See [`check_complete`].
 pub fn check_complete_at(url: &DatabaseUrl) -> Result<()> {
     check_complete(&mut AnyConnection::open(url)?)
 }
@@ -51,8 +52,8 @@ pub(super) fn find_state(connection: &mut AnyConnection) -> Result<Option<Import
     }
 }
 
-pub(super) fn set_state(connection: &mut AnyConnection, marker: ImportState) -> Result<()> {
-    let (state, gid) = match marker {
+pub(super) fn set_state(connection: &mut AnyConnection, import: ImportState) -> Result<()> {
+    let (state, gid) = match import {
         ImportState::Loading(gid) => ("loading", gid),
         ImportState::Complete(gid) => ("complete", gid),
     };

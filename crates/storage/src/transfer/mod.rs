@@ -1,9 +1,10 @@
-//! Export and import of whole databases, for any tables: a service declares which tables it has ([`Tables`]), and the
-//! columns are read from the database itself.
+//! Export and import of whole databases, for any tables: a service declares its tables
+//! ([`Tables`]), and their columns are read from the database itself.
 //!
-//! An export reads [`Snapshot`]s, which show all databases of an installation at one moment. An [`Import`] fills empty
-//! databases. Each has the table `import_state`, which is 'loading' from the begin of an import to its end, so an
-//! interrupted import is seen by everything that opens the database later ([`check_complete`]), and can be repeated.
+//! An export reads [`Snapshot`]s, which show all databases of an installation at the same moment.
+//! An [`Import`] fills empty databases. Each database has the table `import_state`, which says
+//! `loading` from the start of an import to its end. So every process that opens the database after
+//! an interrupted import detects it ([`check_complete`]), and the import can be repeated.
 
 mod error;
 mod import;
@@ -21,26 +22,28 @@ pub use schema::check_tables;
 pub use schema::list_columns;
 pub use snapshot::Snapshot;
 
-/// A row by column: text, integers and null.
+/// A row: a value for each column, which is text, an integer or null.
 pub type Row = serde_json::Map<String, serde_json::Value>;
 
 /// The tables of a service.
 #[derive(Debug)]
 pub struct Tables {
-    /// The name of the service's database.
+    /// Name of the service's database.
     pub database: &'static str,
-    /// All of them, each after those that its foreign keys refer to.
+    /// All tables, each after the tables that its foreign keys refer to.
     pub tables: &'static [Table],
 }
 
+/// A table of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
     pub name: &'static str,
-    /// Whether it has one row always, which the migrations insert.
+    /// Whether the table always has one row, which the migrations insert.
     is_seeded: bool,
 }
 
 impl Table {
+    /// Returns a table that is empty after the migrations.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self {
@@ -49,7 +52,7 @@ impl Table {
         }
     }
 
-    /// A table that has one row always, which the migrations insert.
+    /// Returns a table that always has one row, which the migrations insert.
     #[must_use]
     pub const fn seeded(name: &'static str) -> Self {
         Self {
@@ -60,7 +63,7 @@ impl Table {
 }
 
 impl Tables {
-    /// The name of a table in an export, such as `auth.credentials`.
+    /// Returns the name of a table in an export, such as `auth.credentials`.
     #[must_use]
     pub fn full_name(&self, table: &Table) -> String {
         format!("{}.{}", self.database, table.name)

@@ -1,4 +1,4 @@
-//! Tables and columns of a database.
+//! The tables and columns of a database, as the database itself reports them.
 
 use std::collections::BTreeSet;
 
@@ -10,25 +10,27 @@ use diesel::{
 use super::{Tables, TransferError, marker};
 use crate::AnyConnection;
 
-/// Tables that no service owns.
+/// Tables that are not exported, in the databases of all services.
 const OWN_TABLES: [&str; 2] = ["__diesel_schema_migrations", marker::TABLE];
 
+/// Type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
     Integer,
-    /// An integer, 0 or 1, in SQLite and in exports.
+    /// A boolean in PostgreSQL; the integer 0 or 1 in SQLite and in exports.
     Boolean,
 }
 
+/// A column of a table.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) is_nullable: bool,
-    /// From 1; 0 when it is not in the primary key.
+    /// Position in the primary key, starting at 1; 0 if the column is not part of it.
     key_position: i32,
-    /// Whether PostgreSQL numbers it.
+    /// Whether PostgreSQL generates its values.
     pub(super) is_identity: bool,
 }
 
@@ -44,7 +46,7 @@ pub(super) struct TextRow {
     pub(super) text: String,
 }
 
-/// The first column of a query, called `text`.
+/// Runs a query with one column called `text` and returns its values.
 pub(super) fn query_texts(
     connection: &mut AnyConnection,
     sql: &str,
@@ -57,11 +59,12 @@ pub(super) fn query_texts(
     Ok(rows.into_iter().map(|row| row.text).collect())
 }
 
-/// Makes sure that a database has the tables that its service lists, and no others, and that all columns can be exported.
+/// Checks that a database has exactly the tables that its service lists, and that all columns can
+/// be exported. This fails if a migration adds a table that the export would miss.
 ///
 /// # Errors
-/// [`TransferError::UnlistedTables`], [`TransferError::UnknownType`], [`TransferError::NoPrimaryKey`], and those of the
-/// database.
+/// [`TransferError::UnlistedTables`], [`TransferError::UnknownType`],
+/// [`TransferError::NoPrimaryKey`]; database errors.
 pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(), TransferError> {
     let all = match connection {
         AnyConnection::Postgres(_) => {
@@ -91,10 +94,10 @@ pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(
     Ok(())
 }
 
-/// Lists the columns of all tables, by table and column.
+/// Lists the columns of all tables, as pairs of table and column.
 ///
 /// # Errors
-/// [`TransferError::UnknownType`], and database errors.
+/// [`TransferError::UnknownType`]; database errors.
 #[cfg(feature = "testing")]
 pub fn list_columns(
     connection: &mut AnyConnection,
@@ -111,7 +114,7 @@ pub fn list_columns(
     Ok(all)
 }
 
-/// The migrations of a database.
+/// Lists the migrations of a database in order.
 pub(super) fn query_migrations(
     connection: &mut AnyConnection,
 ) -> Result<Vec<String>, crate::Error> {
@@ -123,7 +126,7 @@ pub(super) fn query_migrations(
     Ok(versions)
 }
 
-/// The columns of a table, in the order of their names.
+/// Lists the columns of a table in the order of their names, which is the same in both databases.
 pub(super) fn query_columns(
     connection: &mut AnyConnection,
     table: &str,
@@ -142,7 +145,7 @@ pub(super) fn query_columns(
         is_identity: bool,
     }
     let rows: Vec<Row> = match connection {
-        // The positions in an int2vector begin with 0.
+        // Positions in an int2vector start at 0.
         AnyConnection::Postgres(connection) => diesel::sql_query(format!(
             "SELECT attname::text AS name, format_type(atttypid, NULL) AS kind, NOT attnotnull AS is_nullable, \
              COALESCE(array_position(indkey::int2[], attnum), -1) + 1 AS key_position, attidentity <> '' AS is_identity \
@@ -185,7 +188,7 @@ fn parse_kind(name: &str) -> Option<Kind> {
     }
 }
 
-/// The columns of the primary key, in its order.
+/// Returns the columns of the primary key in its order.
 pub(super) fn primary_key(columns: &[Column]) -> Vec<&Column> {
     let mut key: Vec<&Column> = columns
         .iter()

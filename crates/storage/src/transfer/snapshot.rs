@@ -1,4 +1,22 @@
-//! Reading everything, row by row, as of one moment.
+//! Snapshots of all databases of an installation at the same moment, read row by row.
+//!
+//! # Example
+//!
+//! A user is created in the directory at 0.1 s, and the password hash in auth at 0.2 s. An export
+//! that read the directory at 0.0 s and auth at 0.3 s would have the password of a user that it
+//! lacks.
+//!
+//! 1. [`Snapshot::open_all`] locks the tables of auth and then those of the directory. When it has
+//!    all locks, no transaction that changes data is open in either database.
+//! 2. It opens a read-only transaction in each. The first query of such a transaction fixes its
+//!    snapshot. Because of the locks, nothing changes between the two.
+//! 3. It releases the locks, and writers continue.
+//! 4. [`Snapshot::for_each_row`] reads table by table, in an order in which each table comes after
+//!    those that it refers to, and in the order of the primary key. This can take hours and blocks
+//!    no writer.
+//!
+//! The export has neither row, or only the user, or both. Each of these states existed at some
+//! moment, and the services can handle it: a crash between the two steps leaves the same.
 
 use diesel::{
     PgConnection, QueryResult, RunQueryDsl, SqliteConnection,
@@ -18,7 +36,7 @@ use crate::{
     database::{self, begin},
 };
 
-/// A database as of one moment.
+/// A database at one moment.
 pub struct Snapshot {
     connection: AnyConnection,
     tables: &'static Tables,
@@ -26,10 +44,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Opens snapshots of several databases as of the same moment: changes wait while they are being opened.
+    /// Opens snapshots of several databases at the same moment. Writers wait while they are opened.
     ///
     /// # Errors
-    /// [`TransferError::UnlistedTables`], [`Error::ImportIncomplete`], and database errors.
+    /// [`TransferError::UnlistedTables`], [`Error::ImportIncomplete`]; database errors.
     pub fn open_all<const N: usize>(
         databases: [(&DatabaseUrl, &'static Tables); N],
     ) -> Result<[Self; N], TransferError> {
@@ -50,7 +68,7 @@ impl Snapshot {
         if let AnyConnection::Postgres(connection) = &mut connection {
             connection.batch_execute(NO_TIMEOUTS).map_err(Error::from)?;
         }
-        // The first query decides the moment.
+        // The first query fixes the snapshot, so it must run while the locks are held.
         check_complete(&mut connection)?;
         schema::check_tables(&mut connection, tables)?;
         let migrations = schema::query_migrations(&mut connection)?;
@@ -61,12 +79,14 @@ impl Snapshot {
         })
     }
 
+    /// Returns the tables of the database's service.
     #[must_use]
     pub fn tables(&self) -> &'static Tables {
         self.tables
     }
 
-    /// The migrations of the database: two databases with the same ones have the same tables.
+    /// Returns the migrations of the database. Databases with the same migrations have the same
+    /// tables.
     #[must_use]
     pub fn migrations(&self) -> &[String] {
         &self.migrations
@@ -83,10 +103,11 @@ impl Snapshot {
         Ok(count.ok_or_else(|| Error::Other("a count is not a number".to_owned()))?)
     }
 
-    /// Hands over the rows of a table, one after another in the order of the primary key. Only one is in memory.
+    /// Calls `each` with every row of a table, in the order of the primary key. Only one row is in
+    /// memory at a time.
     ///
     /// # Errors
-    /// Errors of `each`, and database errors.
+    /// Errors of `each`; database errors.
     pub fn for_each_row<E: From<TransferError>>(
         &mut self,
         table: &Table,
@@ -99,10 +120,11 @@ impl Snapshot {
         })
     }
 
-    /// Hands over the values of a column of text that are not null, one after another in the order of the primary key.
+    /// Calls `each` with every value of a text column that is not null, in the order of the primary
+    /// key.
     ///
     /// # Errors
-    /// Errors of `each`, and database errors.
+    /// Errors of `each`; database errors.
     pub fn for_each_value<E: From<TransferError>>(
         &mut self,
         table: &Table,
@@ -119,10 +141,10 @@ impl Snapshot {
     }
 }
 
-/// Runs a query for one column called `text`, and hands over the values one after another.
+/// Runs a query with one column called `text` and calls `each` with every value.
 ///
 /// # Errors
-/// Errors of `each`, and database errors.
+/// Errors of `each`; database errors.
 fn for_each<E: From<TransferError>>(
     connection: &mut AnyConnection,
     sql: &str,
@@ -162,7 +184,7 @@ fn query_sqlite_rows<'a>(
         .map_err(Error::from)?)
 }
 
-/// A query for each row as a JSON array of its columns.
+/// Returns a query for the rows of a table, each as a JSON array of its columns.
 fn row_query(connection: &AnyConnection, table: &Table, columns: &[Column]) -> String {
     let (function, values): (_, Vec<String>) = match connection {
         AnyConnection::Postgres(_) => (
@@ -171,14 +193,16 @@ fn row_query(connection: &AnyConnection, table: &Table, columns: &[Column]) -> S
         ),
         AnyConnection::Sqlite(_) => ("json_array", columns.iter().map(Column::quoted).collect()),
     };
-    let (values, order) = (values.join(", "), order_by(connection, columns));
+    let values = values.join(", ");
+    let order = order_by(connection, columns);
     format!(
         "SELECT CAST({function}({values}) AS TEXT) AS text FROM {} ORDER BY {order}",
         table.name
     )
 }
 
-/// The order of the primary key, which is the same in both databases.
+/// Returns the ORDER BY of the primary key. The order is the same in both databases: SQLite
+/// compares text by bytes, as the collation C does.
 fn order_by(connection: &AnyConnection, columns: &[Column]) -> String {
     let ordered = |column: &Column| match (connection, column.kind) {
         (AnyConnection::Postgres(_), Kind::Text) => format!("{} COLLATE \"C\"", column.quoted()),
@@ -192,6 +216,7 @@ fn order_by(connection: &AnyConnection, columns: &[Column]) -> String {
         .join(", ")
 }
 
+/// Returns the expression of a column in PostgreSQL; booleans are integers in exports.
 fn postgres_expression(column: &Column) -> String {
     match column.kind {
         Kind::Text | Kind::Integer => column.quoted(),
@@ -199,6 +224,7 @@ fn postgres_expression(column: &Column) -> String {
     }
 }
 
+/// Parses a row that the database returned as a JSON array.
 fn parse(text: &str, columns: &[Column]) -> Result<Row, TransferError> {
     let values: Vec<Value> = serde_json::from_str(text).map_err(|error| {
         Error::Other(format!("a row of the database is not valid JSON: {error}"))

@@ -1,4 +1,4 @@
-//! The RPCs of auth.
+//! Calls of all RPCs of auth.
 
 use doorward_domain::{Clock, IdGenerator, RandomIdGenerator, SystemClock};
 use doorward_rpc::{
@@ -46,12 +46,11 @@ fn verify_password(gid: &str, password: &str) -> VerifyPasswordRequest {
 }
 
 pub(crate) fn logins(scene: &Fixture) -> Vec<Row> {
-    let (ben, ben_again) = (scene.ben.clone(), scene.ben.clone());
-    let (project, api_user, key) = (
-        scene.project.clone(),
-        scene.api_user.clone(),
-        scene.api_key.clone(),
-    );
+    let ben = scene.ben.clone();
+    let ben_again = scene.ben.clone();
+    let project = scene.project.clone();
+    let api_user = scene.api_user.clone();
+    let key = scene.api_key.clone();
     let verify_key = move |key: String| VerifyApiKeyRequest {
         api_key: key,
         project_gid: project.clone(),
@@ -65,12 +64,10 @@ pub(crate) fn logins(scene: &Fixture) -> Vec<Row> {
         client_address: ADDRESS.to_owned(),
     };
     let token = scene.token.clone();
-    let (renew, verify) = (
-        RenewTokenRequest {
-            token: token.clone(),
-        },
-        VerifyTokenRequest { token },
-    );
+    let renew = RenewTokenRequest {
+        token: token.clone(),
+    };
+    let verify = VerifyTokenRequest { token };
     let get = GetApiKeyRequest {
         user_gid: scene.api_user.clone(),
         project_gid: scene.project.clone(),
@@ -146,10 +143,8 @@ pub(crate) fn accounts(scene: &Fixture) -> Vec<Row> {
         ..ChangePasswordRequest::default()
     };
     let inviter = scene.ann.clone();
-    let (ask_reset, ask_email) = (
-        reset_request(&scene.ben, "ben"),
-        email_change_request(&scene.ben, "ben"),
-    );
+    let ask_reset = reset_request(&scene.ben, "ben");
+    let ask_email = email_change_request(&scene.ben, "ben");
     vec![
         row(Rpc::AuthVerifySignup, move |_| wrong_signup.clone()),
         row(Rpc::AuthVerifySignup, move |_| check_signup.clone()),
@@ -168,17 +163,15 @@ pub(crate) fn accounts(scene: &Fixture) -> Vec<Row> {
 }
 
 pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
-    let (user, project, owner) = (
-        scene.api_user.clone(),
-        scene.project.clone(),
-        scene.ann.clone(),
-    );
+    let user = scene.api_user.clone();
+    let project = scene.project.clone();
+    let owner = scene.ann.clone();
     let rotate = RotateApiKeyRequest {
         user_gid: user.clone(),
         project_gid: project.clone(),
         actor: actor(&scene.ann),
     };
-    let note = move |number: usize| {
+    let report = move |number: usize| {
         let event = if number.is_multiple_of(2) {
             ApiUserChange::Deactivated
         } else {
@@ -208,7 +201,7 @@ pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
     };
     vec![
         row(Rpc::AuthRotateApiKey, move |_| rotate.clone()),
-        row(Rpc::AuthReportApiUserChange, note),
+        row(Rpc::AuthReportApiUserChange, report),
         row(Rpc::AuthRevokeToken, revoke),
         row(Rpc::AuthReportInvitationDeclined, move |_| declined.clone()),
         row(Rpc::AuthReportUserDeleted, move |_| deleted.clone()),

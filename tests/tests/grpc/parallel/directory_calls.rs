@@ -1,4 +1,4 @@
-//! The RPCs of the directory.
+//! Calls of all RPCs of the directory.
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_rpc::{
@@ -28,13 +28,14 @@ use crate::grpc::parallel::{
     scene::{Fixture, NEW_ADDRESS},
 };
 
-/// A row whose call is always the same.
+/// Returns a row whose calls are all equal.
 fn same<T: prost::Message + Clone + 'static>(rpc: Rpc, message: T) -> Row {
     row(rpc, move |_| message.clone())
 }
 
 pub(crate) fn users(scene: &Fixture) -> Vec<Row> {
-    let (ann, ben) = (scene.ann.clone(), scene.ben.clone());
+    let ann = scene.ann.clone();
+    let ben = scene.ben.clone();
     let user_gid = ben.clone();
     let rename = move |number: usize| UpdateUserRequest {
         user_gid: user_gid.clone(),
@@ -42,7 +43,7 @@ pub(crate) fn users(scene: &Fixture) -> Vec<Row> {
         ..UpdateUserRequest::default()
     };
     let user_gid = ben.clone();
-    // There and back again.
+    // Even calls change the address, odd calls change it back.
     let set_email = move |number: usize| {
         let (old, new) = if number.is_multiple_of(2) {
             ("ben@example.org", NEW_ADDRESS)
@@ -156,11 +157,13 @@ pub(crate) fn users(scene: &Fixture) -> Vec<Row> {
 }
 
 pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
-    let (caller_gid, project_gid) = (scene.ann.clone(), scene.project.clone());
+    let caller_gid = scene.ann.clone();
+    let project_gid = scene.project.clone();
     let project = || project_gid.clone();
     let caller = || caller_gid.clone();
     let kind: i32 = ItemKind::Channel.into();
-    let (languages_of, languages_by) = (project(), caller());
+    let languages_of = project();
+    let languages_by = caller();
     let languages = move |number: usize| {
         let change = if number.is_multiple_of(2) {
             Change::Add("de".to_owned())
@@ -273,8 +276,11 @@ pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
 }
 
 pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
-    let (ann, ben, cas) = (scene.ann.clone(), scene.ben.clone(), scene.cas.clone());
-    let (caller_gid, project_gid) = (scene.ann.clone(), scene.project.clone());
+    let ann = scene.ann.clone();
+    let ben = scene.ben.clone();
+    let cas = scene.cas.clone();
+    let caller_gid = scene.ann.clone();
+    let project_gid = scene.project.clone();
     let project = || project_gid.clone();
     let caller = || caller_gid.clone();
     let update = UpdateMemberRequest {
@@ -286,7 +292,9 @@ pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
         }),
         notifications: None,
     };
-    let (status_of, status_by, user_gid) = (project(), caller(), ben.clone());
+    let status_of = project();
+    let status_by = caller();
+    let user_gid = ben.clone();
     let set_status = move |number: usize| SetMemberStatusRequest {
         caller_gid: status_by.clone(),
         project_gid: status_of.clone(),
@@ -389,17 +397,21 @@ pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
 }
 
 pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
-    let (caller_gid, project_gid) = (scene.ann.clone(), scene.project.clone());
+    let caller_gid = scene.ann.clone();
+    let project_gid = scene.project.clone();
     let project = || project_gid.clone();
     let caller = || caller_gid.clone();
-    let (api_of, api_by, api_user) = (project(), caller(), scene.api_user.clone());
+    let api_of = project();
+    let api_by = caller();
+    let api_user = scene.api_user.clone();
     let set_api_user = move |number: usize| SetApiUserStatusRequest {
         project_gid: api_of.clone(),
         caller_gid: api_by.clone(),
         user_gid: api_user.clone(),
         is_active: !number.is_multiple_of(2),
     };
-    let (status_of, status_by) = (project(), caller());
+    let status_of = project();
+    let status_by = caller();
     let set_project = move |number: usize| SetProjectStatusRequest {
         caller_gid: status_by.clone(),
         project_gid: status_of.clone(),

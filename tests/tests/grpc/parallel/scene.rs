@@ -1,4 +1,4 @@
-//! The rows that all calls are about.
+//! The users, project, codes and files that all calls use.
 
 use doorward_rpc::{
     Rpc,
@@ -21,14 +21,14 @@ use crate::grpc::contract::{channel, with_service_token};
 pub(crate) const ADDRESS: &str = "192.0.2.1";
 pub(crate) const NEW_ADDRESS: &str = "ben@example.net";
 
-/// Both halves of a code that was mailed.
+/// Both halves of a code pair that was mailed.
 #[derive(Clone)]
 pub(crate) struct Codes {
     pub(crate) validation: String,
     pub(crate) verification: String,
 }
 
-/// Herbarium is ann's, with ben and an API user; cas is invited, and dan will be deleted.
+/// A project of ann with the member ben and an API user; cas is invited, and dan will be deleted.
 pub(crate) struct Fixture {
     pub(crate) split: Services,
     auth: Channel,
@@ -95,8 +95,8 @@ impl Fixture {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        // Calls at once are what this is about, not how many of them the limits allow. Half of them are in the database at the
-        // same time.
+        // The limits must not reject the concurrent calls. The pool lets half of them use the
+        // database at the same time.
         let limits = [
             ("DOORWARD_WRITE_RATE", "100000"),
             ("DOORWARD_WRITE_BURST", "1000000"),
@@ -106,7 +106,8 @@ impl Fixture {
         split.start_all().await;
         let ann = split.user("ann").await;
         let ben = split.user("ben").await;
-        let (cas, dan) = (split.user("cas").await.gid, split.user("dan").await.gid);
+        let cas = split.user("cas").await.gid;
+        let dan = split.user("dan").await.gid;
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
         let invited = serde_json::json!({"username_or_email": "cas"});
@@ -114,7 +115,8 @@ impl Fixture {
             .await
             .success();
         let robot = ann.create_api_user(&project, "Robot").await;
-        let (auth, directory) = (channel(&split.auth).await, channel(&split.directory).await);
+        let auth = channel(&split.auth).await;
+        let directory = channel(&split.directory).await;
 
         let mut client = DirectoryClient::new(directory.clone());
         let create = CreateItemRequest {
@@ -209,7 +211,8 @@ impl Fixture {
         }
     }
 
-    /// Forgets what is written only now and then, such as the last use of an API key, so that the next call writes it.
+    /// Deletes values that are written only occasionally, such as the last use of an API key, so
+    /// that the next call writes them.
     pub(crate) fn forget_uses(&self) {
         execute(
             &self.split.installation.databases.auth,
@@ -217,7 +220,7 @@ impl Fixture {
         );
     }
 
-    /// No work has given up waiting for a connection.
+    /// Checks that no call has timed out while waiting for a connection of the pool.
     pub(crate) async fn assert_no_pool_ran_dry(&self) {
         for role in [Role::Auth, Role::Directory] {
             let metrics = self.split.ops(role).get("/metrics").send().await;

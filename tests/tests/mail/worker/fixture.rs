@@ -1,4 +1,4 @@
-//! An outbox and its worker, with a clock that the test sets.
+//! An outbox with workers, and a clock that the test sets.
 
 use std::{
     sync::{
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A clock that only advances when the test advances it. The value is in microseconds.
 pub(crate) struct SetClock(AtomicI64);
 
 impl Clock for SetClock {
@@ -28,7 +29,7 @@ impl Clock for SetClock {
     }
 }
 
-/// An outbox and its worker.
+/// An outbox and the workers that send its mails.
 pub(crate) struct Fixture {
     pub(crate) test: TestDatabase,
     pub(crate) clock: Arc<SetClock>,
@@ -46,7 +47,8 @@ impl Fixture {
         };
         let clock = Arc::new(SetClock(AtomicI64::new(1_790_000_000_000_000)));
         let outbox = Outbox::new(test.database.clone(), clock.clone(), Arc::new(PlainContent));
-        let (given_up, shutdown) = (Arc::default(), CancellationToken::new());
+        let given_up = Arc::default();
+        let shutdown = CancellationToken::new();
         Self {
             test,
             clock,
@@ -57,7 +59,7 @@ impl Fixture {
         }
     }
 
-    /// With a worker of this mail server.
+    /// Creates a fixture with a worker that sends to this mail server.
     pub(crate) fn sending_to(backend: Backend, url: &str) -> Self {
         let mut fixture = Self::new(backend);
         fixture.start(url);
@@ -70,8 +72,8 @@ impl Fixture {
 
     pub(crate) fn start_with(&mut self, config: MailConfig) {
         let given_up = self.given_up.clone();
-        let on_give_up = Box::new(move |_: &mut _, gone: &GivenUpMail, _| {
-            given_up.lock().expect("no panic").push(gone.clone());
+        let on_give_up = Box::new(move |_: &mut _, mail: &GivenUpMail, _| {
+            given_up.lock().expect("no panic").push(mail.clone());
             Ok(())
         });
         let worker = Worker::new(self.outbox.clone(), config, on_give_up).expect("a configuration");
@@ -80,7 +82,9 @@ impl Fixture {
     }
 
     pub(crate) async fn put(&self, mail: NewMail) -> Gid {
-        let (outbox, id, now) = (self.outbox.clone(), mail.id, self.clock.now());
+        let outbox = self.outbox.clone();
+        let id = mail.id;
+        let now = self.clock.now();
         let put = self
             .test
             .database
@@ -100,7 +104,7 @@ impl Fixture {
         backend::texts(self.test.database.url(), sql)
     }
 
-    /// Waits until the outbox holds so many mails.
+    /// Waits until the outbox has `count` mails.
     pub(crate) async fn waiting(&self, count: usize) {
         let sql = "SELECT id AS text FROM outbox";
         eventually(&format!("{count} mails that wait"), TIMEOUT, async || {
@@ -109,12 +113,12 @@ impl Fixture {
         .await;
     }
 
-    /// Waits until a mail has been tried so often and waits for its next try.
+    /// Waits until a mail has had this number of attempts and waits for the next one.
     pub(crate) async fn tried(&self, attempts: u32) {
         let sql = format!(
             "SELECT id AS text FROM outbox WHERE attempts = {attempts} AND leased_until IS NULL"
         );
-        eventually(&format!("{attempts} tries"), TIMEOUT, async || {
+        eventually(&format!("{attempts} attempts"), TIMEOUT, async || {
             (!self.texts(&sql).is_empty()).then_some(())
         })
         .await;

@@ -1,4 +1,5 @@
-//! The worker that sends mails, against a real mail server.
+//! Tests the worker that sends mails with a real mail server: retries, expiry, topics, quarantine
+//! and shutdown.
 
 pub(crate) mod fixture;
 pub(crate) mod tls;
@@ -121,7 +122,7 @@ async fn mail_rejected_for_now_is_tried_again_and_sent_once(backend: Backend) {
     assert_eq!(
         received.header("Date"),
         "Mon, 21 Sep 2026 14:13:20 +0000",
-        "when it was written"
+        "the date must be that of the mail, not of the attempt"
     );
     fixture.waiting(0).await;
     fixture.stop().await;
@@ -197,9 +198,9 @@ async fn slow_acknowledgement_is_awaited(backend: Backend) {
     assert_eq!(
         fixture.texts("SELECT id AS text FROM outbox").len(),
         1,
-        "nobody has acknowledged it"
+        "the mail must stay until it is acknowledged"
     );
-    // Others have their turn meanwhile.
+    // Other mails are sent in the meantime.
     fixture.put(mail("ben@example.org")).await;
     server.mail_to("ben@example.org").await;
     fixture.waiting(0).await;
@@ -233,7 +234,7 @@ async fn expired_mail_is_not_sent(backend: Backend) {
     assert!(
         given_up
             .iter()
-            .all(|gone| gone.reason == "expired before it could be sent"),
+            .all(|mail| mail.reason == "expired before it could be sent"),
         "{given_up:?}"
     );
     assert_eq!(server.mails().len(), 0);
@@ -250,13 +251,13 @@ async fn mail_that_is_replaced_while_it_waits_is_not_sent(backend: Backend) {
         })
         .await;
     fixture.tried(1).await;
-    let letter = MailContent::SignupCode {
+    let content = MailContent::SignupCode {
         code: "SECND2".to_owned(),
     };
     fixture
         .put(NewMail {
             topic,
-            content: letter,
+            content,
             ..mail("later1+ann@example.org")
         })
         .await;
@@ -268,7 +269,7 @@ async fn mail_that_is_replaced_while_it_waits_is_not_sent(backend: Backend) {
     assert_eq!((server.mails().len(), fixture.given_up().len()), (1, 0));
 }
 
-/// By a server that says nothing for as long as the test likes, and then hangs up.
+/// The server accepts the connection, sends nothing, and closes it after the mail was replaced.
 async fn mail_that_is_replaced_while_it_is_sent_is_not_tried_again(backend: Backend) {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
@@ -310,7 +311,7 @@ async fn failing_give_up_hook_keeps_the_mail(backend: Backend) {
     let first = tokio::spawn(worker.run(shutdown.clone()));
     fixture.put(mail("refuse+ann@example.org")).await;
     let tried = "SELECT id AS text FROM outbox WHERE attempts = 1";
-    eventually("a try", TIMEOUT, async || {
+    eventually("an attempt", TIMEOUT, async || {
         (!fixture.texts(tried).is_empty()).then_some(())
     })
     .await;
@@ -416,7 +417,8 @@ async fn mails_that_are_only_logged_are_done(backend: Backend) {
     assert_eq!(fixture.given_up().len(), 0);
 }
 
-/// The lease ends while the database is stuck, and the row is still there when it is not any more.
+/// A table lock delays the deletion until the lease has ended. When the lock is released, the row
+/// still exists.
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_that_was_acknowledged_is_not_sent_again_while_it_cannot_be_deleted() {
     let options = Options {
@@ -454,7 +456,7 @@ async fn workers_of_two_processes_share_the_mails_and_none_is_sent_twice() {
             .put(mail(&format!("user{number}@example.org")))
             .await;
     }
-    // Apart but for the database.
+    // The second worker has its own outbox and connection pool: only the database is shared.
     fixture.start(&server.url());
     fixture.outbox = Outbox::new(
         other_pool(&fixture.test.database),
@@ -480,7 +482,8 @@ fn other_pool(database: &Database) -> Database {
     })
 }
 
-/// More of them than are taken at once, and older than the others.
+/// There are more unreadable rows than a worker takes at once, and they are older than the others,
+/// so they would block these.
 async fn unreadable_rows_are_quarantined(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::new(backend);
@@ -507,7 +510,7 @@ async fn unreadable_rows_are_quarantined(backend: Backend) {
             &format!("UPDATE outbox SET {change} WHERE id = '{id}'"),
         );
     }
-    let letter = fixture
+    let content = fixture
         .texts("SELECT content AS text FROM outbox WHERE user_gid = 'nobody'")
         .remove(0);
     fixture.advance(1);
@@ -519,23 +522,23 @@ async fn unreadable_rows_are_quarantined(backend: Backend) {
         server.mail_to(&format!("{name}@example.org")).await;
     }
     fixture.waiting(changes.len()).await;
-    let set_aside = "SELECT id AS text FROM outbox WHERE quarantined_at IS NOT NULL";
-    eventually("all set aside", TIMEOUT, async || {
-        (fixture.texts(set_aside).len() == changes.len()).then_some(())
+    let quarantined = "SELECT id AS text FROM outbox WHERE quarantined_at IS NOT NULL";
+    eventually("quarantined rows", TIMEOUT, async || {
+        (fixture.texts(quarantined).len() == changes.len()).then_some(())
     })
     .await;
     assert_eq!(fixture.given_up(), []);
 
-    // A worker that starts tries them again: what can be read by then is sent.
+    // A worker tries quarantined mails again when it starts: the repaired mail is sent.
     fixture.stop().await;
-    let repair = format!("UPDATE outbox SET content = '{letter}' WHERE id = '{repaired}'");
+    let repair = format!("UPDATE outbox SET content = '{content}' WHERE id = '{repaired}'");
     backend::execute(fixture.test.database.url(), &repair);
     fixture.shutdown = CancellationToken::new();
     fixture.start(&server.url());
     server.mail_to("set-aside-1@example.org").await;
     fixture.waiting(changes.len() - 1).await;
-    eventually("all set aside", TIMEOUT, async || {
-        (fixture.texts(set_aside).len() == changes.len() - 1).then_some(())
+    eventually("quarantined rows", TIMEOUT, async || {
+        (fixture.texts(quarantined).len() == changes.len() - 1).then_some(())
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! TLS and the certificates of mail servers.
+//! Tests TLS to mail servers and the check of their certificates.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::mail::worker::fixture::{Fixture, mail};
 
-/// A server certificate for `localhost`: the files of its authority, of itself and of its key.
+/// Creates a server certificate for `localhost`. Returns the files of its authority, of the
+/// certificate and of its key.
 fn certificate(directory: &TempDir) -> [PathBuf; 3] {
     let mut parameters = CertificateParams::new([]).expect("no names");
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -29,9 +30,9 @@ fn certificate(directory: &TempDir) -> [PathBuf; 3] {
 
 const URL_VARIABLE: &str = "TEST_SMTP_URL";
 
-/// What another process does, which trusts the authority of the test.
+/// Runs in another process, which trusts the authority of the test through `SSL_CERT_FILE`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a part of the next test, in a process of its own"]
+#[ignore = "part of the next test, which runs it in a separate process"]
 async fn sends_one_mail() {
     let url = std::env::var_os(URL_VARIABLE)
         .expect("a URL")
@@ -65,7 +66,7 @@ async fn mails_go_by_tls_and_only_to_a_server_with_a_trusted_certificate() {
         assert_eq!(server.mails().len(), 0);
 
         let mut child = clean_command(std::env::current_exe().expect("the path of this test"));
-        child.args(["--exact", "mail_worker::tls::sends_one_mail", "--ignored"]);
+        child.args(["--exact", "mail::worker::tls::sends_one_mail", "--ignored"]);
         child
             .env("SSL_CERT_FILE", &authority)
             .env(URL_VARIABLE, &url);

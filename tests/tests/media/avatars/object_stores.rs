@@ -1,4 +1,5 @@
-//! Where pictures are kept: another directory, an S3-compatible store, and what is neither.
+//! Tests the object stores of pictures: an S3-compatible bucket, another directory, and unusable
+//! stores.
 
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
@@ -61,12 +62,15 @@ async fn pictures_are_kept_in_a_bucket(backend: Backend) {
     s3.stop();
     get(&app.http, &fourth).await.assert_unavailable();
     upload(&ben, &png()).await.assert_unavailable();
-    // What needs no picture goes on, and what was set stays.
+    // Calls that need no picture still work, and the avatar stays set.
     let (_, data) = ben.init().await.success();
     assert_eq!(data["cc.users"][&ben.gid]["avatar"], json!(fourth));
     assert!(ben.call(DELETE, &json!({})).await.status == 200);
     eventually("a line in the log", SWEEP * 6, async || {
-        app.process.stderr().contains("trying on").then_some(())
+        app.process
+            .stderr()
+            .contains("cannot delete discarded pictures")
+            .then_some(())
     })
     .await;
     assert!(!app.process.stderr().contains(SECRET));
@@ -92,7 +96,7 @@ async fn media_directory_is_private() {
             & 0o777,
         0o700
     );
-    // The default place is left alone.
+    // The default directory is not created.
     assert!(!app.installation.path().join("data/media").exists());
 }
 

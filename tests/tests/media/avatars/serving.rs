@@ -1,4 +1,4 @@
-//! `/media/avatars/...`: headers, parts, conditions, and when it ends.
+//! Tests `/media/avatars/...`: headers, ranges, conditional requests, and removal.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ on_both_databases![
     names_that_are_none_are_not_found,
 ];
 
-/// What every answer with a picture, or about one, says.
+/// Checks the headers that every answer with or about a picture has.
 fn assert_described(answer: &Answer, media_type: &str) {
     for (name, value) in [
         ("content-type", media_type),
@@ -86,10 +86,8 @@ async fn parts_and_conditions_are_those_of_http(backend: Backend) {
     let ann = app.user("ann").await;
     let name = uploaded(&ann, &picture(ImageFormat::Png, 300, 300)).await;
     let whole = get(&app.http, &name).await;
-    let (size, etag) = (
-        whole.body.len(),
-        whole.header("etag").expect("an ETag").to_owned(),
-    );
+    let size = whole.body.len();
+    let etag = whole.header("etag").expect("an ETag").to_owned();
     let call = |headers: &[(&str, &str)]| {
         let call = app.http.get(&format!("/media/avatars/{name}"));
         headers
@@ -164,7 +162,8 @@ async fn parts_and_conditions_are_those_of_http(backend: Backend) {
 
 async fn replaced_or_deleted_avatar_is_removed(backend: Backend) {
     let split = Services::start(backend).await;
-    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let ann = split.user("ann").await;
+    let ben = split.user("ben").await;
     let other = split
         .start_replica(doorward_tests::Role::Gateway, &[])
         .await;

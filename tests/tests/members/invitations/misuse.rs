@@ -1,4 +1,5 @@
-//! Invitations in the hands of others, after their end, and several answers at once.
+//! Tests that invitations cannot be used by other users, after their end or twice, and that their
+//! number is limited.
 
 use std::time::Duration;
 
@@ -18,15 +19,19 @@ on_both_databases![
     one_user_may_send_only_so_many_invitations,
 ];
 
-/// SECURITY-CASES: invitations (Keycloak CVE-2026-1529).
+/// Regression test for misused invitations (Keycloak CVE-2026-1529).
 async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ben, eve) = (scene.app.user("ben").await, scene.app.user("eve").await);
-    let garden = scene.app.installation.create_project("ann", "Garden").await;
-    scene.invite("ben").await;
-    // As another, with all that the link says.
+    let fixture = Fixture::new(backend).await;
+    let (ben, eve) = (fixture.app.user("ben").await, fixture.app.user("eve").await);
+    let garden = fixture
+        .app
+        .installation
+        .create_project("ann", "Garden")
+        .await;
+    fixture.invite("ben").await;
+    // Another user cannot use the invitation, even with all data of the link.
     let hostile = json!({
-        "project": scene.project, "invitee": ben.gid, "user": ben.gid, "user_gid": ben.gid, "email": "ben@example.org",
+        "project": fixture.project, "invitee": ben.gid, "user": ben.gid, "user_gid": ben.gid, "email": "ben@example.org",
         "roles": ["owner"], "role": "owner", "status": "active"
     });
     for call in ["accept_invite", "decline_invite", "leave_project"] {
@@ -37,17 +42,17 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
             "not_invited"
         });
     }
-    // For another project, or another person.
+    // The invitation is not valid for another project or another user.
     ben.call("/api/account/accept_invite", &json!({"project": garden}))
         .await
         .assert_unprocessable("not_invited");
     for (invitee, project) in [
         (&ben.gid, &garden),
-        (&eve.gid, &scene.project),
-        (&scene.project, &ben.gid),
+        (&eve.gid, &fixture.project),
+        (&fixture.project, &ben.gid),
     ] {
         for call in ["init_invite", "decline_invite"] {
-            let answer = scene
+            let answer = fixture
                 .app
                 .http
                 .open(
@@ -63,22 +68,22 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
         .await
         .success();
     assert_eq!(data["cc.projects_members"][0]["roles"], json!(["member"]));
-    // Used once, it brings nobody back.
-    scene
+    // An invitation that was accepted cannot be used again after leaving the project.
+    fixture
         .account(&ben, "accept_invite")
         .await
         .assert_unprocessable("already_member");
-    scene.account(&ben, "leave_project").await.success();
-    scene.assert_dead(&ben.gid, &ben).await;
-    // Withdrawn.
-    scene.invite("ben").await;
-    scene
+    fixture.account(&ben, "leave_project").await.success();
+    fixture.assert_dead(&ben.gid, &ben).await;
+    // An invitation that the owner has removed is invalid.
+    fixture.invite("ben").await;
+    fixture
         .owner("remove", &json!({"user": ben.gid}))
         .await
         .success();
-    scene.assert_dead(&ben.gid, &ben).await;
-    // Another account with the address is not the one that is invited.
-    scene.invite("ben").await;
+    fixture.assert_dead(&ben.gid, &ben).await;
+    // A second account with the same address cannot use the invitation.
+    fixture.invite("ben").await;
     let words = [
         "user",
         "create",
@@ -88,19 +93,19 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
         "ben@example.org",
         "--password-stdin",
     ];
-    scene
+    fixture
         .app
         .installation
         .cli(&words, "correct horse battery staple 9")
         .await
         .assert_success();
-    let ben2 = scene
+    let ben2 = fixture
         .app
         .http
         .login("ben2", "correct horse battery staple 9")
         .await
         .token();
-    let accept = scene
+    let accept = fixture
         .app
         .http
         .post("/api/account/accept_invite")
@@ -112,93 +117,93 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
 }
 
 async fn invitation_survives_a_change_of_owner(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
-    let eve = scene.app.user("eve").await;
-    scene
+    let fixture = Fixture::new(backend).await;
+    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    let eve = fixture.app.user("eve").await;
+    fixture
         .app
         .installation
-        .add_member(&scene.project, "ben")
+        .add_member(&fixture.project, "ben")
         .await;
-    scene.invite("cas").await;
-    scene.invite("eve").await;
-    scene
+    fixture.invite("cas").await;
+    fixture.invite("eve").await;
+    fixture
         .ann
         .call(
             "/api/projects/transfer",
-            &json!({"project": scene.project, "user": ben.gid}),
+            &json!({"project": fixture.project, "user": ben.gid}),
         )
         .await
         .success();
-    // Who was the owner invites nobody any more.
-    scene.try_invite("dan").await.assert_forbidden();
+    // The previous owner cannot invite any more.
+    fixture.try_invite("dan").await.assert_forbidden();
     for call in ["resend_invite", "remove"] {
-        scene
+        fixture
             .owner(call, &json!({"user": cas.gid}))
             .await
             .assert_forbidden();
     }
-    let path = format!("/api/p/{}/members/remove", scene.project);
-    ben.call(&path, &json!({"user": scene.ann.gid}))
+    let path = format!("/api/p/{}/members/remove", fixture.project);
+    ben.call(&path, &json!({"user": fixture.ann.gid}))
         .await
         .success();
-    scene.account(&cas, "accept_invite").await.success();
+    fixture.account(&cas, "accept_invite").await.success();
     ben.call(&path, &json!({"user": eve.gid})).await.success();
-    scene.assert_dead(&eve.gid, &eve).await;
+    fixture.assert_dead(&eve.gid, &eve).await;
 }
 
-/// SECURITY-CASES: recycled names (ZITADEL CVE-2026-55670).
+/// Regression test for reused usernames (ZITADEL CVE-2026-55670).
 async fn recreated_account_has_no_old_invitations(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
-    scene.invite("ben").await;
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
+    fixture.invite("ben").await;
     ben.call("/api/account/delete", &json!({"confirm": true}))
         .await
         .success();
-    let again = scene.app.user("ben").await;
+    let again = fixture.app.user("ben").await;
     assert_ne!(again.gid, ben.gid);
-    assert!(!again.init().await.text().contains(&scene.project));
-    scene.assert_dead(&ben.gid, &again).await;
+    assert!(!again.init().await.text().contains(&fixture.project));
+    fixture.assert_dead(&ben.gid, &again).await;
 }
 
 async fn concurrent_acceptance_and_removal_have_one_outcome(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
     for _ in 0..10 {
-        scene.invite("ben").await;
+        fixture.invite("ben").await;
         let remove = json!({"user": ben.gid});
         let (accepted, removed) = tokio::join!(
-            scene.account(&ben, "accept_invite"),
-            scene.owner("remove", &remove)
+            fixture.account(&ben, "accept_invite"),
+            fixture.owner("remove", &remove)
         );
         removed.success();
         if accepted.status != 200 {
             accepted.assert_unprocessable("not_invited");
         }
-        scene.assert_dead(&ben.gid, &ben).await;
+        fixture.assert_dead(&ben.gid, &ben).await;
     }
-    // Of two answers, one counts.
+    // If the invitee accepts and declines concurrently, one of the calls fails.
     for _ in 0..10 {
-        scene.invite("ben").await;
+        fixture.invite("ben").await;
         let (accepted, declined) = tokio::join!(
-            scene.account(&ben, "accept_invite"),
-            scene.link("decline_invite", &ben.gid)
+            fixture.account(&ben, "accept_invite"),
+            fixture.link("decline_invite", &ben.gid)
         );
-        let is_in = scene
+        let is_member = fixture
             .app
             .http
-            .project_init(&scene.project, &ben.token)
+            .project_init(&fixture.project, &ben.token)
             .await
             .status
             == 200;
-        if is_in {
+        if is_member {
             accepted.success();
             declined.assert_unprocessable("already_member");
         } else {
             declined.success();
             accepted.assert_invite_invalid();
         }
-        scene
+        fixture
             .owner("remove", &json!({"user": ben.gid}))
             .await
             .success();
@@ -206,22 +211,24 @@ async fn concurrent_acceptance_and_removal_have_one_outcome(backend: Backend) {
 }
 
 async fn one_of_concurrent_acceptances_succeeds(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
-    scene.invite("ben").await;
-    let accept = scene
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
+    fixture.invite("ben").await;
+    let accept = fixture
         .app
         .http
         .post("/api/account/accept_invite")
         .bearer(&ben.token)
-        .json(&json!({"project": scene.project}));
+        .json(&json!({"project": fixture.project}));
     let answers = join_all((0..64).map(|_| accept.clone().send_until_served())).await;
-    let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(good.len(), 1);
-    bad.iter()
+    let (succeeded, rejected): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(succeeded.len(), 1);
+    rejected
+        .iter()
         .for_each(|answer| answer.assert_unprocessable("already_member"));
-    // So with invitations of a new address: one place.
-    let answers = join_all((0..16).map(|_| scene.try_invite("new@example.org"))).await;
+    // Concurrent invitations of a new address create one placeholder account.
+    let answers = join_all((0..16).map(|_| fixture.try_invite("new@example.org"))).await;
     let mut gids: Vec<_> = answers
         .iter()
         .map(|answer| answer.success().0["user"].to_string())
@@ -229,24 +236,25 @@ async fn one_of_concurrent_acceptances_succeeds(backend: Backend) {
     gids.dedup();
     assert_eq!(gids.len(), 1);
     doorward_tests::eventually("a mail", Duration::from_secs(20), async || {
-        (scene.app.smtp.count_to("new@example.org") > 0).then_some(())
+        (fixture.app.smtp.count_to("new@example.org") > 0).then_some(())
     })
     .await;
 }
 
-/// SECURITY-CASES: recycled names.
+// A user who changes the address keeps a username that looks like the old one. It must not receive
+// invitations to the old address.
 async fn address_takes_precedence_over_username(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let eve = scene
+    let fixture = Fixture::new(backend).await;
+    let eve = fixture
         .app
         .sign_up("eve@example.org", "eve@example.org")
         .await;
-    assert_eq!(scene.invite("eve@example.org").await, eve.gid);
-    scene
+    assert_eq!(fixture.invite("eve@example.org").await, eve.gid);
+    fixture
         .owner("remove", &json!({"user": eve.gid}))
         .await
         .success();
-    let change = scene
+    let change = fixture
         .app
         .request_email_change(&eve, "eve@example.com")
         .await;
@@ -254,24 +262,24 @@ async fn address_takes_precedence_over_username(backend: Backend) {
         .await
         .success();
     assert_ne!(
-        scene.invite("eve@example.org").await,
+        fixture.invite("eve@example.org").await,
         eve.gid,
-        "the address is not hers any more"
+        "eve has another address now"
     );
-    scene
+    fixture
         .account(&eve, "accept_invite")
         .await
         .assert_unprocessable("not_invited");
-    assert_eq!(scene.invite("eve@example.com").await, eve.gid);
+    assert_eq!(fixture.invite("eve@example.com").await, eve.gid);
 }
 
 async fn one_user_may_send_only_so_many_invitations(backend: Backend) {
-    let few = [
+    let limits = [
         ("DOORWARD_LOGIN_FAILURES", "1"),
         ("DOORWARD_LOGIN_BACKOFF", "10m"),
         ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
     ];
-    let app = MailApp::with(backend, &few).await;
+    let app = MailApp::with(backend, &limits).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     let call = async |name: &str, body: serde_json::Value| {
@@ -287,7 +295,7 @@ async fn one_user_may_send_only_so_many_invitations(backend: Backend) {
             .await
             .success();
         } else {
-            // What is refused counts too: it tells who has an address.
+            // Rejected calls count, too, because they reveal whether an account exists.
             call("resend_invite", json!({"user": ben.gid}))
                 .await
                 .assert_unprocessable("not_a_member");
@@ -299,7 +307,7 @@ async fn one_user_may_send_only_so_many_invitations(backend: Backend) {
     call("resend_invite", json!({"user": ben.gid}))
         .await
         .assert_throttled();
-    // Others are not concerned.
+    // Other users are not affected.
     let garden = app.installation.create_project("ben", "Garden").await;
     let invite = json!({"username_or_email": "ann"});
     ben.call(&format!("/api/p/{garden}/members/invite"), &invite)

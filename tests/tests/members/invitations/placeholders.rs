@@ -1,4 +1,5 @@
-//! Addresses without an account: the place that waits for one, and who takes it over.
+//! Tests that an invited address without an account gets a placeholder account, which an account
+//! with the verified address takes over.
 
 use doorward_tests::{
     Backend, User, on_both_databases,
@@ -18,48 +19,50 @@ on_both_databases![
 ];
 
 async fn invitee_without_account_gets_a_placeholder(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let answer = scene.try_invite("New@Example.org").await;
+    let fixture = Fixture::new(backend).await;
+    let answer = fixture.try_invite("New@Example.org").await;
     let user = answer.success().0["user"]
         .as_str()
         .expect("a gid")
         .to_owned();
-    assert_json_eq(&scene.told(&answer, &user), &invited(&place()));
+    assert_json_eq(&fixture.told(&answer, &user), &invited(&place()));
     assert!(!answer.text().to_lowercase().contains("new@example.org"));
-    scene.mail("New@Example.org", &user).await;
-    // One place for an address, in every project and every letter case.
-    assert_eq!(scene.invite("nEW@example.ORG").await, user);
-    let other = scene.app.installation.create_project("ann", "Garden").await;
-    let (path, body) = (
-        format!("/api/p/{other}/members/invite"),
-        json!({"username_or_email": "new@example.org"}),
-    );
+    fixture.mail("New@Example.org", &user).await;
+    // An address has one placeholder account in all projects and in every letter case.
+    assert_eq!(fixture.invite("nEW@example.ORG").await, user);
+    let other = fixture
+        .app
+        .installation
+        .create_project("ann", "Garden")
+        .await;
+    let path = format!("/api/p/{other}/members/invite");
+    let body = json!({"username_or_email": "new@example.org"});
     assert_eq!(
-        scene.ann.call(&path, &body).await.success().0["user"],
+        fixture.ann.call(&path, &body).await.success().0["user"],
         json!(user)
     );
 
-    let answer = scene.link("init_invite", &user).await;
+    let answer = fixture.link("init_invite", &user).await;
     let project = json!({"gid": "<project>", "name": "Herbarium", "icon": null, "owner": "<ann>", "status": "active"});
     let expected = json!({
         "success": true, "result": {"user": "<user>", "project": "<project>", "has_account": false},
         "data": {"cc.users": {"<user>": place()}, "cc.projects": {"<project>": project}, "cc.projects_members": [membership("invited")]}
     });
-    assert_json_eq(&scene.told(&answer, &user), &expected);
+    assert_json_eq(&fixture.told(&answer, &user), &expected);
     assert_eq!(answer.header("authorization"), None);
-    let ben = scene.app.user("ben").await;
-    scene.invite("ben").await;
-    let (result, data) = scene.link("init_invite", &ben.gid).await.success();
+    let ben = fixture.app.user("ben").await;
+    fixture.invite("ben").await;
+    let (result, data) = fixture.link("init_invite", &ben.gid).await.success();
     assert_eq!(result["has_account"], json!(true));
     assert_json_eq(
         &with_names(&data["cc.users"][&ben.gid], &[(&ben.gid, "<user>")]),
         &short("ben", "Ben"),
     );
-    // Members see the place, and nobody sees the address.
-    let seen = scene
+    // Members see the placeholder account, but no user sees its address.
+    let seen = fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ann.token)
+        .project_init(&fixture.project, &fixture.ann.token)
         .await
         .text();
     assert!(
@@ -69,19 +72,23 @@ async fn invitee_without_account_gets_a_placeholder(backend: Backend) {
 }
 
 async fn signup_with_an_invited_address_takes_over_the_placeholder(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let gid = scene.invite("New@example.org").await;
-    let garden = scene.app.installation.create_project("ann", "Garden").await;
+    let fixture = Fixture::new(backend).await;
+    let gid = fixture.invite("New@example.org").await;
+    let garden = fixture
+        .app
+        .installation
+        .create_project("ann", "Garden")
+        .await;
     let invite = json!({"username_or_email": "new@example.org"});
-    scene
+    fixture
         .ann
         .call(&format!("/api/p/{garden}/members/invite"), &invite)
         .await
         .success();
-    scene.mail("New@example.org", &gid).await;
-    scene.app.smtp.mail_to("New@example.org").await;
+    fixture.mail("New@example.org", &gid).await;
+    fixture.app.smtp.mail_to("New@example.org").await;
 
-    let new = scene.app.sign_up("newman", "new@example.org").await;
+    let new = fixture.app.sign_up("newman", "new@example.org").await;
     assert_eq!(new.gid, gid);
     let (result, data) = new.init().await.success();
     assert_eq!(result["user_projects"], json!({}));
@@ -98,18 +105,18 @@ async fn signup_with_an_invited_address_takes_over_the_placeholder(backend: Back
             (&json!(gid), &json!("invited"))
         );
     }
-    let (result, _) = scene.link("init_invite", &gid).await.success();
+    let (result, _) = fixture.link("init_invite", &gid).await.success();
     assert_eq!(result["has_account"], json!(true));
-    scene.account(&new, "accept_invite").await.success();
-    let (result, data) = scene
+    fixture.account(&new, "accept_invite").await.success();
+    let (result, data) = fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ann.token)
+        .project_init(&fixture.project, &fixture.ann.token)
         .await
         .success();
     assert_eq!(result["project_members"].as_array().map(Vec::len), Some(2));
     assert_eq!(data["cc.users"][&gid]["username"], json!("newman"));
-    // Another account with the address is just another one.
+    // A second account with the address does not take over the invitations.
     let words = [
         "user",
         "create",
@@ -119,7 +126,7 @@ async fn signup_with_an_invited_address_takes_over_the_placeholder(backend: Back
         "new@example.org",
         "--password-stdin",
     ];
-    let other = scene
+    let other = fixture
         .app
         .installation
         .cli(&words, "correct horse battery staple 9")
@@ -128,33 +135,35 @@ async fn signup_with_an_invited_address_takes_over_the_placeholder(backend: Back
     assert_ne!(doorward_tests::installation::gid(&other), gid);
 }
 
-/// SECURITY-CASES: pre-hijacking (PocketBase CVE-2024-38351, Vaultwarden CVE-2026-47164).
+/// Regression test for account pre-hijacking (PocketBase CVE-2024-38351, Vaultwarden
+/// CVE-2026-47164).
 async fn verified_address_takes_over_invitations(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
-    let place = scene.invite("New@example.org").await;
-    scene.mail("New@example.org", &place).await;
-    // To say that it is one's own gives nothing.
-    let asked = cas
+    let fixture = Fixture::new(backend).await;
+    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    let placeholder = fixture.invite("New@example.org").await;
+    fixture.mail("New@example.org", &placeholder).await;
+    // A request to change to the address has no effect before the address is verified.
+    let response = cas
         .call(
             "/api/account/update_email_request",
             &json!({"email": "new@example.org"}),
         )
         .await;
-    asked.success();
-    scene
+    response.success();
+    fixture
         .account(&cas, "accept_invite")
         .await
         .assert_unprocessable("not_invited");
-    assert!(!cas.init().await.text().contains(&scene.project));
-    scene.app.smtp.mail_to("new@example.org").await;
-    // In one project they are invited by both, in one they are a member, and one they have declined.
+    assert!(!cas.init().await.text().contains(&fixture.project));
+    fixture.app.smtp.mail_to("new@example.org").await;
+    // The address and the account ben are both invited to three projects. In the second, ben is a
+    // member; in the third, ben has declined.
     let mut others = Vec::new();
     for name in ["Both", "Member", "Declined"] {
-        let project = scene.app.installation.create_project("ann", name).await;
+        let project = fixture.app.installation.create_project("ann", name).await;
         let path = format!("/api/p/{project}/members/invite");
         for name in ["new@example.org", "ben"] {
-            scene
+            fixture
                 .ann
                 .call(&path, &json!({"username_or_email": name}))
                 .await
@@ -172,10 +181,10 @@ async fn verified_address_takes_over_invitations(backend: Backend) {
     .await
     .success();
     for _ in 0..3 {
-        scene.app.smtp.mail_to("New@example.org").await;
+        fixture.app.smtp.mail_to("New@example.org").await;
     }
 
-    let change = scene
+    let change = fixture
         .app
         .request_email_change(&ben, "nEw@example.org")
         .await;
@@ -190,7 +199,7 @@ async fn verified_address_takes_over_invitations(backend: Backend) {
             .find(|own| own["project_gid"] == json!(project) && own["user_gid"] == json!(ben.gid));
         own.map_or(json!(null), |own| own["status"].clone())
     };
-    assert_eq!(status_in(&scene.project), json!("invited"));
+    assert_eq!(status_in(&fixture.project), json!("invited"));
     assert_eq!(
         others
             .iter()
@@ -198,31 +207,31 @@ async fn verified_address_takes_over_invitations(backend: Backend) {
             .collect::<Vec<_>>(),
         ["invited", "active", "invited"]
     );
-    // The place is gone. Its link leads to the account.
-    let seen = scene
+    // The placeholder account is deleted, and its link now belongs to the account.
+    let seen = fixture
         .app
         .http
-        .project_init(&scene.project, &scene.ann.token)
+        .project_init(&fixture.project, &fixture.ann.token)
         .await
         .text();
-    assert!(!seen.contains(&place), "{seen}");
-    let (result, _) = scene.link("init_invite", &place).await.success();
+    assert!(!seen.contains(&placeholder), "{seen}");
+    let (result, _) = fixture.link("init_invite", &placeholder).await.success();
     assert_eq!(
         (&result["user"], &result["has_account"]),
         (&json!(ben.gid), &json!(true))
     );
-    scene.account(&ben, "accept_invite").await.success();
+    fixture.account(&ben, "accept_invite").await.success();
     assert_eq!(
-        scene
+        fixture
             .app
             .http
-            .project_init(&scene.project, &ben.token)
+            .project_init(&fixture.project, &ben.token)
             .await
             .status,
         200
     );
     assert_eq!(
-        scene
+        fixture
             .app
             .installation
             .cli(&["user", "list"], "")
@@ -235,15 +244,15 @@ async fn verified_address_takes_over_invitations(backend: Backend) {
 }
 
 async fn address_of_an_inactive_account_cannot_be_invited(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
-    scene
+    let fixture = Fixture::new(backend).await;
+    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    fixture
         .app
         .installation
         .change_user("deactivate", "ben")
         .await;
     let count = async || {
-        scene
+        fixture
             .app
             .installation
             .cli(&["user", "list"], "")
@@ -253,13 +262,17 @@ async fn address_of_an_inactive_account_cannot_be_invited(backend: Backend) {
             .len()
     };
     for name in ["ben@example.org", "Ben@EXAMPLE.org", "ben"] {
-        scene
+        fixture
             .try_invite(name)
             .await
             .assert_unprocessable("user_not_found");
     }
-    assert_eq!(count().await, 3, "no placeholder is left behind");
-    // Another account with the same address can answer, so it is the one that is invited.
+    assert_eq!(
+        count().await,
+        3,
+        "the calls must not leave a placeholder account"
+    );
+    // Another active account with the same address is invited instead.
     let words = [
         "user",
         "create",
@@ -269,57 +282,61 @@ async fn address_of_an_inactive_account_cannot_be_invited(backend: Backend) {
         "ben@example.org",
         "--password-stdin",
     ];
-    let other = scene
+    let other = fixture
         .app
         .installation
         .cli(&words, "correct horse battery staple 9")
         .await
         .assert_success();
     let other = doorward_tests::installation::gid(&other);
-    assert_eq!(scene.invite("ben@example.org").await, other);
-    scene
+    assert_eq!(fixture.invite("ben@example.org").await, other);
+    fixture
         .owner("remove", &json!({"user": other}))
         .await
         .success();
-    scene
+    fixture
         .app
         .installation
         .change_user("deactivate", "bea")
         .await;
-    scene
+    fixture
         .try_invite("ben@example.org")
         .await
         .assert_unprocessable("user_not_found");
 
-    // Of an invitation that is open when the account is deactivated, only the end is left.
-    scene.invite("cas").await;
-    scene
+    // An open invitation of an account that is deactivated can only be removed.
+    fixture.invite("cas").await;
+    fixture
         .app
         .installation
         .change_user("deactivate", "cas")
         .await;
     let user = json!({"user": cas.gid});
-    scene
+    fixture
         .owner("resend_invite", &user)
         .await
         .assert_unprocessable("user_not_found");
-    scene
+    fixture
         .try_invite("cas@example.org")
         .await
         .assert_unprocessable("user_not_found");
-    scene
+    fixture
         .owner("deactivate", &user)
         .await
         .assert_unprocessable("not_active");
-    scene.owner("remove", &user).await.success();
-    scene
+    fixture.owner("remove", &user).await.success();
+    fixture
         .owner("resend_invite", &user)
         .await
         .assert_unprocessable("not_a_member");
 
-    scene.app.installation.change_user("activate", "ben").await;
-    assert_eq!(scene.invite("ben@example.org").await, ben.gid);
-    let token = scene
+    fixture
+        .app
+        .installation
+        .change_user("activate", "ben")
+        .await;
+    assert_eq!(fixture.invite("ben@example.org").await, ben.gid);
+    let token = fixture
         .app
         .http
         .login("ben", doorward_tests::PASSWORD)
@@ -329,39 +346,39 @@ async fn address_of_an_inactive_account_cannot_be_invited(backend: Backend) {
         gid: ben.gid.clone(),
         username: "ben".to_owned(),
         token,
-        http: scene.app.http.clone(),
+        http: fixture.app.http.clone(),
     };
-    scene.account(&again, "accept_invite").await.success();
+    fixture.account(&again, "accept_invite").await.success();
 }
 
 async fn administrator_created_account_takes_over_invitations(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let place = scene.invite("Ben@EXAMPLE.org").await;
-    let ben = scene.app.user("ben").await;
-    assert_ne!(place, ben.gid);
+    let fixture = Fixture::new(backend).await;
+    let placeholder = fixture.invite("Ben@EXAMPLE.org").await;
+    let ben = fixture.app.user("ben").await;
+    assert_ne!(placeholder, ben.gid);
     assert_eq!(
-        scene.link("init_invite", &place).await.success().0["user"],
+        fixture.link("init_invite", &placeholder).await.success().0["user"],
         json!(ben.gid)
     );
-    scene.account(&ben, "accept_invite").await.success();
+    fixture.account(&ben, "accept_invite").await.success();
 }
 
 async fn unused_placeholder_is_deleted(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let dan = scene.app.user("dan").await;
-    let first = scene.invite("new@example.org").await;
-    let garden = scene.app.installation.create_project("ann", "Garden").await;
-    let (invite, remove) = (
-        format!("/api/p/{garden}/members/invite"),
-        format!("/api/p/{garden}/members/remove"),
-    );
-    let (body, user) = (
-        json!({"username_or_email": "new@example.org"}),
-        json!({"user": first}),
-    );
-    scene.ann.call(&invite, &body).await.success();
+    let fixture = Fixture::new(backend).await;
+    let dan = fixture.app.user("dan").await;
+    let first = fixture.invite("new@example.org").await;
+    let garden = fixture
+        .app
+        .installation
+        .create_project("ann", "Garden")
+        .await;
+    let invite = format!("/api/p/{garden}/members/invite");
+    let remove = format!("/api/p/{garden}/members/remove");
+    let body = json!({"username_or_email": "new@example.org"});
+    let user = json!({"user": first});
+    fixture.ann.call(&invite, &body).await.success();
     let count = async || {
-        scene
+        fixture
             .app
             .installation
             .cli(&["user", "list"], "")
@@ -370,41 +387,41 @@ async fn unused_placeholder_is_deleted(backend: Backend) {
             .items()
             .len()
     };
-    scene.owner("remove", &user).await.success();
+    fixture.owner("remove", &user).await.success();
     assert_eq!(count().await, 3);
-    assert_eq!(scene.invite("new@example.org").await, first);
-    scene.owner("remove", &user).await.success();
-    scene.ann.call(&remove, &user).await.success();
+    assert_eq!(fixture.invite("new@example.org").await, first);
+    fixture.owner("remove", &user).await.success();
+    fixture.ann.call(&remove, &user).await.success();
     assert_eq!(count().await, 2);
 
-    let second = scene.invite("NEW@example.org").await;
+    let second = fixture.invite("NEW@example.org").await;
     assert_ne!(second, first);
-    scene.assert_dead(&first, &dan).await;
-    scene.link("init_invite", &second).await.success();
-    // With its project it goes too; a deleted one keeps it.
-    let project = json!({"project": scene.project});
-    scene
+    fixture.assert_dead(&first, &dan).await;
+    fixture.link("init_invite", &second).await.success();
+    // A deleted project keeps the placeholder account; purging the project deletes it.
+    let project = json!({"project": fixture.project});
+    fixture
         .ann
         .call("/api/projects/delete", &project)
         .await
         .success();
-    scene.assert_dead(&second, &dan).await;
-    scene
+    fixture.assert_dead(&second, &dan).await;
+    fixture
         .ann
         .call("/api/projects/undelete", &project)
         .await
         .success();
-    scene.link("init_invite", &second).await.success();
-    scene
+    fixture.link("init_invite", &second).await.success();
+    fixture
         .ann
         .call("/api/projects/delete", &project)
         .await
         .success();
-    scene
+    fixture
         .ann
         .call("/api/projects/permanent_delete", &project)
         .await
         .success();
     assert_eq!(count().await, 2);
-    scene.assert_dead(&second, &dan).await;
+    fixture.assert_dead(&second, &dan).await;
 }

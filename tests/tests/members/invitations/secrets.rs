@@ -1,4 +1,5 @@
-//! The random id of an invitation: only the emailed link has it, and only with it can a stranger see or decline the invitation.
+//! Tests that the random id of an invitation is only in the emailed link, and that a caller without
+//! a token needs it to view or decline the invitation.
 
 use doorward_tests::{Backend, ReceivedMail, mail_app::APP_URL, on_both_databases};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ on_both_databases![
     declining_is_audited_and_viewing_is_not,
 ];
 
-/// The id in the link of an email.
+/// Returns the id in the link of a mail.
 fn id_in(mail: &ReceivedMail) -> String {
     let start = format!("{APP_URL}/invite?invitee=");
     let (_, rest) = mail
@@ -24,6 +25,7 @@ fn id_in(mail: &ReceivedMail) -> String {
 }
 
 impl Fixture {
+    /// Calls an operation with an id as it is in a link.
     async fn open_link(&self, call: &str, invitee: &str) -> doorward_tests::Answer {
         self.app
             .http
@@ -36,38 +38,41 @@ impl Fixture {
 }
 
 async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
-    scene
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
+    fixture
         .app
         .installation
-        .add_member(&scene.project, "ben")
+        .add_member(&fixture.project, "ben")
         .await;
     let cursor = ben.init().await.success().0["cc.cursor"].clone();
-    let mut answers = vec![scene.try_invite("new@example.org").await];
+    let mut answers = vec![fixture.try_invite("new@example.org").await];
     let new = answers[0].success().0["user"]
         .as_str()
         .expect("a gid")
         .to_owned();
-    let id = id_in(&scene.app.smtp.mail_to("new@example.org").await);
+    let id = id_in(&fixture.app.smtp.mail_to("new@example.org").await);
     assert_ne!(id, new);
     assert_eq!(id.as_bytes()[14], b'4', "{id} is not random");
-    answers.push(scene.owner("resend_invite", &json!({"user": new})).await);
-    assert_eq!(id_in(&scene.app.smtp.mail_to("new@example.org").await), id);
-    for member in [&scene.ann, &ben] {
+    answers.push(fixture.owner("resend_invite", &json!({"user": new})).await);
+    assert_eq!(
+        id_in(&fixture.app.smtp.mail_to("new@example.org").await),
+        id
+    );
+    for member in [&fixture.ann, &ben] {
         answers.push(member.init().await);
         answers.push(
-            scene
+            fixture
                 .app
                 .http
-                .project_init(&scene.project, &member.token)
+                .project_init(&fixture.project, &member.token)
                 .await,
         );
         answers.push(
             member
                 .call(
                     "/api/members/get",
-                    &json!({"project": scene.project, "member": new}),
+                    &json!({"project": fixture.project, "member": new}),
                 )
                 .await,
         );
@@ -78,10 +83,10 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
                 .await,
         );
     }
-    answers.push(scene.open_link("init_invite", &id).await);
-    let new_user = scene.app.sign_up("newman", "new@example.org").await;
+    answers.push(fixture.open_link("init_invite", &id).await);
+    let new_user = fixture.app.sign_up("newman", "new@example.org").await;
     answers.push(new_user.init().await);
-    answers.push(scene.account(&new_user, "accept_invite").await);
+    answers.push(fixture.account(&new_user, "accept_invite").await);
     for answer in &answers {
         answer.success();
         assert!(!answer.text().contains(&id), "{answer:?}");
@@ -89,27 +94,31 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
     for words in [
         &["user", "show", "newman"] as &[&str],
         &["audit"],
-        &["member", "list", "--project", &scene.project],
+        &["member", "list", "--project", &fixture.project],
     ] {
-        let output = scene.app.installation.cli(words, "").await;
+        let output = fixture.app.installation.cli(words, "").await;
         assert!(!output.stdout.contains(&id), "{output}");
     }
-    assert!(!scene.app.process.stderr().contains(&id));
+    assert!(!fixture.app.process.stderr().contains(&id));
 }
 
 async fn gids_cannot_replace_invitation_ids(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
-    scene
+    let fixture = Fixture::new(backend).await;
+    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    fixture
         .app
         .installation
-        .add_member(&scene.project, "ben")
+        .add_member(&fixture.project, "ben")
         .await;
-    let garden = scene.app.installation.create_project("ann", "Garden").await;
-    let new = scene.invite("new@example.org").await;
-    let mut ids = vec![id_in(&scene.app.smtp.mail_to("new@example.org").await)];
-    scene.invite("cas").await;
-    ids.push(id_in(&scene.app.smtp.mail_to("cas@example.org").await));
+    let garden = fixture
+        .app
+        .installation
+        .create_project("ann", "Garden")
+        .await;
+    let new = fixture.invite("new@example.org").await;
+    let mut ids = vec![id_in(&fixture.app.smtp.mail_to("new@example.org").await)];
+    fixture.invite("cas").await;
+    ids.push(id_in(&fixture.app.smtp.mail_to("cas@example.org").await));
     assert_ne!(ids[0], ids[1]);
     let random = "0f8fad5b-d9cb-469f-a165-70867728950e";
     for call in ["init_invite", "decline_invite"] {
@@ -117,16 +126,16 @@ async fn gids_cannot_replace_invitation_ids(backend: Backend) {
             new.as_str(),
             &cas.gid,
             &ben.gid,
-            &scene.ann.gid,
-            &scene.project,
+            &fixture.ann.gid,
+            &fixture.project,
             random,
         ] {
-            scene
+            fixture
                 .open_link(call, invitee)
                 .await
                 .assert_unprocessable("not_invited");
-            // A token changes nothing.
-            let body = json!({"invitee": invitee, "project": scene.project});
+            // The response is the same with a token.
+            let body = json!({"invitee": invitee, "project": fixture.project});
             ben.call(&format!("/api/{call}"), &body)
                 .await
                 .assert_unprocessable("not_invited");
@@ -137,7 +146,7 @@ async fn gids_cannot_replace_invitation_ids(backend: Backend) {
             (&ids[0], new.as_str()),
         ] {
             let body = json!({"invitee": invitee, "project": project});
-            scene
+            fixture
                 .app
                 .http
                 .open(&format!("/api/{call}"), &body)
@@ -146,100 +155,100 @@ async fn gids_cannot_replace_invitation_ids(backend: Backend) {
         }
     }
     for id in &ids {
-        scene
+        fixture
             .open_link("init_invite", &id.to_uppercase())
             .await
             .success();
-        scene.open_link("decline_invite", id).await.success();
+        fixture.open_link("decline_invite", id).await.success();
     }
 }
 
 async fn sending_again_keeps_the_id_and_a_new_invitation_has_a_new_one(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
     let user = json!({"user": ben.gid});
-    let next = async || id_in(&scene.app.smtp.mail_to("ben@example.org").await);
-    scene.invite("ben").await;
+    let next = async || id_in(&fixture.app.smtp.mail_to("ben@example.org").await);
+    fixture.invite("ben").await;
     let first = next().await;
-    scene.owner("resend_invite", &user).await.success();
+    fixture.owner("resend_invite", &user).await.success();
     assert_eq!(next().await, first);
-    scene.invite("ben@example.org").await;
+    fixture.invite("ben@example.org").await;
     assert_eq!(next().await, first);
 
-    scene.open_link("decline_invite", &first).await.success();
-    scene
+    fixture.open_link("decline_invite", &first).await.success();
+    fixture
         .open_link("init_invite", &first)
         .await
         .assert_invite_invalid();
-    scene.owner("resend_invite", &user).await.success();
+    fixture.owner("resend_invite", &user).await.success();
     let second = next().await;
     assert_ne!(second, first);
-    scene
+    fixture
         .open_link("init_invite", &first)
         .await
         .assert_unprocessable("not_invited");
-    scene
+    fixture
         .open_link("decline_invite", &first)
         .await
         .assert_unprocessable("not_invited");
-    scene.open_link("init_invite", &second).await.success();
+    fixture.open_link("init_invite", &second).await.success();
 
-    scene.owner("remove", &user).await.success();
-    scene
+    fixture.owner("remove", &user).await.success();
+    fixture
         .open_link("init_invite", &second)
         .await
         .assert_unprocessable("not_invited");
-    scene.invite("ben").await;
+    fixture.invite("ben").await;
     let third = next().await;
     assert!(third != first && third != second);
-    scene.account(&ben, "accept_invite").await.success();
-    scene
+    fixture.account(&ben, "accept_invite").await.success();
+    fixture
         .open_link("init_invite", &third)
         .await
         .assert_unprocessable("already_member");
-    scene.owner("deactivate", &user).await.success();
-    scene
+    fixture.owner("deactivate", &user).await.success();
+    fixture
         .open_link("init_invite", &third)
         .await
         .assert_invite_invalid();
 }
 
 async fn legacy_link_is_invalid_until_resent(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let new = scene.invite("new@example.org").await;
-    scene.app.smtp.mail_to("new@example.org").await;
-    let databases = &scene.app.installation.databases;
+    let fixture = Fixture::new(backend).await;
+    let new = fixture.invite("new@example.org").await;
+    fixture.app.smtp.mail_to("new@example.org").await;
+    let databases = &fixture.app.installation.databases;
     doorward_tests::backend::execute(
         &databases.directory,
         "UPDATE memberships SET invitation_id = NULL",
     );
     for call in ["init_invite", "decline_invite"] {
-        scene
+        fixture
             .open_link(call, &new)
             .await
             .assert_unprocessable("not_invited");
     }
-    scene
+    fixture
         .owner("resend_invite", &json!({"user": new}))
         .await
         .success();
-    let id = id_in(&scene.app.smtp.mail_to("new@example.org").await);
-    scene.open_link("init_invite", &id).await.success();
+    let id = id_in(&fixture.app.smtp.mail_to("new@example.org").await);
+    fixture.open_link("init_invite", &id).await.success();
 }
 
 async fn declining_is_audited_and_viewing_is_not(backend: Backend) {
-    let scene = Fixture::new(backend).await;
-    let ben = scene.app.user("ben").await;
-    let new = scene.invite("new@example.org").await;
-    scene.invite("ben").await;
-    scene.link("init_invite", &new).await.success();
-    scene.link("decline_invite", &new).await.success();
-    scene
+    let fixture = Fixture::new(backend).await;
+    let ben = fixture.app.user("ben").await;
+    let new = fixture.invite("new@example.org").await;
+    fixture.invite("ben").await;
+    fixture.link("init_invite", &new).await.success();
+    fixture.link("decline_invite", &new).await.success();
+    fixture
         .link("decline_invite", &new)
         .await
         .assert_unprocessable("not_invited");
-    scene.account(&ben, "decline_invite").await.success();
-    let trail = scene
+    fixture.account(&ben, "decline_invite").await.success();
+    let trail = fixture
         .app
         .installation
         .cli(&["audit", "--action", "invitation_declined"], "")
@@ -254,20 +263,20 @@ async fn declining_is_audited_and_viewing_is_not(backend: Backend) {
         [
             json!(new),
             json!(null),
-            json!(scene.project),
+            json!(fixture.project),
             json!("127.0.0.1"),
             json!(null),
         ],
         [
             json!(ben.gid),
             json!(ben.gid),
-            json!(scene.project),
+            json!(fixture.project),
             json!("127.0.0.1"),
             json!(null),
         ],
     ];
     assert_eq!(trail.iter().map(facts).collect::<Vec<_>>(), expected);
-    let all = scene
+    let all = fixture
         .app
         .installation
         .cli(&["audit"], "")

@@ -1,5 +1,10 @@
-//! Random actions and what they have made. An action that was acknowledged is there after a power cut; one that was cut off is
-//! there as a whole, or not at all.
+//! Random actions and their known results. After a power cut, an acknowledged action must be
+//! present, and an interrupted action must be present completely or not at all.
+//!
+//! Example: `CreateProject` is sent and the power is cut before the answer arrives. `resolve` then
+//! looks for a new project of the user. If there is one, it must have the right name and becomes
+//! part of the known results; if not, nothing is recorded. `verify` finally compares all known
+//! results with the server.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,18 +21,18 @@ use tokio::task::JoinHandle;
 
 use crate::operations::power_cuts::TestMachine;
 
-/// A command takes some hundred milliseconds, a call some ten.
+/// Longest delay before a power cut: a command takes some hundred milliseconds, a call some ten.
 const COMMAND_MILLISECONDS: usize = 250;
 const CALL_MILLISECONDS: usize = 40;
 
 pub(crate) struct Story {
     random: Random,
     people: Vec<KnownUser>,
-    /// Number of names and passwords that were made up.
-    made_up: usize,
+    /// Number of names and passwords that were generated.
+    generated: usize,
 }
 
-/// A user, and what the story knows about them.
+/// A user with all results that are known.
 struct KnownUser {
     username: String,
     gid: String,
@@ -35,22 +40,22 @@ struct KnownUser {
     /// Absent until an account update has set it.
     name: Option<String>,
     token: String,
-    /// Tokens that a logout or another password has ended.
+    /// Tokens that were revoked by a logout or a new password.
     ended: Vec<String>,
-    /// Projects that they own, by gid.
+    /// Projects that the user owns, by gid.
     projects: BTreeMap<String, Project>,
 }
 
 #[derive(Default)]
 struct Project {
     name: String,
-    /// Gids of the users who are invited and of the API users; the owner is not among them.
+    /// Gids of the invited users and the API users, without the owner.
     members: BTreeSet<String>,
     /// Keys of API users, by gid.
     keys: BTreeMap<String, String>,
 }
 
-/// Something that a person does, whose place in the list is `person`.
+/// An action of the user at the index `person`.
 #[derive(Debug, Clone)]
 enum Action {
     CreateUser {
@@ -92,7 +97,7 @@ enum RunningAction {
     Call(JoinHandle<Result<Answer, String>>),
 }
 
-/// An answer or what a command printed.
+/// The result of an acknowledged action: an answer, or the output of a command.
 struct Acknowledged {
     result: Value,
     token: Option<String>,
@@ -120,11 +125,11 @@ impl Story {
         Self {
             random,
             people: Vec::new(),
-            made_up: 0,
+            generated: 0,
         }
     }
 
-    /// Does a few things, each to its end.
+    /// Performs a few random actions, each to its end.
     pub(crate) async fn run(&mut self, app: &App, smtp: &SmtpServer) {
         for _ in 0..2 + self.random.below(5) {
             let action = self.choose_action(app, smtp).await;
@@ -133,7 +138,7 @@ impl Story {
         }
     }
 
-    /// Cuts the power while something is done.
+    /// Cuts the power during a random action.
     pub(crate) async fn lose_power_in_an_action(
         &mut self,
         machine: &mut TestMachine,
@@ -168,8 +173,8 @@ impl Story {
     }
 
     async fn choose_action(&mut self, app: &App, smtp: &SmtpServer) -> Action {
-        self.made_up += 1;
-        let number = self.made_up;
+        self.generated += 1;
+        let number = self.generated;
         let username = format!("user-{number}");
         if self.people.is_empty() {
             return Action::CreateUser { username };
@@ -273,7 +278,7 @@ impl Story {
         RunningAction::Call(tokio::spawn(call.try_send()))
     }
 
-    /// Notes what an action that was acknowledged has made.
+    /// Records the result of an acknowledged action.
     async fn record(&mut self, app: &App, action: Action, acknowledged: Acknowledged) {
         match action {
             Action::CreateUser { username } => {
@@ -321,10 +326,10 @@ impl Story {
         }
     }
 
-    /// Finds out whether an action that was cut off has happened, and notes it if so.
+    /// Finds out whether an interrupted action was performed, and records its result if so.
     async fn resolve(&mut self, app: &App, action: Action) {
         let happened = match &action {
-            // The same again succeeds if it has not happened.
+            // If the user was not created, the same command must succeed now.
             Action::CreateUser { username } => {
                 let login = app.http.login(username, PASSWORD).await;
                 if login.status == 200 {
@@ -446,10 +451,10 @@ impl Story {
         self.people[person]
             .projects
             .get_mut(project)
-            .expect("a project of theirs")
+            .expect("a project of this user")
     }
 
-    /// Checks that everything that is known is so, and that there is nothing else.
+    /// Checks that all known results are present, and nothing else.
     pub(crate) async fn verify(&self, app: &App) {
         for person in &self.people {
             person.check(app).await;
@@ -502,15 +507,14 @@ fn create_user(username: &str) -> [String; 7] {
 
 impl KnownUser {
     fn new(username: String, gid: String, token: String) -> Self {
-        let (password, ended, projects) = (PASSWORD.to_owned(), Vec::new(), BTreeMap::new());
         Self {
             username,
             gid,
-            password,
+            password: PASSWORD.to_owned(),
             name: None,
             token,
-            ended,
-            projects,
+            ended: Vec::new(),
+            projects: BTreeMap::new(),
         }
     }
 
@@ -535,7 +539,7 @@ impl KnownUser {
             .1
     }
 
-    /// The gids of the projects that they own.
+    /// Returns the gids of the projects that the user owns according to an init.
     fn projects_in(&self, (result, _): &(Value, Value)) -> BTreeSet<String> {
         let projects = result["user_projects"].as_object().expect("projects");
         projects
@@ -545,7 +549,7 @@ impl KnownUser {
             .collect()
     }
 
-    /// The gids of all members of a project but the owner.
+    /// Returns the gids of all members of a project except the owner.
     async fn members(&self, app: &App, project: &str) -> BTreeSet<String> {
         let data = self.project_init(app, project).await;
         let members = data["cc.projects_members"].as_array().expect("memberships");
@@ -602,7 +606,8 @@ impl RunningAction {
         }
     }
 
-    /// Kills a command: what it printed, when it had ended before.
+    /// Kills a command that is still running. Returns the output of a command that had already
+    /// ended.
     async fn stop_command(&mut self) -> Option<Acknowledged> {
         let Self::Command(process) = self else {
             return None;

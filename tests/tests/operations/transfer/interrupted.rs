@@ -1,4 +1,5 @@
-//! Imports that are killed, at any point.
+//! Tests imports that are killed at different points: they can be repeated, and no server starts
+//! before that.
 
 use std::{fs::File, io::Write, path::PathBuf, process::Command, time::Duration};
 
@@ -22,27 +23,28 @@ on_both_databases![
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An import that waits for the rest of its stream.
-struct RunningAction {
+/// An import that waits for the rest of its stream, which the test writes to a pipe.
+struct RunningImport {
     process: Process,
     pipe: File,
 }
 
-impl RunningAction {
+impl RunningImport {
     async fn start(installation: &Installation) -> Self {
         let path = installation.path().join("pipe");
         drop(std::fs::remove_file(&path));
-        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
-        assert!(made.success());
+        let created = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+        assert!(created.success());
         let process = installation.spawn(&["import", &path.display().to_string()], &[]);
-        // Waits for its reader.
+        // Opening the pipe for writing blocks until the import reads it.
         let opened = tokio::task::spawn_blocking(move || File::options().write(true).open(path));
         let pipe = opened.await.expect("a thread").expect("a pipe");
         Self { process, pipe }
     }
 
     async fn write(&mut self, text: &str) {
-        let (mut pipe, text) = (self.pipe.try_clone().expect("a pipe"), text.to_owned());
+        let mut pipe = self.pipe.try_clone().expect("a pipe");
+        let text = text.to_owned();
         let written = tokio::task::spawn_blocking(move || pipe.write_all(text.as_bytes()));
         written.await.expect("a thread").expect("a reader");
     }
@@ -54,14 +56,14 @@ async fn is_marked(installation: &Installation) {
         &installation.databases.auth,
         &installation.databases.directory,
     ] {
-        eventually("a mark", TIMEOUT, async || {
+        eventually("the mark of a running import", TIMEOUT, async || {
             (texts_or_none(url, state) == ["loading"]).then_some(())
         })
         .await;
     }
 }
 
-/// Before the migrations there is no such table.
+/// Returns no rows if the table does not exist yet, which is the case before the migrations.
 fn texts_or_none(url: &doorward_storage::DatabaseUrl, sql: &str) -> Vec<String> {
     let exists = match url {
         doorward_storage::DatabaseUrl::Sqlite(_) => {
@@ -98,11 +100,11 @@ async fn import_that_is_killed_can_be_repeated(backend: Backend) {
     let lines: Vec<&str> = export.0.split_inclusive('\n').collect();
     let parts = [0, 1, 2, lines.len() / 4, lines.len() / 2, lines.len() - 1];
     for part in parts {
-        let mut running = RunningAction::start(&installation).await;
+        let mut running = RunningImport::start(&installation).await;
         running.write(&lines[..part].concat()).await;
         is_marked(&installation).await;
         if part == lines.len() - 1 {
-            // All rows are there, and only the checksum is missing.
+            // All rows were read, and only the checksum is missing.
             let picture = first_picture(&installation, &export);
             eventually("a picture", TIMEOUT, async || {
                 picture.exists().then_some(())
@@ -112,9 +114,9 @@ async fn import_that_is_killed_can_be_repeated(backend: Backend) {
         running.process.kill();
         does_not_start(&installation).await;
     }
-    // One whose stream just ends.
-    let running = RunningAction::start(&installation).await;
-    let RunningAction { mut process, pipe } = running;
+    // An import whose stream ends early.
+    let running = RunningImport::start(&installation).await;
+    let RunningImport { mut process, pipe } = running;
     drop(pipe);
     process.wait_for_exit(COMMAND).await.assert_failure(1);
     does_not_start(&installation).await;
@@ -124,34 +126,32 @@ async fn import_that_is_killed_can_be_repeated(backend: Backend) {
     source.works_on(installation).await;
 }
 
-/// The states that a kill between two commits leaves are made by hand.
+/// The test writes the states that a kill between two commits leaves directly into the databases.
 async fn import_that_is_killed_between_its_commits_can_be_repeated(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
-    let (auth, directory) = (
-        &installation.databases.auth,
-        &installation.databases.directory,
-    );
+    let auth = &installation.databases.auth;
+    let directory = &installation.databases.directory;
     let loading = "UPDATE import_state SET state = 'loading'";
     let none = "DELETE FROM import_state";
     import(&installation, &export).await;
-    // All rows, and one or two marks that are not taken away.
+    // All rows are present, but the marks of one or both databases were not removed.
     for urls in [&[auth][..], &[auth, directory]] {
         urls.iter().for_each(|url| execute(url, loading));
-        does_not_start_whole(&installation).await;
+        assert_server_does_not_start(&installation).await;
         import(&installation, &export).await;
         assert_eq!(Export::of(&installation).await.0, export.0);
     }
-    // One mark, and no rows yet.
+    // One database is marked and has no rows yet.
     let installation = target(backend, MASTER_KEY);
     installation.cli(&["migrate"], "").await.assert_success();
     let marked = "INSERT INTO import_state (id, import_gid, state) \
         VALUES (1, '0f8fad5b-d9cb-469f-a165-70867728950e', 'loading')";
     execute(&installation.databases.auth, marked);
-    does_not_start_whole(&installation).await;
+    assert_server_does_not_start(&installation).await;
     import(&installation, &export).await;
     assert_eq!(Export::of(&installation).await.0, export.0);
-    // A complete half of another import is not deleted.
+    // A database that belongs to another, complete import is not deleted.
     execute(&installation.databases.auth, loading);
     execute(
         &installation.databases.auth,
@@ -171,7 +171,7 @@ async fn import_that_is_killed_between_its_commits_can_be_repeated(backend: Back
     assert_eq!(Export::of(&installation).await.0, export.0);
 }
 
-async fn does_not_start_whole(installation: &Installation) {
+async fn assert_server_does_not_start(installation: &Installation) {
     let refused = installation.cli(&["serve"], "").await.assert_failure(1);
     assert!(refused.stderr.contains("was not completed"), "{refused}");
 }
@@ -180,7 +180,7 @@ async fn second_import_meanwhile_is_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
     let lines: Vec<&str> = export.0.split_inclusive('\n').collect();
-    let mut running = RunningAction::start(&installation).await;
+    let mut running = RunningImport::start(&installation).await;
     running.write(&lines[..3].concat()).await;
     is_marked(&installation).await;
     let second = installation
@@ -204,7 +204,7 @@ async fn second_import_meanwhile_is_rejected(backend: Backend) {
         "{serve}"
     );
     running.write(&lines[3..].concat()).await;
-    let RunningAction { mut process, pipe } = running;
+    let RunningImport { mut process, pipe } = running;
     drop(pipe);
     process.wait_for_exit(COMMAND).await.assert_success();
     assert_eq!(Export::of(&installation).await.0, export.0);

@@ -1,4 +1,5 @@
-//! A large installation needs no more memory than a small one.
+//! Tests that export and import of a large installation need no more memory than those of a small
+//! one.
 
 use std::time::Duration;
 
@@ -14,16 +15,17 @@ on_both_databases![sixty_thousand_users_need_no_more_memory_than_ten_thousand];
 /// Enough to fill every buffer and cache.
 const FEW: u32 = 10_000;
 const MANY: u32 = 60_000;
-/// 167 bytes for each of the other users, who have more in each table.
+/// Allowed growth of the memory: 167 bytes for each additional user, less than the user's rows
+/// take.
 const ALLOWED_BYTES: u64 = 8 * 1024 * 1024;
-/// Memory of a command, however few users there are.
+/// Maximum memory of a command for any number of users.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(200);
 
-/// To the end of a command: the most memory that it had.
+/// Waits for the end of a command and returns its peak memory in bytes.
 async fn peak(mut process: Process) -> u64 {
     let mut peak = 0;
-    eventually("the end", TIMEOUT, async || {
+    eventually("the end of the command", TIMEOUT, async || {
         peak = process.peak_bytes().map_or(peak, |bytes| bytes.max(peak));
         (!process.is_running()).then_some(())
     })

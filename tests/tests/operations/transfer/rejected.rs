@@ -1,4 +1,5 @@
-//! Streams that are refused, and leave an installation that doesn't start until a right one is imported.
+//! Tests streams that an import rejects. Afterwards the installation does not start until a valid
+//! stream is imported.
 
 use doorward_tests::{
     Backend, Installation,
@@ -17,7 +18,7 @@ on_both_databases![
     undecryptable_secrets_are_rejected,
 ];
 
-/// Nothing but an import works.
+/// Checks that every command except an import is rejected.
 pub(crate) async fn does_not_start(installation: &Installation) {
     for words in [
         &["serve"][..],
@@ -33,7 +34,8 @@ pub(crate) async fn does_not_start(installation: &Installation) {
     }
 }
 
-async fn refuses(installation: &Installation, stream: &str, named: &str) {
+/// Checks that an import of this stream fails with an error that contains `named`.
+async fn assert_rejected(installation: &Installation, stream: &str, named: &str) {
     let refused = installation
         .cli(&["import"], stream)
         .await
@@ -45,7 +47,7 @@ async fn refuses(installation: &Installation, stream: &str, named: &str) {
     assert!(refused.stdout.is_empty(), "{refused}");
 }
 
-/// The right stream is imported all the same.
+/// Checks that a valid stream can still be imported.
 async fn recovers(installation: Installation, export: &Export) {
     does_not_start(&installation).await;
     installation.cli(&["migrate"], "").await.assert_success();
@@ -96,7 +98,7 @@ async fn truncated_stream_is_rejected(backend: Backend) {
         (&text.replacen(lines[7], "{}\n", 1), "line 8"),
         (&text.replacen(lines[7], "\n", 1), "line 8"),
     ] {
-        refuses(&installation, stream, named).await;
+        assert_rejected(&installation, stream, named).await;
     }
     recovers(installation, &export).await;
 }
@@ -108,7 +110,7 @@ fn find<'a>(lines: &'a mut [Value], table: &str) -> &'a mut Value {
         .expect("a row")
 }
 
-/// With the right checksum.
+/// The changed streams have a valid checksum, so the rows themselves must be checked.
 async fn unknown_rows_are_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
@@ -204,7 +206,7 @@ async fn unknown_rows_are_rejected(backend: Backend) {
         ),
     ];
     for (change, named) in changes {
-        refuses(&installation, &export.changed(change).0, named).await;
+        assert_rejected(&installation, &export.changed(change).0, named).await;
     }
     recovers(installation, &export).await;
 }
@@ -212,9 +214,9 @@ async fn unknown_rows_are_rejected(backend: Backend) {
 async fn undecryptable_secrets_are_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let mut installation = target(backend, NEW_KEY);
-    refuses(&installation, &export.0, OLD).await;
+    assert_rejected(&installation, &export.0, OLD).await;
     installation.set(&[(OLD, NEW_KEY)]);
-    refuses(&installation, &export.0, OLD).await;
+    assert_rejected(&installation, &export.0, OLD).await;
     let malformed = installation
         .spawn(&["import"], &[(OLD, "c2hvcnQ=")])
         .wait_for_exit(COMMAND)
@@ -222,7 +224,7 @@ async fn undecryptable_secrets_are_rejected(backend: Backend) {
         .assert_failure(2);
     assert!(malformed.stderr.contains(OLD), "{malformed}");
     installation.set(&[(OLD, MASTER_KEY)]);
-    // Each sealed column, in another row than its own.
+    // A value in each sealed column that the old master key cannot unseal.
     for (table, column) in [
         ("auth.api_keys", "sealed_key"),
         ("auth.secrets", "sealed_secret"),
@@ -233,7 +235,7 @@ async fn undecryptable_secrets_are_rejected(backend: Backend) {
             find(lines, table)["row"][column] =
                 json!("bm90aGluZyBvZiB0aGUga2luZCwgYnV0IGxvbmcgZW5vdWdo");
         });
-        refuses(&installation, &changed.0, table).await;
+        assert_rejected(&installation, &changed.0, table).await;
     }
     does_not_start(&installation).await;
     import(&installation, &export).await;

@@ -1,4 +1,5 @@
-//! An installation with something in every corner, and what must still work after it has moved.
+//! An installation with rows in almost every table, and the checks of what must still work after it
+//! has moved.
 
 use doorward_tests::{
     ApiUser, App, Backend, Installation, PASSWORD, SmtpServer, User,
@@ -17,17 +18,18 @@ use crate::{
 };
 
 pub(crate) struct Source {
-    /// Its server is stopped.
+    /// The app whose server was stopped.
     pub(crate) app: App,
     ann: User,
-    /// Deactivated.
+    /// A user who was deactivated.
     ben: User,
     pub(crate) robot: ApiUser,
     robot_token: String,
     project: String,
-    /// Before the last changes.
+    /// Cursor before the last changes.
     cursor: i64,
-    news: Value,
+    /// Answer of `/sync/get` from this cursor.
+    page: Value,
     avatar: Vec<u8>,
     avatar_path: String,
     reset: Value,
@@ -36,14 +38,15 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) async fn new(backend: Backend) -> Self {
-        // No server listens there, so mails wait.
+        // No mail server listens on this address, so mails stay in the outbox.
         let smtp = format!("smtp://{}", ports::free_address());
         let mail = [
             ("DOORWARD_SMTP_URL", smtp.as_str()),
             ("DOORWARD_MAIL_FROM", "no-reply@example.org"),
         ];
         let mut app = App::with_settings(backend, &mail).await;
-        let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+        let ann = app.user("ann").await;
+        let ben = app.user("ben").await;
         let project = app
             .installation
             .create_project("ann", "Herbarium \u{1f33f} \"x\"\\")
@@ -95,13 +98,13 @@ impl Source {
         icons::uploaded(&ann, &project, &png()).await;
         app.installation.change_user("deactivate", "ben").await;
         ben.assert_denied_eventually().await;
-        // The directory denies him at once, before auth has revoked his tokens.
+        // The directory rejects ben immediately, possibly before auth has revoked his tokens.
         let revocations = "SELECT id AS text FROM revocations";
         let is_revoked = async || {
             (!texts(&app.installation.databases.auth, revocations).is_empty()).then_some(())
         };
         eventually("a revocation", COMMAND, is_revoked).await;
-        let news = ann
+        let page = ann
             .call("/sync/get", &json!({"cc_cursor": cursor}))
             .await
             .json();
@@ -112,7 +115,7 @@ impl Source {
             .assert_success()
             .json();
         app.process.kill();
-        // The next attempt is at once.
+        // The waiting mails become due immediately.
         let databases = &app.installation.databases;
         execute(
             &databases.auth,
@@ -130,7 +133,7 @@ impl Source {
             robot_token,
             project,
             cursor,
-            news,
+            page,
             avatar,
             avatar_path,
             reset,
@@ -156,7 +159,8 @@ impl Source {
         assert_eq!(empty, EMPTY, "tables without rows");
     }
 
-    /// Starts a server over the imported installation.
+    /// Starts a server on the imported installation and checks tokens, passwords, keys, cursors,
+    /// pictures, mails and codes.
     pub(crate) async fn works_on(&self, target: Installation) {
         let smtp = SmtpServer::start().await;
         let settings = mail_settings(&smtp);
@@ -166,7 +170,7 @@ impl Source {
             .collect();
         let app = App::on_installation(target.with(&settings)).await;
 
-        // Tokens, those that a former key has signed too.
+        // Tokens, including those that were signed with a previous key.
         assert_eq!(app.http.init(&self.ann.token).await.status, 200);
         assert_eq!(app.http.init(&self.robot_token).await.status, 200);
         app.http
@@ -201,17 +205,17 @@ impl Source {
             .0;
         assert_eq!(shown, json!({"apikey": self.robot.key}));
         // Cursors.
-        let news = ann
+        let page = ann
             .call("/sync/get", &json!({"cc_cursor": self.cursor}))
             .await
             .json();
-        assert_eq!(news, self.news);
+        assert_eq!(page, self.page);
         // Pictures.
         assert_eq!(
             app.http.get(&self.avatar_path).send().await.body,
             self.avatar
         );
-        // Mails that waited, and the codes in them.
+        // Mails that were waiting, and the codes in them.
         let code = smtp.mail_to("ann@example.org").await.code();
         let mut reset = self.reset.clone();
         reset["verification_code"] = code.into();
@@ -236,5 +240,5 @@ impl Source {
 }
 
 const NEW_PASSWORD: &str = "another horse battery staple 7";
-/// Tables that hold nothing here.
+/// Tables that have no rows in this installation.
 const EMPTY: [&str; 1] = ["directory.discarded_media"];

@@ -1,4 +1,4 @@
-//! An export, as text.
+//! The text of an export: JSON lines with a header, rows, pictures and a checksum.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
@@ -8,7 +8,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_tests::Installation;
 use serde_json::Value;
 
-/// Table, column, and what the value is bound to: a prefix and another column.
+/// Sealed columns: table, column, and the associated data of the value, which is a prefix and the
+/// value of another column.
 const SEALED: [(&str, &str, &str, &str); 4] = [
     (
         "auth.signing_keys",
@@ -50,7 +51,7 @@ impl Export {
         self.lines().pop().expect("the last line")["sha256"].clone()
     }
 
-    /// The rows of a table.
+    /// Returns the rows of a table.
     pub(crate) fn rows(&self, table: &str) -> Vec<Value> {
         let of_table = self
             .lines()
@@ -59,7 +60,8 @@ impl Export {
         of_table.map(|line| line["row"].clone()).collect()
     }
 
-    /// All lines but the last, with what the master key has sealed in plain text.
+    /// Returns all lines except the checksum, with sealed values unsealed by the master key.
+    /// Sealing uses random nonces, so only unsealed exports can be compared.
     pub(crate) fn unsealed(&self, master_key: &str) -> Vec<Value> {
         let key =
             RandomizedNonceKey::new(&AES_256_GCM, &STANDARD.decode(master_key).expect("base64"))
@@ -73,14 +75,14 @@ impl Export {
                     continue;
                 }
                 let row = &mut line["row"];
-                let place = format!("{prefix}{}", row[id].as_str().expect("an id"));
+                let associated_data = format!("{prefix}{}", row[id].as_str().expect("an id"));
                 let mut sealed = STANDARD
                     .decode(row[column].as_str().expect("text"))
                     .expect("base64");
                 let mut rest = sealed.split_off(12);
                 let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
                 let plain = key
-                    .open_in_place(nonce, Aad::from(place.as_str()), &mut rest)
+                    .open_in_place(nonce, Aad::from(associated_data.as_str()), &mut rest)
                     .expect("the right key");
                 row[column] = STANDARD.encode(plain).into();
                 opened[index] += 1;
@@ -88,12 +90,12 @@ impl Export {
         }
         assert!(
             opened.iter().all(|count| *count > 0),
-            "{opened:?}: nothing of a kind"
+            "{opened:?}: a sealed column has no values"
         );
         lines
     }
 
-    /// The same with some lines changed, and the right checksum again.
+    /// Returns an export with changed lines and a valid checksum.
     pub(crate) fn changed(&self, change: impl FnOnce(&mut Vec<Value>)) -> Self {
         let mut lines = self.lines();
         lines.pop();

@@ -1,4 +1,5 @@
-//! A client that follows the feed: it keeps what init showed, and replays what sync tells.
+//! A client that follows the feed: it stores the entries of an init and applies the rows of
+//! `/sync/get` to them.
 
 use std::{
     collections::BTreeMap,
@@ -8,20 +9,20 @@ use std::{
 use doorward_tests::{Answer, Http, random::Random};
 use serde_json::{Value, json};
 
-/// Until a killed service is back, and its peers have found it.
+/// Maximum time until a killed service has restarted and its peers have reconnected.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
-/// A call through any of these doors, until it is answered with something else than 503.
+/// Repeats a call through random gateways until the status is not 503.
 pub(crate) async fn ask(
-    doors: &[Http],
+    gateways: &[Http],
     random: &mut Random,
     token: Option<&str>,
     what: (&str, &Value),
 ) -> Answer {
     let (deadline, (path, body)) = (Instant::now() + TIMEOUT, what);
     loop {
-        let call = random.choose(doors).post(path).json(body);
+        let call = random.choose(gateways).post(path).json(body);
         let call = match token {
             Some(token) => call.bearer(token),
             None => call,
@@ -34,40 +35,42 @@ pub(crate) async fn ask(
     }
 }
 
-/// Entries, by their type and key; projects in the short form.
+/// Entries by their type and key; projects as summaries.
 pub(crate) type Picture = BTreeMap<(String, String), Value>;
 
 pub(crate) struct Reader<'a> {
-    doors: &'a [Http],
+    gateways: &'a [Http],
     pub(crate) name: String,
     token: String,
     random: Random,
     cursor: i64,
     picture: Picture,
-    /// All rows, for failure messages.
-    told: Vec<Value>,
+    /// All received rows, for failure messages.
+    received: Vec<Value>,
     pub(crate) pages: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// From a fresh init.
-    pub(crate) async fn new(doors: &'a [Http], name: &str, token: &str, random: Random) -> Self {
-        let (name, token, picture) = (name.to_owned(), token.to_owned(), Picture::new());
+    /// Starts from a new init.
+    pub(crate) async fn new(gateways: &'a [Http], name: &str, token: &str, random: Random) -> Self {
+        let name = name.to_owned();
+        let token = token.to_owned();
+        let picture = Picture::new();
         let mut reader = Self {
-            doors,
+            gateways,
             name,
             token,
             random,
             cursor: 0,
             picture,
-            told: Vec::new(),
+            received: Vec::new(),
             pages: 0,
         };
         reader.restart().await;
         reader
     }
 
-    /// Forgets what it has, for a fresh init.
+    /// Replaces all entries by those of a new init.
     pub(crate) async fn restart(&mut self) {
         (self.cursor, self.picture) = self.init().await;
     }
@@ -91,7 +94,7 @@ impl<'a> Reader<'a> {
 
     async fn ask(&mut self, path: &str, body: &Value) -> Answer {
         ask(
-            self.doors,
+            self.gateways,
             &mut self.random,
             Some(&self.token),
             (path, body),
@@ -99,7 +102,7 @@ impl<'a> Reader<'a> {
         .await
     }
 
-    /// Reads one page: whether there was something in it.
+    /// Reads one page and returns whether it had rows.
     pub(crate) async fn read(&mut self) -> bool {
         let (result, data) = self
             .ask("/sync/get", &json!({"cc_cursor": self.cursor}))
@@ -120,7 +123,8 @@ impl<'a> Reader<'a> {
             self.cursor = idle;
             return false;
         }
-        assert_eq!(result.get("cc.cursor"), None, "clients would jump to it");
+        // With rows and a cursor, clients would continue from the cursor and skip rows.
+        assert_eq!(result.get("cc.cursor"), None, "a page with rows");
         self.pages += 1;
         for row in rows {
             self.apply_row(row).await;
@@ -138,7 +142,7 @@ impl<'a> Reader<'a> {
         );
         self.cursor = cursor;
         assert_eq!(row["type"], json!("cc"));
-        self.told.push(row.clone());
+        self.received.push(row.clone());
         let text = |name: &str| {
             row[name]
                 .as_str()
@@ -159,7 +163,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// None: it isn't there any more.
+    /// Fetches an entry. Returns `None` if it is no longer visible.
     async fn fetch(&mut self, (data_type, key): &(String, String)) -> Option<Value> {
         let (path, body) = match data_type.as_str() {
             "cc.users" => ("/api/users/get", json!({"user": key})),
@@ -185,7 +189,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Once nothing changes any more: it has exactly what a fresh init shows.
+    /// Reads all remaining rows and checks that the entries equal those of a new init. Requires
+    /// that nothing changes any more.
     pub(crate) async fn assert_matches_init(&mut self) {
         while self.read().await {}
         let (cursor, expected) = self.init().await;
@@ -193,30 +198,31 @@ impl<'a> Reader<'a> {
         let keys: std::collections::BTreeSet<_> =
             self.picture.keys().chain(expected.keys()).collect();
         for at in keys {
-            let (has, shown) = (self.picture.get(at), expected.get(at));
+            let has = self.picture.get(at);
+            let shown = expected.get(at);
             let ids: Vec<&str> = at.1.split('/').collect();
             let is_near = |row: &&Value| {
                 let key = row["data_key"].as_str().unwrap_or_default();
                 key == at.1 || key == ids[0] || ids.iter().all(|id| key.contains(id))
             };
-            let told: Vec<String> = self
-                .told
+            let received: Vec<String> = self
+                .received
                 .iter()
                 .filter(is_near)
                 .map(Value::to_string)
                 .collect();
             assert!(
                 has == shown,
-                "{} has {has:?}\ninit shows {shown:?}\nof {at:?}, of which was told:\n{}",
+                "{} has {has:?}\ninit shows {shown:?}\nof {at:?}, for which it received:\n{}",
                 self.name,
-                told.join("\n")
+                received.join("\n")
             );
         }
     }
 
-    /// How many rows it was told.
+    /// Returns the number of received rows.
     pub(crate) fn rows(&self) -> usize {
-        self.told.len()
+        self.received.len()
     }
 }
 
@@ -225,7 +231,7 @@ fn key(membership: &Value) -> String {
     format!("{}/{}", gid("project_gid"), gid("user_gid"))
 }
 
-/// As in init.
+/// Returns the summary of a project, as in an init.
 fn short(project: &Value) -> Value {
     let names = ["gid", "name", "icon", "owner", "status"];
     names

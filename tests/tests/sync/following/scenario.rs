@@ -1,4 +1,5 @@
-//! What all writers work on, and what is to happen in it.
+//! The state that all writers share: users, projects, and the stories that are still to be
+//! performed.
 
 use std::{
     collections::BTreeMap,
@@ -56,40 +57,40 @@ impl Story {
 
 pub(crate) struct Scenario<'a> {
     pub(crate) installation: &'a Installation,
-    pub(crate) doors: &'a [Http],
+    pub(crate) gateways: &'a [Http],
     pub(crate) people: &'a [User],
     projects: Mutex<Vec<String>>,
-    /// What is still to happen.
-    deck: Mutex<Vec<Story>>,
+    /// Stories that have not begun.
+    remaining: Mutex<Vec<Story>>,
     begun: AtomicUsize,
     stories: usize,
     is_over: AtomicBool,
-    /// Of each call and command: how often it was tried, and how often done.
+    /// For each call and command: number of attempts and of successes.
     count: Mutex<BTreeMap<String, (usize, usize)>>,
 }
 
 impl<'a> Scenario<'a> {
-    /// In which each story happens so many times.
+    /// Creates a scenario in which each story is performed `times` times, in random order.
     pub(crate) fn new(
         installation: &'a Installation,
-        (doors, people): (&'a [Http], &'a [User]),
+        (gateways, people): (&'a [Http], &'a [User]),
         projects: Vec<String>,
         (times, random): (usize, &mut Random),
     ) -> Self {
-        let mut deck = Story::ALL.repeat(times);
-        random.shuffle(&mut deck);
-        let (projects, stories, deck) = (Mutex::new(projects), deck.len(), Mutex::new(deck));
-        let (begun, is_over, count) = (
-            AtomicUsize::new(0),
-            AtomicBool::new(false),
-            Mutex::default(),
-        );
+        let mut remaining = Story::ALL.repeat(times);
+        random.shuffle(&mut remaining);
+        let projects = Mutex::new(projects);
+        let stories = remaining.len();
+        let remaining = Mutex::new(remaining);
+        let begun = AtomicUsize::new(0);
+        let is_over = AtomicBool::new(false);
+        let count = Mutex::default();
         Self {
             installation,
-            doors,
+            gateways,
             people,
             projects,
-            deck,
+            remaining,
             begun,
             stories,
             is_over,
@@ -113,14 +114,14 @@ impl<'a> Scenario<'a> {
         self.is_over.store(true, Ordering::SeqCst);
     }
 
-    /// Until so many stories have begun, or all is over.
+    /// Waits until `begun` stories have begun, or the scenario has ended.
     pub(crate) async fn wait_for(&self, begun: usize) {
         while self.begun() < begun && !self.is_finished() {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
-    /// Of every kind of change there was one at least: how many in all.
+    /// Checks that every kind of change succeeded at least once, and returns the number of changes.
     pub(crate) fn changes(&self) -> usize {
         let never = self.never_performed();
         let count = self.count.lock().expect("no panic");
@@ -128,7 +129,7 @@ impl<'a> Scenario<'a> {
         count.values().map(|(_, done)| done).sum()
     }
 
-    /// What was refused each time.
+    /// Returns the calls and commands that never succeeded.
     pub(crate) fn never_performed(&self) -> Vec<String> {
         let count = self.count.lock().expect("no panic");
         count
@@ -138,13 +139,13 @@ impl<'a> Scenario<'a> {
             .collect()
     }
 
-    /// The next one, and its number.
+    /// Takes the next story and its number.
     pub(crate) fn next_action(&self) -> Option<(Story, usize)> {
-        let story = self.deck.lock().expect("no panic").pop()?;
+        let story = self.remaining.lock().expect("no panic").pop()?;
         Some((story, self.start_action()))
     }
 
-    /// The number of a story that begins.
+    /// Returns the number of a story that begins.
     pub(crate) fn start_action(&self) -> usize {
         self.begun.fetch_add(1, Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! Those who change everything that users see, over HTTP and by the command line, all at once. Much of what they try is
-//! refused, because another was first.
+//! Writers that concurrently change everything that is visible to users, over HTTP and with the
+//! command line. Many of their calls are rejected, because another writer was first.
 
 use doorward_tests::{PASSWORD, User, random::Random};
 use serde_json::{Value, json};
@@ -30,7 +30,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Alone, when something was never done because others were first each time.
+    /// Performs all stories again without other writers, if a call or command never succeeded
+    /// because of them.
     pub(crate) async fn add_project_activity(mut self) {
         for story in Story::ALL {
             if !self.world.never_performed().is_empty() {
@@ -47,7 +48,8 @@ impl<'a> Writer<'a> {
         };
         let other =
             (owner + 1 + self.random.below(self.world.people.len() - 1)) % self.world.people.len();
-        let (owner, other) = (&self.world.people[owner], &self.world.people[other]);
+        let owner = &self.world.people[owner];
+        let other = &self.world.people[other];
         let name = format!("{story:?} {number} of {}", self.number);
         let newcomer = format!("newcomer{number}");
         match story {
@@ -101,7 +103,7 @@ impl<'a> Writer<'a> {
                 .await;
             }
             Story::AddAndLeave => {
-                // The first is for the second to have somebody whom it can remove.
+                // The first `add` makes sure that `remove` finds a member.
                 for word in ["add", "remove", "add"] {
                     self.command(&[
                         "member",
@@ -163,7 +165,7 @@ impl<'a> Writer<'a> {
             }
             Story::Placeholder => {
                 let email = format!("{newcomer}@example.org");
-                let made = self
+                let created = self
                     .call_in_project(
                         owner,
                         &project,
@@ -171,12 +173,12 @@ impl<'a> Writer<'a> {
                         json!({"username_or_email": email}),
                     )
                     .await;
-                if let Some(made) = made.filter(|_| self.random.below(2) == 0) {
+                if let Some(created) = created.filter(|_| self.random.below(2) == 0) {
                     self.call_in_project(
                         owner,
                         &project,
                         "members/remove",
-                        json!({"user": made["user"]}),
+                        json!({"user": created["user"]}),
                     )
                     .await;
                 }
@@ -206,7 +208,7 @@ impl<'a> Writer<'a> {
             .await;
         let login = json!({"username": username, "password": PASSWORD});
         let token = ask(
-            self.world.doors,
+            self.world.gateways,
             &mut self.random,
             None,
             ("/api/login", &login),
@@ -217,7 +219,7 @@ impl<'a> Writer<'a> {
             gid,
             username: username.to_owned(),
             token,
-            http: self.world.doors[0].clone(),
+            http: self.world.gateways[0].clone(),
         };
         self.call(&user, "account/update", json!({"name": "Soon gone"}))
             .await;
@@ -226,10 +228,10 @@ impl<'a> Writer<'a> {
     }
 
     async fn new_project(&mut self, owner: &User, name: &str) -> Option<String> {
-        let made = self
+        let created = self
             .call(owner, "projects/create", json!({"name": name}))
             .await?;
-        made["project"].as_str().map(str::to_owned)
+        created["project"].as_str().map(str::to_owned)
     }
 
     async fn purged_project(&mut self, owner: &User, other: &User, name: &str) {
@@ -262,12 +264,12 @@ impl<'a> Writer<'a> {
             &["update", "deactivate", "activate"][..],
             &["deactivate", "delete"],
         ] {
-            let made = self
+            let created = self
                 .call_in_project(owner, project, "apikeys/create", json!({"name": name}))
                 .await;
-            let Some(made) = made else { return };
+            let Some(created) = created else { return };
             for call in calls {
-                let body = json!({"user": made["user"], "name": format!("{name}, later")});
+                let body = json!({"user": created["user"], "name": format!("{name}, later")});
                 self.call_in_project(owner, project, &format!("apikeys/{call}"), body)
                     .await;
             }
@@ -287,7 +289,7 @@ impl<'a> Writer<'a> {
             .await;
     }
 
-    /// By an invitation.
+    /// Makes a user a member with an invitation.
     async fn join(&mut self, owner: &User, other: &User, project: &str) {
         self.call_in_project(
             owner,
@@ -300,13 +302,13 @@ impl<'a> Writer<'a> {
             .await;
     }
 
-    /// Whose the project is, of the people.
+    /// Returns the index of the owner of a project.
     async fn owner(&mut self, project: &str) -> Option<usize> {
         let body = json!({"project": project});
         for person in self.world.people {
             let token = Some(person.token.as_str());
             let answer = ask(
-                self.world.doors,
+                self.world.gateways,
                 &mut self.random,
                 token,
                 ("/api/projects/get", &body),
@@ -325,32 +327,39 @@ impl<'a> Writer<'a> {
         None
     }
 
-    /// A call, that may be refused: its result.
-    async fn call(&mut self, who: &User, call: &str, body: Value) -> Option<Value> {
-        self.ask(who, &format!("/api/{call}"), (call, body)).await
+    /// Makes a call that can be rejected, and returns its result if it succeeded.
+    async fn call(&mut self, caller: &User, call: &str, body: Value) -> Option<Value> {
+        self.ask(caller, &format!("/api/{call}"), (call, body))
+            .await
     }
 
-    /// One inside a project.
+    /// Does the same for a call inside a project.
     async fn call_in_project(
         &mut self,
-        who: &User,
+        caller: &User,
         project: &str,
         call: &str,
         body: Value,
     ) -> Option<Value> {
-        self.ask(who, &format!("/api/p/{project}/{call}"), (call, body))
+        self.ask(caller, &format!("/api/p/{project}/{call}"), (call, body))
             .await
     }
 
-    async fn ask(&mut self, who: &User, path: &str, (call, body): (&str, Value)) -> Option<Value> {
+    async fn ask(
+        &mut self,
+        caller: &User,
+        path: &str,
+        (call, body): (&str, Value),
+    ) -> Option<Value> {
         let answer = ask(
-            self.world.doors,
+            self.world.gateways,
             &mut self.random,
-            Some(&who.token),
+            Some(&caller.token),
             (path, &body),
         )
         .await;
-        // Asked again after an answer was lost with a killed directory, who is gone has no token any more.
+        // If the answer to `account/delete` is lost with a killed directory, the call is repeated,
+        // and the deleted user has no valid token any more.
         let is_gone = answer.status == 401 && call == "account/delete";
         assert!(
             [200, 403, 422].contains(&answer.status) || is_gone,
@@ -360,7 +369,7 @@ impl<'a> Writer<'a> {
         (answer.status == 200).then(|| answer.success().0)
     }
 
-    /// A command, that may be refused.
+    /// Runs a command that can be rejected.
     async fn command(&mut self, words: &[&str]) {
         let output = self.world.installation.cli(words, "").await;
         assert!(

@@ -1,4 +1,5 @@
-//! What was published, as services and gateways are told of it; and that it stays.
+//! Tests the delivery of published rows to watching services and gateways, and that the rows
+//! survive a kill.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tonic::Response;
 
 use crate::grpc::contract::with_service_token;
-use crate::sync::publish::{Fixture, records, row, told};
+use crate::sync::publish::{Fixture, delivered, records, row};
 
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -101,17 +102,17 @@ async fn gateways_receive_the_audience_of_a_row(backend: Backend) {
         .expect("a message")
         .expect("a message");
     assert_eq!(message.cursor, cursor);
-    let [notice]: [FeedEvent; 1] = message.events.try_into().expect("one notice");
+    let [event]: [FeedEvent; 1] = message.events.try_into().expect("one event");
     let expected = FeedEvent {
         cursor,
-        audience: notice.audience.clone(),
+        audience: event.audience.clone(),
         feed: FeedKind::Project.into(),
         requires_sync: false,
         action: Action::Insert.into(),
         data_type: "records".to_owned(),
         data_key: "r0".to_owned(),
     };
-    assert_eq!(notice, expected);
+    assert_eq!(event, expected);
     for (user, follows, concerns) in [
         (&scene.ann, Some(scene.project.clone()), true),
         (&scene.ben, Some(scene.project.clone()), true),
@@ -133,7 +134,7 @@ async fn gateways_receive_the_audience_of_a_row(backend: Backend) {
             .map(Response::into_inner)
             .expect("an answer");
         assert_eq!(
-            answer.audiences.contains(&notice.audience),
+            answer.audiences.contains(&event.audience),
             concerns,
             "{} {answer:?}",
             user.username
@@ -158,7 +159,7 @@ async fn published_rows_survive_a_kill(backend: Backend) {
     let rows: Vec<Value> = ["r0", "r1", "r2"]
         .into_iter()
         .zip(before + 1..)
-        .map(|(key, cursor)| told(cursor, "INSERT", "records", key))
+        .map(|(key, cursor)| delivered(cursor, "INSERT", "records", key))
         .collect();
     assert_json_eq(&answer.success().0, &json!({"sync": rows}));
 }

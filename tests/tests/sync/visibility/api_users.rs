@@ -1,4 +1,5 @@
-//! API users: told of as members, and told what members are told.
+//! Tests the rows about API users, which are delivered like those about members, and the rows that
+//! API users receive.
 
 use doorward_tests::{Backend, on_both_databases};
 use serde_json::json;
@@ -15,13 +16,13 @@ async fn api_user_lifecycle_is_delivered(backend: Backend) {
     let crane = scene.ann.create_api_user(&scene.herbarium, "Crane").await;
     scene.audience.name(&crane.gid, "crane");
     let user = json!({"user": crane.gid});
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "INSERT cc.projects_members herbarium/crane",
         "INSERT cc.users crane",
     ];
     scene
         .audience
-        .assert_rows("created", &[("ann ben cas robot", told)])
+        .assert_rows("created", &[("ann ben cas robot", expected)])
         .await;
     scene
         .owner(
@@ -45,13 +46,13 @@ async fn api_user_lifecycle_is_delivered(backend: Backend) {
         scene.audience.assert_rows("a key is no entry", &[]).await;
     }
     scene.owner("apikeys/deactivate", &user).await.success();
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "UPDATE cc.projects_members herbarium/crane",
         "DELETE cc.users crane",
     ];
     scene
         .audience
-        .assert_rows("deactivated", &[("ann ben cas robot", told)])
+        .assert_rows("deactivated", &[("ann ben cas robot", expected)])
         .await;
     scene
         .owner(
@@ -62,19 +63,19 @@ async fn api_user_lifecycle_is_delivered(backend: Backend) {
         .success();
     scene
         .audience
-        .assert_rows("renamed out of sight", &[])
+        .assert_rows("renamed while inactive", &[])
         .await;
     scene.owner("apikeys/activate", &user).await.success();
     scene.audience.sync("ann ben cas robot").await;
     scene.audience.assert_rows("activated", &[]).await;
     scene.owner("apikeys/delete", &user).await.success();
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "DELETE cc.projects_members herbarium/crane",
         "DELETE cc.users crane",
     ];
     scene
         .audience
-        .assert_rows("deleted", &[("ann ben cas robot", told)])
+        .assert_rows("deleted", &[("ann ben cas robot", expected)])
         .await;
 }
 
@@ -97,24 +98,24 @@ async fn reactivated_api_user_continues_to_sync(backend: Backend) {
         .await;
     scene.audience.disconnect("robot");
     scene.owner("apikeys/deactivate", &user).await.success();
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "UPDATE cc.projects_members herbarium/robot",
         "DELETE cc.users robot",
     ];
     scene
         .audience
-        .assert_rows("deactivated", &[("ann ben cas", told)])
+        .assert_rows("deactivated", &[("ann ben cas", expected)])
         .await;
     scene.owner("apikeys/activate", &user).await.success();
-    // Those who don't have them ignore the UPDATE.
-    let told: &[&str] = &[
+    // Clients ignore the UPDATE of a user that they do not have.
+    let expected: &[&str] = &[
         "UPDATE cc.users robot",
         "UPDATE cc.projects_members herbarium/robot",
         "INSERT cc.users robot",
     ];
     scene
         .audience
-        .assert_rows("activated", &[("ann ben cas", told)])
+        .assert_rows("activated", &[("ann ben cas", expected)])
         .await;
     let token = scene.robot.auth().await.token();
     scene.audience.reconnect("robot", &token);

@@ -1,4 +1,4 @@
-//! Invitations, of accounts and of addresses.
+//! Tests the rows about invitations of accounts and of email addresses.
 
 use doorward_tests::{Backend, PASSWORD, installation::gid, on_both_databases};
 use serde_json::json;
@@ -39,7 +39,7 @@ impl Fixture {
         result["user"].as_str().expect("a gid").to_owned()
     }
 
-    /// The parameters of the link that was emailed to a user.
+    /// Returns the parameters of the link that was emailed to a user.
     fn link(&self, user: &str) -> serde_json::Value {
         let invitation = self
             .app
@@ -63,12 +63,12 @@ async fn invitation_and_acceptance_are_delivered(backend: Backend) {
         .on_project(&scene.dan, "/api/account/accept_invite", &scene.herbarium)
         .await;
     let membership = "UPDATE cc.projects_members herbarium/dan";
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         ("ann ben cas robot", &[membership]),
         (
             "dan",
             &[
-                // In full from now on.
+                // The project is now fully visible.
                 "INSERT cc.projects herbarium",
                 membership,
                 "INSERT cc.projects_members herbarium/ann",
@@ -84,7 +84,7 @@ async fn invitation_and_acceptance_are_delivered(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.assert_rows("accepted", told).await;
+    scene.audience.assert_rows("accepted", expected).await;
 }
 
 async fn decline_and_new_invitation_are_delivered(backend: Backend) {
@@ -139,7 +139,7 @@ async fn decline_and_new_invitation_are_delivered(backend: Backend) {
     scene.invite("dan").await;
     scene.audience.assert_rows("invited again", invited).await;
     scene.on_member("remove", &scene.dan.gid.clone()).await;
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         (
             "ann ben cas robot",
             &[
@@ -155,20 +155,20 @@ async fn decline_and_new_invitation_are_delivered(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.assert_rows("withdrawn", told).await;
+    scene.audience.assert_rows("withdrawn", expected).await;
 }
 
 async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "INSERT cc.projects_members herbarium/new",
         "INSERT cc.users new",
     ];
     scene
         .audience
-        .assert_rows("a place", &[("ann ben cas robot", told)])
+        .assert_rows("a placeholder", &[("ann ben cas robot", expected)])
         .await;
     scene.app.smtp.mail_to("new@example.org").await;
     let begun = scene.app.request_signup("new", "new@example.org").await;
@@ -182,7 +182,7 @@ async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
         )
         .await;
     scene.app.sign_up("zoe", "zoe@example.org").await;
-    scene.audience.assert_rows("somebody else", &[]).await;
+    scene.audience.assert_rows("another user", &[]).await;
 
     let token = scene.app.http.login("new", PASSWORD).await.token();
     let account = doorward_tests::User {
@@ -195,7 +195,7 @@ async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
     scene
         .on_project(&account, "/api/account/decline_invite", &scene.herbarium)
         .await;
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         (
             "ann ben cas robot",
             &[
@@ -211,7 +211,7 @@ async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.assert_rows("declined", told).await;
+    scene.audience.assert_rows("declined", expected).await;
 }
 
 async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
@@ -220,9 +220,9 @@ async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
         .into_iter()
         .enumerate()
     {
-        let place = scene.invite(address).await;
+        let placeholder = scene.invite(address).await;
         let place_name = format!("place{number}");
-        scene.audience.name(&place, &place_name);
+        scene.audience.name(&placeholder, &place_name);
         scene.audience.sync("ann ben cas robot").await;
         scene.app.smtp.mail_to(address).await;
         let gone = [
@@ -230,7 +230,7 @@ async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
             format!("DELETE cc.users {place_name}"),
         ];
         if number == 0 {
-            // An administrator makes an account with the address.
+            // An administrator creates an account with the address.
             let words = [
                 "user",
                 "create",
@@ -247,7 +247,7 @@ async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
                 .await
                 .assert_success());
             scene.audience.name(&eve, "eve");
-            let told = [
+            let expected = [
                 &gone[0],
                 &gone[1],
                 "INSERT cc.projects_members herbarium/eve",
@@ -255,7 +255,7 @@ async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
             ];
             scene
                 .audience
-                .assert_rows("created", &[("ann ben cas robot", &told)])
+                .assert_rows("created", &[("ann ben cas robot", &expected)])
                 .await;
         } else {
             let body = scene.app.request_email_change(&scene.dan, address).await;
@@ -264,7 +264,7 @@ async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
                 .call("/api/account/update_email", &body)
                 .await
                 .success();
-            let told = [
+            let expected = [
                 &gone[0],
                 &gone[1],
                 "INSERT cc.projects_members herbarium/dan",
@@ -277,7 +277,10 @@ async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
             ];
             scene
                 .audience
-                .assert_rows("verified", &[("ann ben cas robot", &told), ("dan", own)])
+                .assert_rows(
+                    "verified",
+                    &[("ann ben cas robot", &expected), ("dan", own)],
+                )
                 .await;
         }
     }
@@ -295,30 +298,30 @@ async fn removed_placeholder_is_delivered(backend: Backend) {
         .open("/api/decline_invite", &link)
         .await
         .success();
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "UPDATE cc.projects_members herbarium/new",
         "DELETE cc.users new",
     ];
     scene
         .audience
-        .assert_rows("declined by the link", &[("ann ben cas robot", told)])
+        .assert_rows("declined by the link", &[("ann ben cas robot", expected)])
         .await;
     scene.on_member("remove", &new).await;
-    let told: &[&str] = &["DELETE cc.projects_members herbarium/new"];
+    let expected: &[&str] = &["DELETE cc.projects_members herbarium/new"];
     scene
         .audience
-        .assert_rows("removed", &[("ann ben cas robot", told)])
+        .assert_rows("removed", &[("ann ben cas robot", expected)])
         .await;
-    // A place that is there and gone between two looks.
+    // A placeholder that is created and removed between two syncs.
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "newer");
     scene.on_member("remove", &new).await;
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "DELETE cc.projects_members herbarium/newer",
         "DELETE cc.users newer",
     ];
     scene
         .audience
-        .assert_rows("there and gone", &[("ann ben cas robot", told)])
+        .assert_rows("created and removed", &[("ann ben cas robot", expected)])
         .await;
 }

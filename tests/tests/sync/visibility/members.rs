@@ -1,4 +1,4 @@
-//! Who is in a project.
+//! Tests the rows about joining and leaving members, and about changes of memberships.
 
 use doorward_tests::{Backend, on_both_databases};
 use serde_json::json;
@@ -11,7 +11,7 @@ on_both_databases![
     membership_changes_are_delivered_to_members,
 ];
 
-/// Of Herbarium and all in it, to dan.
+/// Returns the rows about Herbarium with all its members, as dan receives them.
 fn whole(action: &str) -> Vec<String> {
     let mut rows = vec![
         format!("{action} cc.projects herbarium"),
@@ -25,8 +25,14 @@ fn whole(action: &str) -> Vec<String> {
 }
 
 impl Fixture {
-    /// What members are told of dan, and dan of Herbarium.
-    async fn dan_is_told(&mut self, what: &str, [membership, person]: [&str; 2], project: &str) {
+    /// Checks the rows about dan that members receive, and the rows about Herbarium that dan
+    /// receives.
+    async fn assert_rows_of_dan(
+        &mut self,
+        what: &str,
+        [membership, person]: [&str; 2],
+        project: &str,
+    ) {
         let inside = vec![
             format!("{membership} cc.projects_members herbarium/dan"),
             format!("{person} cc.users dan"),
@@ -48,16 +54,16 @@ async fn member_joining_and_leaving_is_delivered(backend: Backend) {
         .add_member(&scene.herbarium, "dan")
         .await;
     scene
-        .dan_is_told("added", ["INSERT", "INSERT"], "INSERT")
+        .assert_rows_of_dan("added", ["INSERT", "INSERT"], "INSERT")
         .await;
     for _ in 0..2 {
         scene.on_member("deactivate", &dan).await;
         scene
-            .dan_is_told("deactivated", ["UPDATE", "DELETE"], "DELETE")
+            .assert_rows_of_dan("deactivated", ["UPDATE", "DELETE"], "DELETE")
             .await;
         scene.on_member("deactivate", &dan).await;
         scene.audience.assert_rows("once more", &[]).await;
-        // Nobody sees who isn't active, and they see nobody.
+        // An inactive member and the other members are not visible to each other.
         scene
             .dan
             .call("/api/account/update", &json!({"name": "Dan D."}))
@@ -65,13 +71,13 @@ async fn member_joining_and_leaving_is_delivered(backend: Backend) {
             .success();
         scene.on_member("activate", &dan).await;
         scene.audience.sync("dan").await;
-        let told: &[&str] = &[
+        let expected: &[&str] = &[
             "UPDATE cc.projects_members herbarium/dan",
             "INSERT cc.users dan",
         ];
         scene
             .audience
-            .assert_rows("activated", &[("ann ben cas robot", told)])
+            .assert_rows("activated", &[("ann ben cas robot", expected)])
             .await;
         scene.on_member("activate", &dan).await;
         scene.audience.assert_rows("once more", &[]).await;
@@ -84,17 +90,17 @@ async fn member_joining_and_leaving_is_delivered(backend: Backend) {
     }
     scene.on_member("deactivate", &dan).await;
     scene
-        .dan_is_told("deactivated again", ["UPDATE", "DELETE"], "DELETE")
+        .assert_rows_of_dan("deactivated again", ["UPDATE", "DELETE"], "DELETE")
         .await;
     scene.on_member("activate", &dan).await;
     scene
-        .dan_is_told("activated again", ["UPDATE", "INSERT"], "INSERT")
+        .assert_rows_of_dan("activated again", ["UPDATE", "INSERT"], "INSERT")
         .await;
     scene.on_member("remove", &dan).await;
     scene
-        .dan_is_told("removed", ["DELETE", "DELETE"], "DELETE")
+        .assert_rows_of_dan("removed", ["DELETE", "DELETE"], "DELETE")
         .await;
-    // Who came and went between two looks, came not.
+    // A member who was added and removed between two syncs is only deleted.
     scene
         .app
         .installation
@@ -102,7 +108,7 @@ async fn member_joining_and_leaving_is_delivered(backend: Backend) {
         .await;
     scene.on_member("remove", &dan).await;
     scene
-        .dan_is_told("there and gone", ["DELETE", "DELETE"], "DELETE")
+        .assert_rows_of_dan("added and removed", ["DELETE", "DELETE"], "DELETE")
         .await;
 }
 
@@ -112,7 +118,7 @@ async fn shared_users_stay_visible_after_leaving(backend: Backend) {
         .on_project(&scene.cas, "/api/account/leave_project", &scene.herbarium)
         .await;
     let membership = "DELETE cc.projects_members herbarium/cas";
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         ("ann robot", &[membership, "DELETE cc.users cas"]),
         ("ben", &[membership]),
         (
@@ -130,7 +136,7 @@ async fn shared_users_stay_visible_after_leaving(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.assert_rows("left", told).await;
+    scene.audience.assert_rows("left", expected).await;
     scene
         .cas
         .call("/api/account/update", &json!({"name": "Cas C."}))
@@ -147,7 +153,7 @@ async fn shared_users_stay_visible_after_leaving(backend: Backend) {
         .await
         .success();
     let membership = "DELETE cc.projects_members garden/cas";
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         ("ben", &[membership, "DELETE cc.users cas"]),
         (
             "cas",
@@ -161,7 +167,7 @@ async fn shared_users_stay_visible_after_leaving(backend: Backend) {
     ];
     scene
         .audience
-        .assert_rows("removed by themself", told)
+        .assert_rows("removed by themself", expected)
         .await;
 }
 
@@ -177,14 +183,14 @@ async fn membership_changes_are_delivered_to_members(backend: Backend) {
             let body = json!({"user": user, "options": {"rate_limit_per_second": limit}});
             let path = format!("/api/p/{}/members/update", scene.herbarium);
             scene.ann.call(&path, &body).await.success();
-            let who = if name == "fay" {
+            let recipients = if name == "fay" {
                 "ann ben cas robot fay"
             } else {
                 "ann ben cas robot"
             };
             scene
                 .audience
-                .assert_rows(&body.to_string(), &[(who, &[&row])])
+                .assert_rows(&body.to_string(), &[(recipients, &[&row])])
                 .await;
             scene.ann.call(&path, &body).await.success();
             scene.audience.assert_rows("the same again", &[]).await;
@@ -198,9 +204,9 @@ async fn membership_changes_are_delivered_to_members(backend: Backend) {
         .call(&format!("/api/p/{}/members/update", scene.herbarium), &body)
         .await
         .success();
-    let told: &[&str] = &["UPDATE cc.projects_members herbarium/cas"];
+    let expected: &[&str] = &["UPDATE cc.projects_members herbarium/cas"];
     scene
         .audience
-        .assert_rows("notifications", &[("ann ben cas robot", told)])
+        .assert_rows("notifications", &[("ann ben cas robot", expected)])
         .await;
 }

@@ -1,4 +1,4 @@
-//! Projects, from their beginning to their end.
+//! Tests the rows about projects: creation, changes, deletion, transfer and permanent deletion.
 
 use doorward_tests::{
     Backend,
@@ -22,37 +22,38 @@ on_both_databases![
 
 async fn new_project_is_delivered_to_its_owner_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    let (made, _) = scene
+    let (created, _) = scene
         .ann
         .call("/api/projects/create", &json!({"name": "Atlas"}))
         .await
         .success();
     scene
         .audience
-        .name(made["project"].as_str().expect("a gid"), "atlas");
-    let told: &[&str] = &[
+        .name(created["project"].as_str().expect("a gid"), "atlas");
+    let expected: &[&str] = &[
         "INSERT cc.projects atlas",
         "INSERT cc.projects_members atlas/ann",
     ];
     scene
         .audience
-        .assert_rows("by its owner", &[("ann", told)])
+        .assert_rows("by its owner", &[("ann", expected)])
         .await;
-    let made = scene.app.installation.create_project("dan", "Cellar").await;
-    scene.audience.name(&made, "cellar");
-    let told: &[&str] = &[
+    let created = scene.app.installation.create_project("dan", "Cellar").await;
+    scene.audience.name(&created, "cellar");
+    let expected: &[&str] = &[
         "INSERT cc.projects cellar",
         "INSERT cc.projects_members cellar/dan",
     ];
     scene
         .audience
-        .assert_rows("by the command line", &[("dan", told)])
+        .assert_rows("by the command line", &[("dan", expected)])
         .await;
 }
 
 async fn project_changes_are_delivered_to_those_who_see_it(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
-    let told: &[(&str, &[&str])] = &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])];
+    let expected: &[(&str, &[&str])] =
+        &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])];
     let project = &scene.herbarium;
     for change in [
         json!({"name": "Hortus"}),
@@ -65,7 +66,10 @@ async fn project_changes_are_delivered_to_those_who_see_it(backend: Backend) {
             .call("/api/projects/update", &body)
             .await
             .success();
-        scene.audience.assert_rows(&change.to_string(), told).await;
+        scene
+            .audience
+            .assert_rows(&change.to_string(), expected)
+            .await;
         scene
             .ben
             .call("/api/projects/update", &body)
@@ -80,43 +84,43 @@ async fn project_changes_are_delivered_to_those_who_see_it(backend: Backend) {
         ("orderings/create", json!({"name": "Second"})),
         ("fieldlists/create", json!({"name": "Second"})),
     ] {
-        let (made, data) = scene
+        let (created, data) = scene
             .ben
             .call(&format!("/api/p/{project}/{call}"), &body)
             .await
             .success();
-        scene.audience.assert_rows(call, told).await;
+        scene.audience.assert_rows(call, expected).await;
         let Some((list, "create")) = call.split_once('/') else {
             continue;
         };
         let item = list.trim_end_matches('s');
         let first = &data["cc.projects"][project]["options"][format!("ordered{list}")][0];
-        // The first channel stays the first.
+        // Channels are not moved, because the first one must stay first.
         if list != "channels" {
-            let moved = json!({item: made[item], (format!("before_{item}")): first});
+            let moved = json!({item: created[item], (format!("before_{item}")): first});
             scene
                 .ben
                 .call(&format!("/api/p/{project}/{list}/move"), &moved)
                 .await
                 .success();
-            scene.audience.assert_rows("moved", told).await;
+            scene.audience.assert_rows("moved", expected).await;
         }
-        let renamed = json!({item: made[item], "name": "Other"});
+        let renamed = json!({item: created[item], "name": "Other"});
         scene
             .ben
             .call(&format!("/api/p/{project}/{list}/update"), &renamed)
             .await
             .success();
-        scene.audience.assert_rows("renamed", told).await;
+        scene.audience.assert_rows("renamed", expected).await;
         scene
             .ben
             .call(
                 &format!("/api/p/{project}/{list}/delete"),
-                &json!({item: made[item]}),
+                &json!({item: created[item]}),
             )
             .await
             .success();
-        scene.audience.assert_rows("deleted", told).await;
+        scene.audience.assert_rows("deleted", expected).await;
     }
     let parts = form(&[("project", project.as_bytes()), ("upload_file", &png())]);
     let upload = scene
@@ -133,15 +137,15 @@ async fn project_changes_are_delivered_to_those_who_see_it(backend: Backend) {
         .send()
         .await
         .success();
-    scene.audience.assert_rows("an icon", told).await;
+    scene.audience.assert_rows("an icon", expected).await;
     scene
         .on_project(&scene.ann, "/api/projects/delete_icon", &scene.herbarium)
         .await;
-    scene.audience.assert_rows("none", told).await;
+    scene.audience.assert_rows("none", expected).await;
 }
 
-/// What somebody is told of these members when Herbarium goes from their sight, or comes into it; not of the people whom they
-/// keep.
+/// Returns the rows about these members when Herbarium becomes hidden or visible. Users in `kept`
+/// stay visible, so there is no row about them.
 fn of_all(action: &str, shown: &[&str], kept: &[&str]) -> Vec<String> {
     let mut rows = Vec::new();
     for user in shown {
@@ -160,7 +164,8 @@ async fn project_deletion_and_undeletion_are_delivered(backend: Backend) {
         ("/api/projects/undelete", "INSERT"),
     ] {
         scene.on_project(&scene.ann, path, &scene.herbarium).await;
-        // What comes is told, also to who has it.
+        // An INSERT is delivered even if the user was already visible, a DELETE only if the user
+        // becomes hidden.
         let kept = |name: &'static str| {
             if action == "DELETE" {
                 vec![name]
@@ -168,7 +173,7 @@ async fn project_deletion_and_undeletion_are_delivered(backend: Backend) {
                 Vec::new()
             }
         };
-        let card = |user: &str| {
+        let summary = |user: &str| {
             vec![
                 format!("{action} cc.projects herbarium"),
                 format!("{action} cc.projects_members herbarium/{user}"),
@@ -182,30 +187,30 @@ async fn project_deletion_and_undeletion_are_delivered(backend: Backend) {
             ),
             (
                 "ben",
-                card("ben"),
+                summary("ben"),
                 of_all(action, &["ann", "cas", "robot", "fay"], &kept("cas")),
             ),
             (
                 "cas",
-                card("cas"),
+                summary("cas"),
                 of_all(action, &["ann", "ben", "robot", "fay"], &kept("ben")),
             ),
             (
                 "robot",
-                card("robot"),
+                summary("robot"),
                 of_all(action, &["ann", "ben", "cas", "fay"], &[]),
             ),
-            ("fay", card("fay"), Vec::new()),
+            ("fay", summary("fay"), Vec::new()),
         ];
         scene
             .audience
             .assert_rows_of_all(
                 path,
-                &rows.map(|(name, card, others)| (name, [card, others].concat())),
+                &rows.map(|(name, summary, others)| (name, [summary, others].concat())),
             )
             .await;
     }
-    // As if it had not been away.
+    // Changes are delivered as before the deletion.
     let body = json!({"project": scene.herbarium, "name": "Hortus"});
     scene
         .ann
@@ -238,8 +243,9 @@ async fn hidden_project_deletion_is_not_delivered(backend: Backend) {
         ("/api/projects/undelete", "INSERT"),
     ] {
         scene.on_project(&scene.ann, path, &scene.herbarium).await;
-        // Whom nobody sees comes not into sight; who goes may have been seen before.
-        let told = of_all(
+        // Users of declined and inactive memberships do not become visible, but they are deleted in
+        // any case, because they could have been visible before.
+        let expected = of_all(
             action,
             &["ben", "cas", "robot", "fay", "dan"],
             if action == "INSERT" {
@@ -248,11 +254,11 @@ async fn hidden_project_deletion_is_not_delivered(backend: Backend) {
                 &[]
             },
         );
-        let told = [vec!["UPDATE cc.projects herbarium".to_owned()], told].concat();
+        let expected = [vec!["UPDATE cc.projects herbarium".to_owned()], expected].concat();
         scene.audience.sync("ben cas robot").await;
         scene
             .audience
-            .assert_rows_of_all(path, &[("ann", told)])
+            .assert_rows_of_all(path, &[("ann", expected)])
             .await;
     }
 }
@@ -271,22 +277,25 @@ async fn permanent_deletion_is_delivered_to_the_owner_only(backend: Backend) {
             &scene.herbarium,
         )
         .await;
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "DELETE cc.projects herbarium",
         "DELETE cc.projects_members herbarium/ann",
     ];
-    scene.audience.assert_rows("gone", &[("ann", told)]).await;
+    scene
+        .audience
+        .assert_rows("gone", &[("ann", expected)])
+        .await;
 }
 
 async fn transfer_changes_visible_options(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let limit = json!({"user": scene.cas.gid, "options": {"rate_limit_per_second": 50}});
     scene.owner("members/update", &limit).await.success();
-    let told: &[(&str, &[&str])] = &[(
+    let expected: &[(&str, &[&str])] = &[(
         "ann ben cas robot",
         &["UPDATE cc.projects_members herbarium/cas"],
     )];
-    scene.audience.assert_rows("a limit", told).await;
+    scene.audience.assert_rows("a limit", expected).await;
 
     let body = json!({"project": scene.herbarium, "user": scene.ben.gid});
     scene
@@ -297,13 +306,13 @@ async fn transfer_changes_visible_options(backend: Backend) {
     let project = "UPDATE cc.projects herbarium";
     let [ann, ben, cas, robot, fay] = ["ann", "ben", "cas", "robot", "fay"]
         .map(|user| format!("UPDATE cc.projects_members herbarium/{user}"));
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         ("ann", &[project, &ann, &ben, &cas, &robot, &fay, &ben]),
         ("ben", &[project, &ann, &ben, &ann, &cas, &robot, &fay]),
         ("cas robot", &[project, &ann, &ben]),
         ("fay", &[project]),
     ];
-    scene.audience.assert_rows("transferred", told).await;
+    scene.audience.assert_rows("transferred", expected).await;
 }
 
 async fn users_shared_by_another_project_stay_visible(backend: Backend) {
@@ -311,7 +320,7 @@ async fn users_shared_by_another_project_stay_visible(backend: Backend) {
     scene
         .on_project(&scene.ben, "/api/projects/delete", &scene.garden)
         .await;
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         (
             "ben",
             &[
@@ -328,15 +337,18 @@ async fn users_shared_by_another_project_stay_visible(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.assert_rows("deleted", told).await;
+    scene.audience.assert_rows("deleted", expected).await;
     scene
         .on_project(&scene.ben, "/api/projects/permanent_delete", &scene.garden)
         .await;
-    let told: &[&str] = &[
+    let expected: &[&str] = &[
         "DELETE cc.projects garden",
         "DELETE cc.projects_members garden/ben",
     ];
-    scene.audience.assert_rows("gone", &[("ben", told)]).await;
+    scene
+        .audience
+        .assert_rows("gone", &[("ben", expected)])
+        .await;
     scene
         .cas
         .call("/api/account/update", &json!({"name": "Cas C."}))

@@ -1,4 +1,4 @@
-//! What people change about themselves, or an administrator about them.
+//! Tests the rows about changes of users, by themselves or by an administrator.
 
 use doorward_tests::{Backend, PASSWORD, on_both_databases};
 use serde_json::json;
@@ -28,7 +28,7 @@ async fn user_changes_are_delivered_once_to_those_who_see_the_user(backend: Back
             .call("/api/account/update", &change)
             .await
             .success();
-        // With cas, ben shares two projects.
+        // ben and cas share two projects, but the row is delivered once.
         scene
             .audience
             .assert_rows(
@@ -36,7 +36,7 @@ async fn user_changes_are_delivered_once_to_those_who_see_the_user(backend: Back
                 &[("ann ben cas robot", &["UPDATE cc.users ben"])],
             )
             .await;
-        // Nothing is different.
+        // Equal values are no change.
         scene
             .ben
             .call("/api/account/update", &change)
@@ -49,7 +49,7 @@ async fn user_changes_are_delivered_once_to_those_who_see_the_user(backend: Back
     scene
         .audience
         .assert_rows(
-            "somebody invited",
+            "an invited user",
             &[("ann ben cas robot fay", &["UPDATE cc.users fay"])],
         )
         .await;
@@ -94,7 +94,7 @@ async fn new_address_updates_own_memberships(backend: Backend) {
         .audience
         .assert_rows("without memberships", &[("dan", &["UPDATE cc.users dan"])])
         .await;
-    // What says where notifications go.
+    // The memberships of the user change too: they contain the address for notifications.
     let body = scene
         .app
         .request_email_change(&scene.fay, "faye@example.org")
@@ -104,7 +104,7 @@ async fn new_address_updates_own_memberships(backend: Backend) {
         .call("/api/account/update_email", &body)
         .await
         .success();
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         ("ann ben cas robot", &["UPDATE cc.users fay"]),
         (
             "fay",
@@ -114,8 +114,8 @@ async fn new_address_updates_own_memberships(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.assert_rows("an invitation", told).await;
-    // Who has set another address for them is told nothing of it.
+    scene.audience.assert_rows("an invitation", expected).await;
+    // A membership with another address for notifications does not change.
     let elsewhere = json!({"notifications": {"email": "elsewhere@example.org"}});
     let path = format!("/api/p/{}/members/update", scene.garden);
     scene
@@ -139,7 +139,7 @@ async fn new_address_updates_own_memberships(backend: Backend) {
         .call("/api/account/update_email", &body)
         .await
         .success();
-    let told: &[(&str, &[&str])] = &[
+    let expected: &[(&str, &[&str])] = &[
         ("ann cas robot", &["UPDATE cc.users ben"]),
         (
             "ben",
@@ -149,7 +149,7 @@ async fn new_address_updates_own_memberships(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.assert_rows("memberships", told).await;
+    scene.audience.assert_rows("memberships", expected).await;
 }
 
 async fn avatar_change_is_delivered(backend: Backend) {
@@ -179,7 +179,7 @@ async fn avatar_change_is_delivered(backend: Backend) {
         .call("/api/account/delete_avatar", &json!({}))
         .await
         .success();
-    scene.audience.assert_rows("there is none", &[]).await;
+    scene.audience.assert_rows("no avatar to delete", &[]).await;
 }
 
 async fn deactivated_user_stays_visible_and_resumes(backend: Backend) {
@@ -204,8 +204,8 @@ async fn deactivated_user_stays_visible_and_resumes(backend: Backend) {
         .await;
     scene.audience.sync("dan cas").await;
     scene.app.installation.change_user("activate", "ben").await;
-    let told: &[(&str, &[&str])] = &[("ann cas dan robot", &["UPDATE cc.users ben"])];
-    scene.audience.assert_rows("activated", told).await;
+    let expected: &[(&str, &[&str])] = &[("ann cas dan robot", &["UPDATE cc.users ben"])];
+    scene.audience.assert_rows("activated", expected).await;
     scene
         .audience
         .reconnect("ben", &scene.app.http.login("ben", PASSWORD).await.token());
@@ -235,7 +235,7 @@ async fn deleted_account_leaves_every_project(backend: Backend) {
     ];
     scene
         .audience
-        .assert_rows("who was invited", &[("ann ben cas robot", gone)])
+        .assert_rows("an invited user", &[("ann ben cas robot", gone)])
         .await;
 
     scene.audience.disconnect("cas");
@@ -260,7 +260,7 @@ async fn deleted_account_leaves_every_project(backend: Backend) {
     scene
         .audience
         .assert_rows(
-            "who was in two projects",
+            "a member of two projects",
             &[("ann robot", &herbarium), ("ben", &both)],
         )
         .await;

@@ -1,4 +1,5 @@
-//! Hashes of other systems: checked as they are, replaced by ours at the next login.
+//! Password hashes of other systems, from an import. They are verified as they are, and replaced by
+//! argon2id at the next login.
 
 use std::{num::NonZeroU32, ops::RangeInclusive};
 
@@ -11,13 +12,18 @@ use password_hash::phc::PasswordHash;
 
 use crate::Error;
 
+/// Maximum number of rounds of pbkdf2.
 const MAX_PBKDF2_ROUNDS: u32 = 5_000_000;
+/// Accepted costs of bcrypt (log2 of the rounds). 4 is the minimum of bcrypt itself.
 const BCRYPT_COSTS: RangeInclusive<u32> = 4..=15;
-/// 2^20 blocks of r = 8 would take 1 GiB.
+/// Maximum memory of scrypt. As an example, N = 2^20 with r = 8 would take 1 GiB.
 const MAX_SCRYPT_BYTES: u64 = 256 * 1024 * 1024;
+/// Maximum product of the memory and the parallelization of scrypt.
 const MAX_SCRYPT_WORK: u64 = 1024 * 1024 * 1024;
+/// Maximum length of a hash. It is checked before parsing.
 const MAX_TEXT_BYTES: usize = 1024;
 
+/// Hash function of pbkdf2.
 #[derive(Clone, Copy)]
 pub(crate) struct Algorithm {
     name: &'static str,
@@ -41,6 +47,7 @@ const SHA512: Algorithm = Algorithm {
     digest_bytes: 64,
 };
 
+/// A parsed hash whose cost is within the limits.
 pub(crate) enum ForeignHash {
     Bcrypt(String),
     Pbkdf2 {
@@ -57,6 +64,10 @@ pub(crate) enum ForeignHash {
 }
 
 impl ForeignHash {
+    /// Parses a hash of a supported format.
+    ///
+    /// # Errors
+    /// [`Error::UnusableHash`] if the format is unsupported, or the hash is too costly to verify.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::UnusableHash("the hash is too long"));
@@ -81,9 +92,10 @@ impl ForeignHash {
         ))
     }
 
+    /// Returns the kind of the hash for the timing padding: hashes of one kind take the same time.
     pub(crate) fn cost_kind(&self) -> String {
         match self {
-            // `$2b$12$`: the version and the cost.
+            // The version and the cost, such as `$2b$12$`.
             Self::Bcrypt(text) => text.chars().take(7).collect(),
             Self::Pbkdf2 {
                 algorithm, rounds, ..
@@ -92,9 +104,10 @@ impl ForeignHash {
         }
     }
 
+    /// Returns whether the password matches. The comparison takes constant time.
     pub(crate) fn matches(&self, password: &[u8]) -> bool {
         match self {
-            // Of the first 72 bytes, as most libraries do.
+            // bcrypt uses the first 72 bytes of the password, like most libraries.
             Self::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
             Self::Pbkdf2 {
                 algorithm,
@@ -127,9 +140,10 @@ fn parse_bcrypt(text: &str) -> Result<ForeignHash, Error> {
     }
 }
 
-/// `pbkdf2_sha256$<rounds>$<salt as text>$<base64>`: django.contrib.auth.hashers.PBKDF2PasswordHasher.
+/// Parses Django's `pbkdf2_sha256$<rounds>$<salt as text>$<base64>`, without its first part
+/// (django.contrib.auth.hashers.PBKDF2PasswordHasher).
 fn parse_django(rest: &str) -> Result<ForeignHash, Error> {
-    let malformed = || Error::UnusableHash("not a hash of Django's pbkdf2_sha256");
+    let malformed = || Error::UnusableHash("not a pbkdf2_sha256 hash of Django");
     let [rounds, salt, output] = rest
         .split('$')
         .collect::<Vec<_>>()
@@ -147,9 +161,11 @@ fn parse_django(rest: &str) -> Result<ForeignHash, Error> {
     )
 }
 
-/// As PHC strings have it, `$pbkdf2-sha256$i=<rounds>$<salt>$<output>`, or as passlib does, which gives the rounds alone.
+/// Parses a PHC string, `$pbkdf2-sha256$i=<rounds>$<salt>$<output>`, or the format of passlib,
+/// which has the number of rounds without `i=`.
 fn parse_pbkdf2(text: &str) -> Result<ForeignHash, Error> {
-    let malformed = || Error::UnusableHash("not pbkdf2 as a PHC string or of passlib");
+    let malformed =
+        || Error::UnusableHash("not a pbkdf2 hash as a PHC string or in the format of passlib");
     let ["", name, rounds, salt, output] = *text.split('$').collect::<Vec<_>>() else {
         return Err(malformed());
     };
@@ -173,14 +189,16 @@ fn parse_pbkdf2(text: &str) -> Result<ForeignHash, Error> {
             output.as_bytes().to_vec(),
         );
     };
-    let (salt, output) = (decode_passlib_base64(salt)?, decode_passlib_base64(output)?);
+    let salt = decode_passlib_base64(salt)?;
+    let output = decode_passlib_base64(output)?;
     if output.len() != algorithm.digest_bytes || salt.is_empty() {
         return Err(malformed());
     }
     new_pbkdf2(algorithm, rounds, salt, output)
 }
 
-/// Base64 with `.` for `+`, without padding: passlib.utils.binary.ab64_encode.
+/// Decodes the base64 of passlib, with `.` for `+` and without padding
+/// (passlib.utils.binary.ab64_encode).
 fn decode_passlib_base64(text: &str) -> Result<Vec<u8>, Error> {
     STANDARD_NO_PAD
         .decode(text.replace('.', "+"))
@@ -193,7 +211,8 @@ fn new_pbkdf2(
     salt: Vec<u8>,
     output: Vec<u8>,
 ) -> Result<ForeignHash, Error> {
-    let rounds = NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a hash of no rounds"))?;
+    let rounds =
+        NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a pbkdf2 hash with zero rounds"))?;
     if rounds.get() > MAX_PBKDF2_ROUNDS {
         return Err(Error::UnusableHash(
             "the pbkdf2 hash costs too much to check",
@@ -207,31 +226,34 @@ fn new_pbkdf2(
     })
 }
 
-/// A PHC string: `$scrypt$ln=<log2 of N>,r=<r>,p=<p>$<salt>$<output>`.
+/// Parses a PHC string: `$scrypt$ln=<log2 of N>,r=<r>,p=<p>$<salt>$<output>`.
 fn parse_scrypt(text: &str) -> Result<ForeignHash, Error> {
     let malformed = || Error::UnusableHash("not a PHC string of scrypt");
     let phc = PasswordHash::new(text).map_err(|_| malformed())?;
     let number = |name: &str| phc.params.get_decimal(name).ok_or_else(malformed);
-    let (log_n, r, p) = (number("ln")?, number("r")?, number("p")?);
+    let log_n = number("ln")?;
+    let r = number("r")?;
+    let p = number("p")?;
     let (Some(salt), Some(output)) = (phc.salt, phc.hash) else {
         return Err(malformed());
     };
-    let too_much = Error::UnusableHash("the scrypt hash costs too much to check");
+    let too_costly = Error::UnusableHash("the scrypt hash costs too much to check");
     let Some(bytes) = 1u64
         .checked_shl(log_n)
+        // scrypt uses 128 * N * r bytes (RFC 7914).
         .and_then(|n| n.checked_mul(128 * u64::from(r)))
     else {
-        return Err(too_much);
+        return Err(too_costly);
     };
     if log_n > 30
         || bytes > MAX_SCRYPT_BYTES
         || bytes.saturating_mul(u64::from(p)) > MAX_SCRYPT_WORK
     {
-        return Err(too_much);
+        return Err(too_costly);
     }
     let log_n = u8::try_from(log_n).unwrap_or(u8::MAX);
     let params = scrypt::Params::new(log_n, r, p)
-        .map_err(|_| Error::UnusableHash("impossible scrypt parameters"))?;
+        .map_err(|_| Error::UnusableHash("the scrypt parameters are invalid"))?;
     Ok(ForeignHash::Scrypt {
         params,
         salt: salt.as_ref().to_vec(),

@@ -1,4 +1,4 @@
-//! Password hashes, and the threads that compute them.
+//! Password hashes, the threads that compute them, and the padding of their times.
 
 pub(crate) mod foreign;
 pub(crate) mod pool;

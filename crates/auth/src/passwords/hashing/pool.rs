@@ -1,5 +1,10 @@
-//! The hashing threads: few, each with memory of its own while it works, behind a bounded queue. So the memory for hashing is
-//! bounded, the async threads never block, and an overload is answered at once.
+//! The hashing threads: a fixed number of threads behind a bounded queue, each with its own memory
+//! while it works. So the memory for hashing is bounded, async threads never block, and an overload
+//! is rejected immediately.
+//!
+//! Example with 2 threads and a queue of 2: five hashes are requested at once. Two are computed,
+//! two wait, and the fifth fails with [`Error::HashQueueFull`]. If the client of the third
+//! disconnects before a thread is free, its hash is skipped.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -13,16 +18,17 @@ use tokio::sync::oneshot;
 
 use crate::{Error, config::HashingConfig};
 
-/// The memory blocks of one hash, allocated at the first and kept.
+/// The memory blocks for one hash, allocated for the first one and reused.
 #[derive(Default)]
 pub(crate) struct Memory {
     blocks: Vec<Block>,
-    /// What is kept; foreign hashes may need more for once.
+    /// Number of blocks that are kept: those of the configured parameters. A hash with other
+    /// parameters that needs more gets them for one computation.
     retained_blocks: usize,
 }
 
 impl Memory {
-    /// At least `count` blocks.
+    /// Calls `work` with `count` blocks. Their content is undefined.
     pub(crate) fn with_blocks<T>(
         &mut self,
         count: usize,
@@ -40,24 +46,28 @@ impl Memory {
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
-/// Runs hashing work on its own threads, which end when this goes away.
+/// Runs hashing work on its own threads, which end when the last clone is dropped.
 #[derive(Clone)]
 pub struct Hasher {
     jobs: Sender<Job>,
 }
 
 impl Hasher {
+    /// Starts the threads.
+    ///
     /// # Errors
-    /// When the threads can't be started.
+    /// Returns an error if a thread can't be started.
     pub fn start(config: &HashingConfig) -> std::io::Result<Self> {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.max_queued.max(1));
-        let kept = usize::try_from(config.memory_kib).unwrap_or(usize::MAX);
+        // A block of argon2 has 1 KiB.
+        let retained_blocks = usize::try_from(config.memory_kib).unwrap_or(usize::MAX);
         let memories = Arc::new(MemoryPool {
-            retained_blocks: kept,
+            retained_blocks,
             free: Mutex::default(),
         });
         for number in 0..config.worker_threads.max(1) {
-            let (queue, memories) = (queue.clone(), memories.clone());
+            let queue = queue.clone();
+            let memories = memories.clone();
             std::thread::Builder::new()
                 .name(format!("hash-{number}"))
                 .spawn(move || run_jobs(&queue, &memories))?;
@@ -65,29 +75,33 @@ impl Hasher {
         Ok(Self { jobs })
     }
 
-    /// How much work waits.
+    /// Returns the number of jobs that wait.
     #[must_use]
     pub fn queue_length(&self) -> usize {
         self.jobs.len()
     }
 
-    /// Runs `work` on a hashing thread. When the caller goes away before its turn, the work is skipped.
+    /// Runs `work` on a hashing thread. If the caller is cancelled before that, the work is
+    /// skipped.
+    ///
+    /// # Errors
+    /// [`Error::HashQueueFull`] if the queue is full, [`Error::Internal`] if the work panicked.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&mut Memory) -> T + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let span = tracing::Span::current();
         let job: Job = Box::new(move |memory| {
             let _entered = span.entered();
-            if reply.is_closed() {
+            if sender.is_closed() {
                 return;
             }
             let started = Instant::now();
             let value = work(memory);
             metrics::histogram!("doorward_hash_duration_seconds").record(started.elapsed());
-            drop(reply.send(value));
+            drop(sender.send(value));
         });
         match self.jobs.try_send(job) {
             Ok(()) => {}
@@ -96,15 +110,18 @@ impl Hasher {
                 return Err(Error::HashQueueFull);
             }
             Err(TrySendError::Disconnected(_)) => {
-                return Err(Error::Internal("the hashing threads are gone"));
+                return Err(Error::Internal("all hashing threads have ended"));
             }
         }
-        answer.await.map_err(|_| Error::Internal("a hash failed"))
+        receiver
+            .await
+            .map_err(|_| Error::Internal("a hashing job panicked"))
     }
 }
 
-/// Memory that no worker uses now. The one that was used last goes first: it is still in the processor's cache, which
-/// makes a hash a tenth faster when only one is computed at a time.
+/// Memory that no thread uses at the moment. The one that was used last is reused first: it is
+/// still in the processor's cache, which makes a hash 10 % faster if only one is computed at a
+/// time.
 struct MemoryPool {
     retained_blocks: usize,
     free: Mutex<Vec<Memory>>,
@@ -131,11 +148,12 @@ impl MemoryPool {
     }
 }
 
+/// Runs jobs until the queue is closed and empty. A panic ends the job and not the thread.
 fn run_jobs(queue: &Receiver<Job>, memories: &MemoryPool) {
     while let Ok(job) = queue.recv() {
         let mut memory = memories.acquire();
         if std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
-            tracing::error!("a hash panicked");
+            tracing::error!("a hashing job panicked");
         }
         memories.release(memory);
     }

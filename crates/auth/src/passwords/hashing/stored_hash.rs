@@ -1,4 +1,5 @@
-//! A stored password hash: ours (argon2id as a PHC string), or a foreign one that an import brought.
+//! Stored password hashes: argon2 as a PHC string, which Doorward creates, or a foreign hash from
+//! an import. Costs are checked when a hash is parsed, so every parsed hash can be verified.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
@@ -9,19 +10,21 @@ use crate::{Error, config::HashingConfig};
 
 const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;
-/// No stored hash may cost more than this to check: 256 MiB, and as much work as 64 passes over 64 MiB.
+/// Maximum memory of a stored hash: 256 MiB. A costlier one would slow down every other login.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
+/// Maximum product of memory and passes: the work of 64 passes over 64 MiB.
 const MAX_WORK_KIB: u64 = 64 * 64 * 1024;
+/// Maximum number of lanes.
 const MAX_LANES: u32 = 64;
 
-/// Whether an argon2 hash of these parameters is one that would be checked.
+/// Returns whether an argon2 hash with these parameters is accepted.
 #[must_use]
 pub fn is_within_cost_limit(memory_kib: u32, passes: u32, lanes: u32) -> bool {
     let work = u64::from(memory_kib) * u64::from(passes);
     memory_kib <= MAX_MEMORY_KIB && work <= MAX_WORK_KIB && lanes <= MAX_LANES
 }
 
-/// A hash that can be checked at a bounded cost.
+/// A password hash that can be verified at a bounded cost.
 pub struct StoredHash {
     form: HashFormat,
 }
@@ -38,11 +41,11 @@ enum HashFormat {
 }
 
 impl StoredHash {
-    /// Takes PHC strings of argon2, scrypt and pbkdf2, passlib's pbkdf2, bcrypt's `$2a$`, `$2b$`, `$2y$`, and Django's
-    /// `pbkdf2_sha256$`.
+    /// Parses a PHC string of argon2, scrypt or pbkdf2, passlib's pbkdf2, bcrypt's `$2a$`, `$2b$`,
+    /// `$2y$`, or Django's `pbkdf2_sha256$`.
     ///
     /// # Errors
-    /// When the form is another, or the hash would cost too much to check.
+    /// [`Error::UnusableHash`] if the format is another, or the hash is too costly to verify.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if text.starts_with("$argon2") {
             parse_argon2(text)
@@ -52,7 +55,11 @@ impl StoredHash {
         .map(|form| Self { form })
     }
 
-    /// One that no password matches, as costly to check as a new one.
+    /// Returns the dummy hash: it is random, so no password matches, and it costs as much as a new
+    /// hash.
+    ///
+    /// # Errors
+    /// [`Error::UnusableHash`] or [`Error::Internal`] if the settings are invalid.
     pub(crate) fn dummy(config: &HashingConfig) -> Result<Self, Error> {
         let form = HashFormat::Argon2 {
             algorithm: Algorithm::Argon2id,
@@ -64,7 +71,7 @@ impl StoredHash {
         Ok(Self { form })
     }
 
-    /// Whether `password` is the one, in constant time.
+    /// Returns whether the password matches. The comparison takes constant time.
     pub(crate) fn matches(&self, password: &[u8], memory: &mut Memory) -> bool {
         match &self.form {
             HashFormat::Argon2 {
@@ -76,16 +83,16 @@ impl StoredHash {
             } => {
                 let argon2 = Argon2::new(*algorithm, *version, params.clone());
                 let mut computed = vec![0; output.len()];
-                let done = memory.with_blocks(params.block_count(), |blocks| {
+                let result = memory.with_blocks(params.block_count(), |blocks| {
                     argon2.hash_password_into_with_memory(password, salt, &mut computed, blocks)
                 });
-                done.is_ok() && verify_slices_are_equal(&computed, output).is_ok()
+                result.is_ok() && verify_slices_are_equal(&computed, output).is_ok()
             }
             HashFormat::ForeignHash(foreign) => foreign.matches(password),
         }
     }
 
-    /// What it costs to check: hashes of one kind take the same time.
+    /// Returns the kind of the hash for the timing padding: hashes of one kind take the same time.
     pub(crate) fn cost_kind(&self) -> String {
         match &self.form {
             HashFormat::Argon2 {
@@ -102,7 +109,7 @@ impl StoredHash {
         }
     }
 
-    /// Whether a new hash of the same password would be better.
+    /// Returns whether a new hash of the same password would be stronger.
     pub(crate) fn is_outdated(&self, config: &HashingConfig) -> bool {
         match &self.form {
             HashFormat::Argon2 {
@@ -124,7 +131,10 @@ impl StoredHash {
     }
 }
 
-/// A new hash, as a PHC string.
+/// Computes a new hash with a random salt, as a PHC string.
+///
+/// # Errors
+/// [`Error::Internal`] if hashing fails.
 pub(crate) fn hash_password(
     password: &[u8],
     config: &HashingConfig,
@@ -138,16 +148,16 @@ pub(crate) fn hash_password(
         .with_blocks(params.block_count(), |blocks| {
             argon2.hash_password_into_with_memory(password, &salt, &mut output, blocks)
         })
-        .map_err(|_| Error::Internal("argon2id failed"))?;
-    let unwritable = |_| Error::Internal("a hash that can't be written");
+        .map_err(|_| Error::Internal("failed to compute an argon2id hash"))?;
+    let failed = |_| Error::Internal("failed to write a hash as a PHC string");
     let phc = PasswordHash {
         algorithm: Algorithm::Argon2id.into(),
         version: Some(Version::V0x13.into()),
         params: (&params)
             .try_into()
-            .map_err(|_| Error::Internal("parameters that can't be written"))?,
-        salt: Some(Salt::new(&salt).map_err(unwritable)?),
-        hash: Some(Output::new(&output).map_err(unwritable)?),
+            .map_err(|_| Error::Internal("failed to write the parameters of a hash"))?,
+        salt: Some(Salt::new(&salt).map_err(failed)?),
+        hash: Some(Output::new(&output).map_err(failed)?),
     };
     Ok(phc.to_string())
 }
@@ -164,12 +174,13 @@ fn argon2_params(config: &HashingConfig) -> Result<Params, Error> {
         config.lanes,
         Some(OUTPUT_BYTES),
     )
-    .map_err(|_| Error::Internal("impossible argon2id parameters"))
+    .map_err(|_| Error::Internal("the argon2id settings are invalid"))
 }
 
 fn random_bytes(bytes: usize) -> Result<Vec<u8>, Error> {
     let mut random = vec![0; bytes];
-    rand::fill(&mut random).map_err(|_| Error::Internal("no random numbers"))?;
+    rand::fill(&mut random)
+        .map_err(|_| Error::Internal("the system provides no random numbers"))?;
     Ok(random)
 }
 
@@ -186,6 +197,7 @@ fn parse_argon2(text: &str) -> Result<HashFormat, Error> {
     ) else {
         return Err(malformed);
     };
+    // PHC strings of argon2 version 1.0 have no version.
     let version = phc
         .version
         .map_or(Ok(Version::V0x10), Version::try_from)
@@ -238,7 +250,8 @@ mod tests {
 
     #[test]
     fn hashes_of_reference_implementations_match() {
-        // From the argon2 command of the reference implementation: echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1
+        // Computed by the reference implementation:
+        // echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1
         let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let stored = StoredHash::parse(stored).unwrap();
         assert!(stored.matches(b"password", &mut Memory::default()));

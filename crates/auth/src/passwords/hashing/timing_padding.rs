@@ -1,12 +1,15 @@
-//! Timing padding of failed logins. Kinds of hashes differ in cost, and without padding the response time would tell users with
-//! imported hashes from users that do not exist.
+//! Timing padding of failed logins. Kinds of hashes differ in cost, and without padding the
+//! response time would distinguish users with imported hashes from users who do not exist.
 //!
-//! A failure is padded to the best time of the slowest kind plus the longest recent delay. An example with argon2id at 26 ms
-//! and bcrypt at 250 ms:
+//! A failure is padded to the best time of the slowest kind plus the longest recent delay, and the
+//! delay counts as at least a tenth of that best time. An example with argon2id at 26 ms and bcrypt
+//! at 250 ms:
 //!
-//! - At rest, checks take 1 ms longer than their best time. Every failure takes 250 ms + 25 ms.
-//! - Under load, checks take up to 400 ms longer: they wait in the queue, and share the cores. Every failure takes
-//!   250 ms + 400 ms, so a failure of argon2id still looks like one of bcrypt.
+//! - Without load, checks take 1 ms longer than their best time. Every failure takes 250 ms + 25
+//!   ms: one of argon2id waits 248 ms after its check, one of bcrypt 24 ms.
+//! - Under load, checks take up to 400 ms longer: they wait in the queue, and share the cores.
+//!   Every failure takes 250 ms + 400 ms, so a failure of argon2id still looks like one of bcrypt.
+//! - An unknown username is checked against the dummy hash, which is argon2id, and takes as long.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,13 +17,14 @@ use std::{
     time::Duration,
 };
 
-/// Maximum number of kinds: those of one import or two.
+/// Maximum number of kinds; more than an import or two have.
 const MAX_HASH_KINDS: usize = 64;
 /// Number of recent checks whose delays count.
 const RECENT_CHECKS: usize = 64;
 /// Maximum delay that counts. Beyond it the server is overloaded, and rejects logins with 503.
 const MAX_PADDING_DELAY: Duration = Duration::from_secs(2);
 
+/// Measured times of hash kinds, and the padding that follows from them.
 #[derive(Default)]
 pub(crate) struct TimingPadding(Mutex<Timings>);
 
@@ -33,7 +37,8 @@ struct Timings {
 }
 
 impl TimingPadding {
-    /// Records one check: the time of the hash itself, and of the whole check with its wait in the queue.
+    /// Records one check: the time of the hash itself (`hashing`), and of the check with its time
+    /// in the queue (`whole`).
     pub(crate) fn record(&self, kind: String, hashing: Duration, whole: Duration) {
         let mut times = self.lock();
         if times.best.len() >= MAX_HASH_KINDS && !times.best.contains_key(&kind) {
@@ -51,7 +56,8 @@ impl TimingPadding {
         times.delays.push_back(delay);
     }
 
-    /// Returns how much longer a failed check that took `whole` must wait. Zero while there is only one kind.
+    /// Returns how much longer a failed check that took `whole` must wait. Zero while there is only
+    /// one kind.
     pub(crate) fn padding(&self, whole: Duration) -> Duration {
         let times = self.lock();
         if times.best.len() < 2 {
@@ -59,7 +65,8 @@ impl TimingPadding {
         }
         let slowest = times.best.values().max().copied().unwrap_or_default();
         let delay = times.delays.iter().max().copied().unwrap_or_default();
-        // At least a tenth, so that the failures of the slowest kind wait too.
+        // At least a tenth, so that failures of the slowest kind are padded too, and small
+        // differences between checks do not show.
         (slowest + delay.max(slowest / 10)).saturating_sub(whole)
     }
 
@@ -76,46 +83,47 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn record(pace: &TimingPadding, kind: &str, hashing: u64, whole: u64) {
-        pace.record(kind.to_owned(), ms(hashing), ms(whole));
+    fn record(timing: &TimingPadding, kind: &str, hashing: u64, whole: u64) {
+        timing.record(kind.to_owned(), ms(hashing), ms(whole));
     }
 
     #[test]
     fn failed_checks_are_padded_to_the_slowest_hash_kind() {
-        let pace = TimingPadding::default();
-        record(&pace, "argon2id", 26, 27);
-        assert_eq!(pace.padding(ms(27)), Duration::ZERO, "there is one kind");
+        let timing = TimingPadding::default();
+        record(&timing, "argon2id", 26, 27);
+        assert_eq!(timing.padding(ms(27)), Duration::ZERO, "there is one kind");
         for hashing in [210, 200, 205] {
-            record(&pace, "bcrypt", hashing, hashing + 1);
+            record(&timing, "bcrypt", hashing, hashing + 1);
         }
-        assert_eq!(pace.padding(ms(27)), ms(220 - 27));
-        assert_eq!(pace.padding(ms(206)), ms(14));
-        assert_eq!(pace.padding(ms(400)), Duration::ZERO);
+        assert_eq!(timing.padding(ms(27)), ms(220 - 27));
+        assert_eq!(timing.padding(ms(206)), ms(14));
+        assert_eq!(timing.padding(ms(400)), Duration::ZERO);
     }
 
     #[test]
     fn padding_follows_recent_queue_delays() {
-        let pace = TimingPadding::default();
-        record(&pace, "argon2id", 26, 26);
-        record(&pace, "bcrypt", 200, 200);
+        let timing = TimingPadding::default();
+        record(&timing, "argon2id", 26, 26);
+        record(&timing, "bcrypt", 200, 200);
         // The queue delays a cheap kind as long as an expensive one.
-        record(&pace, "argon2id", 80, 426);
-        assert_eq!(pace.padding(ms(100)), ms(600 - 100));
-        assert_eq!(pace.padding(ms(500)), ms(100));
+        record(&timing, "argon2id", 80, 426);
+        assert_eq!(timing.padding(ms(100)), ms(600 - 100));
+        assert_eq!(timing.padding(ms(500)), ms(100));
         for _ in 0..RECENT_CHECKS {
-            record(&pace, "argon2id", 26, 27);
+            record(&timing, "argon2id", 26, 27);
         }
-        assert_eq!(pace.padding(ms(27)), ms(220 - 27));
-        record(&pace, "argon2id", 26, 60_000);
-        assert_eq!(pace.padding(ms(0)), ms(200) + MAX_PADDING_DELAY);
+        assert_eq!(timing.padding(ms(27)), ms(220 - 27));
+        record(&timing, "argon2id", 26, 60_000);
+        assert_eq!(timing.padding(ms(0)), ms(200) + MAX_PADDING_DELAY);
     }
 
     #[test]
     fn kinds_and_delays_are_bounded() {
-        let pace = TimingPadding::default();
-        (0..1000).for_each(|kind| record(&pace, &kind.to_string(), 900, 900));
+        let timing = TimingPadding::default();
+        (0..1000).for_each(|kind| record(&timing, &kind.to_string(), 900, 900));
         assert!(
-            pace.lock().best.len() <= MAX_HASH_KINDS && pace.lock().delays.len() <= RECENT_CHECKS
+            timing.lock().best.len() <= MAX_HASH_KINDS
+                && timing.lock().delays.len() <= RECENT_CHECKS
         );
     }
 }

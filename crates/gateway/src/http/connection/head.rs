@@ -1,11 +1,26 @@
-//! A whole request head: what follows it on the connection, and whether it takes the connection over.
+//! Checks a complete request head: what follows it on the connection, and whether it upgrades the
+//! connection.
+//!
+//! Example: a head for `/sync/io/?EIO=4&transport=websocket` has these lines.
+//!
+//! ```text
+//! Connection: keep-alive, Upgrade
+//! Upgrade: websocket
+//! Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+//! Sec-WebSocket-Version: 13
+//! ```
+//!
+//! It is a handshake: it stays as it is, and [`State::Raw`] follows. With version 8, or for the
+//! path `/api/ping`, it is not a handshake: `Upgrade` in the first line and `websocket` in the
+//! second become spaces, and the next head follows.
 
 use actix_web::http::Uri;
 
 use crate::handlers::sockets;
 use crate::http::connection::{NEXT_HEAD, State};
 
-/// Looks at a head, blanks what must not take effect, and returns what follows.
+/// Checks a head, removes a request for an upgrade that is not allowed, and returns the state after
+/// the head.
 pub(super) fn check_head(head: &mut [u8]) -> State {
     let facts = HeadFacts::parse(head);
     if facts.is_handshake() {
@@ -17,21 +32,22 @@ pub(super) fn check_head(head: &mut [u8]) -> State {
     facts.body()
 }
 
+/// Properties of a head that decide what follows it.
 #[derive(Default)]
 struct HeadFacts {
     is_get: bool,
     is_connect: bool,
     is_http_1_1: bool,
     is_for_sockets: bool,
-    /// `Connection` has the option `upgrade`.
+    /// Whether `Connection` has the option `upgrade`.
     asks_for_upgrade: bool,
-    /// There is an `Upgrade` header.
+    /// Whether the head has an `Upgrade` header.
     names_protocol: bool,
     is_for_websocket: bool,
     has_key: bool,
     has_version: bool,
     is_chunked: bool,
-    /// None: without the header. Some(None): with a value that is no length.
+    /// `Content-Length`: `None` without the header, `Some(None)` if its value is not a number.
     length: Option<Option<u64>>,
 }
 
@@ -52,7 +68,8 @@ impl HeadFacts {
     fn parse_request_line(&mut self, line: &[u8]) {
         let mut words = line.split(|byte| *byte == b' ');
         let method = words.next().unwrap_or_default();
-        (self.is_get, self.is_connect) = (method == b"GET", method == b"CONNECT");
+        self.is_get = method == b"GET";
+        self.is_connect = method == b"CONNECT";
         let target = words.next().and_then(|target| Uri::try_from(target).ok());
         self.is_for_sockets = target.is_some_and(|target| sockets::is_socket_path(&target));
         self.is_http_1_1 = words.next() == Some(b"HTTP/1.1");
@@ -79,7 +96,8 @@ impl HeadFacts {
         }
     }
 
-    /// RFC 6455, section 4.2.1, and an address of sockets.
+    /// Returns whether this is a WebSocket handshake (RFC 6455, section 4.2.1) for the path of
+    /// sockets.
     fn is_handshake(&self) -> bool {
         let is_upgrade =
             self.asks_for_upgrade && self.is_for_websocket && self.has_key && self.has_version;
@@ -87,6 +105,8 @@ impl HeadFacts {
         self.is_get && self.is_http_1_1 && self.is_for_sockets && is_upgrade && !has_body
     }
 
+    /// Returns the state after the head (RFC 9112, section 6.3). A chunked body has precedence over
+    /// a length; the server rejects a head with both.
     fn body(&self) -> State {
         match self.length {
             _ if self.is_connect => State::Raw,
@@ -105,7 +125,8 @@ fn is_upgrade(option: &[u8]) -> bool {
     option.trim_ascii().eq_ignore_ascii_case(b"upgrade")
 }
 
-/// Overwrites the option `upgrade` of `Connection`, and the value of `Upgrade`, with spaces. Every line ends with CR LF.
+/// Overwrites the option `upgrade` of `Connection`, and the value of `Upgrade`, with spaces. The
+/// length of the head does not change. Every line must end with CR LF.
 fn remove_upgrade(head: &mut [u8]) {
     for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
@@ -115,6 +136,7 @@ fn remove_upgrade(head: &mut [u8]) {
         let Some((_, value)) = value.split_first_mut() else {
             continue;
         };
+        // The last byte is CR and must stay.
         let Some((_, value)) = value.split_last_mut() else {
             continue;
         };

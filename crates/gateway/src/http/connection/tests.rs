@@ -1,13 +1,15 @@
-//! The bytes that the server reads, for bytes that a client sends.
+//! Compares the bytes that the server reads with the bytes that the client sent.
 
 use tokio::io::AsyncReadExt;
 
 use crate::http::connection::*;
 
-const HANDSHAKE: &str = "GET /sync/io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\n\
-    Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+const HANDSHAKE: &str = "GET /sync/io/?EIO=4&transport=websocket HTTP/1.1\r\n\
+    Host: x\r\nConnection: keep-alive, Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
 
-/// Passes on what was sent in pieces of this size.
+/// Sends bytes in pieces of a size; returns the bytes that are passed on, and the state after them.
 fn pass_through(sent: &[u8], piece: usize) -> io::Result<(Vec<u8>, State)> {
     let mut connection = Connection::new(());
     let mut passed = Vec::new();
@@ -21,7 +23,7 @@ fn pass_through(sent: &[u8], piece: usize) -> io::Result<(Vec<u8>, State)> {
     Ok((passed, connection.state))
 }
 
-/// The same for pieces of all sizes.
+/// Sends a text in pieces of every size, which must all have the same result.
 fn pass_in_all_sizes(sent: &str) -> (String, State) {
     let (whole, state) = pass_through(sent.as_bytes(), sent.len()).unwrap();
     for piece in 1..sent.len() {
@@ -41,7 +43,8 @@ fn ordinary_requests_pass_unchanged() {
         "\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\na\nb\n\nGET / HTTP/1.1\r\n\r\n",
         "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\na\n\n\r\n\r\n0\r\nT: a\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5;x=y\r\na\n\n\r\n\r\n0\r\nT: a\r\n\r\nGET / HTTP/1.1\r\n\r\n",
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     ] {
         assert_eq!(pass_in_all_sizes(sent), (sent.to_owned(), NEXT_HEAD));
@@ -172,8 +175,9 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
 
 #[test]
 fn upgrade_to_another_protocol_is_removed() {
-    let sent = "POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: x\r\nUpgrade: h2c\r\n\
-        HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: 2\r\n\r\n{}GET / HTTP/1.1\r\n\r\n";
+    let sent = "POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: x\r\n\
+        Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n\
+        Content-Length: 2\r\n\r\n{}GET / HTTP/1.1\r\n\r\n";
     let expected = sent
         .replace("Connection: Upgrade", "Connection:        ")
         .replace("Upgrade: h2c", "Upgrade:    ");

@@ -1,4 +1,4 @@
-//! `/api/account/...`, but for invitations.
+//! `/api/account/...`, without the calls about invitations.
 
 use crate::openapi::{
     call::{Call, Renewal},
@@ -17,44 +17,59 @@ const UPDATE: [Field; 6] = [
     optional(
         "username",
         Shape::Text("ann"),
-        "With `@` only when it is the account's own email.",
+        "The new username. It can contain `@` only if it is the account's own email address.",
     ),
     optional(
         "password",
         Shape::Password(examples::PASSWORD),
-        "Ends every earlier token of the user.",
+        "The new password. It revokes every earlier token of the user.",
     ),
     optional(
         "name",
         Shape::Text("Ann Smit"),
-        "At most 200 characters, none of them a control character; trimmed.",
+        "The new name: at most 200 characters, without control characters; trimmed.",
     ),
-    optional("language", Shape::Text("nl"), "A code of the global list."),
-    optional("timezone", Shape::Text("Europe/Amsterdam"), "An IANA name."),
+    optional(
+        "language",
+        Shape::Text("nl"),
+        "The language of the user: a code of `languages/get`.",
+    ),
+    optional(
+        "timezone",
+        Shape::Text("Europe/Amsterdam"),
+        "The time zone of the user: a name of the IANA database.",
+    ),
     optional(
         "current_password",
         Shape::Password(examples::PASSWORD),
-        "When sent with a new one, it must match.",
+        "The current password. If it is sent, it must match; the server can require it for a new \
+         password.",
     ),
 ];
 
+const FILE: Field = required(
+    "upload_file",
+    Shape::File,
+    "A PNG, JPEG, GIF or WebP with at most 10,000,000 bytes and 50,000,000 pixels.",
+);
+const CONFIRM: Field = required(
+    "confirm",
+    Shape::Confirmation,
+    "Must be `true`, so that the account is not deleted by mistake.",
+);
+const EVERYWHERE: Field = optional(
+    "everywhere",
+    Shape::Switch(true),
+    "Whether to end all logins of the user; `false` when absent.",
+);
+
 pub(super) fn calls() -> Vec<Call> {
-    let file = required(
-        "upload_file",
-        Shape::File,
-        "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 50,000,000 pixels.",
-    );
-    let confirm = required("confirm", Shape::Confirmation, "That it is meant.");
-    let everywhere = optional(
-        "everywhere",
-        Shape::Switch(true),
-        "All logins of the user; false when absent.",
-    );
     vec![
         Call::post(
             "/api/account/update",
             "Change the account",
-            "At least one of these, besides `current_password`: all that is given is changed, or nothing.",
+            "Changes the given values of the caller: all of them, or none if one is not \
+             acceptable. At least one value in addition to `current_password` is required.",
         )
         .changes_data()
         .with_parameters(&UPDATE)
@@ -73,46 +88,62 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(
             "/api/account/update_email_request",
             "Begin to change the email",
-            "Mails a code to the new address.",
+            "Mails a verification code to the new address. Changes nothing yet.",
         )
         .changes_data()
         .with_parameters(&[EMAIL])
         .with_result(&[VALIDATION_CODE], &[])
         .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
         .with_validation(&[("email", "invalid")]),
-        Call::post("/api/account/update_email", "Change the email", "The old address is told.")
-            .changes_data()
-            .with_parameters(&[EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
-            .with_result(&[USER], &[Entries::Caller])
-            .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
-            .with_validation(&[WRONG_CODE, ("email", "invalid")]),
+        Call::post(
+            "/api/account/update_email",
+            "Change the email",
+            "Changes the email address of the caller. The old address gets a mail about the \
+             change.",
+        )
+        .changes_data()
+        .with_parameters(&[EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
+        .with_result(&[USER], &[Entries::Caller])
+        .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
+        .with_validation(&[WRONG_CODE, ("email", "invalid")]),
         Call::post(
             "/api/account/upload_avatar",
             "Set the picture",
-            "It is scaled to 1024 × 1024 pixels and 512 KiB at most, without metadata.",
+            "Replaces the picture of the caller. It is scaled down to at most 1024 × 1024 pixels \
+             and 512 KiB, and its metadata is removed.",
         )
         .changes_data()
-        .with_form(&[file])
+        .with_form(&[FILE])
         .with_result(&[USER], &[Entries::Caller])
         .with_errors(&[Refusal::Forbidden])
         .with_reasons(&["not_an_image", "image_too_large", "media_not_found"]),
-        Call::post("/api/account/delete_avatar", "Remove the picture", "Also when there is none.")
-            .changes_data()
-            .with_result(&[USER], &[Entries::Caller])
-            .with_errors(&[Refusal::Forbidden]),
+        Call::post(
+            "/api/account/delete_avatar",
+            "Remove the picture",
+            "Removes the picture of the caller. Without a picture, the call changes nothing.",
+        )
+        .changes_data()
+        .with_result(&[USER], &[Entries::Caller])
+        .with_errors(&[Refusal::Forbidden]),
         Call::post(
             "/api/account/delete",
             "Delete the account",
-            "Memberships go, and all tokens end. Not while the user owns a project that is not permanently deleted.",
+            "Deletes the account of the caller with its memberships, and revokes all tokens. The \
+             call fails while the user owns a project that is not permanently deleted.",
         )
         .changes_data()
-        .with_parameters(&[confirm])
+        .with_parameters(&[CONFIRM])
         .renewal(Renewal::Never)
         .with_errors(&[Refusal::Forbidden])
         .with_reasons(&["owns_projects"]),
-        Call::post("/api/account/logout", "Log out", "This login ends at once, or all of the caller's.")
-            .with_token()
-            .with_parameters(&[everywhere])
-            .renewal(Renewal::Never),
+        Call::post(
+            "/api/account/logout",
+            "Log out",
+            "Ends the login of the token, or all logins of the caller. Their tokens are rejected \
+             at once.",
+        )
+        .with_token()
+        .with_parameters(&[EVERYWHERE])
+        .renewal(Renewal::Never),
     ]
 }

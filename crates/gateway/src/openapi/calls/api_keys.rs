@@ -1,4 +1,4 @@
-//! `/api/p/{project}/apikeys/...`.
+//! `/api/p/{project}/apikeys/...`: the API users of a project.
 
 use crate::openapi::{
     call::Call,
@@ -23,13 +23,13 @@ pub(super) fn calls() -> Vec<Call> {
             .with_parameters(&[API_USER])
             .with_errors(&[Refusal::Forbidden])
     };
-    let known = ["not_an_api_user"];
-    let key = required("apikey", Shape::Text(examples::API_KEY), "The key.");
+    let reasons = ["not_an_api_user"];
+    let key = required("apikey", Shape::Text(examples::API_KEY), "The API key.");
     vec![
         call(
             "/api/p/{project}/apikeys/create",
             "Create an API user",
-            "Its key is asked for with `apikeys/get`.",
+            "Creates an API user with a key. `apikeys/get` returns the key.",
         )
         .with_parameters(&[KEY_NAME])
         .with_result(&[API_USER], &data)
@@ -38,45 +38,46 @@ pub(super) fn calls() -> Vec<Call> {
         call(
             "/api/p/{project}/apikeys/get",
             "Get a key",
-            "It is written to the audit trail.",
+            "Returns the key of an API user. The audit trail records that the caller read it.",
         )
         .with_result(&[key], &[])
-        .with_reasons(&known),
+        .with_reasons(&reasons),
         call(
             "/api/p/{project}/apikeys/update",
             "Rename an API user",
-            "Its key stays.",
+            "Changes the name of an API user. Its key stays the same.",
         )
         .with_parameters(&[API_USER, KEY_NAME])
         .with_result(&[API_USER], &data)
-        .with_reasons(&known)
+        .with_reasons(&reasons)
         .with_validation(&BAD_NAME),
         call(
             "/api/p/{project}/apikeys/deactivate",
             "Deactivate an API user",
-            "The key and its tokens stop at once.",
+            "Deactivates an API user. The key and its tokens are rejected at once.",
         )
         .with_result(&[API_USER], &data)
-        .with_reasons(&known),
+        .with_reasons(&reasons),
         call(
             "/api/p/{project}/apikeys/activate",
             "Activate an API user",
-            "The key is good again, earlier tokens are not.",
+            "Activates a deactivated API user. The key is valid again; earlier tokens stay \
+             invalid.",
         )
         .with_result(&[API_USER], &data)
-        .with_reasons(&known),
+        .with_reasons(&reasons),
         call(
             "/api/p/{project}/apikeys/rotate",
             "Replace a key",
-            "The old one and its tokens stop at once.",
+            "Replaces the key of an API user. The old key and its tokens are rejected at once.",
         )
         .with_result(&[API_USER, key], &data)
-        .with_reasons(&known),
+        .with_reasons(&reasons),
         call(
             "/api/p/{project}/apikeys/delete",
             "Delete an API user",
-            "With its key.",
+            "Deletes an API user and its key.",
         )
-        .with_reasons(&known),
+        .with_reasons(&reasons),
     ]
 }

@@ -1,4 +1,5 @@
-//! `/api/account/accept_invite` and its like; `/api/init_invite` and `/api/decline_invite`.
+//! Calls of the invitee: `/api/account/accept_invite`, `/decline_invite` and `/leave_project`;
+//! `/api/init_invite` and `/api/decline_invite`.
 
 use crate::openapi::{
     call::{Call, Renewal},
@@ -19,13 +20,14 @@ pub(super) fn calls() -> Vec<Call> {
     let has_account = required(
         "has_account",
         Shape::Switch(false),
-        "Whether they can log in, or have to sign up first.",
+        "Whether the invitee has an account. If not, the invitee must sign up before accepting.",
     );
     vec![
         Call::post(
             "/api/init_invite",
             "See an invitation",
-            "What the link in the mail leads to.",
+            "Returns the invitation that the link in the email names, for the page that the link \
+             opens.",
         )
         .with_parameters(&[invitee, PROJECT])
         .with_result(
@@ -42,7 +44,7 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(
             "/api/decline_invite",
             "Decline an invitation by its link",
-            "Without an account.",
+            "Declines an invitation with the link in the email, without an account.",
         )
         .with_parameters(&[invitee, PROJECT])
         .with_result(&[PROJECT], &[Entries::ShortMemberships])
@@ -51,7 +53,7 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(
             "/api/account/accept_invite",
             "Accept an invitation",
-            "The caller is an active member at once.",
+            "Accepts an invitation of the caller, who becomes an active member.",
         )
         .changes_data()
         .with_parameters(&[PROJECT])
@@ -63,7 +65,8 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(
             "/api/account/decline_invite",
             "Decline an invitation",
-            "The membership stays, declined.",
+            "Declines an invitation of the caller. The membership stays with the status \
+             `declined`, and the owner can invite again.",
         )
         .changes_data()
         .with_parameters(&[PROJECT])
@@ -73,7 +76,8 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(
             "/api/account/leave_project",
             "Leave a project",
-            "Its owner can't.",
+            "Ends the membership of the caller in the project. The owner of a project cannot leave \
+             it.",
         )
         .changes_data()
         .with_parameters(&[PROJECT])

@@ -1,4 +1,4 @@
-//! `/api/login`, `/api/init` and those at a project's door.
+//! Logins and inits: `/api/login`, `/api/init`, and those of a project.
 
 use crate::openapi::{
     call::{Call, Renewal},
@@ -15,17 +15,17 @@ const PROJECT_LOGIN_RESULT: [Field; 4] = [
     required(
         "project_members",
         Shape::Gids(examples::USER),
-        "All active members, the caller first.",
+        "The gids of all active members, the caller first.",
     ),
     required(
         "last_backed_up",
         Shape::Null,
-        "This server makes no backups of product data.",
+        "Always null: this server makes no backups of product data.",
     ),
     required(
         "cursor",
         Shape::Cursor(4132),
-        "The position in the project's own feed.",
+        "The position in the project's own feed at which the response was current.",
     ),
 ];
 const PROJECT_DATA: [Entries; 9] = [
@@ -41,7 +41,7 @@ const PROJECT_DATA: [Entries; 9] = [
 ];
 
 pub(super) fn calls() -> Vec<Call> {
-    let login = [
+    let errors = [
         Refusal::UnknownUser,
         Refusal::Throttled,
         Refusal::Unavailable,
@@ -50,22 +50,22 @@ pub(super) fn calls() -> Vec<Call> {
     let api_key = required(
         "api_key",
         Shape::Password(examples::API_KEY),
-        "Of this very project.",
+        "An API key of this project.",
     );
     vec![
         Call::post(
             "/api/login",
             "Log in",
-            "With username and password. Failed attempts are throttled.",
+            "Logs a user in with a username and password. Failed attempts are throttled.",
         )
         .with_parameters(&[USERNAME, PASSWORD])
         .with_result(&INIT_RESULT, &INIT_DATA)
         .renewal(Renewal::Always)
-        .with_errors(&login),
+        .with_errors(&errors),
         Call::get_or_post(
             "/api/init",
             "Start with a token",
-            "The answer of a login, for the caller, and a fresh token.",
+            "Returns the response of a login for the caller, and a new token of the same login.",
         )
         .with_token()
         .with_result(&INIT_RESULT, &INIT_DATA)
@@ -73,25 +73,26 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(
             "/api/p/{project}/login",
             "Log in to a project",
-            "Only for its active members.",
+            "Logs an active member of the project in with a username and password.",
         )
         .with_parameters(&[USERNAME, PASSWORD])
         .with_result(&in_project, &PROJECT_DATA)
         .renewal(Renewal::Always)
-        .with_errors(&login),
+        .with_errors(&errors),
         Call::post(
             "/api/p/{project}/auth",
             "Log in to a project with an API key",
-            "Only with a key of this project.",
+            "Logs an API user in with its key, which must be a key of this project.",
         )
         .with_parameters(&[api_key])
         .with_result(&in_project, &PROJECT_DATA)
         .renewal(Renewal::Always)
-        .with_errors(&login),
+        .with_errors(&errors),
         Call::get_or_post(
             "/api/p/{project}/init",
             "Start in a project with a token",
-            "The answer of a login to the project, for the caller, and a fresh token.",
+            "Returns the response of a project login for the caller, and a new token of the same \
+             login.",
         )
         .with_token()
         .with_result(&in_project, &PROJECT_DATA)

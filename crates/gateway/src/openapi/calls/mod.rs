@@ -1,4 +1,5 @@
-//! The calls: an entry for each line of `app.rs`.
+//! The descriptions of all calls, one for each route of `app.rs`, and the parameters and results
+//! that several calls share.
 
 mod account;
 mod api_keys;
@@ -19,37 +20,48 @@ use super::{
     field::{Field, Shape, required},
 };
 
-/// The sections, in the order of the page.
+/// Sections and their descriptions, in the order of the page. They are the tags of the document.
 pub(super) const SECTIONS: [(&str, &str); 11] = [
     (
         LOGINS,
-        "Who they are, and all that their app needs to start.",
+        "Calls that log a user or an API user in and return everything that an app needs at its \
+         start.",
     ),
     (
         SIGNUP,
-        "An account, and a new password, by codes that are mailed: each is good once, for 15 minutes and 5 tries.",
+        "Calls that create an account or reset a password, in two steps with a code that is \
+         mailed. A code is valid once, for 15 minutes and 5 attempts.",
     ),
     (
         ACCOUNT,
-        "What people do with their own account. API users may only log out.",
+        "Calls about the caller's own account. API users can only log out.",
     ),
-    (INVITATIONS, "By who is invited."),
-    (VIEWS, "Single entries, as the caller may see them."),
-    (PROJECTS, "Projects as a whole."),
-    (MEMBERS, "The members of a project, for its active members."),
+    (
+        INVITATIONS,
+        "Calls for the invitee: view, accept or decline an invitation, or leave a project.",
+    ),
+    (
+        VIEWS,
+        "Single users and members, if they are visible to the caller.",
+    ),
+    (PROJECTS, "Projects and their icons."),
+    (MEMBERS, "The members of a project. For its active members."),
     (
         API_KEYS,
-        "The programs of a project and their keys, for its owner.",
+        "The API users of a project and their keys. For its owner.",
     ),
     (
         LISTS,
-        "What a project has besides its name, for its active members.",
+        "The languages, channels, orderings and fieldlists of a project. For its active members.",
     ),
     (
         SYNC,
-        "What has changed since a cursor, for who has logged in once and wants to stay up to date.",
+        "The changes since a cursor, with which a client stays up to date after its login.",
     ),
-    (PUBLIC, "Without a token."),
+    (
+        PUBLIC,
+        "Version, languages, public keys, pictures and this document, without a token.",
+    ),
 ];
 
 const LOGINS: &str = "Logging in";
@@ -64,6 +76,7 @@ const LISTS: &str = "Languages, channels, orderings, fieldlists";
 const SYNC: &str = "Sync";
 const PUBLIC: &str = "Beside the calls";
 
+/// Returns all calls with their sections, in the order of the page.
 pub(super) fn all() -> Vec<Call> {
     let sections = [
         (LOGINS, logins::calls()),
@@ -87,33 +100,48 @@ pub(super) fn all() -> Vec<Call> {
 const USERNAME: Field = required(
     "username",
     Shape::Text("ann"),
-    "Upper and lower case differ.",
+    "The username. It is case-sensitive.",
 );
 const PASSWORD: Field = required(
     "password",
     Shape::Password(examples::PASSWORD),
-    "Taken as it is, never trimmed.",
+    "The password. It is never trimmed.",
 );
 const EMAIL: Field = required(
     "email",
     Shape::Text("ann@example.org"),
-    "Upper and lower case are the same.",
+    "The email address. It is not case-sensitive.",
 );
 const VALIDATION_CODE: Field = required(
     "validation_code",
     Shape::Text("0b7f5b64-7f3b-4f39-9c50-1c8d5c2f7b55"),
-    "From the first step's answer.",
+    "The validation code from the response of the first step.",
 );
-const VERIFICATION_CODE: Field =
-    required("verification_code", Shape::Text("K7MW4P"), "From the mail.");
-const PROJECT: Field = required("project", Shape::Gid(examples::PROJECT), "The project.");
-const USER: Field = required("user", Shape::Gid(examples::USER), "The user.");
-const OTHER_USER: Field = required("user", Shape::Gid(examples::OTHER_USER), "The user.");
-const API_USER: Field = required("user", Shape::Gid(examples::API_USER), "The API user.");
+const VERIFICATION_CODE: Field = required(
+    "verification_code",
+    Shape::Text("K7MW4P"),
+    "The verification code from the email.",
+);
+const PROJECT: Field = required(
+    "project",
+    Shape::Gid(examples::PROJECT),
+    "The gid of the project.",
+);
+const USER: Field = required("user", Shape::Gid(examples::USER), "The gid of the user.");
+const OTHER_USER: Field = required(
+    "user",
+    Shape::Gid(examples::OTHER_USER),
+    "The gid of the user.",
+);
+const API_USER: Field = required(
+    "user",
+    Shape::Gid(examples::API_USER),
+    "The gid of the API user.",
+);
 const NAME: Field = required(
     "name",
     Shape::Text("Spring catalogue"),
-    "At most 200 characters, none of them a control character; trimmed.",
+    "The name: at most 200 characters, without control characters; trimmed.",
 );
 
 const WRONG_CODE: (&str, &str) = ("verification_code", "incorrect");
@@ -126,23 +154,23 @@ const BAD_PASSWORD: [(&str, &str); 3] = [
     ("password", "invalid"),
 ];
 
-/// Of logins and inits.
+/// Result of logins and inits.
 const INIT_RESULT: [Field; 4] = [
     USER,
     required(
         "user_projects",
         Shape::UserProjects,
-        "The active projects that they own or are an active member of.",
+        "The active projects in which the user is an active member, with the user's roles.",
     ),
     required(
         "cc.version",
         Shape::Release,
-        "The version of the published API; versions compare as text.",
+        "The version of the published API. Versions are compared as text.",
     ),
     required(
         "cc.cursor",
         Shape::Cursor(4132),
-        "The position in the change feed at which this was true.",
+        "The position in the change feed at which the response was current.",
     ),
 ];
 const INIT_DATA: [Entries; 4] = [

@@ -1,4 +1,5 @@
-//! `/api/p/{project}/languages/...`, `/channels/...`, `/orderings/...`, `/fieldlists/...`.
+//! `/api/p/{project}/languages/...`, `/channels/...`, `/orderings/...`, `/fieldlists/...`: the
+//! languages and items of a project.
 
 use crate::openapi::{
     call::Call,
@@ -15,16 +16,17 @@ const ITEM_NAME: Field = Field {
     ..NAME
 };
 
-/// One of a project's lists, as its calls name it.
+/// One of the lists of a project, with the words of its calls.
 struct ProjectList {
-    /// `create`, `update`, `move`, `delete`.
+    /// Paths of `create`, `update`, `move` and `delete`.
     paths: [&'static str; 4],
     summaries: [&'static str; 4],
     name: &'static str,
     plural: &'static str,
     before: &'static str,
-    /// What stands against a deletion: of orderings and fieldlists one must stay.
-    undeletable: &'static [&'static str],
+    /// Reasons for which a deletion fails: the last ordering and the last fieldlist cannot be
+    /// deleted.
+    delete_reasons: &'static [&'static str],
 }
 
 const CHANNELS: ProjectList = ProjectList {
@@ -43,7 +45,7 @@ const CHANNELS: ProjectList = ProjectList {
     name: "channel",
     plural: "channels",
     before: "before_channel",
-    undeletable: &["not_there"],
+    delete_reasons: &["not_there"],
 };
 
 const ORDERINGS: ProjectList = ProjectList {
@@ -62,7 +64,7 @@ const ORDERINGS: ProjectList = ProjectList {
     name: "ordering",
     plural: "orderings",
     before: "before_ordering",
-    undeletable: &["not_there", "last_one"],
+    delete_reasons: &["not_there", "last_one"],
 };
 
 const FIELDLISTS: ProjectList = ProjectList {
@@ -81,7 +83,7 @@ const FIELDLISTS: ProjectList = ProjectList {
     name: "fieldlist",
     plural: "fieldlists",
     before: "before_fieldlist",
-    undeletable: &["not_there", "last_one"],
+    delete_reasons: &["not_there", "last_one"],
 };
 
 pub(crate) fn calls() -> Vec<Call> {
@@ -95,7 +97,11 @@ pub(crate) fn calls() -> Vec<Call> {
 }
 
 fn languages() -> Vec<Call> {
-    let language = required("language", Shape::Text("nl"), "A code of the global list.");
+    let language = required(
+        "language",
+        Shape::Text("nl"),
+        "The language: a code of `languages/get`.",
+    );
     let data = [
         Entries::FullProject,
         Entries::Nothing("definitions"),
@@ -114,35 +120,40 @@ fn languages() -> Vec<Call> {
         call(
             "/api/p/{project}/languages/add",
             "Add a language",
-            "It comes last.",
+            "Adds a language at the end of the list.",
         )
         .with_reasons(&["unknown_language", "already_there"]),
         call(
             "/api/p/{project}/languages/remove",
             "Remove a language",
-            "One must stay.",
+            "Removes a language. The last language of a project cannot be removed.",
         )
         .with_reasons(&["not_there", "last_one"]),
     ]
 }
 
+/// Returns the four calls of a list.
 fn list_calls(list: &ProjectList) -> [Call; 4] {
     let item = |description| required(list.name, Shape::Item(examples::ITEM), description);
-    let made = required(list.name, Shape::Gid(examples::ITEM), "What was made.");
+    let created = required(
+        list.name,
+        Shape::Gid(examples::ITEM),
+        "The gid of the new item.",
+    );
     let before = optional(
         list.before,
         Shape::Item(examples::ITEM),
-        "Where to; the end when absent.",
+        "The item before which to move it; the end of the list when absent.",
     );
     let one = optional(
         list.name,
         Shape::Item(examples::ITEM),
-        "One; it wins over several.",
+        "The gid of one item. If both are given, the list is ignored.",
     );
     let several = optional(
         list.plural,
         Shape::Items(examples::ITEM),
-        "Several; one of the two is required.",
+        "The gids of several items. One of the two parameters is required.",
     );
     let [create, rename, reorder, delete] = list.paths;
     let [
@@ -158,28 +169,38 @@ fn list_calls(list: &ProjectList) -> [Call; 4] {
             .with_errors(&[Refusal::Forbidden])
     };
     [
-        call(create, create_summary, "It comes last.")
-            .with_parameters(&[ITEM_NAME])
-            .with_result(&[made, PROJECT], &[Entries::FullProject])
-            .with_reasons(&["too_many"])
-            .with_validation(&BAD_NAME),
-        call(rename, rename_summary, "But not `__all__`.")
-            .with_parameters(&[item("Which."), ITEM_NAME])
-            .with_reasons(&["not_there"])
-            .with_validation(&BAD_NAME),
+        call(
+            create,
+            create_summary,
+            "Adds an item at the end of the list.",
+        )
+        .with_parameters(&[ITEM_NAME])
+        .with_result(&[created, PROJECT], &[Entries::FullProject])
+        .with_reasons(&["too_many"])
+        .with_validation(&BAD_NAME),
+        call(
+            rename,
+            rename_summary,
+            "Changes the name of an item. `__all__` cannot be renamed.",
+        )
+        .with_parameters(&[item("The gid of the item."), ITEM_NAME])
+        .with_reasons(&["not_there"])
+        .with_validation(&BAD_NAME),
         call(
             reorder,
             reorder_summary,
-            "But not `__all__`, nor before it.",
+            "Moves an item to another position. `__all__` cannot be moved, and no item can be \
+             moved before it.",
         )
-        .with_parameters(&[item("Which."), before])
+        .with_parameters(&[item("The gid of the item."), before])
         .with_reasons(&["not_there"]),
         call(
             delete,
             delete_summary,
-            "One, or several. `__all__` stays, and so do the last ordering and fieldlist.",
+            "Deletes one or several items: all of them, or none if one does not exist. `__all__`, \
+             the last ordering and the last fieldlist cannot be deleted.",
         )
         .with_parameters(&[one, several])
-        .with_reasons(list.undeletable),
+        .with_reasons(list.delete_reasons),
     ]
 }

@@ -1,4 +1,4 @@
-//! What asks for nobody's data: the release, languages, keys, pictures, and this document.
+//! Calls without a token: the version, languages, public keys, pictures, and this document.
 
 use crate::openapi::{
     call::{Call, ResponseKind},
@@ -14,13 +14,13 @@ pub(crate) fn calls() -> Vec<Call> {
     let languages = required(
         "languages",
         Shape::Texts(&["en", "nl"]),
-        "The codes, sorted.",
+        "The codes of the languages, sorted.",
     );
     let picture = |path, summary, caching| {
         Call::get(
             path,
             summary,
-            "Public: the name is all that is needed.",
+            "Returns a picture to any client that knows its name.",
             ResponseKind::Picture { caching },
         )
         .with_errors(&[
@@ -33,42 +33,45 @@ pub(crate) fn calls() -> Vec<Call> {
         Call::get_or_post(
             "/api/ping",
             "Ask whether the gateway is up",
-            "It asks no other part of the server.",
+            "Answers as long as the gateway runs. It does not check the other parts of the server.",
         )
         .with_result(&[version], &[]),
         Call::get_or_post(
             "/api/languages/get",
             "Get all languages",
-            "ISO 639-1, and regional forms such as `nl-be`.",
+            "Returns all languages of ISO 639-1 and regional forms such as `nl-be`, with English \
+             names.",
         )
         .with_result(&[languages], &[Entries::Languages]),
         Call::get(
             "/.well-known/jwks.json",
             "Get the public keys",
-            "Those that may verify a token today, as a JWK set. It may be kept for 5 minutes.",
+            "Returns the public keys that verify tokens, as a JWK set. It can be cached for 5 \
+             minutes.",
             ResponseKind::Keys,
         )
         .with_errors(&[Refusal::Unavailable]),
         picture(
             "/media/avatars/{name}",
             "Get a picture of a user",
-            "A new picture has a new name: keep it for ever.",
+            "A new picture has a new name, so this one can be cached without a limit.",
         ),
         picture(
             "/media/icons/{name}",
             "Get the icon of a project",
-            "The name stays: ask with `If-None-Match`.",
+            "The name stays the same when the icon changes: check with `If-None-Match` whether it \
+             has changed.",
         ),
         Call::get(
             "/api/openapi.json",
             "Get this document",
-            "OpenAPI 3.1, as `doorward openapi` prints it.",
+            "Returns the OpenAPI 3.1 document, as `doorward openapi` prints it.",
             ResponseKind::Document,
         ),
         Call::get(
             "/api/docs",
             "Read this document",
-            "As a page.",
+            "Shows the document as a page.",
             ResponseKind::Page,
         ),
     ]

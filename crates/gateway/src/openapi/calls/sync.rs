@@ -1,4 +1,4 @@
-//! `/sync/get`, `/sync/cursors`.
+//! `/sync/get`, `/sync/cursors`: the changes since a cursor.
 
 use crate::openapi::{
     call::Call,
@@ -11,42 +11,68 @@ pub(super) fn calls() -> Vec<Call> {
     let project = optional(
         "project",
         Shape::Gid(examples::PROJECT),
-        "A project, of which the caller is a member.",
+        "A project of which the caller is an active member, for its own feed.",
     );
-    let position: Field = required("cc.cursor", Shape::Cursor(4132), "Of the global feed.");
-    let of_project = optional(
+    let position: Field = required(
+        "cc.cursor",
+        Shape::Cursor(4132),
+        "The position in the global feed.",
+    );
+    let project_cursor = optional(
         "cursor",
         Shape::Cursor(4132),
-        "Of the project's feed, when a project was named.",
+        "The position in the project's feed, if the request has `project`.",
     );
     vec![
         Call::post(
             "/sync/get",
             "Get what has changed",
-            "The rows after the cursors, in order, at most 1,000. The last row of each `type` has the cursor to go on from; \
-             only where there are no rows, `cc.cursor` and `cursor` say it.",
+            "Returns the rows after the cursors, in order, at most 1,000. Continue from the cursor \
+             of the last row of each `type`. Only if there are no rows, `cc.cursor` and `cursor` \
+             have the positions from which to continue.",
         )
         .with_token()
         .with_parameters(&[
-            optional("cc_cursor", Shape::Cursor(4132), "The last cursor of the global feed; none of its rows when absent."),
+            optional(
+                "cc_cursor",
+                Shape::Cursor(4132),
+                "The last cursor of the global feed that the client has. If it is absent, no rows \
+                 of this feed are returned.",
+            ),
             project,
-            optional("cursor", Shape::Cursor(4132), "The last cursor of the project's feed; none of its rows when absent."),
+            optional(
+                "cursor",
+                Shape::Cursor(4132),
+                "The last cursor of the project's feed that the client has. If it is absent, no \
+                 rows of this feed are returned.",
+            ),
         ])
         .with_result(
             &[
-                required("sync", Shape::Rows, "The rows."),
-                optional("warning", Shape::Text("more data"), "There are more rows: ask again."),
-                Field { is_required: false, ..position },
-                of_project,
+                required("sync", Shape::Rows, "The changed entries, in order."),
+                optional(
+                    "warning",
+                    Shape::Text("more data"),
+                    "Present if there are more rows: call again.",
+                ),
+                Field {
+                    is_required: false,
+                    ..position
+                },
+                project_cursor,
             ],
             &[],
         )
         .with_errors(&[Refusal::Forbidden])
         .with_reasons(&["cursor_expired"]),
-        Call::post("/sync/cursors", "Get the cursors", "The positions of the feeds at this moment.")
-            .with_token()
-            .with_parameters(&[project])
-            .with_result(&[position, of_project], &[])
-            .with_errors(&[Refusal::Forbidden]),
+        Call::post(
+            "/sync/cursors",
+            "Get the cursors",
+            "Returns the present positions of the feeds.",
+        )
+        .with_token()
+        .with_parameters(&[project])
+        .with_result(&[position, project_cursor], &[])
+        .with_errors(&[Refusal::Forbidden]),
     ]
 }

@@ -1,4 +1,4 @@
-//! `/api/users/get`, `/api/members/get`.
+//! `/api/users/get`, `/api/members/get`: single users and members.
 
 use crate::openapi::{
     call::Call,
@@ -10,12 +10,17 @@ use crate::openapi::{
 use crate::openapi::calls::{OTHER_USER, PROJECT};
 
 pub(crate) fn calls() -> Vec<Call> {
-    let member = required("member", Shape::Gid(examples::OTHER_USER), "The user.");
+    let member = required(
+        "member",
+        Shape::Gid(examples::OTHER_USER),
+        "The gid of the member.",
+    );
     vec![
         Call::post(
             "/api/users/get",
             "Get a user",
-            "Complete for the caller, short for those whom they share a project with.",
+            "Returns a user: the caller complete, and a user who shares a project with the caller \
+             short.",
         )
         .with_token()
         .with_parameters(&[OTHER_USER])
@@ -24,7 +29,7 @@ pub(crate) fn calls() -> Vec<Call> {
         Call::post(
             "/api/members/get",
             "Get a member",
-            "Of a project that the caller sees.",
+            "Returns a member of a project that is visible to the caller.",
         )
         .with_token()
         .with_parameters(&[PROJECT, member])
