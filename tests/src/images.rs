@@ -47,9 +47,9 @@ impl Bits {
         self.put(11 - 2, 4);
         for length in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10] {
             if length <= 6 {
-                self.put_code(length - 1, 3)
+                self.put_code(length - 1, 3);
             } else {
-                self.put_code(length + 5, 4)
+                self.put_code(length + 5, 4);
             }
         }
     }

@@ -105,7 +105,7 @@ impl WebSocket {
                 .expect("a packet in time");
             match message {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => {
-                    self.send("3".to_owned()).await
+                    self.send("3".to_owned()).await;
                 }
                 Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,

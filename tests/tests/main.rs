@@ -1,6 +1,8 @@
 //! End-to-end tests with the real binary, one folder for each area. `cargo nextest run -p
 //! doorward-tests login::` runs the tests of one area.
 
+#![expect(clippy::too_many_lines, reason = "a test is read from top to bottom")]
+
 mod accounts;
 mod api_keys;
 mod clients;

@@ -220,7 +220,7 @@ impl Deliverer {
                 tracing::warn!(
                     %id, kind, %error,
                     "failed to record the outcome of a mail; it will be retried"
-                )
+                );
             }
         }
     }

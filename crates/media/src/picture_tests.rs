@@ -306,7 +306,7 @@ fn cmyk_jpegs_are_accepted() {
     for color in [ColorType::Cmyk, ColorType::CmykAsYcck] {
         for is_progressive in [false, true] {
             let bytes = jpeg(&cyan, (16, 16), color, |encoder| {
-                encoder.set_progressive(is_progressive)
+                encoder.set_progressive(is_progressive);
             });
             let [red, green, blue] = image_of(&decoded(&bytes).unwrap())
                 .to_rgb8()

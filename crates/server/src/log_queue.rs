@@ -118,7 +118,7 @@ impl LogQueue {
     pub(crate) fn report_panics(&self) {
         let queue = self.clone();
         std::panic::set_hook(Box::new(move |panic| {
-            queue.push(describe(panic).as_bytes())
+            queue.push(describe(panic).as_bytes());
         }));
     }
 

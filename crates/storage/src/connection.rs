@@ -66,7 +66,7 @@ impl AnyConnection {
     pub fn force_custom_plans(&mut self) -> Result<(), Error> {
         match self {
             Self::Postgres(connection) => {
-                connection.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")?
+                connection.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")?;
             }
             Self::Sqlite(_) => {}
         }

@@ -140,7 +140,7 @@ impl Feed {
             // The cursor is before the tail of the feed.
             ErrorCode::Unprocessable => self.expire(id),
             ErrorCode::Unauthenticated | ErrorCode::UnknownUser => {
-                self.end_client(id, EndReason::Denied)
+                self.end_client(id, EndReason::Denied);
             }
             // The user is no longer a member of the project.
             ErrorCode::Forbidden => {

@@ -119,7 +119,7 @@ async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<S
             }
         }
         Err(error) if error.code == ErrorCode::Unauthenticated => {
-            client.end_with(EndReason::Denied)
+            client.end_with(EndReason::Denied);
         }
         // The old token is still valid for a while, so the next check tries again.
         Ok((Err(_), _)) | Err(_) => {

@@ -329,7 +329,7 @@ fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer
             NonMemberKind::Declined | NonMemberKind::Deactivated
                 if path.ends_with("accept_invite") =>
             {
-                answer.assert_invite_invalid()
+                answer.assert_invite_invalid();
             }
             NonMemberKind::Stranger
             | NonMemberKind::Former
@@ -470,7 +470,7 @@ async fn deleted_project_is_inaccessible(backend: Backend) {
                 Own(..) => {}
                 Visible(reason) => fixture.call(token, path).await.assert_unprocessable(reason),
                 Member | Owner | Membership(_) => {
-                    fixture.call(token, path).await.assert_forbidden()
+                    fixture.call(token, path).await.assert_forbidden();
                 }
             }
         }

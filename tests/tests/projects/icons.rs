@@ -341,7 +341,7 @@ async fn first_bad_part_is_reported(backend: Backend) {
         ("upload_file", b"x"),
     ];
     fixture.assert_project(&send(&fixture.ann, parts).await, |project| {
-        project["icon"] = json!("<project>.png")
+        project["icon"] = json!("<project>.png");
     });
 }
 

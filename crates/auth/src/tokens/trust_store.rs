@@ -149,7 +149,7 @@ impl TrustStore {
     /// time than before changes nothing.
     pub(crate) fn set_complete_until(&self, until: Instant) {
         self.with_state_mut(|state| {
-            state.revocations_known_until = state.revocations_known_until.max(Some(until))
+            state.revocations_known_until = state.revocations_known_until.max(Some(until));
         });
     }
 
@@ -207,7 +207,7 @@ impl TrustStore {
         self.with_state_mut(|state| {
             state
                 .revocations
-                .retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds())
+                .retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds());
         });
         self.database
             .write(move |connection| {

@@ -288,7 +288,7 @@ async fn anonymous_calls_from_the_owners_network_do_not_block_codes() {
             let codes = fixture.request(purpose, HOME).await.unwrap();
             fixture.confirm(purpose, &codes).await.unwrap();
         }
-        // They delay another user, to whom the network is not known.
+        // They delay another user, who has not logged in from this network.
         let other = Purpose::Reset(fixture.user(PASSWORD).await);
         assert_eq!(
             code(fixture.request(other, HOME).await),

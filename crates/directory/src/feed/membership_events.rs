@@ -34,14 +34,14 @@ impl FeedPage {
         let own = Audience::User(user);
         match (old > Visibility::Hidden, new > Visibility::Hidden) {
             (false, true) => {
-                self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string())
+                self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string());
             }
             // The user saw only the summary before. Clients fetch an inserted project in full.
             (true, true) if new > old => {
-                self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string())
+                self.push_visibility_event(own, Action::Insert, PROJECTS, project.to_string());
             }
             (true, false) => {
-                self.push_visibility_event(own, Action::Delete, PROJECTS, project.to_string())
+                self.push_visibility_event(own, Action::Delete, PROJECTS, project.to_string());
             }
             (true, true) | (false, false) => {}
         }
@@ -125,12 +125,12 @@ impl FeedPage {
         };
         match (shows_user(before), shows_user(after)) {
             (false, true) => {
-                self.push_visibility_event(audience, Action::Insert, USERS, user.to_string())
+                self.push_visibility_event(audience, Action::Insert, USERS, user.to_string());
             }
             // Members who share another project with the user do not receive this row: Sync drops a
             // DELETE of an entry that is still visible.
             (true, false) => {
-                self.push_visibility_event(audience, Action::Delete, USERS, user.to_string())
+                self.push_visibility_event(audience, Action::Delete, USERS, user.to_string());
             }
             (true, true) | (false, false) => {}
         }

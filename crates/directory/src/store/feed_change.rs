@@ -98,7 +98,7 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, changes: Vec<Change>) 
 pub(crate) fn notify(connection: &mut AnyConnection, channel: &str) -> Result<()> {
     match connection {
         AnyConnection::Postgres(connection) => {
-            connection.batch_execute(&format!("NOTIFY {channel}"))?
+            connection.batch_execute(&format!("NOTIFY {channel}"))?;
         }
         AnyConnection::Sqlite(_) => {}
     }

@@ -98,7 +98,7 @@ pub(crate) async fn icon(
         .await
         {
             Err(ApiError::RpcError(error)) if error.code == ErrorCode::NotFound => {
-                last = Some(name)
+                last = Some(name);
             }
             result => return result,
         }

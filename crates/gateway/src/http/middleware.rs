@@ -177,7 +177,7 @@ async fn renew_if_due(
             }
         }
         Err(error) => {
-            tracing::debug!(target: LOG_TARGET, code = %error.code, "could not renew a token that is due")
+            tracing::debug!(target: LOG_TARGET, code = %error.code, "could not renew a token that is due");
         }
     }
     response

@@ -186,10 +186,10 @@ async fn read_parts(mut parts: Multipart, memory: &UploadMemory) -> Result<Uploa
         }
         match part.name() {
             Some(FILE) if form.file.is_none() => {
-                form.file = Some(collect_file(part, memory).await?)
+                form.file = Some(collect_file(part, memory).await?);
             }
             Some(PROJECT) if form.project.is_none() => {
-                form.project = Some(collect_text(part).await?)
+                form.project = Some(collect_text(part).await?);
             }
             Some(_) | None => {}
         }

@@ -192,10 +192,10 @@ fn success_response(call: &Call, method: Method) -> RefOr<Response> {
     match call.renewal {
         Renewal::Never => {}
         Renewal::WhenDue => {
-            response = response.header_ref("Authorization", header_reference("RenewedToken"))
+            response = response.header_ref("Authorization", header_reference("RenewedToken"));
         }
         Renewal::Always => {
-            response = response.header_ref("Authorization", header_reference("FreshToken"))
+            response = response.header_ref("Authorization", header_reference("FreshToken"));
         }
     }
     RefOr::T(response.build())

@@ -140,7 +140,7 @@ impl Page {
                 self.example("Response", &operations::example(result, data));
             }
             ResponseKind::Picture { caching } => {
-                self.add(format_args!("<p>{}</p>", prose(caching)))
+                self.add(format_args!("<p>{}</p>", prose(caching)));
             }
             ResponseKind::Keys | ResponseKind::Document | ResponseKind::Page => {}
         }

@@ -4,6 +4,7 @@ use crate::templates::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
 /// Returns the subject and the blocks of a mail.
+#[expect(clippy::too_many_lines, reason = "one arm for each mail")]
 pub(crate) fn write(content: &MailContent) -> (String, Vec<Block>) {
     let once =
         || paragraph("This code expires in 15 minutes and works once. Don't share it with anyone.");

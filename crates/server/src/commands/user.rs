@@ -159,7 +159,7 @@ async fn set_password(
         NewPassword::Stdin => {
             credentials
                 .set_password(user, read_password()?, Origin::command_line())
-                .await?
+                .await?;
         }
         NewPassword::Hash(hash) => {
             credentials

@@ -169,7 +169,7 @@ fn read_layers(
     if let Some(path) = config.filter(|path| !path.is_empty()) {
         let unknown = apply_layer(&mut given, file::layer(Path::new(path), mistakes), mistakes);
         unknown.values().for_each(|entry| {
-            mistakes.push(&entry.name, "expected a setting, but none is called so")
+            mistakes.push(&entry.name, "expected a setting, but none is called so");
         });
     }
     let unknown = apply_layer(&mut given, variables::layer(environment), mistakes);

@@ -45,7 +45,7 @@ fn verify_password(gid: &str, password: &str) -> VerifyPasswordRequest {
     }
 }
 
-pub(crate) fn logins(scene: &Fixture) -> Vec<Row> {
+pub(super) fn logins(scene: &Fixture) -> Vec<Row> {
     let ben = scene.ben.clone();
     let ben_again = scene.ben.clone();
     let project = scene.project.clone();
@@ -96,7 +96,7 @@ pub(crate) fn logins(scene: &Fixture) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn accounts(scene: &Fixture) -> Vec<Row> {
+pub(super) fn accounts(scene: &Fixture) -> Vec<Row> {
     let ben = person(&scene.ben, "ben");
     let signup = signup_request();
     let check_signup = VerifySignupRequest {
@@ -162,7 +162,7 @@ pub(crate) fn accounts(scene: &Fixture) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
+pub(super) fn removals(scene: &Fixture) -> Vec<Row> {
     let user = scene.api_user.clone();
     let project = scene.project.clone();
     let owner = scene.ann.clone();

@@ -33,7 +33,7 @@ fn same<T: prost::Message + Clone + 'static>(rpc: Rpc, message: T) -> Row {
     row(rpc, move |_| message.clone())
 }
 
-pub(crate) fn users(scene: &Fixture) -> Vec<Row> {
+pub(super) fn users(scene: &Fixture) -> Vec<Row> {
     let ann = scene.ann.clone();
     let ben = scene.ben.clone();
     let user_gid = ben.clone();
@@ -156,7 +156,7 @@ pub(crate) fn users(scene: &Fixture) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
+pub(super) fn projects(scene: &Fixture) -> Vec<Row> {
     let caller_gid = scene.ann.clone();
     let project_gid = scene.project.clone();
     let project = || project_gid.clone();
@@ -275,7 +275,7 @@ pub(crate) fn projects(scene: &Fixture) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
+pub(super) fn members(scene: &Fixture) -> Vec<Row> {
     let ann = scene.ann.clone();
     let ben = scene.ben.clone();
     let cas = scene.cas.clone();
@@ -396,7 +396,7 @@ pub(crate) fn members(scene: &Fixture) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn removals(scene: &Fixture) -> Vec<Row> {
+pub(super) fn removals(scene: &Fixture) -> Vec<Row> {
     let caller_gid = scene.ann.clone();
     let project_gid = scene.project.clone();
     let project = || project_gid.clone();

@@ -139,7 +139,7 @@ impl Story {
     }
 
     /// Cuts the power during a random action.
-    pub(crate) async fn lose_power_in_an_action(
+    pub(super) async fn lose_power_in_an_action(
         &mut self,
         machine: &mut TestMachine,
         smtp: &SmtpServer,

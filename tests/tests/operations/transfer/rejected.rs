@@ -139,7 +139,7 @@ async fn unknown_rows_are_rejected(backend: Backend) {
                         .as_object_mut()
                         .expect("a row")
                         .remove("name"),
-                )
+                );
             },
             "column name of table directory.users is missing",
         ),
