@@ -26,7 +26,7 @@ macro_rules! actions {
 
 actions! {
     /// A login with a password.
-    VerifiedLogin = "login",
+    Login = "login",
     LoginFailed = "login_failed",
     /// The first attempt that the throttle rejected during a wait. Later ones in the same wait are
     /// not recorded.
@@ -43,11 +43,11 @@ actions! {
     SignupRequested = "signup_requested",
     PasswordResetRequested = "password_reset_requested",
     EmailChangeRequested = "email_change_requested",
-    PendingSignup = "signup",
+    Signup = "signup",
     PasswordReset = "password_reset",
     EmailChanged = "email_changed",
     /// A code that was wrong, used or expired.
-    InvalidCode = "code_refused",
+    CodeRejected = "code_refused",
     /// A mail that is not tried any more, with the reason.
     MailGivenUp = "mail_given_up",
     /// The service revoked the tokens of a user because of a change in the directory.

@@ -66,7 +66,7 @@ pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
-    pub(crate) trust: Arc<session::trust_store::Trust>,
+    pub(crate) trust: Arc<session::trust_store::TrustStore>,
     pub(crate) init_cache: handlers::init_cache::InitCache,
     pub(crate) renewals: session::renewals::Renewals,
     pub(crate) rate_limits: http::rate_limit::RateLimits,
@@ -100,7 +100,7 @@ impl Gateway {
     ) -> std::io::Result<Self> {
         let challenge = HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm))
             .map_err(std::io::Error::other)?;
-        let trust = Arc::new(session::trust_store::Trust::new(
+        let trust = Arc::new(session::trust_store::TrustStore::new(
             &config.issuer,
             config.trust_max_age,
         ));

@@ -53,11 +53,11 @@ pub(crate) struct Login {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndReason {
     /// The token is invalid: `authorization` with a null token is sent first.
-    Denied,
+    TokenInvalid,
     /// Nothing is sent first.
-    Quiet,
+    Silent,
     /// Everything was sent and only the disconnection is left. Set by [`Client::send_end`].
-    FeedEvent,
+    Notified,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,11 +165,11 @@ impl Client {
             return;
         };
         let outcome = match end {
-            EndReason::Denied => self.emit("authorization", &json!({"JWT": null})),
-            EndReason::Quiet | EndReason::FeedEvent => SendOutcome::Done,
+            EndReason::TokenInvalid => self.emit("authorization", &json!({"JWT": null})),
+            EndReason::Silent | EndReason::Notified => SendOutcome::Done,
         };
         if outcome != SendOutcome::Full {
-            *lock(&self.end_reason) = Some(EndReason::FeedEvent);
+            *lock(&self.end_reason) = Some(EndReason::Notified);
             // Without room for this packet the socket stays connected. The ping needs room as well,
             // so the library then ends the connection when the ping is due, at most 25 s later.
             let _ = self.socket.clone().disconnect();

@@ -27,28 +27,28 @@ const MAX_DOUBLINGS: u32 = 4;
 
 pub(crate) enum DispatcherInput {
     /// Events of the stream, and its position after them.
-    Heard(Vec<FeedEvent>, i64),
+    Events(Vec<FeedEvent>, i64),
     /// The stream cannot continue from its position.
-    Lost,
+    StreamLost,
     /// A socket starts a subscription.
-    Subscription {
+    Subscribe {
         id: u64,
         client: Arc<Client>,
         start: Subscription,
     },
     /// A subscription has ended.
-    Stop(u64),
+    Unsubscribe(u64),
     /// A call of Sync has ended.
-    Answered {
+    SyncCompleted {
         id: u64,
         answer: Result<SyncResponse, tonic::Status>,
     },
     /// The pause of a subscriber is over.
-    Retry(u64),
+    RetrySync(u64),
 }
 
 /// The dispatcher: the hub, and the sockets of its subscribers.
-pub(crate) struct Feed {
+pub(crate) struct Dispatcher {
     host: Arc<dyn Host>,
     directory: Channel,
     inputs: mpsc::Sender<DispatcherInput>,
@@ -58,7 +58,7 @@ pub(crate) struct Feed {
     failures: u32,
 }
 
-impl Feed {
+impl Dispatcher {
     pub(crate) fn new(
         host: Arc<dyn Host>,
         directory: Channel,
@@ -85,31 +85,31 @@ impl Feed {
 
     fn handle(&mut self, input: DispatcherInput) {
         match input {
-            DispatcherInput::Heard(events, position) => {
+            DispatcherInput::Events(events, position) => {
                 for (id, rows) in self.hub.apply_events(events, position) {
                     self.deliver(id, &rows);
                 }
             }
-            DispatcherInput::Lost => self.hub.lose_stream(),
-            DispatcherInput::Subscription { id, client, start } => {
+            DispatcherInput::StreamLost => self.hub.lose_stream(),
+            DispatcherInput::Subscribe { id, client, start } => {
                 let user = client.login().claims.sub;
                 self.clients.insert(id, client);
                 let rows = self.hub.subscribe(id, user, start);
                 self.deliver(id, &rows);
             }
-            DispatcherInput::Stop(id) => self.unsubscribe(id),
-            DispatcherInput::Answered {
+            DispatcherInput::Unsubscribe(id) => self.unsubscribe(id),
+            DispatcherInput::SyncCompleted {
                 id,
                 answer: Ok(answer),
             } => {
                 self.failures = 0;
                 self.complete_sync(id, answer);
             }
-            DispatcherInput::Answered {
+            DispatcherInput::SyncCompleted {
                 id,
                 answer: Err(status),
             } => self.fail_sync(id, &status),
-            DispatcherInput::Retry(id) => self.hub.retry_call(id),
+            DispatcherInput::RetrySync(id) => self.hub.retry_call(id),
         }
     }
 
@@ -140,7 +140,7 @@ impl Feed {
             // The cursor is before the tail of the feed.
             ErrorCode::Unprocessable => self.expire(id),
             ErrorCode::Unauthenticated | ErrorCode::UnknownUser => {
-                self.end_client(id, EndReason::Denied);
+                self.end_client(id, EndReason::TokenInvalid);
             }
             // The user is no longer a member of the project.
             ErrorCode::Forbidden => {
@@ -169,7 +169,7 @@ impl Feed {
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            let _ = inputs.send(DispatcherInput::Retry(id)).await;
+            let _ = inputs.send(DispatcherInput::RetrySync(id)).await;
         });
     }
 
@@ -187,7 +187,7 @@ impl Feed {
         tokio::spawn(async move {
             let answer = client.sync(request).await.map(tonic::Response::into_inner);
             let _ = inputs
-                .send(DispatcherInput::Answered {
+                .send(DispatcherInput::SyncCompleted {
                     id: call.subscriber,
                     answer,
                 })

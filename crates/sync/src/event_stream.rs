@@ -91,7 +91,7 @@ async fn read_stream(
         };
         let events = message.events.into_iter().map(FeedEvent::from).collect();
         inputs
-            .send(DispatcherInput::Heard(events, message.cursor))
+            .send(DispatcherInput::Events(events, message.cursor))
             .await
             .map_err(|_| "the dispatcher has stopped".to_owned())?;
     }
@@ -110,7 +110,7 @@ async fn handle_stream_error(
     if matches!(code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest)
         && position.cursor.take().is_some()
     {
-        let _ = inputs.send(DispatcherInput::Lost).await;
+        let _ = inputs.send(DispatcherInput::StreamLost).await;
     }
     code.to_string()
 }
@@ -151,7 +151,7 @@ mod tests {
             );
             assert_eq!(position.cursor.is_none(), is_given_up, "{reason}");
             assert_eq!(
-                matches!(received.try_recv(), Ok(DispatcherInput::Lost)),
+                matches!(received.try_recv(), Ok(DispatcherInput::StreamLost)),
                 is_given_up,
                 "{reason}"
             );

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::{Client, EndReason, Login, SendOutcome},
     clients::Clients,
-    dispatcher::{DispatcherInput, Feed},
+    dispatcher::{DispatcherInput, Dispatcher},
     event_stream,
     host::{Host, InitResponse, TokenError, TokenStatus},
     sessions::PollingSessions,
@@ -110,7 +110,7 @@ impl Sockets {
             next_subscriber_id: AtomicU64::new(1),
         });
         sockets.register_handlers();
-        tokio::spawn(Feed::new(host, directory.clone(), inputs.clone()).run(receiver));
+        tokio::spawn(Dispatcher::new(host, directory.clone(), inputs.clone()).run(receiver));
         tokio::spawn(event_stream::run(directory, inputs, shutdown));
         tokio::spawn(token_check::run(sockets.clone()));
         sockets
@@ -191,13 +191,13 @@ impl Sockets {
 
     /// Ends a client whose socket is disconnected or was replaced.
     pub(crate) async fn end_client(self: Arc<Self>, client: Arc<Client>) {
-        client.end_with(EndReason::Quiet);
+        client.end_with(EndReason::Silent);
         self.unsubscribe(&client).await;
     }
 
     async fn unsubscribe(&self, client: &Client) {
         if let Some(id) = client.set_subscriber_id(None) {
-            let _ = self.inputs.send(DispatcherInput::Stop(id)).await;
+            let _ = self.inputs.send(DispatcherInput::Unsubscribe(id)).await;
         }
     }
 
@@ -216,7 +216,7 @@ impl Sockets {
             let throttled = ack.send(&self.host.envelope(&RpcError::new(ErrorCode::Throttled)));
             // A client must not wait forever for a response that could not be queued.
             if client.send_outcome(throttled) == SendOutcome::Full {
-                client.end_with(EndReason::Quiet);
+                client.end_with(EndReason::Silent);
             }
             return;
         }
@@ -227,7 +227,7 @@ impl Sockets {
         client.has_pending_init.store(false, Ordering::Release);
         match client.send_outcome(ack.send(&answer.envelope)) {
             SendOutcome::Done => {}
-            SendOutcome::Full => return client.end_with(EndReason::Quiet),
+            SendOutcome::Full => return client.end_with(EndReason::Silent),
             SendOutcome::Closed => return,
         }
         let start = answer.subscription;
@@ -238,7 +238,7 @@ impl Sockets {
             client.set_subscriber_id(Some(id));
             let _ = self
                 .inputs
-                .send(DispatcherInput::Subscription {
+                .send(DispatcherInput::Subscribe {
                     id,
                     client: client.clone(),
                     start,
@@ -247,7 +247,7 @@ impl Sockets {
             // If the client ended in the meantime, its `Stop` may have found no subscription yet.
             if client.is_ending() {
                 client.set_subscriber_id(None);
-                let _ = self.inputs.send(DispatcherInput::Stop(id)).await;
+                let _ = self.inputs.send(DispatcherInput::Unsubscribe(id)).await;
             }
         }
     }

@@ -60,7 +60,7 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
 /// not call the disconnect handler for it.
 async fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
     sockets.clients.remove(sid);
-    client.end_with(EndReason::Quiet);
+    client.end_with(EndReason::Silent);
     client.send_end();
     sockets.clone().end_client(client).await;
 }
@@ -93,8 +93,8 @@ fn check_token(
                 ));
             }
         }
-        TokenStatus::Invalid => client.end_with(EndReason::Denied),
-        TokenStatus::Unknown => client.end_with(EndReason::Quiet),
+        TokenStatus::Invalid => client.end_with(EndReason::TokenInvalid),
+        TokenStatus::Unknown => client.end_with(EndReason::Silent),
     }
 }
 
@@ -115,11 +115,11 @@ async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<S
             if !client.is_ending() && client.emit("authorization", &message) == SendOutcome::Full {
                 // The client did not receive the new token and would use the old one until it
                 // expires. It must reconnect now, while the old one can still be renewed.
-                client.end_with(EndReason::Quiet);
+                client.end_with(EndReason::Silent);
             }
         }
         Err(error) if error.code == ErrorCode::Unauthenticated => {
-            client.end_with(EndReason::Denied);
+            client.end_with(EndReason::TokenInvalid);
         }
         // The old token is still valid for a while, so the next check tries again.
         Ok((Err(_), _)) | Err(_) => {

@@ -56,19 +56,19 @@ const ALPHABET: &[u8; 24] = b"34679ACDEFGHJKMNPQRTVWXY";
 /// The call in two steps for which a code is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    PendingSignup,
+    Signup,
     /// Password reset.
-    Reset,
+    PasswordReset,
     /// Change of the email address.
-    Email,
+    EmailChange,
 }
 
 impl Purpose {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::PendingSignup => "signup",
-            Self::Reset => "reset",
-            Self::Email => "email",
+            Self::Signup => "signup",
+            Self::PasswordReset => "reset",
+            Self::EmailChange => "email",
         }
     }
 }
@@ -77,7 +77,7 @@ impl FromStr for Purpose {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        [Self::PendingSignup, Self::Reset, Self::Email]
+        [Self::Signup, Self::PasswordReset, Self::EmailChange]
             .into_iter()
             .find(|purpose| purpose.as_str() == text)
             .ok_or(Malformed("not a purpose of a code"))

@@ -34,7 +34,7 @@ impl Accounts {
         let gid = user.gid.to_string();
         let canonical = email.canonical();
         let (mut code, pair) = self.codes.create(
-            Purpose::Email,
+            Purpose::EmailChange,
             gid.clone(),
             &[&[&gid, &canonical]],
             self.clock.now(),
@@ -71,7 +71,7 @@ impl Accounts {
             .canonical();
         let binding = vec![user.to_string(), canonical];
         let code = self
-            .verify_codes(Purpose::Email, typed, binding, (Some(user), from))
+            .verify_codes(Purpose::EmailChange, typed, binding, (Some(user), from))
             .await?;
         let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
         if self.database.write(begin).await? {
@@ -99,7 +99,7 @@ impl Accounts {
         );
         self.database
             .write(move |connection| {
-                use_up(connection, Purpose::Email, &validation)?;
+                use_up(connection, Purpose::EmailChange, &validation)?;
                 audit::record(connection, entry, clock.now())
             })
             .await

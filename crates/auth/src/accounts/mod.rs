@@ -157,7 +157,7 @@ impl Accounts {
             &config.throttle,
         );
         let entry =
-            Entry::new(Action::InvalidCode, user, &from.origin).with_detail(purpose.as_str());
+            Entry::new(Action::CodeRejected, user, &from.origin).with_detail(purpose.as_str());
         self.database
             .write(move |connection| {
                 let binding: Vec<&str> = binding.iter().map(String::as_str).collect();

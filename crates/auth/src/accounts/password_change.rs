@@ -108,7 +108,7 @@ impl Accounts {
                     // subject; the others are deleted with the replacement.
                     store::code::delete_for_subject(
                         connection,
-                        Purpose::Reset,
+                        Purpose::PasswordReset,
                         &codes::sha256_base64(&email.canonical()),
                     )?;
                 }

@@ -50,7 +50,7 @@ impl Accounts {
         let bindings: Vec<&[&str]> = pairs.iter().map(<[&str; 2]>::as_slice).collect();
         let (mut code, pair) =
             self.codes
-                .create(Purpose::Reset, subject, &bindings, self.clock.now())?;
+                .create(Purpose::PasswordReset, subject, &bindings, self.clock.now())?;
         code.is_from_known_network = is_known_network;
         let usernames = users.iter().map(|user| user.username.clone()).collect();
         let content = MailContent::ResetCode {
@@ -89,8 +89,13 @@ impl Accounts {
         let validation = typed.validation_code.clone();
         // The codes are verified first. The rules for passwords depend on the user's profile, and
         // their errors would reveal it to a client without a code.
-        self.verify_codes(Purpose::Reset, typed, binding, (Some(user.gid), from))
-            .await?;
+        self.verify_codes(
+            Purpose::PasswordReset,
+            typed,
+            binding,
+            (Some(user.gid), from),
+        )
+        .await?;
         let password = Password::parse(password)?;
         self.credentials
             .check_new_password(password.clone(), user.password_inputs())
@@ -116,14 +121,14 @@ impl Accounts {
                 // This takes the lock under which revocations are ordered; the time is taken after
                 // it.
                 store::trust_version::increment(connection)?;
-                use_up(connection, Purpose::Reset, &validation)?;
+                use_up(connection, Purpose::PasswordReset, &validation)?;
                 let now = clock.now();
                 replacement.apply(connection, &origin, lifetime, now)?;
                 if let Some(email) = &email {
                     // A request for several accounts with this address has the address as subject.
                     store::code::delete_for_subject(
                         connection,
-                        Purpose::Reset,
+                        Purpose::PasswordReset,
                         &codes::sha256_base64(&email.canonical()),
                     )?;
                 }

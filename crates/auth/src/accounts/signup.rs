@@ -69,7 +69,7 @@ impl Accounts {
         // Without a binding, no second step can succeed. An existing account gets no code by mail.
         let bindings: &[&[&str]] = if is_known { &[] } else { &[binding] };
         let (mut code, pair) = self.codes.create(
-            Purpose::PendingSignup,
+            Purpose::Signup,
             codes::sha256_base64(&canonical),
             bindings,
             now,
@@ -130,7 +130,7 @@ impl Accounts {
             .canonical();
         let binding = vec![signup.username, canonical];
         let code = self
-            .verify_codes(Purpose::PendingSignup, signup.codes, binding, (None, from))
+            .verify_codes(Purpose::Signup, signup.codes, binding, (None, from))
             .await?;
         let Some(pending) = &code.signup else {
             return Err(Error::Internal("a code for a signup has no pending signup"));
@@ -171,17 +171,13 @@ impl Accounts {
         from: &ClientContext,
     ) -> Result<String, Error> {
         let clock = self.clock.clone();
-        let entry = Entry::new(
-            Action::PendingSignup,
-            Some(user),
-            &from.origin.with_user(user),
-        );
+        let entry = Entry::new(Action::Signup, Some(user), &from.origin.with_user(user));
         let network = ClientNetwork::from_address(from.client_address);
         let login = self
             .database
             .write(move |connection| {
                 let now = clock.now();
-                let signup = use_up(connection, Purpose::PendingSignup, &validation)?.signup;
+                let signup = use_up(connection, Purpose::Signup, &validation)?.signup;
                 let signup =
                     signup.ok_or(Error::Internal("a code for a signup has no pending signup"))?;
                 store::credential::upsert(connection, user, signup.password_hash, now)?;

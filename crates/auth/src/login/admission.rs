@@ -25,7 +25,7 @@ use doorward_storage::AnyConnection;
 use crate::{
     Error,
     audit::{self, Action, Entry},
-    login::password::{Attempt, Logins, NOBODY},
+    login::password::{Attempt, DUMMY_USER, Logins},
     store,
     throttle::{self, Bucket, ClientNetwork, FailureCount, Permit},
 };
@@ -157,7 +157,7 @@ impl Logins {
         buckets: [&str; 3],
     ) -> Result<AttemptState, Error> {
         // Without a user, the dummy user is looked up, so that both cases run the same queries.
-        let user = attempt.user.unwrap_or(NOBODY);
+        let user = attempt.user.unwrap_or(DUMMY_USER);
         let network = network.clone();
         let buckets = buckets.map(str::to_owned);
         let work = move |connection: &mut AnyConnection| {

@@ -10,7 +10,7 @@ use doorward_token::TokenKind;
 use crate::{
     Error,
     audit::{self, Action, Entry, Origin},
-    login::password::{Logins, NOBODY, is_revoked_since, not_before},
+    login::password::{DUMMY_USER, Logins, is_revoked_since, not_before},
     store::{self, api_key::RowLock},
     throttle::{self, Bucket, ClientNetwork},
     tokens::{issue::VerifiedLogin, revocation::RevocationTarget},
@@ -107,7 +107,7 @@ impl Logins {
             let key = api_keys.find_locked(connection, &text, lock)?;
             let revocation = store::revocation::find(
                 connection,
-                &RevocationTarget::Subject(user.unwrap_or(NOBODY)),
+                &RevocationTarget::Subject(user.unwrap_or(DUMMY_USER)),
             )?;
             let key = key.filter(|key| key.project == project && Some(key.user) == user);
             let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), checked_at))

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Dummy user, looked up if no user has the name, so that both cases take the same steps.
-pub(crate) const NOBODY: Gid = Gid::NIL;
+pub(crate) const DUMMY_USER: Gid = Gid::NIL;
 
 pub(crate) struct Logins {
     pub(crate) database: Database,
@@ -125,7 +125,7 @@ impl Logins {
                 .record_success(&attempt, &admitted, &network, verified)
                 .await?
             {
-                Outcome::VerifiedLogin(login) => return self.tokens.issue(&login),
+                Outcome::Accepted(login) => return self.tokens.issue(&login),
                 Outcome::Revoked => break,
                 Outcome::HashReplaced(by) => hash = by,
             }
@@ -149,12 +149,8 @@ impl Logins {
         let stale_count = admitted
             .has_username_failures
             .then(|| admitted.username_bucket.key.clone());
-        let entry = Entry::new(
-            Action::VerifiedLogin,
-            Some(user),
-            &attempt.origin.with_user(user),
-        )
-        .with_project(attempt.project);
+        let entry = Entry::new(Action::Login, Some(user), &attempt.origin.with_user(user))
+            .with_project(attempt.project);
         let network = network.clone();
         let checked_at = attempt.checked_at;
         let write = move |connection: &mut AnyConnection| {
@@ -176,7 +172,7 @@ impl Logins {
             }
             audit::record(connection, entry, now)?;
             let kind = (TokenKind::User, None);
-            Ok(Outcome::VerifiedLogin(VerifiedLogin {
+            Ok(Outcome::Accepted(VerifiedLogin {
                 subject: user,
                 kind,
                 logged_in_at: checked_at,
@@ -227,7 +223,7 @@ impl Logins {
 
 /// Outcome of a login with the right password.
 enum Outcome {
-    VerifiedLogin(VerifiedLogin),
+    Accepted(VerifiedLogin),
     /// The tokens of the user were revoked since the check, so a token would be invalid.
     Revoked,
     /// Another hash is stored by now; None if the user has no password any more.

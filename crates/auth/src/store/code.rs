@@ -236,8 +236,8 @@ pub(crate) fn delete_for_subject(
 /// of several subjects without a deadlock.
 pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
     let user = user.to_string();
-    delete_for_subject(connection, Purpose::Reset, &user)?;
-    delete_for_subject(connection, Purpose::Email, &user)
+    delete_for_subject(connection, Purpose::PasswordReset, &user)?;
+    delete_for_subject(connection, Purpose::EmailChange, &user)
 }
 
 /// Deletes the requests that expired before `cut`.

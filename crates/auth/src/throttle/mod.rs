@@ -355,16 +355,16 @@ pub(crate) fn delete_decayed(
     now: Timestamp,
 ) -> Result<(), Error> {
     let (threshold, decay) = match kind {
-        BucketKind::Name => (config.failures, USERNAME_DECAY),
-        BucketKind::Address => (
+        BucketKind::Username => (config.failures, USERNAME_DECAY),
+        BucketKind::ClientNetwork => (
             config.failures.saturating_mul(NETWORK_FACTOR),
             NETWORK_DECAY,
         ),
-        BucketKind::Question => (
+        BucketKind::AnonymousCall => (
             config.failures.saturating_mul(NETWORK_FACTOR),
             ANONYMOUS_REQUEST_DECAY,
         ),
-        BucketKind::Code => (
+        BucketKind::WrongCode => (
             config.failures.saturating_mul(WRONG_CODE_FACTOR),
             ANONYMOUS_REQUEST_DECAY,
         ),
@@ -373,11 +373,11 @@ pub(crate) fn delete_decayed(
             INVITATION_DECAY,
         ),
         BucketKind::Mailbox => (mailbox::mailbox_threshold(config), mailbox::MAIL_DECAY),
-        BucketKind::Strangers => (
+        BucketKind::UnknownNetworks => (
             mailbox::unknown_networks_threshold(config),
             mailbox::MAIL_DECAY,
         ),
-        BucketKind::Newcomers => (
+        BucketKind::NewNetworks => (
             mailbox::new_networks_threshold(config),
             mailbox::NEW_NETWORK_DECAY,
         ),
@@ -407,39 +407,39 @@ pub(crate) fn delete_decayed(
 /// | newcomers | mails with codes | mailbox, for networks with fewer than two mails | 100 | 5 min |
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum BucketKind {
-    Name,
-    Address,
-    Question,
-    Code,
+    Username,
+    ClientNetwork,
+    AnonymousCall,
+    WrongCode,
     Invitation,
     Mailbox,
-    Strangers,
-    Newcomers,
+    UnknownNetworks,
+    NewNetworks,
 }
 
 impl BucketKind {
     pub(crate) const ALL: [Self; 8] = [
-        Self::Name,
-        Self::Address,
-        Self::Question,
-        Self::Code,
+        Self::Username,
+        Self::ClientNetwork,
+        Self::AnonymousCall,
+        Self::WrongCode,
         Self::Invitation,
         Self::Mailbox,
-        Self::Strangers,
-        Self::Newcomers,
+        Self::UnknownNetworks,
+        Self::NewNetworks,
     ];
 
     /// Returns the start of the keys of this kind. Keys are stored, so the words must stay.
     const fn key_prefix(self) -> &'static str {
         match self {
-            Self::Name => "name:",
-            Self::Address => "address:",
-            Self::Question => "question:",
-            Self::Code => "code:",
+            Self::Username => "name:",
+            Self::ClientNetwork => "address:",
+            Self::AnonymousCall => "question:",
+            Self::WrongCode => "code:",
             Self::Invitation => "invitation:",
             Self::Mailbox => "mailbox:",
-            Self::Strangers => "strangers:",
-            Self::Newcomers => "newcomers:",
+            Self::UnknownNetworks => "strangers:",
+            Self::NewNetworks => "newcomers:",
         }
     }
 }

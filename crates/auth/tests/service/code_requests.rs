@@ -24,9 +24,9 @@ async fn purposes(fixture: &Fixture) -> (Gid, [Purpose; 3]) {
     (
         user,
         [
-            Purpose::PendingSignup,
-            Purpose::Reset(user),
-            Purpose::Email(user),
+            Purpose::Signup,
+            Purpose::PasswordReset(user),
+            Purpose::EmailChange(user),
         ],
     )
 }
@@ -196,7 +196,7 @@ async fn requests_from_unknown_networks_leave_the_owner_a_valid_code() {
         let (user, purposes) = purposes(&fixture).await;
         fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
         for purpose in purposes {
-            let owner = if matches!(purpose, Purpose::PendingSignup) {
+            let owner = if matches!(purpose, Purpose::Signup) {
                 "203.0.113.77"
             } else {
                 HOME
@@ -289,7 +289,7 @@ async fn anonymous_calls_from_the_owners_network_do_not_block_codes() {
             fixture.confirm(purpose, &codes).await.unwrap();
         }
         // They delay another user, who has not logged in from this network.
-        let other = Purpose::Reset(fixture.user(PASSWORD).await);
+        let other = Purpose::PasswordReset(fixture.user(PASSWORD).await);
         assert_eq!(
             code(fixture.request(other, HOME).await),
             ErrorCode::Throttled

@@ -66,9 +66,9 @@ pub(super) type CodePair = (String, String);
 /// A call in two steps, and the user that it is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
-    PendingSignup,
-    Reset(Gid),
-    Email(Gid),
+    Signup,
+    PasswordReset(Gid),
+    EmailChange(Gid),
 }
 
 impl Fixture {
@@ -124,7 +124,7 @@ impl Fixture {
         let client_address = address.to_owned();
         let mut client = self.client.clone();
         let validation_code = match purpose {
-            Purpose::PendingSignup => {
+            Purpose::Signup => {
                 let request = RequestSignupRequest {
                     username: "ann".to_owned(),
                     password: PASSWORD.to_owned(),
@@ -139,7 +139,7 @@ impl Fixture {
                     .into_inner()
                     .validation_code
             }
-            Purpose::Reset(user) => {
+            Purpose::PasswordReset(user) => {
                 let users = vec![user_info(user, "ann@example.org")];
                 let request = RequestPasswordResetRequest {
                     users,
@@ -151,7 +151,7 @@ impl Fixture {
                     .into_inner()
                     .validation_code
             }
-            Purpose::Email(user) => {
+            Purpose::EmailChange(user) => {
                 let email = "ann@new.example".to_owned();
                 let user = Some(user_info(user, "ann@example.org"));
                 let request = RequestEmailChangeRequest {
@@ -172,14 +172,14 @@ impl Fixture {
     /// Makes all calls of the second step.
     pub(super) async fn confirm(&self, purpose: Purpose, codes: &CodePair) -> Result<(), RpcError> {
         match purpose {
-            Purpose::PendingSignup => {
+            Purpose::Signup => {
                 self.verify_signup(codes).await?;
                 self.complete_signup(codes, RandomIdGenerator.new_gid())
                     .await
                     .map(drop)
             }
-            Purpose::Reset(user) => self.reset(user, codes).await.map(drop),
-            Purpose::Email(user) => {
+            Purpose::PasswordReset(user) => self.reset(user, codes).await.map(drop),
+            Purpose::EmailChange(user) => {
                 self.check_email(user, codes).await?;
                 self.finish_email(user, codes).await
             }
@@ -187,7 +187,7 @@ impl Fixture {
     }
 
     async fn request_signup(&self) -> CodePair {
-        self.request(Purpose::PendingSignup, ADDRESS).await.unwrap()
+        self.request(Purpose::Signup, ADDRESS).await.unwrap()
     }
 
     async fn verify_signup(&self, codes: &CodePair) -> Result<String, RpcError> {
@@ -224,7 +224,9 @@ impl Fixture {
     }
 
     async fn request_reset(&self, user: Gid) -> CodePair {
-        self.request(Purpose::Reset(user), ADDRESS).await.unwrap()
+        self.request(Purpose::PasswordReset(user), ADDRESS)
+            .await
+            .unwrap()
     }
 
     async fn reset(&self, user: Gid, codes: &CodePair) -> Result<String, RpcError> {
@@ -245,7 +247,9 @@ impl Fixture {
     }
 
     async fn request_email(&self, user: Gid) -> CodePair {
-        self.request(Purpose::Email(user), ADDRESS).await.unwrap()
+        self.request(Purpose::EmailChange(user), ADDRESS)
+            .await
+            .unwrap()
     }
 
     async fn check_email(&self, user: Gid, codes: &CodePair) -> Result<(), RpcError> {

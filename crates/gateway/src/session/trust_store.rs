@@ -54,7 +54,7 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(300);
 const CLEANUP_THRESHOLD: usize = 1024;
 
 /// Copy of the trust data of auth.
-pub(crate) struct Trust {
+pub(crate) struct TrustStore {
     verifier: CachingVerifier,
     keys: ArcSwap<KeySet>,
     /// Counter of changes to the keys.
@@ -92,7 +92,7 @@ pub(crate) enum TokenError {
     Unavailable,
 }
 
-impl Trust {
+impl TrustStore {
     pub(crate) fn new(issuer: &str, max_age: Duration) -> Self {
         Self {
             verifier: CachingVerifier::new(issuer),
