@@ -46,15 +46,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             user_gid: user_gid.clone(),
         };
         let membership = directory.check_membership(check).await?.into_inner();
-        println!(
-            "{}: {}",
-            project.name,
-            if membership.is_active {
-                "a member"
-            } else {
-                "no member"
-            }
-        );
+        if membership.is_active {
+            println!("{}: a member", project.name);
+        } else {
+            println!("{}: no member", project.name);
+        }
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::{Client, EndReason, Login, SendOutcome},
     clients::Clients,
-    dispatcher::{DispatcherInput, Dispatcher},
+    dispatcher::{Dispatcher, DispatcherInput},
     event_stream,
     host::{Host, InitResponse, TokenError, TokenStatus},
     sessions::PollingSessions,
