@@ -147,7 +147,7 @@ fn exporting_provider(collector: &str, role: Role) -> anyhow::Result<SdkTracerPr
 #[cfg(not(feature = "otlp"))]
 fn exporting_provider(_: &str, _: Role) -> anyhow::Result<SdkTracerProvider> {
     let reason = "this build exports no spans (cargo feature `otlp`)";
-    Err(SettingsError::one("OTEL_EXPORTER_OTLP_ENDPOINT", reason).into())
+    Err(SettingsError::single("OTEL_EXPORTER_OTLP_ENDPOINT", reason).into())
 }
 
 /// Returns the attributes of the exported resource. `OTEL_SERVICE_NAME` and
