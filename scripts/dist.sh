@@ -77,8 +77,8 @@ export CARGO_ZIGBUILD_ZIG_COMMAND CARGO_ZIGBUILD_ZIG_VERSION
 for target in "${targets[@]}"; do
     cat >"$build/bin/zigcc-$target" <<WRAPPER
 #!/bin/sh
-# All C code except SQLite and aws-lc is compiled for size.
-case "\$PWD \$*" in *libsqlite3-sys* | *aws-lc-sys*) ;; *) set -- "\$@" -Os -ffunction-sections -fdata-sections ;; esac
+# All C is compiled for size, except SQLite. The fast parts of aws-lc are assembly code.
+case "\$PWD \$*" in *libsqlite3-sys*) ;; *) set -- "\$@" -Os -ffunction-sections -fdata-sections ;; esac
 exec cargo-zigbuild zig cc -- -target ${target%%-*}-linux-gnu.$glibc -g0 -fno-sanitize=all \\
     -fno-unwind-tables -fno-asynchronous-unwind-tables \\
     -ffile-prefix-map="$CARGO_TARGET_DIR=/target" -ffile-prefix-map="$cargo_home=/cargo" "\$@"
