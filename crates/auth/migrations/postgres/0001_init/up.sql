@@ -14,11 +14,11 @@ CREATE TABLE signing_keys (
     -- PKCS #8, sealed with the master key, base64; '' once retired.
     sealed_private_key TEXT   NOT NULL,
     created_at         BIGINT NOT NULL,
-    -- Of a previous key: when its last token has expired.
+    -- Time when the last token of a previous key has expired.
     verify_until       BIGINT
 );
 
--- Tokens of a subject, or of a login (sid), issued before a moment are dead.
+-- Tokens of a subject, or of a login (sid), issued before a moment are invalid.
 CREATE TABLE revocations (
     kind               TEXT   NOT NULL CHECK (kind IN ('subject', 'sid')),
     id                 TEXT COLLATE "C" NOT NULL,
@@ -32,12 +32,12 @@ CREATE TABLE revocations (
 CREATE INDEX revocations_by_version ON revocations (version);
 CREATE INDEX revocations_by_expiry ON revocations (expires_at_seconds);
 
--- Counts the changes of keys and revocations. Whoever changes them locks this row until the commit, so versions are
+-- Counts the changes of keys and revocations. Every change locks this row until the commit, so versions are
 -- committed in their order.
 CREATE TABLE trust_head (
     id                       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     version                  BIGINT  NOT NULL,
-    -- Of any token that was ever issued: how long revocations and old keys must be kept.
+    -- Longest lifetime of any issued token: revocations and old keys must be kept as long.
     longest_lifetime_seconds BIGINT  NOT NULL
 );
 INSERT INTO trust_head (id, version, longest_lifetime_seconds) VALUES (1, 0, 0);

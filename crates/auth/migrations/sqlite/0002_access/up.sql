@@ -1,4 +1,4 @@
--- What auth keeps for itself, sealed with the master key, base64.
+-- Secrets of auth, sealed with the master key, base64.
 CREATE TABLE secrets (
     name   TEXT NOT NULL PRIMARY KEY,
     sealed TEXT NOT NULL
@@ -19,14 +19,14 @@ CREATE TABLE api_keys (
 
 -- Failures that count against a username or an address.
 CREATE TABLE throttle (
-    -- What is counted: its kind and the SHA-256 of the rest.
+    -- Kind of the bucket, and the SHA-256 of the rest of its name.
     bucket        TEXT NOT NULL PRIMARY KEY,
     failures      BIGINT NOT NULL,
-    -- Of the last failure.
+    -- Time of the last failure.
     failed_at     BIGINT NOT NULL,
-    -- Until then every attempt is refused.
+    -- Attempts are rejected until this time.
     blocked_until BIGINT NOT NULL,
-    -- The wait that the audit trail tells of already.
+    -- End of the wait that the audit trail contains already.
     told_until    BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX throttle_by_failure ON throttle (failed_at);
@@ -34,7 +34,7 @@ CREATE INDEX throttle_by_failure ON throttle (failed_at);
 -- Addresses from which a user has logged in: their failures are counted apart.
 CREATE TABLE known_addresses (
     user_gid      TEXT NOT NULL,
-    -- As the throttle counts it: an IPv6 address by its /64.
+    -- The network that the throttle counts: an IPv6 address is stored as its /64.
     address       TEXT NOT NULL,
     -- Within the day.
     last_login_at BIGINT NOT NULL,
@@ -47,9 +47,9 @@ CREATE TABLE audit (
     id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at          BIGINT NOT NULL,
     action      TEXT   NOT NULL,
-    -- Whom it is about; NULL when nobody is known.
+    -- The affected user; NULL if the user is unknown.
     user_gid    TEXT,
-    -- Who did it: a gid, or 'command line'; NULL for the service itself and for whoever has not proved who they are.
+    -- The actor: a gid, or 'command line'; NULL for the service itself and for unauthenticated callers.
     actor       TEXT,
     project_gid TEXT,
     address     TEXT,

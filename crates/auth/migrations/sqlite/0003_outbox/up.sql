@@ -5,19 +5,19 @@ CREATE TABLE outbox (
     -- In which it is written.
     language     TEXT   NOT NULL,
     kind         TEXT   NOT NULL,
-    -- What it says: JSON, sealed where it holds secrets.
+    -- Content of the mail: JSON, sealed where it holds secrets.
     letter       TEXT   NOT NULL,
     -- A newer mail of the same topic replaces one that waits.
     topic        TEXT,
-    -- Whose account it is about; NULL when there is none.
+    -- The user whose account the mail is about, or NULL.
     user_gid     TEXT,
     created_at   BIGINT NOT NULL,
-    -- Not sent from then on.
+    -- The mail is not sent after this time.
     expires_at   BIGINT,
     attempts     BIGINT NOT NULL,
     -- While it is being sent: the end of the lease.
     next_try_at  BIGINT NOT NULL,
-    -- Until then one process sends it; NULL while nobody does.
+    -- One process sends the mail until this time; NULL while no process does.
     leased_until BIGINT
 ) WITHOUT ROWID;
 CREATE INDEX outbox_by_next_try ON outbox (next_try_at);

@@ -1,4 +1,4 @@
--- What a member has set of their notifications, as JSON; NULL: what everybody begins with.
+-- Notification settings of the member, as JSON; NULL: the default.
 ALTER TABLE memberships ADD COLUMN notifications TEXT;
 
 -- The file of the icon, which has a new name each time; `icon` is what it is called outside.

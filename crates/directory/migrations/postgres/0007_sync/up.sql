@@ -1,7 +1,7 @@
--- What a service publishes in the feed of a project; NULL: a change of the directory's own entries.
+-- Project in whose feed another service published the row; NULL: a change of the directory's own entries.
 ALTER TABLE feed ADD COLUMN project_gid TEXT COLLATE "C";
 
--- What isn't kept any more: up to these cursors, of the changes and of the notices. Changes of before have no notices.
+-- Changes and notices up to these cursors were deleted. Changes of earlier releases have no notices.
 CREATE TABLE feed_tail (
     id             INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     changes_cursor BIGINT  NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE feed_tail (
 );
 INSERT INTO feed_tail (id, changes_cursor, notices_cursor) SELECT 1, 0, cursor FROM feed_head;
 
--- Changes, as users are told of them: each change in the scopes of those whom it concerns, under its cursor.
+-- Feed events: each change is stored under its cursor, once for each scope of users that receive it.
 CREATE TABLE feed_notices (
     -- 'user/<gid>', 'card/<project gid>', 'project/<project gid>', 'rows/<project gid>', 'all'.
     scope        TEXT COLLATE "C" NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE feed_notices (
 );
 CREATE INDEX feed_notices_by_cursor ON feed_notices (cursor, scope);
 
--- Who is told what is said in a scope, and from when to when: after the one cursor, until the other.
+-- Subscriptions: a user receives the events of a scope after one cursor and up to another.
 CREATE TABLE feed_listeners (
     user_gid     TEXT COLLATE "C" NOT NULL,
     -- 9223372036854775807: listens still.
@@ -35,7 +35,7 @@ CREATE TABLE feed_listeners (
 CREATE INDEX feed_listeners_by_scope ON feed_listeners (scope, until_cursor);
 CREATE INDEX feed_listeners_by_until ON feed_listeners (until_cursor);
 
--- When each membership was there, whatever its status: at which place in its project, from and until which cursor.
+-- Lifetime of each membership, in every status: its position in its project, and its first and last cursor.
 CREATE TABLE feed_seats (
     project_gid  TEXT COLLATE "C" NOT NULL,
     seat         BIGINT NOT NULL,
@@ -60,7 +60,7 @@ INSERT INTO feed_listeners (user_gid, until_cursor, scope, after_cursor)
     WHERE projects.status = 'active' AND memberships.status IN ('active', 'invited')
         OR projects.status = 'deleted' AND memberships.role = 'owner';
 
--- The release whose clients were told of last.
+-- The release that was announced to clients last.
 CREATE TABLE feed_release (
     id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     release TEXT    NOT NULL

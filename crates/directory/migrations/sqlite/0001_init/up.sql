@@ -49,7 +49,7 @@ CREATE TABLE feed (
     changed_at   BIGINT NOT NULL
 ) WITHOUT ROWID;
 
--- The last cursor given out. Whoever appends locks this row until the commit, so cursors are committed in their order.
+-- The last assigned cursor. Every append locks this row until the commit, so cursors are committed in their order.
 CREATE TABLE feed_head (
     id     INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     cursor BIGINT  NOT NULL

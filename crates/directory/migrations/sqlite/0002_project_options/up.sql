@@ -16,7 +16,7 @@ CREATE TABLE project_languages (
     PRIMARY KEY (project_gid, language)
 ) WITHOUT ROWID;
 
--- Projects that exist get what new ones start with. A random UUID (RFC 9562, version 4), for SQLite has none.
+-- Projects that exist get what new ones start with. The expression makes a random UUID (RFC 9562, version 4), because SQLite has no function for it.
 INSERT INTO project_items (project_gid, kind, gid, name, position)
 SELECT projects.gid, main.kind,
     lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'

@@ -1,4 +1,4 @@
--- Pictures that belong to nobody, or may come to belong to nobody: to be deleted where they are kept.
+-- Pictures that no user or project uses, or that may become unused. They must be deleted from the store.
 CREATE TABLE discarded_media (
     -- Such as avatars/<gid>.<ext>.
     name      TEXT   NOT NULL PRIMARY KEY,
