@@ -12,7 +12,7 @@ area() {
         policy) echo doorward-directory src/policy.rs src/members/transitions.rs ;;
         token) echo doorward-token 'src/*.rs' ;;
         revocation) echo doorward-auth src/tokens/revocation.rs src/store/revocation.rs src/tokens/trust_store.rs ;;
-        throttle) echo doorward-auth 'src/throttle/*.rs' src/store/throttle.rs ;;
+        throttle) echo doorward-auth 'src/throttle/*.rs' src/login/in_flight.rs src/store/throttle.rs ;;
         members) echo doorward-directory src/members/access.rs src/service/members.rs src/store/membership.rs ;;
         feed) echo doorward-directory src/feed/membership_events.rs ;;
         follow) echo doorward-auth src/feed/follow.rs src/feed/catch_up.rs ;;

@@ -1,4 +1,4 @@
-//! Files that the documentation names, which must exist.
+//! Files and directories that the documentation names, which must exist.
 
 use std::{
     collections::BTreeSet,
@@ -73,7 +73,7 @@ fn list(root: &Path, directory: &Path, files: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Texts in backticks that are paths of files, and the targets of links.
+/// Returns the texts in backticks that are paths, and the targets of links.
 fn paths(text: &str) -> Vec<String> {
     let code = text
         .split('`')
@@ -99,5 +99,9 @@ fn is_path(text: &str) -> bool {
         .iter()
         .any(|extension| file.ends_with(&format!(".{extension}")));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    has_extension && file.contains('/') && !file.starts_with('/') && file.chars().all(is_plain)
+    let is_file = has_extension && file.contains('/') && !file.starts_with('/');
+    let is_directory = ["crates/", "tests/", "scripts/", "deploy/"]
+        .iter()
+        .any(|root| file.starts_with(root));
+    (is_file || is_directory) && file.chars().all(is_plain)
 }

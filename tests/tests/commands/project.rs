@@ -166,7 +166,7 @@ async fn member_is_removed_in_every_status(backend: Backend) {
                 .await
                 .assert_failure(1)
                 .stderr
-                .contains("no member")
+                .contains("is not a member")
         );
     }
     let listed = cli(&app, &["member", "list", "--project", &project])
