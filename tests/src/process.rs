@@ -118,7 +118,9 @@ impl Process {
     pub fn spawn(mut command: Command, directory: &Path, stdin: &str) -> Self {
         let id = RandomIdGenerator.new_gid();
         let file = |kind: &str| directory.join(format!("{id}.{kind}"));
-        let (input, stdout, stderr) = (file("stdin"), file("stdout"), file("stderr"));
+        let input = file("stdin");
+        let stdout = file("stdout");
+        let stderr = file("stderr");
         let create = |path: &PathBuf| Stdio::from(File::create(path).expect("a file for output"));
         std::fs::write(&input, stdin).expect("a file for input");
         command

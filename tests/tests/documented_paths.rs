@@ -36,9 +36,9 @@ fn documented_paths_exist() {
         let text = std::fs::read_to_string(root.join(document)).expect("a document");
         for path in paths(&text) {
             count += 1;
-            let beside = document.parent().expect("a directory").join(&path);
+            let relative = document.parent().expect("a directory").join(&path);
             let exists = root.join(&path).exists()
-                || root.join(beside).exists()
+                || root.join(relative).exists()
                 || files.iter().any(|file| file.ends_with(&path));
             if !exists {
                 missing.push(format!("{}: {path}", document.display()));

@@ -132,7 +132,9 @@ impl Deliverer {
                 sent
             }
             Transport::Log => {
-                let (to, subject, text) = (&mail.recipient, &composed.subject, &composed.text);
+                let to = &mail.recipient;
+                let subject = &composed.subject;
+                let text = &composed.text;
                 tracing::info!(
                     target: "doorward::mail",
                     to, subject, text, "mail written to the log instead of sent"

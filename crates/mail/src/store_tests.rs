@@ -300,7 +300,8 @@ async fn resealed_content_opens_only_with_the_new_key() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         for _ in 0..3 {
-            let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
+            let outbox = outbox(database, Labelled("old"));
+            let mail = mail("K7MWQ4", None);
             write(database, move |connection| {
                 outbox.enqueue(connection, mail, NOW)
             })
@@ -393,7 +394,8 @@ async fn quarantined_content_does_not_block_resealing() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         for _ in 0..2 {
-            let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
+            let outbox = outbox(database, Labelled("old"));
+            let mail = mail("K7MWQ4", None);
             write(database, move |connection| {
                 outbox.enqueue(connection, mail, NOW)
             })

@@ -78,7 +78,8 @@ impl Encoding {
         let mut bytes = Vec::new();
         let format = match self {
             Self::Png => {
-                let (compression, filter) = (CompressionType::Default, FilterType::Adaptive);
+                let compression = CompressionType::Default;
+                let filter = FilterType::Adaptive;
                 image.write_with_encoder(PngEncoder::new_with_quality(
                     &mut bytes,
                     compression,

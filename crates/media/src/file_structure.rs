@@ -26,10 +26,8 @@ pub(crate) fn find_dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)
             if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
                 let mut frame = ByteReader(data);
                 frame.read_byte()?;
-                let (height, width) = (
-                    u16::from_be_bytes(frame.read_array()?),
-                    u16::from_be_bytes(frame.read_array()?),
-                );
+                let height = u16::from_be_bytes(frame.read_array()?);
+                let width = u16::from_be_bytes(frame.read_array()?);
                 return Some((width.into(), height.into()));
             }
         },
@@ -164,10 +162,8 @@ fn find_webp_dimensions(mut rest: ByteReader<'_>) -> Option<(u32, u32)> {
         }
         b"VP8 " => {
             rest.read_bytes(6)?;
-            let (width, height) = (
-                u16::from_le_bytes(rest.read_array()?),
-                u16::from_le_bytes(rest.read_array()?),
-            );
+            let width = u16::from_le_bytes(rest.read_array()?);
+            let height = u16::from_le_bytes(rest.read_array()?);
             Some((u32::from(width & 0x3fff), u32::from(height & 0x3fff)))
         }
         _ => None,

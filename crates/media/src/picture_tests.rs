@@ -110,7 +110,8 @@ fn image_of(picture: &Picture) -> DynamicImage {
 /// Returns the largest difference between samples at the same position.
 fn difference(one: &DynamicImage, other: &DynamicImage) -> u8 {
     assert_eq!((one.width(), one.height()), (other.width(), other.height()));
-    let (one, other) = (one.to_rgb8(), other.to_rgb8());
+    let one = one.to_rgb8();
+    let other = other.to_rgb8();
     one.iter()
         .zip(other.iter())
         .map(|(one, other)| one.abs_diff(*other))

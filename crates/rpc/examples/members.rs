@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         if membership.is_active {
             println!("{}: a member", project.name);
         } else {
-            println!("{}: no member", project.name);
+            println!("{}: not a member", project.name);
         }
     }
     Ok(())

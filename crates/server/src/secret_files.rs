@@ -320,10 +320,8 @@ mod tests {
     fn concurrently_created_key_wins() {
         let scratch = Scratch::new();
         let path = scratch.path().join(FILE);
-        let (first, second) = (
-            MasterKey::generate().unwrap(),
-            MasterKey::generate().unwrap(),
-        );
+        let first = MasterKey::generate().unwrap();
+        let second = MasterKey::generate().unwrap();
         create(&path, &first).unwrap();
         create(&path, &second).unwrap();
         assert_eq!(find(&path).unwrap().unwrap().expose(), first.expose());

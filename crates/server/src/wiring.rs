@@ -155,7 +155,8 @@ pub(crate) fn new_keys(settings: &Settings) -> anyhow::Result<Keys> {
 }
 
 pub(crate) async fn start_api_keys(settings: &Settings) -> anyhow::Result<ApiKeys> {
-    let (database, clock) = (new_auth_database(settings), Arc::new(SystemClock));
+    let database = new_auth_database(settings);
+    let clock = Arc::new(SystemClock);
     let sealer = Arc::new(new_sealer(settings)?);
     Ok(ApiKeys::start(database, clock, sealer, settings.auth.token.lifetime).await?)
 }
@@ -206,7 +207,8 @@ pub(crate) fn mail_config(settings: &Settings) -> Option<MailConfig> {
         None => return None,
     };
     let from = mail.from.clone().unwrap_or_else(|| LOGGED_FROM.to_owned());
-    let (app_url, hello) = (settings.gateway.app_url.clone(), mail.hello.clone());
+    let app_url = settings.gateway.app_url.clone();
+    let hello = mail.hello.clone();
     Some(MailConfig {
         delivery,
         from,

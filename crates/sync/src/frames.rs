@@ -140,7 +140,8 @@ mod tests {
         fn message_size_is_the_sum_of_its_frames(
             lengths in prop::collection::vec((any::<bool>(), 0..70_000usize), 0..6), cut in 1..5000usize
         ) {
-            let (mut longest, mut message) = (0, 0);
+            let mut longest = 0;
+            let mut message = 0;
             for (is_final, length) in &lengths {
                 message += length;
                 longest = longest.max(message);

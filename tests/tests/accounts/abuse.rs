@@ -85,7 +85,8 @@ async fn ids_in_the_body_never_authenticate(backend: Backend) {
 async fn ids_in_the_body_never_change_other_users(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let (_, before) = ann.init().await.success();
     let (result, data) = ben
         .call("/api/account/update", &body_with_all_fields(&ann.gid))

@@ -86,7 +86,8 @@ async fn code_is_valid_for_its_user_only(backend: Backend) {
         http: &app.http,
         smtp: &smtp,
     };
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let reset = caller.begin_reset("ann").await;
     refused(&caller.reset(&with(&reset, "username", "ben")).await);
     let email = caller

@@ -35,7 +35,8 @@ async fn delete(user: &User) {
 async fn deleted_account_is_inaccessible_immediately(backend: Backend) {
     // The response must not have a token even if a renewal is due.
     let app = App::with_settings(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let other = app.http.login("ann", PASSWORD).await.token();
     let renewed = ann.init().await.token();
     let answer = ann
@@ -129,11 +130,9 @@ async fn project_owner_cannot_be_deleted(backend: Backend) {
 
 async fn memberships_are_deleted_and_members_notified(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben, cas) = (
-        app.user("ann").await,
-        app.user("ben").await,
-        app.user("cas").await,
-    );
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
+    let cas = app.user("cas").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     for member in ["ben", "cas"] {
         app.installation.add_member(&project, member).await;
@@ -161,7 +160,8 @@ async fn memberships_are_deleted_and_members_notified(backend: Backend) {
 
 async fn keys_and_tokens_of_others_are_unaffected(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     let robot = ann.create_api_user(&project, "Robot").await;
@@ -182,7 +182,8 @@ async fn keys_and_tokens_of_others_are_unaffected(backend: Backend) {
 
 async fn username_and_address_are_reusable_and_inherit_nothing(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     delete(&ben).await;

@@ -32,7 +32,8 @@ const UPDATE: &str = "/api/account/update_email";
 
 async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
 
@@ -264,7 +265,8 @@ async fn malformed_address_is_rejected(backend: Backend) {
 
 async fn second_step_must_repeat_the_first(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let other = app.request_email_change(&ben, "ben@new.example").await;
     let signup = app.request_signup("cas", "ann@new.example").await;
     let body = app.request_email_change(&ann, "ann@new.example").await;
@@ -313,7 +315,8 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
 
 async fn code_is_valid_for_the_requester_only(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let body = app.request_email_change(&ann, "ann@new.example").await;
     ben.call(UPDATE, &body).await.assert_code_rejected();
     let more = with_field(

@@ -28,7 +28,8 @@ fn with_current(current: impl Into<Value>) -> Value {
 
 async fn new_password_revokes_earlier_tokens_and_returns_a_new_one(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let by_key = robot.auth().await.token();

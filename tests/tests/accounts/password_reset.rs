@@ -95,7 +95,8 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
 
 async fn reset_revokes_earlier_tokens_of_the_user_only(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let by_key = robot.auth().await.token();

@@ -111,7 +111,8 @@ async fn several_fields_change_at_once(backend: Backend) {
 
 async fn invalid_field_changes_nothing(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, _ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let _ben = app.user("ben").await;
     let before = ann.init().await.success().1["cc.users"].clone();
     let valid = json!({
         "username": "anna", "password": "another battery staple 7", "name": "Anna", "language": "de", "timezone": "UTC"
@@ -298,7 +299,8 @@ async fn languages_and_time_zones_are_those_of_the_lists(backend: Backend) {
 
 async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ben", "Atlas").await;
     let body = json!({
         "name": "Anna", "gid": ben.gid, "user": ben.gid, "user_gid": ben.gid, "status": "inactive", "roles": ["owner"],
@@ -322,7 +324,8 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
 
 async fn others_see_the_change_and_never_the_address(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ben", "Atlas").await;
     app.installation.add_member(&project, "ann").await;
     ann.call(

@@ -188,7 +188,8 @@ async fn call_requires_its_parameter(backend: Backend) {
 
 async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (_ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let _ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     app.user("cas").await;
     app.installation.change_user("deactivate", "cas").await;
     for name in ["ann", "\u{ff41}\u{ff4e}n", "cas"] {

@@ -189,7 +189,8 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
 
 async fn invitations_ignore_white_space_around_names_and_addresses(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let invite = async |project: &str, name: String| {
         let path = format!("/api/p/{project}/members/invite");
         ann.call(&path, &json!({"username_or_email": name}))

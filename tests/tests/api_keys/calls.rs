@@ -43,7 +43,8 @@ struct Fixture {
 impl Fixture {
     async fn new(backend: Backend) -> Self {
         let app = App::start(backend).await;
-        let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+        let ann = app.user("ann").await;
+        let ben = app.user("ben").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         let robot = ann.create_api_user(&project, "Robot").await;

@@ -316,7 +316,8 @@ async fn api_user_logs_in_only_with_its_key(backend: Backend) {
         .assert_unknown_user();
     assert!(set.code.is_some(), "{set}");
 
-    let (first, second) = (robot.auth().await.token(), robot.auth().await.token());
+    let first = robot.auth().await.token();
+    let second = robot.auth().await.token();
     let logout = async |token: &str, body: Value| {
         app.http
             .post("/api/account/logout")
@@ -581,11 +582,9 @@ async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
     let mut split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let (reactivated, deleted, unchanged) = (
-        ann.create_api_user(&project, "Asleep").await,
-        ann.create_api_user(&project, "Gone").await,
-        ann.create_api_user(&project, "Well").await,
-    );
+    let reactivated = ann.create_api_user(&project, "Asleep").await;
+    let deleted = ann.create_api_user(&project, "Gone").await;
+    let unchanged = ann.create_api_user(&project, "Well").await;
     let tokens = [
         reactivated.auth().await.token(),
         deleted.auth().await.token(),
@@ -626,10 +625,8 @@ async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
 async fn keys_are_not_stored_in_clear(backend: Backend) {
     let app = App::with_settings(backend, &[("RUST_LOG", "debug")]).await;
     let ann = app.user("ann").await;
-    let (project, other) = (
-        app.installation.create_project("ann", "Herbarium").await,
-        app.installation.create_project("ann", "Other").await,
-    );
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let other = app.installation.create_project("ann", "Other").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let body = user(&robot);
     let mut secrets = vec![robot.key.clone(), robot.auth().await.token()];

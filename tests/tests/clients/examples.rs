@@ -291,7 +291,7 @@ async fn service_with_a_token_of_its_own_reads_members_over_grpc() {
     lines[1..].sort_unstable();
     assert_eq!(
         lines,
-        ["Ann calls", "Herbarium: a member", "Library: no member"]
+        ["Ann calls", "Herbarium: a member", "Library: not a member"]
     );
     let refused = run("dws_wrong").await.assert_failure(1);
     assert!(refused.stderr.contains("Unauthenticated"), "{refused}");

@@ -357,7 +357,8 @@ async fn operator_changes_username_address_and_name(backend: Backend) {
 async fn update_that_is_rejected_changes_nothing(backend: Backend) {
     let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
-    let (ann, _) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let _ = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let invite = json!({"username_or_email": "eva@example.org"});

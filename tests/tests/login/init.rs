@@ -20,7 +20,8 @@ on_both_databases![
 
 async fn init_equals_login_with_a_new_token(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     let names = [
@@ -121,7 +122,8 @@ async fn init_requires_a_valid_token(backend: Backend) {
 
 async fn deactivated_user_is_rejected_within_a_second_permanently(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     app.installation.change_user("deactivate", "ann").await;
     ann.assert_denied_within_a_second().await;
     app.http.login("ann", PASSWORD).await.assert_unknown_user();

@@ -22,11 +22,9 @@ on_both_databases![
 
 async fn login_returns_the_init_data(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben, cas) = (
-        app.user("ann").await,
-        app.user("ben").await,
-        app.user("cas").await,
-    );
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
+    let cas = app.user("cas").await;
     let herbarium = app.installation.create_project("ann", "Herbarium").await;
     let atlas = app.installation.create_project("ben", "Atlas").await;
     let hidden = app.installation.create_project("cas", "Hidden").await;
@@ -208,8 +206,8 @@ async fn every_failed_login_looks_the_same(backend: Backend) {
         answer.assert_unknown_user();
         assert_eq!(answer.text(), first.text(), "{username:?}");
         assert_eq!(
-            telling(&answer.headers),
-            telling(&first.headers),
+            comparable_headers(&answer.headers),
+            comparable_headers(&first.headers),
             "{username:?}"
         );
     }
@@ -217,7 +215,7 @@ async fn every_failed_login_looks_the_same(backend: Backend) {
 
 /// Returns the names and values of the headers, except those that differ in every response. They
 /// are sorted, because their order is random.
-pub(crate) fn telling(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
+pub(crate) fn comparable_headers(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
     let pairs = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()));

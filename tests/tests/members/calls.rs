@@ -46,8 +46,10 @@ struct Fixture {
 impl Fixture {
     async fn new(backend: Backend) -> Self {
         let app = MailApp::start(backend).await;
-        let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-        let (cas, dan) = (app.user("cas").await, app.user("dan").await);
+        let ann = app.user("ann").await;
+        let ben = app.user("ben").await;
+        let cas = app.user("cas").await;
+        let dan = app.user("dan").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         app.installation.add_member(&project, "cas").await;

@@ -325,7 +325,8 @@ async fn invitation_mail_uses_the_invitees_language(backend: Backend) {
 
 async fn invitations_require_mail(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let path = |call: &str| format!("/api/p/{project}/members/{call}");
     for name in ["ben", "ben@example.org", "new@example.org", "nobody"] {

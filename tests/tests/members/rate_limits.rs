@@ -306,7 +306,8 @@ async fn unauthenticated_requests_are_not_counted(backend: Backend) {
 
 async fn each_gateway_counts_for_itself(backend: Backend) {
     let split = Services::start(backend).await;
-    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let ann = split.user("ann").await;
+    let ben = split.user("ben").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;
     let second = split.start_replica(Role::Gateway, &[]).await;

@@ -129,7 +129,8 @@ impl TransitionCase<'_> {
 
 async fn documented_transitions_hold(backend: Backend) {
     let app = MailApp::with(backend, &[MANY_WRITES]).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let fixture = Fixture { app, ann, ben };
     let mut lines = DOCS
         .lines()

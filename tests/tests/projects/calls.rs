@@ -46,11 +46,9 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new(backend: Backend) -> Self {
         let app = App::with_settings(backend, &[MANY_WRITES]).await;
-        let (ann, ben, cas) = (
-            app.user("ann").await,
-            app.user("ben").await,
-            app.user("cas").await,
-        );
+        let ann = app.user("ann").await;
+        let ben = app.user("ben").await;
+        let cas = app.user("cas").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
         let robot = ann.create_api_user(&project, "Robot").await;

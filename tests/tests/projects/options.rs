@@ -361,7 +361,9 @@ async fn item_moves_before_another_or_to_the_end(backend: Backend) {
                 .map(|id| ids.iter().position(|other| other == id).expect("known"))
                 .collect::<Vec<_>>()
         };
-        let (ann, ben, robot) = (&fixture.ann, &fixture.ben, &fixture.program);
+        let ann = &fixture.ann;
+        let ben = &fixture.ben;
+        let robot = &fixture.program;
         for (user, item, before, expected) in [
             (ann, 0, None, [1, 2, 3, 0]),
             (ben, 3, Some(1), [3, 1, 2, 0]),
@@ -845,7 +847,8 @@ async fn send_all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Ans
 /// gateways use the same directory.
 async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
     let split = Services::with(backend, &[MANY_WRITES]).await;
-    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let ann = split.user("ann").await;
+    let ben = split.user("ben").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;
     let second = match backend {

@@ -33,7 +33,8 @@ async fn assert_full(user: &User) {
 
 async fn projects_of_a_user_are_limited(backend: Backend) {
     let app = start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let projects = [create(&ann).await, create(&ann).await, create(&ann).await];
     assert_full(&ann).await;
     let first = json!({"project": projects[0]});
@@ -65,7 +66,8 @@ async fn projects_of_a_user_are_limited(backend: Backend) {
 
 async fn memberships_of_a_project_are_limited(backend: Backend) {
     let app = start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = create(&ann).await;
     let call =
         async |call: &str, body: &Value| ann.call(&format!("/api/p/{project}/{call}"), body).await;

@@ -208,7 +208,8 @@ async fn token_with_an_edited_header_is_rejected(backend: Backend) {
 /// Regression test for claims of wrong types (jsonwebtoken CVE-2026-25537).
 async fn token_with_edited_claims_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let parts: Vec<&str> = ann.token.split('.').collect();
     let later = now() + 100_000;
     let mut edits = vec![

@@ -205,10 +205,8 @@ async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Ba
 
 async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backend) {
     let mut fixture = Fixture::new(backend, "3s").await;
-    let (ann, ben) = (
-        fixture.split.user("ann").await,
-        fixture.split.user("ben").await,
-    );
+    let ann = fixture.split.user("ann").await;
+    let ben = fixture.split.user("ben").await;
     let timeout = Duration::from_secs(20);
     ann.init().await.success();
     fixture.followed.kill();

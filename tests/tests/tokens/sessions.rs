@@ -260,7 +260,8 @@ async fn active_session_lasts_until_the_maximum(backend: Backend) {
 
 async fn logout_ends_this_login_and_no_other(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let other = app.http.login("ann", PASSWORD).await.token();
     let second = ann.init().await.token();
     let third = app.http.init(&second).await.token();
@@ -324,7 +325,8 @@ async fn answer_to_a_logout_has_no_token(backend: Backend) {
 
 async fn logout_everywhere_ends_every_login_of_the_user(backend: Backend) {
     let app = App::start(backend).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let other = app.http.login("ann", PASSWORD).await.token();
     let renewed = app.http.init(&other).await.token();
 
@@ -387,7 +389,9 @@ async fn api_user_may_log_out(backend: Backend) {
         let call = app.http.post(&format!("/api/p/{project}/auth"));
         call.json(&json!({"api_key": api_key})).send().await.token()
     };
-    let (first, second, third) = (auth().await, auth().await, auth().await);
+    let first = auth().await;
+    let second = auth().await;
+    let third = auth().await;
     logged_out(&app.http, &first, &json!({})).await;
     assert_denied(&app.http, &[&first]).await;
     assert_eq!(app.http.init(&second).await.status, 200);

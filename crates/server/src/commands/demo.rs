@@ -140,7 +140,8 @@ async fn create_user(directory: &Directory, username: &str, name: &str) -> anyho
 }
 
 fn welcome_text(settings: &Settings, password: &str) -> String {
-    let (listen, ops) = (settings.gateway.listen, settings.ops_listen);
+    let listen = settings.gateway.listen;
+    let ops = settings.ops_listen;
     let page = demo_page::PATH;
     let people = PEOPLE.map(|(username, _)| username).join(", ");
     format!(

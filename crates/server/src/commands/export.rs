@@ -145,7 +145,8 @@ impl Source {
 }
 
 fn count(snapshots: &mut [Snapshot; 2]) -> anyhow::Result<(BTreeMap<String, Vec<String>>, Counts)> {
-    let (mut migrations, mut counts) = (BTreeMap::new(), Counts::new());
+    let mut migrations = BTreeMap::new();
+    let mut counts = Counts::new();
     for snapshot in &mut *snapshots {
         let tables = snapshot.tables();
         migrations.insert(tables.database.to_owned(), snapshot.migrations().to_vec());

@@ -193,7 +193,8 @@ async fn import(
         .map(|candidate| candidate.user.clone())
         .collect();
     let refusals = directory.check_users(users).await?;
-    let (mut users, mut hashes) = (Vec::new(), Vec::new());
+    let mut users = Vec::new();
+    let mut hashes = Vec::new();
     for (candidate, refusal) in batch.into_iter().zip(refusals) {
         match refusal {
             Some(refusal) => report.fail(candidate.number, refusal.to_string()),

@@ -152,7 +152,8 @@ async fn start_unless_cancelled(
         Some(listener) => Some(process.gateway(listener).await?),
         None => None,
     };
-    let (checks, mut gauges) = (process.checks, process.gauges);
+    let checks = process.checks;
+    let mut gauges = process.gauges;
     gauges.push(Box::new(|| {
         metrics::counter!("doorward_log_lines_dropped_total").absolute(log_queue::dropped_lines());
     }));
@@ -293,7 +294,8 @@ impl<'a> ServerBuilder<'a> {
                 Ok(())
             });
         }
-        let (token, end) = (self.token.clone(), self.services_shutdown.clone());
+        let token = self.token.clone();
+        let end = self.services_shutdown.clone();
         let retention = self.settings.directory.feed_retention;
         let serve = async move {
             Ok(doorward_directory::serve(directory, retention, listeners, token, end).await?)
@@ -373,7 +375,8 @@ impl<'a> ServerBuilder<'a> {
                 Check::new(move || check_health(channel.clone(), service)),
             ));
         }
-        let (peers, signal) = (self.peers.clone(), self.signal.clone());
+        let peers = self.peers.clone();
+        let signal = self.signal.clone();
         Ok(Box::pin(async move {
             Ok(doorward_gateway::serve(listener, gateway, peers, signal).await?)
         }))

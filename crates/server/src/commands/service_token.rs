@@ -30,10 +30,8 @@ const COLUMNS: &[Column] = &[
 
 pub(super) async fn run(command: ServiceTokenCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
-    let (auth, directory) = (
-        wiring::new_auth_database(settings),
-        wiring::new_directory(settings),
-    );
+    let auth = wiring::new_auth_database(settings);
+    let directory = wiring::new_directory(settings);
     match command {
         ServiceTokenCommand::Create(create) => print_created(&auth, &directory, create).await,
         ServiceTokenCommand::List(format) => {

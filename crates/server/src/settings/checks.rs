@@ -59,7 +59,8 @@ fn check_master_key(reader: &mut Reader<'_>, settings: &Settings) {
 }
 
 fn check_databases(reader: &mut Reader<'_>, settings: &Settings) {
-    let (auth, directory) = (&settings.auth.database, &settings.directory.database);
+    let auth = &settings.auth.database;
+    let directory = &settings.directory.database;
     if auth == directory {
         let name = reader.name("auth_database_url");
         reader.add_error::<()>(

@@ -78,7 +78,8 @@ impl Settings {
         flags: &ArgMatches,
     ) -> Result<Self, SettingsError> {
         let environment: Environment = environment.into_iter().collect();
-        let (mut mistakes, mut warnings) = (SettingsError::default(), Vec::new());
+        let mut mistakes = SettingsError::default();
+        let mut warnings = Vec::new();
         let given = read_layers(&environment, flags, &mut mistakes, &mut warnings);
         let effective = Effective::new();
         let mut reader = Reader {

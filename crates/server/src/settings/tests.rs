@@ -360,10 +360,8 @@ fn secrets_are_read_from_files() {
 #[test]
 fn unusable_secret_files_are_errors() {
     let scratch = Scratch::new();
-    let (empty, token) = (
-        scratch.file("empty", "\n"),
-        scratch.file("token", "0123456789abcdef"),
-    );
+    let empty = scratch.file("empty", "\n");
+    let token = scratch.file("token", "0123456789abcdef");
     let missing = scratch.path().join("missing").display().to_string();
     let both = [
         ("DOORWARD_SERVICE_TOKEN", "0123456789abcdef"),

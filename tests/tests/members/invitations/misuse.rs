@@ -22,7 +22,8 @@ on_both_databases![
 /// Regression test for misused invitations (Keycloak CVE-2026-1529).
 async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
     let fixture = Fixture::new(backend).await;
-    let (ben, eve) = (fixture.app.user("ben").await, fixture.app.user("eve").await);
+    let ben = fixture.app.user("ben").await;
+    let eve = fixture.app.user("eve").await;
     let garden = fixture
         .app
         .installation
@@ -118,7 +119,8 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
 
 async fn invitation_survives_a_change_of_owner(backend: Backend) {
     let fixture = Fixture::new(backend).await;
-    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    let ben = fixture.app.user("ben").await;
+    let cas = fixture.app.user("cas").await;
     let eve = fixture.app.user("eve").await;
     fixture
         .app
@@ -280,7 +282,8 @@ async fn one_user_may_send_only_so_many_invitations(backend: Backend) {
         ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
     ];
     let app = MailApp::with(backend, &limits).await;
-    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let call = async |name: &str, body: serde_json::Value| {
         ann.call(&format!("/api/p/{project}/members/{name}"), &body)

@@ -139,7 +139,8 @@ async fn signup_with_an_invited_address_takes_over_the_placeholder(backend: Back
 /// CVE-2026-47164).
 async fn verified_address_takes_over_invitations(backend: Backend) {
     let fixture = Fixture::new(backend).await;
-    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    let ben = fixture.app.user("ben").await;
+    let cas = fixture.app.user("cas").await;
     let placeholder = fixture.invite("New@example.org").await;
     fixture.mail("New@example.org", &placeholder).await;
     // A request to change to the address has no effect before the address is verified.
@@ -245,7 +246,8 @@ async fn verified_address_takes_over_invitations(backend: Backend) {
 
 async fn address_of_an_inactive_account_cannot_be_invited(backend: Backend) {
     let fixture = Fixture::new(backend).await;
-    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    let ben = fixture.app.user("ben").await;
+    let cas = fixture.app.user("cas").await;
     fixture
         .app
         .installation

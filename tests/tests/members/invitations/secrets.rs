@@ -104,7 +104,8 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
 
 async fn gids_cannot_replace_invitation_ids(backend: Backend) {
     let fixture = Fixture::new(backend).await;
-    let (ben, cas) = (fixture.app.user("ben").await, fixture.app.user("cas").await);
+    let ben = fixture.app.user("ben").await;
+    let cas = fixture.app.user("cas").await;
     fixture
         .app
         .installation

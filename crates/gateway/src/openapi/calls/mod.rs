@@ -74,7 +74,7 @@ const MEMBERS: &str = "Members of a project";
 const API_KEYS: &str = "API keys";
 const LISTS: &str = "Languages, channels, orderings, fieldlists";
 const SYNC: &str = "Sync";
-const PUBLIC: &str = "Beside the calls";
+const PUBLIC: &str = "Public data";
 
 /// Returns all calls with their sections, in the order of the page.
 pub(super) fn all() -> Vec<Call> {
