@@ -10,7 +10,7 @@ use doorward_domain::{Gid, RandomIdGenerator, SystemClock};
 use doorward_mail::{Delivery, MailConfig};
 use doorward_media::{Location, Store};
 use doorward_storage::{
-    Database, DatabaseUrl, Error, Migrations, Options, transfer::check_complete_at,
+    Database, DatabaseUrl, Error, IncompleteImport, Migrations, Options,
 };
 
 use crate::{
@@ -342,20 +342,17 @@ fn run_preparation(
     migrations: &Migrations,
     preparation: Preparation,
 ) -> Result<Vec<String>, Error> {
-    let (ran, takes_incomplete) = match preparation {
-        Preparation::Migrate => (doorward_storage::migrate(url, migrations)?, false),
-        Preparation::MigrateAllowingImport => (doorward_storage::migrate(url, migrations)?, true),
-        Preparation::Check => (
-            doorward_storage::check(url, migrations).map(|()| Vec::new())?,
-            false,
-        ),
-        Preparation::MigrateIfEmpty => (doorward_storage::prepare(url, migrations)?, false),
-        Preparation::MigrateIfEmptyAllowingImport => {
-            (doorward_storage::prepare(url, migrations)?, true)
+    use IncompleteImport::{Accept, Reject};
+    match preparation {
+        Preparation::Migrate => doorward_storage::migrate(url, migrations, Reject),
+        Preparation::MigrateAllowingImport => doorward_storage::migrate(url, migrations, Accept),
+        Preparation::Check => {
+            doorward_storage::check(url, migrations, Reject)?;
+            Ok(Vec::new())
         }
-    };
-    if !takes_incomplete {
-        check_complete_at(url)?;
+        Preparation::MigrateIfEmpty => doorward_storage::prepare(url, migrations, Reject),
+        Preparation::MigrateIfEmptyAllowingImport => {
+            doorward_storage::prepare(url, migrations, Accept)
+        }
     }
-    Ok(ran)
 }

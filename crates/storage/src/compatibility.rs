@@ -61,10 +61,10 @@ pub(crate) fn check_sessions(
     let AnyConnection::Postgres(connection) = connection else {
         return Ok(());
     };
+    let AnyConnection::Postgres(mut other) = AnyConnection::open(url)? else {
+        return Ok(());
+    };
     for _ in 0..SESSION_CHECKS {
-        let AnyConnection::Postgres(mut other) = AnyConnection::open(url)? else {
-            return Ok(());
-        };
         connection.batch_execute("SET doorward.session = 'own'")?;
         other.batch_execute("BEGIN")?;
         let is_set_in_other = has_session_variable(&mut other)?;

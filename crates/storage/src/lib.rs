@@ -23,5 +23,5 @@ pub use crate::notify::listen;
 pub use connection::{AnyConnection, MultiBackend};
 pub use database::{Database, Options};
 pub use error::{Error, Result};
-pub use migrate::{MigrationSet, Migrations, Step, check, migrate, prepare};
+pub use migrate::{IncompleteImport, MigrationSet, Migrations, Step, check, migrate, prepare};
 pub use url::DatabaseUrl;

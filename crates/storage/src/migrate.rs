@@ -10,6 +10,7 @@ use diesel_migrations::MigrationHarness;
 
 use crate::{
     AnyConnection, DatabaseUrl, Error, MultiBackend, compatibility, database::write_transaction,
+    transfer::check_complete,
 };
 
 /// A service's migrations for each database.
@@ -32,6 +33,23 @@ pub struct Step {
     pub run: fn(&mut AnyConnection) -> Result<(), Error>,
 }
 
+/// What to do with a database into which an import was interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IncompleteImport {
+    Accept,
+    /// Return [`Error::ImportIncomplete`].
+    Reject,
+}
+
+impl IncompleteImport {
+    fn check(self, connection: &mut AnyConnection) -> Result<(), Error> {
+        match self {
+            Self::Accept => Ok(()),
+            Self::Reject => check_complete(connection),
+        }
+    }
+}
+
 /// Lock that all migrations take, so that only one process migrates at a time. The number is
 /// arbitrary. Migrations have no timeouts.
 const LOCK_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
@@ -42,12 +60,18 @@ const LOCK_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout 
 ///
 /// # Errors
 /// [`Error::SchemaTooNew`] if the database belongs to a newer release; [`Error::Incompatible`] if
-/// its setup is not supported; [`Error::Migration`] if a migration fails; database errors. After an
-/// error, nothing has changed.
-pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
+/// its setup is not supported; [`Error::Migration`] if a migration fails; database errors. After
+/// these errors, nothing has changed. [`Error::ImportIncomplete`], after the migrations.
+pub fn migrate(
+    url: &DatabaseUrl,
+    migrations: &Migrations,
+    incomplete_import: IncompleteImport,
+) -> Result<Vec<String>, Error> {
     let mut connection = AnyConnection::open(url)?;
     compatibility::check_sessions(&mut connection, url)?;
-    with_migration_lock(&mut connection, |connection| migrations.run(connection))
+    let ran = with_migration_lock(&mut connection, |connection| migrations.run(connection))?;
+    incomplete_import.check(&mut connection)?;
+    Ok(ran)
 }
 
 /// Runs all migrations on an empty database, which no older process can be using. Any other
@@ -55,8 +79,13 @@ pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 ///
 /// # Errors
 /// See [`migrate`] and [`check`].
-pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
-    with_migration_lock(&mut AnyConnection::open(url)?, |connection| {
+pub fn prepare(
+    url: &DatabaseUrl,
+    migrations: &Migrations,
+    incomplete_import: IncompleteImport,
+) -> Result<Vec<String>, Error> {
+    let mut connection = AnyConnection::open(url)?;
+    let ran = with_migration_lock(&mut connection, |connection| {
         let is_empty = connection
             .applied_migrations()
             .map_err(migration_error)?
@@ -66,18 +95,25 @@ pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
         } else {
             migrations.check(connection).map(|()| Vec::new())
         }
-    })
+    })?;
+    incomplete_import.check(&mut connection)?;
+    Ok(ran)
 }
 
 /// Checks that the database has exactly the migrations of this release.
 ///
 /// # Errors
 /// [`Error::SchemaTooNew`] or [`Error::SchemaOutdated`] if it has not; [`Error::Incompatible`] if
-/// its setup is not supported; database errors.
-pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
+/// its setup is not supported; [`Error::ImportIncomplete`]; database errors.
+pub fn check(
+    url: &DatabaseUrl,
+    migrations: &Migrations,
+    incomplete_import: IncompleteImport,
+) -> Result<(), Error> {
     let mut connection = AnyConnection::open(url)?;
     compatibility::check_sessions(&mut connection, url)?;
-    with_migration_lock(&mut connection, |connection| migrations.check(connection))
+    with_migration_lock(&mut connection, |connection| migrations.check(connection))?;
+    incomplete_import.check(&mut connection)
 }
 
 /// Runs work in a transaction while no other process checks or migrates. A check needs the lock as

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types::BigInt};
 use doorward_domain::{Gid, IdGenerator, RandomIdGenerator};
 
-use crate::{AnyConnection, Database, DatabaseUrl, Migrations, Options, migrate};
+use crate::{
+    AnyConnection, Database, DatabaseUrl, IncompleteImport, Migrations, Options, migrate,
+};
 
 /// A database that is deleted when this value is dropped.
 pub struct TestDatabase {
@@ -55,7 +57,7 @@ impl TestDatabase {
     }
 
     fn open(url: DatabaseUrl, migrations: &Migrations, clean_up: CleanUp) -> Self {
-        unwrap_or_exit(migrate(&url, migrations));
+        unwrap_or_exit(migrate(&url, migrations, IncompleteImport::Accept));
         let database = Database::new(Options {
             name: "test",
             url,

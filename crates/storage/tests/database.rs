@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use diesel::{RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::BigInt};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_storage::{
-    AnyConnection, Database, DatabaseUrl, Error, Migrations, Options, check, listen, migrate,
+    AnyConnection, Database, DatabaseUrl, Error, IncompleteImport, Migrations, Options, check,
+    listen, migrate,
     testing::{TestDatabase, create_postgres_database},
 };
 
@@ -161,14 +162,14 @@ fn empty_databases() -> Vec<DatabaseUrl> {
 fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
     for url in empty_databases() {
         assert!(matches!(
-            check(&url, &MIGRATIONS),
+            check(&url, &MIGRATIONS, IncompleteImport::Accept),
             Err(Error::SchemaOutdated(_))
         ));
         let url = Arc::new(url);
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let url = url.clone();
-                std::thread::spawn(move || migrate(&url, &MIGRATIONS).unwrap().len())
+                std::thread::spawn(move || migrate(&url, &MIGRATIONS, IncompleteImport::Accept).unwrap().len())
             })
             .collect();
         let ran: usize = threads
@@ -176,7 +177,7 @@ fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
             .map(|thread| thread.join().unwrap())
             .sum();
         assert_eq!(ran, 1);
-        check(&url, &MIGRATIONS).unwrap();
+        check(&url, &MIGRATIONS, IncompleteImport::Accept).unwrap();
         let database = Database::new(Options {
             name: "test",
             url: (*url).clone(),
@@ -191,10 +192,10 @@ fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
             }))
             .unwrap();
         assert!(
-            matches!(check(&url, &MIGRATIONS), Err(Error::SchemaTooNew(unknown)) if unknown == "9999")
+            matches!(check(&url, &MIGRATIONS, IncompleteImport::Accept), Err(Error::SchemaTooNew(unknown)) if unknown == "9999")
         );
         assert!(matches!(
-            migrate(&url, &MIGRATIONS),
+            migrate(&url, &MIGRATIONS, IncompleteImport::Accept),
             Err(Error::SchemaTooNew(_))
         ));
     }

@@ -13,12 +13,12 @@ on_both_databases![
 ];
 
 /// Number of logins of each kind with each login call.
-const LOGINS: usize = 200;
+const LOGINS: usize = 120;
 /// Maximum difference of two medians, as a share of the larger one.
 const TOLERANCE: f64 = 0.05;
 /// Maximum distance from one half of the share of pairs in which one kind took longer than another:
-/// three and a half standard deviations with 200 logins of each kind.
-const RANK_TOLERANCE: f64 = 0.10;
+/// three and a half standard deviations with 120 logins of each kind.
+const RANK_TOLERANCE: f64 = 0.13;
 const WRONG: &str = "a wrong password";
 /// Index of the kind with which the others are compared.
 const UNKNOWN: usize = 0;

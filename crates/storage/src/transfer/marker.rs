@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection;
 use doorward_domain::Gid;
 
 use super::schema::query_texts;
-use crate::{AnyConnection, DatabaseUrl, Error, Result};
+use crate::{AnyConnection, Error, Result};
 
 pub(super) const TABLE: &str = "import_state";
 
@@ -25,14 +25,6 @@ pub fn check_complete(connection: &mut AnyConnection) -> Result<()> {
         Some(ImportState::Loading(_)) => Err(Error::ImportIncomplete),
         Some(ImportState::Complete(_)) | None => Ok(()),
     }
-}
-
-/// Checks the same for the database with this URL.
-///
-/// # Errors
-/// See [`check_complete`].
-pub fn check_complete_at(url: &DatabaseUrl) -> Result<()> {
-    check_complete(&mut AnyConnection::open(url)?)
 }
 
 pub(super) fn find_state(connection: &mut AnyConnection) -> Result<Option<ImportState>> {

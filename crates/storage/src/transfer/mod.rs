@@ -16,7 +16,7 @@ mod snapshot;
 
 pub use error::TransferError;
 pub use import::{Import, ImportDatabase};
-pub use marker::{check_complete, check_complete_at};
+pub use marker::check_complete;
 pub use schema::check_tables;
 #[cfg(feature = "testing")]
 pub use schema::list_columns;
