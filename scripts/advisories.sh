@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks the dependencies against the RustSec database of known vulnerabilities, and the exceptions in deny.toml.
 #   ADVISORY_DB=DIR   a git clone of the database, for machines that cannot reach it
-# Without network and clone, the copy of the last check is used. Without any of them nothing is checked, and a message says so.
+# Without network and clone, the copy of the last check is used. If there is no copy either, nothing is checked, and a
+# message reports this.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests the image and docker-compose.yml on a container engine, always through the edge: logins and sockets with one gateway, with two,
-# and after a restart of auth; a signup with the code from a mail; client addresses; published ports; HTTPS.
+# Tests the image and docker-compose.yml on a container engine, always through the edge. It tests logins and sockets with
+# one gateway, with two, and after a restart of auth; a signup with the code from a mail; client addresses; published
+# ports; HTTPS.
 # Starts an engine if none runs (as root), and creates stand-ins for base images that cannot be pulled.
 #   DOORWARD_IMAGE=NAME         tests that image instead of building one
 #   IMAGE_PROFILE=release       builds it with that profile of Cargo.toml, in place of demo
@@ -8,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The second name is the name in earlier versions.
+# The second name was used in earlier versions.
 if [ "${TEST_SKIP_COMPOSE:-${DOORWARD_SKIP_COMPOSE:-}}" = 1 ]; then
     echo "compose-test: SKIPPED, nothing tested (TEST_SKIP_COMPOSE=1)"
     exit 0
@@ -22,7 +23,7 @@ engine_pid=''
 socket_pid=''
 compose=()
 
-# With the profile, so that its services are included.
+# The profile is given so that its services are included.
 down() {
     docker ps -aq --filter "label=doorward-test-client" | xargs -r docker rm --force >/dev/null 2>&1 || true
     COMPOSE_PROFILES=mail "${compose[@]}" down --volumes --remove-orphans >/dev/null 2>&1 || true
@@ -51,7 +52,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-# within SECONDS COMMAND...: tries until it succeeds.
+# within SECONDS COMMAND...: repeats the command until it succeeds.
 within() {
     local until=$((SECONDS + $1))
     shift
@@ -89,7 +90,7 @@ free_port() {
     fail "no free ports"
 }
 
-# post ADDRESS PATH BODY [HEADER]: prints the status; the rest is in head and body.
+# post ADDRESS PATH BODY [HEADER]: prints the status. The response is in the files head and body.
 post() {
     curl --silent --show-error --max-time 20 --noproxy '*' --dump-header "$work/head" --output "$work/body" \
         --write-out '%{http_code}' --header 'Content-Type: application/json' ${4:+--header "$4"} \
@@ -147,7 +148,7 @@ from() {
         head -n 1 <&3 | cut -d " " -f 2' _ "$2" "$3" "$4"
 }
 
-# Ports that the edge publishes, as `ADDRESS:PORT:PORT OF THE CONTAINER`, by the settings that are given and no others.
+# Ports that the edge publishes with only the given settings, as `ADDRESS:PORT:PORT OF THE CONTAINER`.
 # docker-compose v1 prints them in this form, docker compose v2 prints one line for each part.
 ports_with() {
     env -u DOORWARD_BIND -u DOORWARD_PORT -u DOORWARD_HTTPS_PORT "$@" "${compose[@]}" config 2>/dev/null | awk '
@@ -178,7 +179,7 @@ answered() {
 
 polling() { curl --silent --show-error --fail --max-time 20 --noproxy '*' "$@"; }
 
-# Runs a complete polling session at ADDRESS: the handshake, CONNECT with the token, and its answer.
+# Runs a complete polling session at ADDRESS: the handshake, CONNECT with the token, and the response.
 has_socket() {
     local url="http://$1/sync/io/?EIO=4&transport=polling" sid
     sid=$(polling "$url" | sed -n 's/^0.*"sid":"\([^"]*\)".*/\1/p') && [ -n "$sid" ] || return 1
@@ -187,7 +188,8 @@ has_socket() {
     [[ "$(polling "$url&sid=$sid")" = *'40{"sid"'* ]]
 }
 
-# The Socket.IO client of the tests, at ADDRESS: begins with polling, changes to a WebSocket, writes what it receives to a file.
+# The Socket.IO client of the tests, at ADDRESS. It begins with polling, changes to a WebSocket, and writes what it receives
+# to a file.
 start_socket() {
     mkfifo "$work/socket.in"
     MODULES="$PWD/.tools/node" PATH=$PATH:$PWD/.tools/venv/bin node tests/socketio-js/drive.mjs \
@@ -197,7 +199,7 @@ start_socket() {
     exec 7>"$work/socket.in"
 }
 
-# received COUNT LINE: at least so many lines begin with this one.
+# received COUNT LINE: succeeds if at least COUNT lines begin with LINE.
 received() { [ "$(grep -cF "$2" "$work/socket.out")" -ge "$1" ]; }
 
 must_receive() { within 20 received "$@" || { cat "$work/socket.out" >&2; fail "the socket did not receive: $*"; }; }

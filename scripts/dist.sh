@@ -4,7 +4,7 @@
 #   DIST_DIR=dist               folder of the files; its content is deleted first
 #   DIST_MAX_BYTES=30000000     maximum size of a binary
 #   DIST_TOOLS=.tools           folder in which `scripts/setup.sh dist` installs cargo-zigbuild and others
-# The same commit gives the same bytes in every directory (scripts/dist-twice.sh), given the versions in the file BUILD.
+# With the versions in the file BUILD, the same commit gives the same bytes in every directory (scripts/dist-twice.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -48,9 +48,10 @@ export CARGO_TARGET_DIR=$build/target
 # zig and its wrappers cache here, and not in the home directory.
 export ZIG_GLOBAL_CACHE_DIR=$build/zig ZIG_LOCAL_CACHE_DIR=$build/zig CARGO_ZIGBUILD_CACHE_DIR=$build/zigbuild
 
-# Paths of this machine would appear in panic messages: a wrapper of rustc replaces them. Those of the standard library are
-# paths of this machine where its sources are installed. The wrapper also adds the list of dependencies to the binary:
-# `cargo auditable` would set RUSTC_WORKSPACE_WRAPPER to its own path, which cargo hashes into the names of symbols.
+# Paths of this machine would appear in panic messages, so a wrapper of rustc replaces them. If the sources of the standard
+# library are installed, their paths are also paths of this machine. The wrapper also adds the list of dependencies to the
+# binary. `cargo auditable` itself is not used: it sets RUSTC_WORKSPACE_WRAPPER to its own path, which cargo hashes into the
+# names of symbols.
 rust_commit=$(rustc -vV | sed -n 's/^commit-hash: //p')
 cat >"$build/rustc" <<WRAPPER
 #!/bin/sh
@@ -66,8 +67,9 @@ esac
 WRAPPER
 chmod +x "$build/rustc"
 export RUSTC_WRAPPER=$build/rustc CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}'
-# The same for C. OpenSSL compiles in the compiler with its flags, so the compiler has a name without a path, and the flags that
-# replace paths are in a wrapper; and directories in which it looks for engines, which must not be those of the build.
+# A wrapper replaces paths for C too. OpenSSL compiles the name of the compiler and its flags into the library, so the
+# compiler has a name without a path, and the flags that replace paths are in the wrapper. OpenSSL also compiles in the
+# directories in which it looks for engines, which must not be directories of the build.
 mkdir "$build/bin"
 export PATH="$build/bin:$PATH"
 # Otherwise cargo-zigbuild would start Python at each call to find zig.
@@ -126,7 +128,8 @@ BUILD
         "$name" | gzip --no-name --best >"$build/dist/$name.tar.gz"
 }
 
-# cargo-cyclonedx writes next to the manifests, so it runs in a copy. Its identifiers of our crates contain the path of that copy.
+# cargo-cyclonedx writes next to the manifests, so it runs in a copy. Its identifiers of our crates contain the path of that
+# copy.
 make_sbom() {
     local target=$1 name=$2 source=$build/source
     rm -rf "$source"

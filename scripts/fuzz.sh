@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes each target of fuzz/ (or those that are named) for FUZZ_SECONDS (60). Inputs of failures are written to fuzz/artifacts/<target>.
+# Fuzzes each target of fuzz/, or the named targets, for FUZZ_SECONDS (60). Inputs of failures are written to
+# fuzz/artifacts/<target>.
 #   scripts/fuzz.sh [TARGET...] [-- LIBFUZZER-OPTION...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +12,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do targets+=("$1"); shift; done
 
 scripts/setup.sh fuzz
 
-# Sanitizers are unstable options of the compiler. The options of libFuzzer are stable, so without a sanitizer stable works.
+# Sanitizers are unstable options of the compiler. The options of libFuzzer are stable, so a stable toolchain works without
+# a sanitizer.
 command=(cargo fuzz run --sanitizer none)
 if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then
     command=(cargo +nightly fuzz run --sanitizer address)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the packages that a Debian with a Rust toolchain and a C compiler lacks. Prints nothing if nothing is missing.
+# Installs missing packages on a Debian that has a Rust toolchain and a C compiler. Prints nothing if nothing is missing.
 #   scripts/setup.sh build      to build
 #   scripts/setup.sh test       to build, check and test
 #   scripts/setup.sh fuzz       to fuzz
 #   scripts/setup.sh mutants    to run the mutation tests
-#   scripts/setup.sh bench      to measure, also other servers next to Doorward
+#   scripts/setup.sh bench      to measure Doorward, and other servers next to it
 #   scripts/setup.sh compose    to run docker-compose.yml and its test
 #   scripts/setup.sh dist       to build a release for TARGETS (scripts/dist.sh)
 set -euo pipefail

@@ -39,8 +39,8 @@ printf '%s' "$password" >"$dir/password"
 
 run() { (cd "$dir" && "${as_postgres[@]}" "$@"); }
 
-# MD5 and not SCRAM, whose 4096 rounds cost the client 5 ms of processor time for each of the many connections of the tests. The
-# servers that tests start themselves use SCRAM.
+# MD5 is used because the 4096 rounds of SCRAM cost the client 5 ms of processor time for each of the many connections of
+# the tests. The servers that tests start themselves use SCRAM.
 run "$bin/initdb" --pgdata "$dir/data" --username postgres --pwfile "$dir/password" --auth md5 \
     --encoding UTF8 --locale C --no-sync >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log" >&2; fail "initdb failed"; }
 

@@ -3,7 +3,7 @@
 # a role can connect only to its own database.
 set -euo pipefail
 
-# Without its password file, psql would create a role without a password, as which no client can log in.
+# If the password file were missing, psql would create a role without a password, and no client could log in with it.
 cd /run/secrets
 head -c 1 auth_database_password directory_database_password >/dev/null
 
