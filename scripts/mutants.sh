@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Mutation tests: makes small changes to the code that decides on access, one at a time, and runs the tests of its crate.
-# Lists the changes with which these tests pass. Some of them fail a test in tests/, which is not run here.
+# Runs mutation tests: makes small changes to the code that decides on access, one at a time, and runs the tests of its
+# crate. Lists the changes with which these tests pass. Some of the listed changes fail a test in tests/, which this script
+# does not run.
 #   scripts/mutants.sh [AREA...]      all areas, or some of: policy token revocation throttle members feed follow sync
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,11 +12,11 @@ area() {
     case "$1" in
         policy) echo doorward-directory src/policy.rs src/members/transitions.rs ;;
         token) echo doorward-token 'src/*.rs' ;;
-        revocation) echo doorward-auth src/tokens/revocation.rs src/store/revocation.rs src/tokens/trust_store.rs ;;
+        revocation) echo doorward-auth src/tokens/revocation.rs src/model/revocation.rs src/store/revocation.rs src/tokens/trust_store.rs ;;
         throttle) echo doorward-auth 'src/throttle/*.rs' src/login/in_flight.rs src/store/throttle.rs ;;
-        members) echo doorward-directory src/members/access.rs src/service/members.rs src/store/membership.rs ;;
+        members) echo doorward-directory src/members/access.rs src/members/status_changes.rs src/service/members.rs src/store/membership.rs ;;
         feed) echo doorward-directory src/feed/membership_events.rs ;;
-        follow) echo doorward-auth src/feed/follow.rs src/feed/catch_up.rs ;;
+        follow) echo doorward-auth src/feed/follow.rs src/feed/access_end.rs src/feed/catch_up.rs ;;
         sync) echo doorward-sync src/event_stream.rs ;;
         *) echo "no area: $1" >&2; return 2 ;;
     esac

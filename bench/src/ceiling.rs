@@ -39,7 +39,7 @@ struct Claims {
 /// Serves a recorded response. The arguments are the address and the file with the response.
 pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
     let [address, file] = words else {
-        bail!("usage: doorward-bench bare ADDRESS FILE");
+        bail!("usage: doorward-bench ceiling ADDRESS FILE");
     };
     let recorded: RecordedResponse = serde_json::from_slice(&std::fs::read(file)?)?;
     let mut validation = Validation::new(Algorithm::EdDSA);
@@ -51,7 +51,7 @@ pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
         .iter()
         .map(key)
         .collect::<anyhow::Result<_>>()?;
-    let bare = web::Data::new(CeilingHandler {
+    let handler = web::Data::new(CeilingHandler {
         headers: recorded.headers,
         body: recorded.body.into(),
         keys,
@@ -59,7 +59,7 @@ pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
     });
     let app = move || {
         App::new()
-            .app_data(bare.clone())
+            .app_data(handler.clone())
             .route("/api/init", web::get().to(init))
             .route(HEALTH, web::get().to(HttpResponse::Ok))
     };
@@ -77,18 +77,18 @@ fn key(jwk: &Jwk) -> anyhow::Result<(String, DecodingKey)> {
     ))
 }
 
-async fn init(request: HttpRequest, bare: web::Data<CeilingHandler>) -> HttpResponse {
-    if !is_authorized(&request, &bare) {
+async fn init(request: HttpRequest, handler: web::Data<CeilingHandler>) -> HttpResponse {
+    if !is_authorized(&request, &handler) {
         return HttpResponse::Unauthorized().finish();
     }
     let mut response = HttpResponse::Ok();
-    for (name, value) in &bare.headers {
+    for (name, value) in &handler.headers {
         response.insert_header((name.as_str(), value.as_str()));
     }
-    response.body(bare.body.clone())
+    response.body(handler.body.clone())
 }
 
-fn is_authorized(request: &HttpRequest, bare: &CeilingHandler) -> bool {
+fn is_authorized(request: &HttpRequest, handler: &CeilingHandler) -> bool {
     let header = request
         .headers()
         .get(AUTHORIZATION)
@@ -97,8 +97,8 @@ fn is_authorized(request: &HttpRequest, bare: &CeilingHandler) -> bool {
         return false;
     };
     let kid = decode_header(token).ok().and_then(|header| header.kid);
-    let Some(key) = kid.and_then(|kid| bare.keys.get(&kid)) else {
+    let Some(key) = kid.and_then(|kid| handler.keys.get(&kid)) else {
         return false;
     };
-    decode::<Claims>(token, key, &bare.validation).is_ok()
+    decode::<Claims>(token, key, &handler.validation).is_ok()
 }

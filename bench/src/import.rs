@@ -3,7 +3,8 @@
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 use crate::{
-    Effort, fill,
+    effort::Effort,
+    fill,
     installation::{Backend, Installation},
     report::{Measurement, Report},
     rounds,

@@ -7,9 +7,9 @@ use anyhow::ensure;
 use hyper::StatusCode;
 
 use crate::{
-    Effort,
     ceiling::{self, RecordedResponse},
     client::{Call, Connection, log_in},
+    effort::Effort,
     fill::{PASSWORD, Size, USERNAME, fill},
     installation::{Backend, Installation},
     load::{self, Load},
@@ -35,15 +35,15 @@ pub(crate) async fn measure(
     let call = Call::init(&log_in(server.address, USERNAME, PASSWORD).await?);
     let recorded = record(server.address, &call).await?;
     let bytes = recorded.body.len();
-    let bare = start_bare(&installation, &recorded).await?;
-    let mut bare_connection = Connection::open(bare.address).await?;
+    let ceiling_server = start_ceiling(&installation, &recorded).await?;
+    let mut ceiling_connection = Connection::open(ceiling_server.address).await?;
     ensure!(
-        bare_connection.ask(&call).await?.body.len() == bytes,
+        ceiling_connection.ask(&call).await?.body.len() == bytes,
         "the ceiling answers something else"
     );
 
     let one = vec![call.clone(); CONNECTIONS];
-    let series = compare(&server, &bare, &one, effort).await?;
+    let series = compare(&server, &ceiling_server, &one, effort).await?;
     let name = |what: &str| format!("init, {what}, {backend}");
     let rates = throughput(
         name(&format!("{CONNECTIONS} connections")),
@@ -51,11 +51,12 @@ pub(crate) async fn measure(
         &format!("{bytes} bytes; "),
     );
     report.add(rates.at_least(0.4));
-    let of_bare = |value: fn(&Pair) -> f64| median(&series.map(|round| value(&round.bare_tail)));
+    let of_ceiling =
+        |value: fn(&Pair) -> f64| median(&series.map(|round| value(&round.ceiling_tail)));
     let note = format!(
         "of the ceiling: {:.2} and {:.2} ms",
-        of_bare(|tail| tail.measured),
-        of_bare(|tail| tail.ceiling)
+        of_ceiling(|tail| tail.measured),
+        of_ceiling(|tail| tail.ceiling)
     );
     report.add(
         Measurement::of_pairs(name("p99 against p50"), "ms", &series, |round| round.tail)
@@ -71,7 +72,7 @@ pub(crate) async fn measure(
             &log_in(server.address, USERNAME, PASSWORD).await?,
         ));
     }
-    let series = compare(&server, &bare, &many, effort).await?;
+    let series = compare(&server, &ceiling_server, &many, effort).await?;
     report.add(throughput(name("a token for each connection"), &series, ""));
     let mut connection = Connection::open(server.address).await?;
     let alone = rounds::run(effort, async || {
@@ -120,32 +121,32 @@ pub(crate) async fn alone(
     })
 }
 
-/// Results of one round: the server and the bare handler under the same load.
+/// Results of one round: the server and the ceiling under the same load.
 struct Comparison {
-    /// Requests per second of the server, against those of the bare handler.
+    /// Requests per second of the server, against those of the ceiling.
     rates: Pair,
     /// 99th percentile of the server's latency in milliseconds, against its median.
     tail: Pair,
-    /// The same for the bare handler.
-    bare_tail: Pair,
+    /// The same for the ceiling.
+    ceiling_tail: Pair,
     cpu: String,
 }
 
 async fn compare(
     server: &Server,
-    bare: &Server,
+    ceiling_server: &Server,
     calls: &[Call],
     effort: Effort,
 ) -> anyhow::Result<Series<Comparison>> {
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 5 });
     let tail = |load: &Load| Pair::new(load.percentile(990), load.percentile(500));
     let round = async || {
-        let ceiling = load::closed_loop(bare, calls, time).await?;
+        let ceiling = load::closed_loop(ceiling_server, calls, time).await?;
         let load = load::closed_loop(server, calls, time).await?;
         Ok(Comparison {
             rates: Pair::new(load.per_second, ceiling.per_second)?,
             tail: tail(&load)?,
-            bare_tail: tail(&ceiling)?,
+            ceiling_tail: tail(&ceiling)?,
             cpu: format!(
                 "{}; ceiling {} us",
                 load.cpu_note(),
@@ -190,22 +191,23 @@ pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<R
 }
 
 /// Starts this binary again as a separate process that serves the recorded response.
-pub(crate) async fn start_bare(
+pub(crate) async fn start_ceiling(
     installation: &Installation,
     recorded: &RecordedResponse,
 ) -> anyhow::Result<Server> {
-    let directory = installation.path().join("bare");
+    let directory = installation.path().join("ceiling");
     std::fs::create_dir(&directory)?;
     let file = directory.join("recorded.json");
     std::fs::write(&file, serde_json::to_vec(recorded)?)?;
     let address = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("bare").arg(address.to_string()).arg(&file);
+    command.arg("ceiling").arg(address.to_string()).arg(&file);
     Server::start(
         command,
         Path::new(&directory),
         address,
-        (address, ceiling::HEALTH),
+        address,
+        ceiling::HEALTH,
     )
     .await
 }

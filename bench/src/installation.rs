@@ -92,7 +92,7 @@ impl Installation {
         command
             .env("DOORWARD_LISTEN", address.to_string())
             .env("DOORWARD_OPS_LISTEN", operations.to_string());
-        Server::start(command, self.path(), address, (operations, "/health/ready")).await
+        Server::start(command, self.path(), address, operations, "/health/ready").await
     }
 
     fn command(&self, words: &[&str]) -> Command {

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::{
-    Effort,
     client::{Call, Connection, log_in},
+    effort::Effort,
     fill::{PASSWORD, Size, USERNAME, fill},
     init::CONNECTIONS,
     installation::{Backend, Installation},

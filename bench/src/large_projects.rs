@@ -6,8 +6,8 @@ use anyhow::Context;
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 use crate::{
-    Effort,
     client::{Call, Connection, log_in},
+    effort::Effort,
     fill::{PASSWORD, Team, USERNAME, import, insert_projects},
     init::alone,
     installation::{Backend, Installation},

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::{
-    Effort,
     client::{Call, Connection},
+    effort::Effort,
     fill::{PASSWORD, Size, USERNAME, fill},
     hash::{self, RawHasher},
     installation::{Backend, Installation},

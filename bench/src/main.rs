@@ -5,6 +5,8 @@
 
 mod ceiling;
 mod client;
+mod competitors;
+mod effort;
 mod fill;
 mod hash;
 mod import;
@@ -16,7 +18,6 @@ mod load;
 mod logins;
 mod machine;
 mod memory;
-mod peers;
 mod process;
 mod report;
 mod rounds;
@@ -30,6 +31,7 @@ mod tokens;
 use std::process::ExitCode;
 
 use anyhow::bail;
+use effort::Effort;
 use installation::Backend;
 use machine::Machine;
 use report::Report;
@@ -43,28 +45,9 @@ const SECTIONS_PER_BACKEND: [&str; 8] = [
 ];
 const USAGE: &str = "usage: doorward-bench [--quick] [peers | [memory|tokens|logins|login|init|scale|large|sync|sockets|import]...]";
 
-/// Duration and number of the rounds, and the machine on which they run.
-#[derive(Clone, Copy)]
-struct Effort {
-    is_quick: bool,
-    /// Number of rounds of a measurement that count.
-    rounds: usize,
-    machine: Machine,
-}
-
-impl Effort {
-    /// Multiplies the number of rounds.
-    fn times(self, factor: usize) -> Self {
-        Self {
-            rounds: self.rounds * factor,
-            ..self
-        }
-    }
-}
-
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(("bare", files)) = words
+    if let Some(("ceiling", files)) = words
         .split_first()
         .map(|(first, rest)| (first.as_str(), rest))
     {
@@ -93,7 +76,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     if names == ["peers"] {
-        runtime.block_on(peers::compare(effort))?;
+        runtime.block_on(competitors::compare(effort))?;
         return Ok(ExitCode::SUCCESS);
     }
     let report = runtime.block_on(run(&names, effort));

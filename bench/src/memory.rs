@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::{
-    Effort,
     client::Call,
+    effort::Effort,
     fill::{PASSWORD, Size, USERNAME, fill},
     hash::cores,
     installation::{Backend, Installation},

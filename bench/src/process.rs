@@ -59,7 +59,8 @@ impl Server {
         mut command: Command,
         directory: &Path,
         address: SocketAddr,
-        (health, path): (SocketAddr, &'static str),
+        health: SocketAddr,
+        path: &'static str,
     ) -> anyhow::Result<Self> {
         let log = directory.join("log");
         command

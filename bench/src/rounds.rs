@@ -8,7 +8,7 @@
 
 use std::{io::Write, time::Duration};
 
-use crate::{Effort, machine::BUSY_SHARE, statistics::NothingMeasured};
+use crate::{effort::Effort, machine::BUSY_SHARE, statistics::NothingMeasured};
 
 /// Maximum number of attempts for each round that is wanted.
 const ATTEMPTS: usize = 2;

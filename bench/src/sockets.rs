@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    Effort,
     client::{Call, Connection, log_in},
+    effort::Effort,
     fill::{PASSWORD, USERNAME, import, insert_projects},
     installation::{Backend, Installation},
     load,

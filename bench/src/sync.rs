@@ -8,10 +8,10 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::{
-    Effort,
     client::{Call, Connection, log_in},
+    effort::Effort,
     fill::{PASSWORD, Size, USERNAME, fill},
-    init::{CONNECTIONS, record, start_bare},
+    init::{CONNECTIONS, record, start_ceiling},
     installation::{Backend, Installation},
     load,
     process::Server,
@@ -156,7 +156,7 @@ fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
 type PairOf = fn(&Round) -> Pair;
 
 struct Round {
-    /// Calls per second, against the bare handler.
+    /// Calls per second, against the ceiling.
     rates: Pair,
     /// Milliseconds in the large feed, against the small one; also for the two fields below.
     idle: Pair,
@@ -179,13 +179,17 @@ pub(crate) async fn measure(
     let mut large = BenchServer::open(&many, rows).await?;
     let mut small = BenchServer::open(&few, 1).await?;
     let recorded = record(small.server.address, &small.init).await?;
-    let bare = start_bare(&few, &recorded).await?;
+    let ceiling_server = start_ceiling(&few, &recorded).await?;
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
 
     let series = rounds::run(effort, async || {
-        let ceiling = load::closed_loop(&bare, &vec![small.init.clone(); CONNECTIONS], time)
-            .await?
-            .per_second;
+        let ceiling = load::closed_loop(
+            &ceiling_server,
+            &vec![small.init.clone(); CONNECTIONS],
+            time,
+        )
+        .await?
+        .per_second;
         let in_small = small.loaded(&small.idle, time).await?;
         Ok(Round {
             rates: Pair::new(1000.0 / in_small, ceiling)?,

@@ -12,8 +12,8 @@ use doorward_rpc::{
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
-    Effort,
     client::{Call, log_in},
+    effort::Effort,
     fill::{PASSWORD, Size, USERNAME, fill},
     init::CONNECTIONS,
     installation::{Backend, Installation},

@@ -5,7 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{Answer, Backend, Http, Installation, PASSWORD, Process, eventually};
+use crate::{
+    backend::Backend,
+    http::Http,
+    installation::{Installation, PASSWORD},
+    process::Process,
+    response::Response,
+    wait::eventually,
+};
 
 /// Maximum time until a server is ready, also on a busy machine.
 pub const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -83,12 +90,12 @@ impl User {
         }
     }
 
-    pub async fn init(&self) -> Answer {
+    pub async fn init(&self) -> Response {
         self.http.init(&self.token).await
     }
 
     /// Sends a `POST` with the user's token.
-    pub async fn call(&self, path: &str, body: &Value) -> Answer {
+    pub async fn call(&self, path: &str, body: &Value) -> Response {
         self.http
             .post(path)
             .bearer(&self.token)
@@ -98,7 +105,7 @@ impl User {
     }
 
     /// Calls an operation on a project's API users, such as `create`.
-    pub async fn api_keys(&self, project: &str, call: &str, body: &Value) -> Answer {
+    pub async fn api_keys(&self, project: &str, call: &str, body: &Value) -> Response {
         self.call(&format!("/api/p/{project}/apikeys/{call}"), body)
             .await
     }
@@ -143,7 +150,7 @@ pub struct ApiUser {
 }
 
 impl ApiUser {
-    pub async fn auth(&self) -> Answer {
+    pub async fn auth(&self) -> Response {
         self.http.auth(&self.project, &self.key).await
     }
 

@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{App, Http, http::Call};
+use crate::{
+    app::App,
+    http::{Call, Http},
+};
 
 /// Asserts that a call requires these string parameters and reports errors in this order.
 pub async fn assert_requires_strings(call: impl Fn() -> Call, names: &[&str]) {
@@ -84,7 +87,10 @@ pub fn non_string_values() -> [Value; 7] {
 /// before the body is checked, and an API user is forbidden.
 pub async fn assert_requires_account(app: &App, path: &str, good: &Value) {
     for body in [good, &json!({})] {
-        app.http.open(path, body).await.assert_unauthenticated();
+        app.http
+            .post_anonymous(path, body)
+            .await
+            .assert_unauthenticated();
         app.http
             .post(path)
             .bearer("garbage")

@@ -10,7 +10,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{Http, Process, eventually, ports, process::clean_command};
+use crate::{
+    http::Http,
+    ports,
+    process::{Process, clean_command},
+    wait::eventually,
+};
 
 /// Maximum time until a browser has started, also on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-use crate::{Answer, eventually};
+use crate::{response::Response, wait::eventually};
 
 /// Maximum time until a response is complete, longer than any limit of the server.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -85,12 +85,12 @@ impl Http {
             .json(&json!({"username": username, "password": password}))
     }
 
-    pub async fn login(&self, username: &str, password: &str) -> Answer {
+    pub async fn login(&self, username: &str, password: &str) -> Response {
         self.login_call(username, password).send().await
     }
 
     /// Logs in to a project with a username and password.
-    pub async fn project_login(&self, project: &str, username: &str, password: &str) -> Answer {
+    pub async fn project_login(&self, project: &str, username: &str, password: &str) -> Response {
         let body = json!({"username": username, "password": password});
         self.post(&format!("/api/p/{project}/login"))
             .json(&body)
@@ -99,21 +99,21 @@ impl Http {
     }
 
     /// Logs in to a project with an API key.
-    pub async fn auth(&self, project: &str, api_key: &str) -> Answer {
+    pub async fn auth(&self, project: &str, api_key: &str) -> Response {
         self.post(&format!("/api/p/{project}/auth"))
             .json(&json!({"api_key": api_key}))
             .send()
             .await
     }
 
-    pub async fn project_init(&self, project: &str, token: &str) -> Answer {
+    pub async fn project_init(&self, project: &str, token: &str) -> Response {
         self.get(&format!("/api/p/{project}/init"))
             .bearer(token)
             .send()
             .await
     }
 
-    pub async fn init(&self, token: &str) -> Answer {
+    pub async fn init(&self, token: &str) -> Response {
         self.get("/api/init").bearer(token).send().await
     }
 
@@ -185,7 +185,7 @@ impl Call {
             .body(form(&[(part, bytes)]))
     }
 
-    pub async fn send(self) -> Answer {
+    pub async fn send(self) -> Response {
         let request = format!("{} {}", self.method, self.path);
         self.try_send()
             .await
@@ -194,7 +194,7 @@ impl Call {
 
     /// Sends the request until the status is not 503. Of many concurrent requests, a busy machine
     /// rejects some at first.
-    pub async fn send_until_served(self) -> Answer {
+    pub async fn send_until_served(self) -> Response {
         eventually("an answer", TIMEOUT, async || {
             Some(self.clone().send().await).filter(|answer| answer.status != 503)
         })
@@ -205,7 +205,7 @@ impl Call {
     ///
     /// # Errors
     /// A description of the failure if no complete response arrives in time.
-    pub async fn try_send(self) -> Result<Answer, String> {
+    pub async fn try_send(self) -> Result<Response, String> {
         let uri = format!("http://{}{}", self.http.address, self.path);
         let mut request = http::Request::new(Full::new(self.body));
         *request.method_mut() = self.method;
@@ -224,7 +224,7 @@ impl Call {
                 .await
                 .map_err(|error| format!("{error:?}"))?
                 .to_bytes();
-            Ok(Answer {
+            Ok(Response {
                 status: parts.status.as_u16(),
                 headers: parts.headers,
                 body,

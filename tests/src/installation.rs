@@ -6,10 +6,9 @@ use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 use tempfile::TempDir;
 
 use crate::{
-    Backend, Output, Process,
-    backend::{Databases, url_text},
+    backend::{Backend, Databases, url_text},
     ports,
-    process::{binary, clean_command},
+    process::{Output, Process, binary, clean_command},
 };
 
 /// Password of all users that the tests create.
@@ -72,7 +71,7 @@ impl Installation {
             "SELECT invitation_id AS text FROM memberships WHERE project_gid = '{project}' AND user_gid = '{user}' \
              AND invitation_id IS NOT NULL"
         );
-        crate::backend::texts(&self.databases.directory, &sql).pop()
+        crate::sql::texts(&self.databases.directory, &sql).pop()
     }
 
     /// Returns the installation with settings added or replaced.

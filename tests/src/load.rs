@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use crate::{Answer, Http, PASSWORD};
+use crate::{http::Http, installation::PASSWORD, response::Response};
 
 /// A kind of request, with one expected status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Request {
         count
     }
 
-    async fn send(self, http: &Http, token: &str) -> Answer {
+    async fn send(self, http: &Http, token: &str) -> Response {
         match self {
             Self::RightPassword => http.login("ann", PASSWORD).await,
             Self::WrongPassword => http.login("ann", "a wrong password").await,

@@ -5,7 +5,14 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-use crate::{Answer, App, Backend, Http, Installation, PASSWORD, SmtpServer, User};
+use crate::{
+    app::{App, User},
+    backend::Backend,
+    http::Http,
+    installation::{Installation, PASSWORD},
+    response::Response,
+    smtp::SmtpServer,
+};
 
 pub const APP_URL: &str = "https://app.example.org/start";
 
@@ -71,7 +78,7 @@ impl MailApp {
     pub async fn sign_up(&self, username: &str, email: &str) -> User {
         let answer = self
             .http
-            .open("/api/signup", &self.request_signup(username, email).await)
+            .post_anonymous("/api/signup", &self.request_signup(username, email).await)
             .await;
         let (result, _) = answer.success();
         let gid = result["user"].as_str().expect("a gid").to_owned();
@@ -89,7 +96,7 @@ impl MailApp {
         let email = format!("{username}@example.org");
         let response = self
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": username}),
             )
@@ -118,7 +125,7 @@ impl MailApp {
     ) -> Value {
         let response = match user {
             Some(user) => user.call(path, first).await,
-            None => self.http.open(path, first).await,
+            None => self.http.post_anonymous(path, first).await,
         };
         with_codes(first, &response, &self.mailed_code(email).await)
     }
@@ -126,7 +133,7 @@ impl MailApp {
 
 impl Http {
     /// Sends a `POST` without a token.
-    pub async fn open(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post_anonymous(&self, path: &str, body: &Value) -> Response {
         self.post(path).json(body).send().await
     }
 }
@@ -134,13 +141,13 @@ impl Http {
 /// Returns the body of a second step with both codes: the validation code from the response to the
 /// first step and the verification code from its mail.
 #[must_use]
-pub fn with_codes(second: &Value, response: &Answer, verification_code: &str) -> Value {
+pub fn with_codes(second: &Value, response: &Response, verification_code: &str) -> Value {
     let second = with_field(second, "validation_code", validation_code(response));
     with_field(&second, "verification_code", verification_code)
 }
 
 /// Returns the validation code of the response to a first step.
-pub fn validation_code(response: &Answer) -> String {
+pub fn validation_code(response: &Response) -> String {
     let (result, data) = response.success();
     assert_eq!(data, json!({}));
     let code = result["validation_code"]

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::{postgres::is_root, process::clean_command};
+use crate::process::{clean_command, is_root};
 
 const IN_USER_NAMESPACE: [&str; 3] = ["unshare", "--mount", "--map-root-user"];
 const AS_ROOT: [&str; 4] = ["unshare", "--mount", "--propagation", "unchanged"];

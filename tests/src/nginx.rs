@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::{Http, Process, eventually, ports};
+use crate::{http::Http, ports, process::Process, wait::eventually};
 
 /// Maximum time until nginx has started.
 const START_TIMEOUT: Duration = Duration::from_secs(20);

@@ -9,8 +9,9 @@ use doorward_storage::DatabaseUrl;
 use tempfile::TempDir;
 
 use crate::{
-    Postgres, ports,
-    postgres::{PASSWORD, command_as_postgres_user, is_root, run},
+    ports,
+    postgres::{PASSWORD, Postgres, command_as_postgres_user, run},
+    process::is_root,
 };
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";

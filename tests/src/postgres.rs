@@ -9,7 +9,13 @@ use std::{
 use doorward_storage::DatabaseUrl;
 use tempfile::TempDir;
 
-use crate::{MountNamespace, Power, backend::execute, ports, process::clean_command};
+use crate::{
+    namespace::MountNamespace,
+    ports,
+    power::Power,
+    process::{clean_command, is_root},
+    sql::execute,
+};
 
 /// Variable with the directory of PostgreSQL's programs. `scripts/with-postgres.sh` sets it.
 pub const BIN_VARIABLE: &str = "TEST_POSTGRES_BIN";
@@ -314,13 +320,6 @@ impl Drop for Postgres {
                 .status(),
         );
     }
-}
-
-pub(crate) fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout == b"0\n")
 }
 
 pub(crate) fn run(command: &mut Command) {

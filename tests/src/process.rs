@@ -11,7 +11,7 @@ use std::{
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 
-use crate::eventually;
+use crate::wait::eventually;
 
 /// Number of lines of a process's log in a failure message.
 const LOG_LINES: usize = 40;
@@ -110,6 +110,14 @@ pub fn clean_command(program: impl AsRef<OsStr>) -> Command {
         }
     }
     command
+}
+
+/// Returns whether this process has the privileges of root.
+pub(crate) fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n")
 }
 
 impl Process {

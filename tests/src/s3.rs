@@ -8,7 +8,7 @@ use std::{
 
 use http::Method;
 
-use crate::{Http, eventually, ports, process::clean_command};
+use crate::{http::Http, ports, process::clean_command, wait::eventually};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const BUCKET: &str = "pictures";

@@ -4,8 +4,12 @@
 use std::time::Duration;
 
 use crate::{
-    Backend, Http, Installation, Output, Process, User, app::wait_until_ready,
-    installation::SERVICE_TOKEN, ports,
+    app::{User, wait_until_ready},
+    backend::Backend,
+    http::Http,
+    installation::{Installation, SERVICE_TOKEN},
+    ports,
+    process::{Output, Process},
 };
 
 /// The service that a process runs.

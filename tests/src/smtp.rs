@@ -13,7 +13,10 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Process, eventually, process::clean_command};
+use crate::{
+    process::{Process, clean_command},
+    wait::eventually,
+};
 
 /// Maximum time until a mail has arrived.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -10,7 +10,12 @@
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
-use crate::{Answer, ApiUser, Http, User, snapshots::with_names};
+use crate::{
+    app::{ApiUser, User},
+    http::Http,
+    response::Response,
+    snapshots::with_names,
+};
 
 /// A client with the entries of its init, stored by type and key.
 pub struct SyncFollower {
@@ -44,7 +49,7 @@ impl SyncFollower {
         }
     }
 
-    async fn call(&self, path: &str, body: &Value) -> Answer {
+    async fn call(&self, path: &str, body: &Value) -> Response {
         self.http
             .post(path)
             .bearer(&self.token)

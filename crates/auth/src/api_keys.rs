@@ -9,11 +9,12 @@ use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_storage::{AnyConnection, Database};
 
 use crate::{
-    Error, Sealer,
-    audit::{self, Action, Entry, Origin},
-    secrets,
-    store::{self, api_key::RowLock},
-    tokens::revocation::{self, RevocationTarget},
+    audit,
+    error::Error,
+    model::{Action, ApiKey, Entry, Origin, RevocationTarget, RowLock},
+    sealing::{Sealer, api_key_associated_data},
+    secrets, store,
+    tokens::revocation,
 };
 
 /// Prefix by which scanners for leaked secrets recognize a key. The checksum of Base58Check
@@ -23,30 +24,6 @@ const PREFIX: &str = "dw_";
 const KEY_BYTES: usize = 32;
 /// Maximum length of a text that is hashed. No key is longer.
 const MAX_CHARS: usize = 128;
-/// Precision of the time of the last use. A write for every use would cost more than the login.
-const LAST_USE_PRECISION: Duration = Duration::from_secs(3600);
-
-/// A stored API key.
-#[derive(Debug, Clone)]
-pub struct ApiKey {
-    /// The API user.
-    pub user: Gid,
-    pub project: Gid,
-    /// HMAC-SHA256 of the key, base64.
-    pub(crate) lookup_hmac: String,
-    pub(crate) sealed_key: String,
-    pub created_at: Timestamp,
-    /// Time of the last use, with a precision of one hour.
-    pub last_used_at: Option<Timestamp>,
-}
-
-impl ApiKey {
-    /// Returns whether a use at `now` must be recorded.
-    pub(crate) fn is_use_due(&self, now: Timestamp) -> bool {
-        self.last_used_at
-            .is_none_or(|used| used < now.saturating_sub(LAST_USE_PRECISION))
-    }
-}
 
 /// The API keys, for the service and for administration.
 #[derive(Clone)]
@@ -271,11 +248,6 @@ impl ApiKeys {
     fn lookup_hmac(&self, text: &str) -> String {
         STANDARD.encode(hmac::sign(&self.lookup_hmac_key, text.as_bytes()))
     }
-}
-
-/// Returns the associated data of a sealed API key.
-pub(crate) fn api_key_associated_data(user: &str) -> String {
-    format!("api_key/{user}")
 }
 
 fn generate() -> Result<String, Error> {

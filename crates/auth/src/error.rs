@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward_domain::ErrorCode;
 use doorward_rpc::RpcError;
 
-use crate::{passwords::strength::Feedback, sealing::SealError};
+use crate::{model::feedback::Feedback, sealing::SealError};
 
 /// An error of a call.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use doorward_domain::Clock;
 use doorward_storage::Database;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Error, accounts::codes, store, throttle};
+use crate::{accounts::codes, config::Config, error::Error, store, throttle};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);

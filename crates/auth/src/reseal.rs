@@ -4,7 +4,13 @@
 use doorward_domain::Gid;
 use doorward_storage::{AnyConnection, Database};
 
-use crate::{Error, Sealer, api_keys, secrets, store, tokens::signing_keys};
+use crate::{
+    error::Error,
+    sealing::{
+        Sealer, api_key_associated_data, secret_associated_data, signing_key_associated_data,
+    },
+    store,
+};
 
 /// Number of API keys in one page.
 const PAGE: i64 = 1000;
@@ -42,7 +48,7 @@ pub(crate) fn reseal_all(
         // A key that does not sign any more has no private part.
         if !key.sealed_private_key.is_empty() {
             let sealed = reseal(
-                &signing_keys::signing_key_associated_data(&key.kid),
+                &signing_key_associated_data(&key.kid),
                 &key.sealed_private_key,
             )?;
             store::signing_key::set_sealed_private_key(connection, &key.kid, &sealed)?;
@@ -52,7 +58,7 @@ pub(crate) fn reseal_all(
         store::secret::update(
             connection,
             &name,
-            &reseal(&secrets::secret_associated_data(&name), &sealed)?,
+            &reseal(&secret_associated_data(&name), &sealed)?,
         )?;
     }
     doorward_mail::reseal(connection, old, new).map_err(|_| {
@@ -67,7 +73,7 @@ pub(crate) fn reseal_all(
         after = Some(last.user);
         for mut key in page {
             key.sealed_key = reseal(
-                &api_keys::api_key_associated_data(&key.user.to_string()),
+                &api_key_associated_data(&key.user.to_string()),
                 &key.sealed_key,
             )?;
             store::api_key::upsert(connection, &key)?;

@@ -1,5 +1,6 @@
 //! Encryption of stored secrets: AES-256-GCM (NIST SP 800-38D) with the master key. Associated data
-//! binds each value to its row, so a value that is copied to another row does not open.
+//! binds each value to its row, so a value that is copied to another row does not open. The texts
+//! of the associated data must not change, or stored values would not open any more.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -77,7 +78,7 @@ impl ContentSealer for Sealer {
         Self::seal(self, associated_data, text.as_bytes()).map_err(|_| doorward_mail::SealError)
     }
 
-    fn open(
+    fn unseal(
         &self,
         associated_data: &str,
         sealed: &str,
@@ -86,6 +87,21 @@ impl ContentSealer for Sealer {
             Self::open(self, associated_data, sealed).map_err(|_| doorward_mail::SealError)?;
         String::from_utf8(text).map_err(|_| doorward_mail::SealError)
     }
+}
+
+/// Returns the associated data of a sealed private key.
+pub(crate) fn signing_key_associated_data(kid: &str) -> String {
+    format!("signing_key/{kid}")
+}
+
+/// Returns the associated data of a sealed secret.
+pub(crate) fn secret_associated_data(name: &str) -> String {
+    format!("secret/{name}")
+}
+
+/// Returns the associated data of a sealed API key.
+pub(crate) fn api_key_associated_data(user: &str) -> String {
+    format!("api_key/{user}")
 }
 
 #[cfg(test)]

@@ -4,7 +4,12 @@
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use doorward_storage::AnyConnection;
 
-use crate::{Error, Sealer, store, tokens::signing_keys::KeyState};
+use crate::{
+    error::Error,
+    model::KeyState,
+    sealing::{Sealer, secret_associated_data},
+    store,
+};
 
 /// Length of a secret.
 const BYTES: usize = 32;
@@ -14,11 +19,6 @@ pub(crate) const API_KEY_HMAC_KEY: &str = "api_key_lookup";
 /// Name of the HMAC key with which mailed codes are compared. They are short, so a plain hash could
 /// be reversed by trying all codes.
 pub(crate) const CODE_HMAC_KEY: &str = "mailed_codes";
-
-/// Returns the associated data of a sealed secret.
-pub(crate) fn secret_associated_data(name: &str) -> String {
-    format!("secret/{name}")
-}
 
 /// Returns a secret, and creates it if it does not exist.
 ///

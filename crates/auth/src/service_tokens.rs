@@ -5,8 +5,9 @@ use doorward_service_tokens::{ClientName, InsertOutcome, NamedToken};
 use doorward_storage::Database;
 
 use crate::{
-    Error,
-    audit::{self, Action, Entry, Origin},
+    audit,
+    error::Error,
+    model::{Action, Entry, Origin},
 };
 
 /// Adds a token, unless its name is in use or there are too many.

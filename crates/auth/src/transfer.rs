@@ -3,7 +3,9 @@
 use doorward_storage::transfer::{Row, Table, Tables};
 use serde_json::Value;
 
-use crate::{SealError, Sealer, api_keys, secrets, tokens::signing_keys};
+use crate::sealing::{
+    SealError, Sealer, api_key_associated_data, secret_associated_data, signing_key_associated_data,
+};
 
 /// All tables of auth.
 pub const TABLES: Tables = Tables {
@@ -39,19 +41,19 @@ const SEALED: &[SealedColumn] = &[
         table: "signing_keys",
         column: "sealed_private_key",
         id_column: "kid",
-        associated_data: signing_keys::signing_key_associated_data,
+        associated_data: signing_key_associated_data,
     },
     SealedColumn {
         table: "secrets",
         column: "sealed_secret",
         id_column: "name",
-        associated_data: secrets::secret_associated_data,
+        associated_data: secret_associated_data,
     },
     SealedColumn {
         table: "api_keys",
         column: "sealed_key",
         id_column: "user_gid",
-        associated_data: api_keys::api_key_associated_data,
+        associated_data: api_key_associated_data,
     },
     SealedColumn {
         table: "outbox",
@@ -115,7 +117,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::MIGRATIONS;
+    use crate::migrations::MIGRATIONS;
 
     fn sealer(byte: u8) -> Sealer {
         Sealer::new(&vec![byte; 32].into()).unwrap()

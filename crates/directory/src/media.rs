@@ -15,7 +15,7 @@ use crate::{
     feed::{self, NewChange},
     model::{Action, User},
     policy::Permission,
-    projects::{lifecycle, options::FullProject},
+    projects::{access, options::FullProject},
     store,
 };
 
@@ -83,7 +83,7 @@ impl Directory {
         let name = format!("{}.{extension}", self.ids.new_gid());
         let clock = self.clock.clone();
         let prepare = move |connection: &mut AnyConnection| {
-            lifecycle::get_authorized(
+            access::get_authorized(
                 connection,
                 Actor::User(caller),
                 project,
@@ -209,7 +209,7 @@ fn set_icon(
     clock: &dyn Clock,
 ) -> Result<FullProject, Error> {
     feed::lock(connection)?;
-    let mut project = lifecycle::get_authorized(
+    let mut project = access::get_authorized(
         connection,
         Actor::User(caller),
         project,

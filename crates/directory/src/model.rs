@@ -129,6 +129,13 @@ pub struct Membership {
     pub notifications: Option<Notifications>,
 }
 
+/// A user and their membership in one project, after a call.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub user: User,
+    pub membership: Membership,
+}
+
 /// Notification settings of a member. The directory only stores them; other services send the
 /// notifications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ use doorward_directory::{
     model::{Action, ItemKind},
 };
 use doorward_domain::{Gid, ProjectStatus, RandomIdGenerator, SystemClock};
-use doorward_storage::{AnyConnection, Database, Error, Options, testing::TestDatabase};
+use doorward_storage::{AnyConnection, Database, DatabaseOptions, Error, testing::TestDatabase};
 use serde_json::Value;
 
 /// Inserts 20,000 users and 4,000 projects with their options. A project has five members, but
@@ -233,7 +233,7 @@ impl Fixture {
         let mut fixtures = Vec::new();
         for test in TestDatabase::both(&MIGRATIONS) {
             // The instrumentation belongs to a connection, so there must be only one.
-            let options = Options {
+            let options = DatabaseOptions {
                 name: "plans",
                 url: test.database.url().clone(),
                 pool_size: 1,

@@ -20,7 +20,7 @@ use email_address::EmailAddress;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use unicode_normalization::{UnicodeNormalization, char::decompose_canonical};
 
-use crate::Malformed;
+use crate::malformed::Malformed;
 
 const MALFORMED: Malformed = Malformed("not an email address");
 /// Maximum length of the canonical form (RFC 5321, section 4.5.3.1.3, without the angle brackets).

@@ -1,3 +1,5 @@
+//! Tests of the canonical form of addresses, and of the addresses that are rejected.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use crate::Malformed;
+use crate::malformed::Malformed;
 
 /// Details that the caller receives with an error code, such as `{"username": "unavailable"}`.
 pub type Info = BTreeMap<String, String>;

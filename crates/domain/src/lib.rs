@@ -7,6 +7,7 @@ pub mod email;
 pub mod error;
 pub mod gid;
 pub mod languages;
+mod malformed;
 pub mod name;
 pub mod status;
 pub mod timezone;
@@ -17,14 +18,9 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use email::Email;
 pub use error::{ErrorCode, Info};
 pub use gid::{Gid, IdGenerator, RandomIdGenerator};
+pub use malformed::Malformed;
 pub use name::DisplayName;
 pub use status::{MembershipStatus, ProjectStatus, Role, UserStatus};
 pub use timezone::Timezone;
 pub use username::Username;
 pub use version::ApiVersion;
-
-/// The error for a value that does not have the form of its type. The text names the rule that the
-/// value breaks, and never contains the value, which can be personal data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub &'static str);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::Malformed;
+use crate::malformed::Malformed;
 
 /// A trimmed name of at most 200 characters, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::Malformed;
+use crate::malformed::Malformed;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::Malformed;
+use crate::malformed::Malformed;
 
 /// A name of the IANA time zone database, in the spelling of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

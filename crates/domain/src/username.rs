@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use precis_profiles::{UsernameCasePreserved, precis_core::profile::PrecisFastInvocation};
 
-use crate::{Email, Malformed};
+use crate::{email::Email, malformed::Malformed};
 
 /// A normalized username of 1 to 64 characters; case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

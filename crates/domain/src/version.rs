@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::Malformed;
+use crate::malformed::Malformed;
 
 /// Returns the release of this build as `YYYY.MM.NNN`. The parts have a fixed width, so releases
 /// can be compared as text.

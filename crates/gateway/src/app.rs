@@ -2,21 +2,22 @@
 //! document has an entry for each route (`openapi::calls`), and a test compares the two lists.
 
 use actix_web::{
-    Handler, Resource, Responder,
-    dev::HttpServiceFactory,
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
 
 use crate::{
-    FromRequest,
     handlers::{
         account, api_keys, avatars, email_change, icons, init, invitations, jwks, languages, login,
         media, members, password_reset, ping, project_init, project_login,
         project_options::{self, Channels, Fieldlists, Orderings},
         projects, signup, sockets, sync, users,
     },
-    http::{envelope::ApiError, rate_limit, write_budget},
+    http::{
+        envelope::ApiError,
+        rate_limit,
+        routing::{change, get, get_or_post, post, unimplemented_paths},
+    },
     openapi,
 };
 
@@ -142,68 +143,4 @@ fn not_implemented_in_project(config: &mut ServiceConfig) {
 /// Answers 501 for the image server of the published API.
 fn not_implemented(config: &mut ServiceConfig) {
     config.service(unimplemented_paths("dam"));
-}
-
-/// Answers 501 to every method on this path and all paths below it.
-fn unimplemented_paths(segment: &str) -> Resource {
-    let not_implemented = || async { Err::<String, _>(ApiError::NotImplemented) };
-    web::resource([format!("/{segment}"), format!("/{segment}/{{path:.*}}")])
-        .default_service(web::to(not_implemented))
-}
-
-/// Routes `GET` and `HEAD` (RFC 9110, section 9.3.2). The server sends no body in response to
-/// `HEAD`.
-fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path)
-        .get(handler.clone())
-        .head(handler)
-        .default_service(not_allowed("GET, HEAD"))
-}
-
-/// Routes `POST`.
-fn post<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path)
-        .post(handler)
-        .default_service(not_allowed("POST"))
-}
-
-/// Routes `POST` for a call that changes data and counts against the caller's write budget.
-/// `logout` is not one of them: an attacker who has stolen a token could use up the budget, and
-/// must not be able to keep the user from ending the session.
-fn change<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    post(path, handler).wrap(from_fn(write_budget::enforce_write_budget))
-}
-
-/// Routes `GET`, `HEAD` and `POST`.
-fn get_or_post<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let resource = web::resource(path)
-        .get(handler.clone())
-        .head(handler.clone())
-        .post(handler);
-    resource.default_service(not_allowed("GET, HEAD, POST"))
-}
-
-/// Answers 405 with the methods that the path has.
-pub(crate) fn not_allowed(methods: &'static str) -> actix_web::Route {
-    web::to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(methods)) })
 }

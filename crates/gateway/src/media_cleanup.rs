@@ -15,7 +15,7 @@ use doorward_rpc::{
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use crate::Gateway;
+use crate::media::Media;
 
 /// Time between two rounds. A round starts sooner when this gateway has discarded a picture.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -23,14 +23,14 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const MAX_CONCURRENT_DELETIONS: usize = 8;
 
 /// Runs until `shutdown`. Failures are logged once until a round succeeds again.
-pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: CancellationToken) {
+pub(crate) async fn run(media: Arc<Media>, directory: Channel, shutdown: CancellationToken) {
     let mut client = DirectoryClient::new(directory);
     let mut is_logged = false;
     loop {
         let round = async {
             // Woken by a discarded picture or by the timeout: both start a round.
-            let _ = tokio::time::timeout(INTERVAL, gateway.media_discarded.notified()).await;
-            delete_discarded(&gateway, &mut client).await
+            let _ = tokio::time::timeout(INTERVAL, media.discarded.notified()).await;
+            delete_discarded(&media, &mut client).await
         };
         match shutdown.run_until_cancelled(round).await {
             None => return,
@@ -50,7 +50,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: Can
 /// them in the list. On a failure the round ends after its page: the next page would contain the
 /// failed files again.
 async fn delete_discarded(
-    gateway: &Gateway,
+    media: &Media,
     client: &mut DirectoryClient<Channel>,
 ) -> Result<(), String> {
     loop {
@@ -65,7 +65,7 @@ async fn delete_discarded(
             return Ok(());
         }
         let deletions = stream::iter(names).map(|file_name| async move {
-            let deleted = gateway.object_store.delete(&file_name).await;
+            let deleted = media.object_store.delete(&file_name).await;
             deleted
                 .map(|()| file_name)
                 .map_err(|error| format!("object store: {error}"))

@@ -13,7 +13,10 @@ use lettre::{
     },
 };
 
-use crate::{MailContent, render, retry::DeliveryError, store::LeasedMail, templates};
+use crate::{
+    address::with_ascii_domain, content::MailContent, render, retry::DeliveryError,
+    store::LeasedMail, templates,
+};
 
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 const MESSAGE_ID: HeaderName = HeaderName::new_from_ascii_str("Message-ID");
@@ -38,14 +41,15 @@ impl Composer {
     /// Composes the message of a mail.
     ///
     /// # Errors
-    /// [`DeliveryError::Refused`] if the recipient is not an address that a message can have.
+    /// [`DeliveryError::Permanent`] if the recipient is not an address that a message can have.
     pub(crate) fn compose(
         &self,
         mail: &LeasedMail,
         content: &MailContent,
     ) -> Result<ComposedMail, DeliveryError> {
-        let invalid_recipient =
-            || DeliveryError::Refused("no mail can be sent to an address of this form".to_owned());
+        let invalid_recipient = || {
+            DeliveryError::Permanent("no mail can be sent to an address of this form".to_owned())
+        };
         let to: Address = mail
             .recipient
             .parse()
@@ -95,18 +99,6 @@ fn to_system_time(at: Timestamp) -> SystemTime {
         .unwrap_or(0)
         .min(MAX_DATE_SECONDS);
     UNIX_EPOCH + Duration::from_secs(seconds)
-}
-
-/// Converts the domain of an address to ASCII (RFC 5890), so that only a local part beyond ASCII
-/// needs a server with SMTPUTF8 (RFC 6531).
-pub(crate) fn with_ascii_domain(address: Address) -> Address {
-    if address.domain().is_ascii() {
-        return address;
-    }
-    match url::Host::parse(address.domain()) {
-        Ok(url::Host::Domain(domain)) => Address::new(address.user(), domain).unwrap_or(address),
-        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) | Err(_) => address,
-    }
 }
 
 #[cfg(test)]
@@ -252,7 +244,7 @@ mod tests {
             assert!(
                 matches!(
                     composer().compose(&leased(address), &content),
-                    Err(DeliveryError::Refused(_))
+                    Err(DeliveryError::Permanent(_))
                 ),
                 "{address}"
             );
@@ -322,7 +314,7 @@ mod tests {
                         prop_assert_eq!(names(&composed.bytes), NAMES);
                         prop_assert_eq!(composed.envelope.to().len(), 1);
                     }
-                    Err(error) => prop_assert!(matches!(error, DeliveryError::Refused(_))),
+                    Err(error) => prop_assert!(matches!(error, DeliveryError::Permanent(_))),
                 }
             }
         }

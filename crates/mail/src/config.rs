@@ -3,7 +3,7 @@
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 
-use crate::{Error, compose::with_ascii_domain, smtp_url::SmtpUrl};
+use crate::{address::with_ascii_domain, error::Error, smtp_url::SmtpUrl};
 
 /// Name of the app in mails.
 pub const APP_NAME: &str = "Doorward";

@@ -14,9 +14,10 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Delivery, Error, MailConfig, Outbox,
     compose::Composer,
-    config::parse_from,
+    config::{Delivery, MailConfig, parse_from},
+    error::Error,
+    outbox::Outbox,
     retry::DeliveryError,
     smtp::SmtpTransport,
     store::{self, LeasedMail},
@@ -147,7 +148,7 @@ impl Deliverer {
     /// Logs once when the server becomes unavailable and once when it is available again.
     fn log_server_state(&self, failure: Option<&DeliveryError>) {
         match failure {
-            Some(DeliveryError::Away(reason)) => {
+            Some(DeliveryError::ServerUnavailable(reason)) => {
                 if !self.is_server_unavailable.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         reason,
@@ -156,10 +157,10 @@ impl Deliverer {
                 }
             }
             Some(
-                DeliveryError::Refused(_)
+                DeliveryError::Permanent(_)
                 | DeliveryError::Expired
                 | DeliveryError::Unreadable(_)
-                | DeliveryError::Later(_),
+                | DeliveryError::Temporary(_),
             )
             | None => {
                 if self.is_server_unavailable.swap(false, Ordering::Relaxed) {

@@ -7,11 +7,13 @@
 //! and deletion, another one sends the mail again two minutes later, with the same `Message-ID`.
 //! The clocks of replicas must differ by less than a minute.
 
+mod address;
 mod compose;
 mod config;
 mod content;
 mod deliver;
 mod ehlo;
+mod error;
 mod outbox;
 mod render;
 mod retry;
@@ -27,16 +29,6 @@ pub use crate::ehlo::{default_ehlo_name, is_ehlo_name};
 pub use crate::sealing::{ContentSealer, PlainContent, SealError};
 pub use config::{APP_NAME, Delivery, MailConfig, check_from, check_url};
 pub use deliver::{GivenUpMail, OnGiveUp};
+pub use error::Error;
 pub use outbox::{NewMail, Outbox, associated_data, has_mails, reseal};
 pub use worker::Worker;
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A setting is invalid. The text contains no secrets.
-    #[error("{0}")]
-    Config(String),
-    #[error(transparent)]
-    Storage(#[from] doorward_storage::Error),
-    #[error(transparent)]
-    Seal(#[from] SealError),
-}

@@ -19,8 +19,10 @@ use doorward_storage::{AnyConnection, Database};
 use tokio::sync::Notify;
 
 use crate::{
-    ContentSealer, MailContent, SealError,
+    content::MailContent,
+    error::Error,
     retry::DeliveryError,
+    sealing::{ContentSealer, SealError},
     store::{self, LeasedMail, Row, StoredContent},
 };
 
@@ -134,7 +136,7 @@ impl Outbox {
         };
         let content = self
             .sealer
-            .open(&associated_data(&mail.id.to_string()), &mail.content)
+            .unseal(&associated_data(&mail.id.to_string()), &mail.content)
             .map_err(|error| unreadable(&error))?;
         // The error of serde is not used: it could quote a part of the content.
         serde_json::from_str(&content)
@@ -168,10 +170,10 @@ pub fn reseal(
     connection: &mut AnyConnection,
     old: &dyn ContentSealer,
     new: &dyn ContentSealer,
-) -> Result<(), crate::Error> {
+) -> Result<(), Error> {
     let reseal_content = |id: &str, sealed: &str| -> Result<String, SealError> {
         let associated_data = associated_data(id);
-        new.seal(&associated_data, &old.open(&associated_data, sealed)?)
+        new.seal(&associated_data, &old.unseal(&associated_data, sealed)?)
     };
     let mut after = String::new();
     loop {

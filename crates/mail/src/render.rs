@@ -1,7 +1,7 @@
 //! Renders the text of a mail as plain text and as HTML. Both have the same blocks, and the HTML
 //! loads nothing from elsewhere.
 
-use crate::templates::{Block, MailText};
+use crate::templates::{MailText, block::Block};
 
 pub(crate) fn render_text(mail: &MailText, app_url: &str) -> String {
     let blocks = mail.blocks.iter().map(|block| match block {
@@ -68,7 +68,10 @@ fn escape_html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MailContent, content::tests::all_contents, templates};
+    use crate::{
+        content::{MailContent, tests::all_contents},
+        templates,
+    };
 
     const APP: &str = "https://app.example.org/a&b";
     const HOSTILE: &str = "<img src=https://evil.example/x.png>\"'&</p>";

@@ -9,24 +9,24 @@ use doorward_domain::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeliveryError {
     /// The mail will never be accepted.
-    Refused(String),
+    Permanent(String),
     /// The mail has expired.
     Expired,
     /// The content cannot be unsealed or parsed.
     Unreadable(String),
     /// This mail was not accepted for now.
-    Later(String),
+    Temporary(String),
     /// No mail is accepted for now: the server is unavailable or rejects the login. The reason can
     /// have details of the server, so it is only logged.
-    Away(String),
+    ServerUnavailable(String),
 }
 
 impl DeliveryError {
     /// Returns the reason for the audit trail.
     pub(crate) fn reason(&self) -> &str {
         match self {
-            Self::Refused(reason) | Self::Later(reason) | Self::Unreadable(reason) => reason,
-            Self::Away(_) => "the mail server can't be used",
+            Self::Permanent(reason) | Self::Temporary(reason) | Self::Unreadable(reason) => reason,
+            Self::ServerUnavailable(_) => "the mail server can't be used",
             Self::Expired => "expired before it could be sent",
         }
     }
@@ -64,11 +64,11 @@ impl Attempt {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let wait = match failure {
-            DeliveryError::Refused(_) | DeliveryError::Expired | DeliveryError::Unreadable(_) => {
+            DeliveryError::Permanent(_) | DeliveryError::Expired | DeliveryError::Unreadable(_) => {
                 return None;
             }
-            DeliveryError::Later(_) => self.backoff(),
-            DeliveryError::Away(_) => self.backoff().min(MAX_SERVER_BACKOFF),
+            DeliveryError::Temporary(_) => self.backoff(),
+            DeliveryError::ServerUnavailable(_) => self.backoff().min(MAX_SERVER_BACKOFF),
         };
         if now >= self.created_at.saturating_add(MAX_RETRY_AGE) {
             return None;
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn backoff_grows_to_an_hour() {
-        let later = DeliveryError::Later("451".to_owned());
-        let away = DeliveryError::Away("away".to_owned());
+        let temporary = DeliveryError::Temporary("451".to_owned());
+        let unavailable = DeliveryError::ServerUnavailable("unavailable".to_owned());
         let cases = [
             (1, 5, 5),
             (2, 15, 15),
@@ -118,29 +118,33 @@ mod tests {
         ];
         for (attempts, wait, wait_for_server) in cases {
             assert_eq!(
-                attempt(attempts).next_attempt_at(&later, START),
+                attempt(attempts).next_attempt_at(&temporary, START),
                 Some(after(wait)),
                 "{attempts}"
             );
             assert_eq!(
-                attempt(attempts).next_attempt_at(&away, START),
+                attempt(attempts).next_attempt_at(&unavailable, START),
                 Some(after(wait_for_server)),
                 "{attempts}"
             );
         }
         assert_eq!(
-            attempt(i64::MAX).next_attempt_at(&later, START),
+            attempt(i64::MAX).next_attempt_at(&temporary, START),
             Some(after(3600))
         );
     }
 
     #[test]
     fn mail_is_given_up_after_a_day_on_rejection_and_on_expiry() {
-        let later = DeliveryError::Later("451".to_owned());
-        assert!(attempt(30).next_attempt_at(&later, after(86_399)).is_some());
-        assert_eq!(attempt(30).next_attempt_at(&later, after(86_400)), None);
+        let temporary = DeliveryError::Temporary("451".to_owned());
+        assert!(
+            attempt(30)
+                .next_attempt_at(&temporary, after(86_399))
+                .is_some()
+        );
+        assert_eq!(attempt(30).next_attempt_at(&temporary, after(86_400)), None);
         assert_eq!(
-            attempt(1).next_attempt_at(&DeliveryError::Refused("550".to_owned()), START),
+            attempt(1).next_attempt_at(&DeliveryError::Permanent("550".to_owned()), START),
             None
         );
         assert_eq!(
@@ -151,6 +155,9 @@ mod tests {
             expires_at: Some(after(900)),
             ..attempt(4)
         };
-        assert_eq!(ends.next_attempt_at(&later, after(800)), Some(after(900)));
+        assert_eq!(
+            ends.next_attempt_at(&temporary, after(800)),
+            Some(after(900))
+        );
     }
 }

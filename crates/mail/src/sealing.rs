@@ -12,7 +12,7 @@ pub trait ContentSealer: Send + Sync {
     ///
     /// # Errors
     /// [`SealError`] if the text was sealed with another key or other associated data.
-    fn open(&self, associated_data: &str, sealed: &str) -> Result<String, SealError>;
+    fn unseal(&self, associated_data: &str, sealed: &str) -> Result<String, SealError>;
 }
 
 /// The content of a mail cannot be sealed or unsealed.
@@ -29,7 +29,7 @@ impl ContentSealer for PlainContent {
         Ok(text.to_owned())
     }
 
-    fn open(&self, _associated_data: &str, sealed: &str) -> Result<String, SealError> {
+    fn unseal(&self, _associated_data: &str, sealed: &str) -> Result<String, SealError> {
         Ok(sealed.to_owned())
     }
 }

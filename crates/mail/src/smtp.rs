@@ -16,9 +16,9 @@ use lettre::transport::smtp::{
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    Error,
     compose::ComposedMail,
     ehlo,
+    error::Error,
     retry::DeliveryError,
     smtp_url::{SmtpUrl, Tls},
 };
@@ -27,7 +27,7 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time until the server is ready for a mail: name lookup, connection, greeting, TLS,
 /// login.
-const GREETING_TIMEOUT: Duration = Duration::from_secs(25);
+const READY_TIMEOUT: Duration = Duration::from_secs(25);
 /// Maximum time to send a mail. It is far below the duration of the lease, so no other process
 /// sends the mail at the same time.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -68,21 +68,23 @@ impl SmtpTransport {
     pub(crate) async fn send(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.send_message(mail)).await;
         sent.unwrap_or_else(|_| {
-            Err(DeliveryError::Later(
+            Err(DeliveryError::Temporary(
                 "the mail server did not respond in time".to_owned(),
             ))
         })
     }
 
     async fn send_message(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
-        let connected = tokio::time::timeout(GREETING_TIMEOUT, self.connect()).await;
+        let connected = tokio::time::timeout(READY_TIMEOUT, self.connect()).await;
         let mut connection = connected
             .map_err(|_| {
-                DeliveryError::Away("the server was not ready for a mail in time".to_owned())
+                DeliveryError::ServerUnavailable(
+                    "the server was not ready for a mail in time".to_owned(),
+                )
             })?
-            .map_err(|error| DeliveryError::Away(error_chain(&error)))?
+            .map_err(|error| DeliveryError::ServerUnavailable(error_chain(&error)))?
             .ok_or_else(|| {
-                DeliveryError::Away(
+                DeliveryError::ServerUnavailable(
                     "the server does not offer TLS, without which credentials are not sent"
                         .to_owned(),
                 )
@@ -135,22 +137,25 @@ impl SmtpTransport {
 /// Classifies an error that occurred after the login.
 fn classify_error(error: &SmtpError) -> DeliveryError {
     match error.status() {
-        Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => DeliveryError::Away(
-            format!("the server requires a login: {}", reply_code(code, error)),
-        ),
-        Some(code) if error.is_permanent() => DeliveryError::Refused(format!(
+        Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => {
+            DeliveryError::ServerUnavailable(format!(
+                "the server requires a login: {}",
+                reply_code(code, error)
+            ))
+        }
+        Some(code) if error.is_permanent() => DeliveryError::Permanent(format!(
             "the mail server refused it: {}",
             reply_code(code, error)
         )),
-        Some(code) => DeliveryError::Later(format!(
+        Some(code) => DeliveryError::Temporary(format!(
             "the mail server replied {}",
             reply_code(code, error)
         )),
         // From lettre, which saw that the server lacks SMTPUTF8 (RFC 6531).
         None if error.is_client() => {
-            DeliveryError::Refused("the mail server takes no addresses of this form".to_owned())
+            DeliveryError::Permanent("the mail server takes no addresses of this form".to_owned())
         }
-        None => DeliveryError::Later("lost the connection to the mail server".to_owned()),
+        None => DeliveryError::Temporary("lost the connection to the mail server".to_owned()),
     }
 }
 

@@ -7,7 +7,11 @@ use doorward_domain::{Email, IdGenerator, RandomIdGenerator, SystemClock};
 use doorward_storage::{Database, Error, Migrations, testing::TestDatabase};
 
 use super::*;
-use crate::{ContentSealer, MailContent, NewMail, Outbox, PlainContent, SealError, reseal};
+use crate::{
+    content::MailContent,
+    outbox::{NewMail, Outbox, reseal},
+    sealing::{ContentSealer, PlainContent, SealError},
+};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../auth/migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../auth/migrations/sqlite");
@@ -46,7 +50,11 @@ impl ContentSealer for Labelled {
         Ok(format!("{}|{associated_data}|{text}", self.0))
     }
 
-    fn open(&self, associated_data: &str, sealed: &str) -> std::result::Result<String, SealError> {
+    fn unseal(
+        &self,
+        associated_data: &str,
+        sealed: &str,
+    ) -> std::result::Result<String, SealError> {
         let text = sealed.strip_prefix(&format!("{}|{associated_data}|", self.0));
         text.map(str::to_owned).ok_or(SealError)
     }
@@ -296,7 +304,7 @@ async fn only_the_lease_holder_releases_or_gives_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn resealed_content_opens_only_with_the_new_key() {
+async fn resealed_content_is_unsealed_only_with_the_new_key() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         for _ in 0..3 {
@@ -310,7 +318,7 @@ async fn resealed_content_opens_only_with_the_new_key() {
         let wrong = database
             .write(|c| reseal(c, &Labelled("other"), &Labelled("new")))
             .await;
-        assert!(matches!(wrong, Err(crate::Error::Seal(SealError))));
+        assert!(matches!(wrong, Err(crate::error::Error::Seal(SealError))));
         database
             .write(|c| reseal(c, &Labelled("old"), &Labelled("new")))
             .await

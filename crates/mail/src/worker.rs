@@ -27,8 +27,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, MailConfig, OnGiveUp, Outbox,
-    deliver::Deliverer,
+    config::MailConfig,
+    deliver::{Deliverer, OnGiveUp},
+    error::Error,
+    outbox::Outbox,
     store::{self, LeasedMail},
 };
 

@@ -7,8 +7,11 @@ use image::{
     DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult, Limits, metadata::Orientation,
 };
 
-use crate::{Format, PictureError, decoder_process::MAX_DATA_BYTES, file_structure};
+use crate::{error::PictureError, file_structure, format::Format};
 
+/// Maximum heap of a decoder. With the program itself and its stack, the process stays below 512
+/// MiB.
+pub(crate) const MAX_DATA_BYTES: u64 = 480 * 1024 * 1024;
 /// Maximum width times height of a file.
 pub(crate) const MAX_PIXELS: u64 = 50_000_000;
 /// Maximum width and height of a served image; larger images are scaled down.

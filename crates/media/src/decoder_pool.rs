@@ -20,11 +20,13 @@ use tokio::{
 };
 
 use crate::{
-    Format, Picture, PictureError,
     decoder_process::{
         CANNOT_SET_LIMITS, DECODER_COMMAND, MAX_SECONDS, NOT_AN_IMAGE, TOO_MANY_PIXELS,
     },
     encode::MAX_BYTES,
+    error::PictureError,
+    format::Format,
+    picture::Picture,
 };
 
 /// Maximum number of decoders that run at the same time. Each can take 512 MiB.

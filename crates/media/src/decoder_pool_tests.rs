@@ -1,3 +1,5 @@
+//! Tests of the pool with small scripts in place of the decoder.
+
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};

@@ -8,16 +8,13 @@ use std::{
 
 use rlimit::Resource;
 
-use crate::{Picture, PictureError};
+use crate::{decode::MAX_DATA_BYTES, error::PictureError, picture::Picture};
 
 /// First argument of the program that runs [`run_decoder`].
 pub const DECODER_COMMAND: &str = "decode-image";
 
 /// Maximum size of a file.
 pub const MAX_FILE_BYTES: usize = 10_000_000;
-/// Maximum heap of a decoder. With the program itself and its stack, the process stays below 512
-/// MiB.
-pub(crate) const MAX_DATA_BYTES: u64 = 480 * 1024 * 1024;
 /// Maximum address space of a decoder. It also counts what takes no memory, such as unused parts of
 /// the program.
 const MAX_ADDRESS_SPACE_BYTES: u64 = 640 * 1024 * 1024;

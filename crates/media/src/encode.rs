@@ -9,7 +9,7 @@ use image::{
     },
 };
 
-use crate::{Format, Picture, PictureError, decode::scale_down};
+use crate::{decode::scale_down, error::PictureError, format::Format, picture::Picture};
 
 /// Maximum size of a served file.
 pub(crate) const MAX_BYTES: usize = 512 * 1024;

@@ -1,7 +1,7 @@
 //! The structure of image files: dimensions, end and EXIF. It is checked before a decoder sees the
 //! file, because decoders allocate what a header claims and make up pixels that are missing.
 
-use crate::Format;
+use crate::format::Format;
 
 const PNG_SIGNATURE_BYTES: usize = 8;
 /// Prefix of EXIF in JPEG, which some encoders also write in WebP.

@@ -2,9 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use percent_encoding::percent_decode_str;
-
-use crate::s3::Bucket;
+use crate::{percent_encoding::decode, s3::Bucket};
 
 /// A directory, or a bucket of an S3-compatible store. `Display` and `Debug` leave out parameters,
 /// which can be secrets.
@@ -24,7 +22,7 @@ impl FromStr for Location {
             return rest.parse().map(Self::S3);
         }
         let path = match text.strip_prefix("file://") {
-            Some(path) if path.starts_with('/') => decoded(path)?,
+            Some(path) if path.starts_with('/') => decode(path)?,
             Some(_) => return Err("expected file:///<path>".to_owned()),
             None if text.is_empty() || text.contains("://") => {
                 return Err(
@@ -35,14 +33,6 @@ impl FromStr for Location {
         };
         Ok(Self::Directory(path.into()))
     }
-}
-
-/// Decodes the percent-encoding of a text.
-pub(crate) fn decoded(text: &str) -> Result<String, String> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(String::from)
-        .map_err(|_| "expected UTF-8 after its %".to_owned())
 }
 
 impl fmt::Display for Location {

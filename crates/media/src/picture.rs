@@ -1,6 +1,6 @@
-//! The picture that is made of an uploaded file. Nothing but the pixels of the file is used.
+//! The picture that is made of an uploaded file.
 
-use crate::{Format, PictureError, decode, encode};
+use crate::format::Format;
 
 /// An encoded image that can be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,19 +8,3 @@ pub struct Picture {
     pub format: Format,
     pub bytes: Vec<u8>,
 }
-
-impl Picture {
-    /// Decodes a file and encodes the picture to serve. The file decides how much memory and time
-    /// this takes, so it must run in a process with limits: see [`crate::run_decoder`].
-    ///
-    /// # Errors
-    /// [`PictureError::NotAPicture`] and [`PictureError::TooManyPixels`].
-    pub fn decode(file: Vec<u8>) -> Result<Self, PictureError> {
-        let format = Format::detect(&file).ok_or(PictureError::NotAPicture)?;
-        encode::encode(decode::decode(format, file)?, format)
-    }
-}
-
-#[cfg(test)]
-#[path = "picture_tests.rs"]
-mod tests;

@@ -10,7 +10,7 @@ use object_store::{
     prefix::PrefixStore,
 };
 
-use crate::location::decoded;
+use crate::percent_encoding::decode;
 
 /// Maximum number of retries of one request.
 const RETRIES: usize = 2;
@@ -74,7 +74,7 @@ impl FromStr for Bucket {
         if name.is_empty() || !name.chars().all(is_in_bucket_name) {
             return Err("expected the name of a bucket after s3://".to_owned());
         }
-        let prefix = Path::parse(decoded(prefix)?)
+        let prefix = Path::parse(decode(prefix)?)
             .map_err(|_| "expected another prefix after the bucket".to_owned())?;
         let parameters = query
             .split('&')
@@ -98,7 +98,7 @@ fn parse_parameter(pair: &str) -> Result<(AmazonS3ConfigKey, String), String> {
     let known = key.parse().map_err(|_| {
         "expected parameters such as endpoint, region, access_key_id, secret_access_key or allow_http".to_owned()
     })?;
-    Ok((known, decoded(value)?))
+    Ok((known, decode(value)?))
 }
 
 impl fmt::Display for Bucket {
@@ -110,7 +110,7 @@ impl fmt::Display for Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Location;
+    use crate::location::Location;
 
     #[test]
     fn bucket_has_a_prefix_and_parameters_that_are_not_printed() {

@@ -14,7 +14,7 @@ use object_store::{
     path::Path,
 };
 
-use crate::Location;
+use crate::location::Location;
 
 /// Maximum time of one operation. Reading a body is not included; each of its chunks has its own
 /// timeout.

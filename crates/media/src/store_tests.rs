@@ -1,3 +1,5 @@
+//! Tests of the object store in a directory, and of names that it rejects.
+
 use std::os::unix::fs::PermissionsExt;
 
 use doorward_domain::RandomIdGenerator;

@@ -14,7 +14,7 @@ use tonic::{
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::ServiceToken;
+use crate::service_token::ServiceToken;
 
 /// Maximum duration of a call, including the time in queues and for hashes.
 pub const RPC_DEADLINE: Duration = Duration::from_secs(10);

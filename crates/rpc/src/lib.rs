@@ -6,6 +6,7 @@ pub mod access;
 pub mod channel;
 mod convert;
 pub mod error;
+pub mod follow;
 mod idle_timeout;
 pub mod server;
 pub mod service_token;
@@ -13,6 +14,7 @@ pub mod service_token;
 pub use access::{Access, Rpc, Scope};
 pub use channel::{Channel, Peer};
 pub use error::RpcError;
+pub use follow::{FollowError, next_message};
 pub use service_token::ServiceToken;
 
 /// Compiled contracts, for gRPC reflection.

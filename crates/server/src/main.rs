@@ -6,6 +6,7 @@ mod data_directory;
 mod demo_page;
 mod json;
 mod log_queue;
+mod master_key;
 mod operations;
 mod secret_files;
 mod settings;

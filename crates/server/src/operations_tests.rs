@@ -1,3 +1,5 @@
+//! Tests of the operations listener with checks that pass, fail or hang.
+
 use std::sync::OnceLock;
 
 use super::*;

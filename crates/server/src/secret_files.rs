@@ -2,61 +2,24 @@
 //! of a process that runs all services, which stays in memory.
 
 use std::{
-    fmt,
     fs::{self, OpenOptions},
     io::{ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use anyhow::{Context, bail};
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use doorward_domain::Malformed;
 use doorward_storage::Database;
-use secrecy::{ExposeSecret, SecretBox, SecretString, zeroize::Zeroizing};
+use secrecy::{SecretString, zeroize::Zeroizing};
 
-use crate::settings::{Role, Settings};
+use crate::{
+    master_key::{MasterKey, random_bytes},
+    settings::{Role, Settings},
+};
 
 const FILE: &str = "master.key";
 const MODE: u32 = 0o600;
-
-/// The master key: 32 bytes, in base64 in files and settings. Its `Debug` output is redacted.
-pub(crate) struct MasterKey(SecretBox<[u8; 32]>);
-
-impl MasterKey {
-    pub(crate) fn expose(&self) -> &[u8; 32] {
-        self.0.expose_secret()
-    }
-
-    pub(crate) fn generate() -> anyhow::Result<Self> {
-        Ok(Self(SecretBox::new(Box::new(random_bytes()?))))
-    }
-}
-
-impl Clone for MasterKey {
-    fn clone(&self) -> Self {
-        Self(SecretBox::new(Box::new(*self.expose())))
-    }
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey([REDACTED])")
-    }
-}
-
-impl FromStr for MasterKey {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = Malformed("expected 32 bytes in base64");
-        let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| malformed)?);
-        let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed)?;
-        Ok(Self(SecretBox::new(Box::new(bytes))))
-    }
-}
 
 /// Checks that the master key file exists if auth's database contains sealed data. The caller must
 /// call this before [`load_master_key`], which would generate another key that cannot unseal this
@@ -247,17 +210,11 @@ fn create(path: &Path, key: &MasterKey) -> std::io::Result<bool> {
     }
 }
 
-fn random_bytes() -> anyhow::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes)
-        .ok()
-        .context("the system has no random numbers")?;
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::{data_directory::tests::Scratch, settings::tests::load};

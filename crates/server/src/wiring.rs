@@ -10,12 +10,13 @@ use doorward_domain::{Gid, RandomIdGenerator, SystemClock};
 use doorward_mail::{Delivery, MailConfig};
 use doorward_media::{Location, Store};
 use doorward_storage::{
-    Database, DatabaseUrl, Error, IncompleteImport, Migrations, Options,
+    Database, DatabaseOptions, DatabaseUrl, Error, IncompleteImport, Migrations,
 };
 
 use crate::{
     data_directory, demo_page,
-    secret_files::{self, MasterKey},
+    master_key::MasterKey,
+    secret_files,
     settings::{Role, Settings},
 };
 
@@ -60,7 +61,7 @@ pub(crate) fn new_auth_database(settings: &Settings) -> Database {
 }
 
 fn new_database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
-    Database::new(Options {
+    Database::new(DatabaseOptions {
         name,
         url: url.clone(),
         pool_size,

@@ -131,7 +131,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::{NamedToken, Secret, store};
+    use crate::{model::NamedToken, secret::Secret, store};
 
     #[tokio::test]
     async fn named_tokens_are_verified_without_a_shared_token() {

@@ -14,7 +14,9 @@ use tonic::{Request, Status, body::Body, server::NamedService};
 use tower::Service;
 
 use crate::{
-    ClientAuthenticator, authenticator::ClientIdentity, denials, until_revoked::UntilRevoked,
+    authenticator::{ClientAuthenticator, ClientIdentity},
+    denials,
+    until_revoked::UntilRevoked,
 };
 
 /// A gRPC service behind a [`ClientAuthenticator`].

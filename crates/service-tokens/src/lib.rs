@@ -12,8 +12,8 @@ mod secret;
 mod store;
 mod until_revoked;
 
-pub use crate::authenticator::ClientAuthenticator;
-pub use crate::layer::{AuthenticatedService, check_project};
+pub use authenticator::ClientAuthenticator;
+pub use layer::{AuthenticatedService, check_project};
 pub use model::{ClientName, MAX_PROJECTS, NamedToken};
 pub use secret::Secret;
 pub use store::{InsertOutcome, delete, insert, list, withdraw};

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use doorward_domain::{Gid, Malformed, Timestamp};
 use doorward_rpc::Scope;
 
-use crate::secret::Hash;
+use crate::secret::{Hash, Secret};
 
 /// Maximum number of projects of one token.
 pub const MAX_PROJECTS: usize = 1000;
@@ -77,7 +77,7 @@ impl NamedToken {
     #[must_use]
     pub fn new(
         name: ClientName,
-        secret: &crate::Secret,
+        secret: &Secret,
         scopes: &[Scope],
         projects: &[Gid],
         created_at: Timestamp,

@@ -14,7 +14,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::{ClientName, NamedToken, secret::Hash, store};
+use crate::{
+    model::{ClientName, NamedToken},
+    secret::Hash,
+    store,
+};
 
 /// Pause between two reads of the table, so that a revocation takes effect within a second.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);

@@ -6,7 +6,10 @@ use diesel::prelude::*;
 use doorward_domain::Timestamp;
 use doorward_storage::{AnyConnection, Error, Result};
 
-use crate::{ClientName, NamedToken, secret::Hash};
+use crate::{
+    model::{ClientName, NamedToken},
+    secret::Hash,
+};
 
 diesel::table! {
     service_tokens (name) {
@@ -160,7 +163,7 @@ pub(crate) mod tests {
     use doorward_storage::{Migrations, testing::TestDatabase};
 
     use super::*;
-    use crate::Secret;
+    use crate::secret::Secret;
 
     const POSTGRES: EmbeddedMigrations = embed_migrations!("../directory/migrations/postgres");
     const SQLITE: EmbeddedMigrations = embed_migrations!("../directory/migrations/sqlite");

@@ -8,7 +8,7 @@ use diesel::{
     sql_types::{Nullable, Text},
 };
 
-use crate::{AnyConnection, DatabaseUrl, Error};
+use crate::{connection::AnyConnection, error::Error, url::DatabaseUrl};
 
 /// Number of checks for a shared session. One check can miss it if another client of the pooler
 /// takes the session in between.

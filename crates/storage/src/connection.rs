@@ -3,8 +3,8 @@
 use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection};
 
 use crate::{
-    DatabaseUrl, Error,
-    error::{Backend, start_work},
+    error::{Backend, Error, start_work},
+    url::DatabaseUrl,
 };
 
 /// A connection to PostgreSQL or SQLite. Queries that both understand are written once with diesel;
@@ -54,6 +54,13 @@ impl AnyConnection {
                 connection.batch_execute(POSTGRES_SETUP)?;
                 Ok(Self::Postgres(connection))
             }
+        }
+    }
+
+    pub(crate) const fn backend(&self) -> Backend {
+        match self {
+            Self::Postgres(_) => Backend::Postgres,
+            Self::Sqlite(_) => Backend::Sqlite,
         }
     }
 

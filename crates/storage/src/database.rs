@@ -20,6 +20,7 @@
 //! queries of the work see the database at the moment of the first one.
 
 use std::{
+    any::Any,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,13 +28,15 @@ use std::{
     time::Duration,
 };
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::connection::SimpleConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    AnyConnection, DatabaseUrl, Error,
-    error::{Backend, start_work, take_write_failure},
+    connection::AnyConnection,
+    error::{Error, start_work, take_write_failure},
     pool::{self, Pool, Pooled},
+    transaction::{Kind, OpenTransaction},
+    url::DatabaseUrl,
     write_check::WriteCheck,
 };
 
@@ -42,7 +45,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Settings of a database.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct DatabaseOptions {
     /// Name of the database in metrics.
     pub name: &'static str,
     pub url: DatabaseUrl,
@@ -57,7 +60,7 @@ pub struct Database {
 }
 
 struct Inner {
-    options: Options,
+    options: DatabaseOptions,
     pool: Pool,
     /// One permit per connection. Waiting for a permit is first in, first out and does not block a
     /// thread; waiting in the pool is neither.
@@ -67,20 +70,10 @@ struct Inner {
     write_check: WriteCheck,
 }
 
-/// Kind of a transaction.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    /// All reads see the same snapshot.
-    Snapshot,
-    Write,
-    /// A write whose commit does not wait for the disk.
-    WriteWithoutFsync,
-}
-
 impl Database {
     /// Returns a database. It connects when it is first used.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: DatabaseOptions) -> Self {
         let size = options.pool_size.max(1);
         let generation = Arc::default();
         let pool = pool::open(
@@ -188,7 +181,7 @@ impl Database {
 
     /// Sets the gauges of the pool to their current values.
     pub fn record_metrics(&self) {
-        let Options { name, .. } = self.inner.options;
+        let DatabaseOptions { name, .. } = self.inner.options;
         let state = self.inner.pool.state();
         let size = self.inner.pool.max_size();
         let used = f64::from(size)
@@ -205,7 +198,7 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.run_blocking(move |inner| inner.begin(kind)?.finish(work))
+        self.run_blocking(move |inner| inner.run_transaction(kind, work))
             .await
     }
 
@@ -218,14 +211,21 @@ impl Database {
         let permit = self.acquire_permit().await?;
         let inner = self.inner.clone();
         let span = tracing::Span::current();
-        let task = tokio::task::spawn_blocking(move || {
+        let task = boxed(move || {
             let _entered = span.entered();
             let _permit = permit;
             work(&inner)
         });
-        task.await.map_err(|error| {
-            Error::Other(format!("database work panicked or was cancelled: {error}"))
-        })?
+        match tokio::task::spawn_blocking(task).await {
+            Ok(result) => result.downcast().map_or_else(
+                |_| Err(Error::Other("database work returned another type".to_owned()).into()),
+                |result| *result,
+            ),
+            Err(error) => Err(Error::Other(format!(
+                "database work panicked or was cancelled: {error}"
+            ))
+            .into()),
+        }
     }
 
     async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
@@ -245,23 +245,35 @@ impl Database {
     }
 }
 
+/// Work for a blocking thread, and its result, without their types. Otherwise the compiler would
+/// generate a tenth of the code of auth and directory only to start each kind of work on a thread.
+type BlockingTask = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
+
+fn boxed<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> BlockingTask {
+    Box::new(|| Box::new(work()))
+}
+
 impl Inner {
+    /// Runs work in a transaction.
+    fn run_transaction<T, E: From<Error>>(
+        &self,
+        kind: Kind,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut transaction = self.begin(kind)?;
+        let result = transaction.finish(work);
+        self.record_write_failure(&mut transaction.pooled);
+        result
+    }
+
     /// Takes a connection and begins a transaction. Connections that were lost while idle are
     /// dropped. There are at most as many as the pool has connections, which bounds the loop.
-    fn begin(&self, kind: Kind) -> Result<OpenTransaction<'_>, Error> {
+    fn begin(&self, kind: Kind) -> Result<OpenTransaction, Error> {
         let mut tries_left = self.options.pool_size;
         loop {
-            let mut pooled = self.connection()?;
-            match begin(&mut pooled.connection, kind).map_err(Error::from) {
-                Ok(()) => {
-                    return Ok(OpenTransaction {
-                        inner: self,
-                        kind,
-                        pooled,
-                    });
-                }
+            match OpenTransaction::begin(self.connection()?, kind) {
                 Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
-                Err(error) => return Err(error),
+                begun => return begun,
             }
         }
     }
@@ -303,7 +315,7 @@ impl Inner {
                 .map_err(|error| Error::Unavailable(error.to_string()))?;
             pooled.is_broken = true;
             if outdated_left == 0 || pooled.generation == self.generation.load(Ordering::Acquire) {
-                start_work(Backend::for_connection(&pooled.connection));
+                start_work(pooled.connection.backend());
                 return Ok(pooled);
             }
             outdated_left -= 1;
@@ -326,126 +338,12 @@ impl Inner {
     }
 }
 
-/// A connection with an open transaction.
-struct OpenTransaction<'a> {
-    inner: &'a Inner,
-    kind: Kind,
-    pooled: r2d2::PooledConnection<pool::Manager>,
-}
-
-impl OpenTransaction<'_> {
-    /// Runs work and commits, or rolls back if the work or the commit fails.
-    fn finish<T, E: From<Error>>(
-        mut self,
-        work: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let connection = &mut self.pooled.connection;
-        let (result, is_ended) = match work(connection) {
-            Ok(value) => match commit(connection) {
-                Ok(()) => (Ok(value), true),
-                Err(error) => (Err(E::from(error.into())), rollback_if_open(connection)),
-            },
-            Err(error) => (Err(error), rollback_if_open(connection)),
-        };
-        self.pooled.is_broken = !is_ended || restore_fsync(connection, self.kind).is_err();
-        self.inner.record_write_failure(&mut self.pooled);
-        result
-    }
-}
-
-/// Begins a transaction.
-pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
-    match (connection, kind) {
-        (AnyConnection::Postgres(connection), Kind::Snapshot) => {
-            AnsiTransactionManager::begin_transaction_sql(
-                connection,
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            )
-        }
-        (AnyConnection::Postgres(connection), Kind::Write) => {
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN")
-        }
-        (AnyConnection::Sqlite(connection), Kind::Snapshot) => {
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN")
-        }
-        (AnyConnection::Postgres(connection), Kind::WriteWithoutFsync) => {
-            // Two statements, one round trip.
-            AnsiTransactionManager::begin_transaction_sql(
-                connection,
-                "BEGIN; SET LOCAL synchronous_commit = off",
-            )
-        }
-        (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
-            // This cannot be set within a transaction.
-            connection.batch_execute("PRAGMA synchronous = NORMAL")?;
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
-        }
-        // A plain BEGIN takes the write lock at the first write. If the transaction has read
-        // before, and another one has written since, SQLite fails there immediately instead of
-        // waiting.
-        (AnyConnection::Sqlite(connection), Kind::Write) => {
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
-        }
-    }
-}
-
 /// Runs a query that makes the database answer. SQLite must read the file for it.
 fn ping(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     match connection {
         AnyConnection::Postgres(connection) => connection.batch_execute("SELECT 1"),
         AnyConnection::Sqlite(connection) => {
             connection.batch_execute("SELECT 1 FROM sqlite_master")
-        }
-    }
-}
-
-pub(crate) fn commit(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
-    <AnyConnection as diesel::Connection>::TransactionManager::commit_transaction(connection)
-}
-
-fn rollback(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
-    <AnyConnection as diesel::Connection>::TransactionManager::rollback_transaction(connection)
-}
-
-/// Rolls back a transaction that diesel, after a failed commit, or SQLite, on a full disk, may have
-/// rolled back already. Returns whether no transaction is open. A connection is kept if possible,
-/// because on a full disk SQLite may be unable to open another one.
-fn rollback_if_open(connection: &mut AnyConnection) -> bool {
-    match (rollback(connection), connection) {
-        (Ok(()) | Err(diesel::result::Error::NotInTransaction), _) => true,
-        (Err(_), AnyConnection::Sqlite(connection)) => {
-            connection.batch_execute("BEGIN; ROLLBACK").is_ok()
-        }
-        (Err(_), AnyConnection::Postgres(_)) => false,
-    }
-}
-
-/// Undoes the setting of [`Kind::WriteWithoutFsync`] after the transaction. In PostgreSQL, it ends
-/// with the transaction.
-fn restore_fsync(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
-    match (connection, kind) {
-        (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
-            connection.batch_execute("PRAGMA synchronous = FULL")
-        }
-        (AnyConnection::Sqlite(_), Kind::Snapshot | Kind::Write)
-        | (AnyConnection::Postgres(_), _) => Ok(()),
-    }
-}
-
-/// Runs work in a write transaction on a connection outside the pool, such as that of migrations.
-pub(crate) fn write_transaction<T>(
-    connection: &mut AnyConnection,
-    work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>,
-) -> Result<T, Error> {
-    begin(connection, Kind::Write)?;
-    match work(connection) {
-        Ok(value) => {
-            commit(connection)?;
-            Ok(value)
-        }
-        Err(error) => {
-            rollback(connection)?;
-            Err(error)
         }
     }
 }

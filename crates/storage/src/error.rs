@@ -17,8 +17,6 @@ use std::cell::Cell;
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as Diesel};
 
-use crate::AnyConnection;
-
 /// Result of work with a database.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -84,15 +82,6 @@ impl Error {
 pub(crate) enum Backend {
     Postgres,
     Sqlite,
-}
-
-impl Backend {
-    pub(crate) const fn for_connection(connection: &AnyConnection) -> Self {
-        match connection {
-            AnyConnection::Postgres(_) => Self::Postgres,
-            AnyConnection::Sqlite(_) => Self::Sqlite,
-        }
-    }
 }
 
 thread_local! {

@@ -11,6 +11,7 @@ mod notify;
 mod pool;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod transaction;
 pub mod transfer;
 mod url;
 mod write_check;
@@ -19,9 +20,11 @@ mod write_check;
 use libsqlite3_sys as _;
 use pq_sys as _;
 
-pub use crate::notify::listen;
 pub use connection::{AnyConnection, MultiBackend};
-pub use database::{Database, Options};
+pub use database::{Database, DatabaseOptions};
 pub use error::{Error, Result};
-pub use migrate::{IncompleteImport, MigrationSet, Migrations, Step, check, migrate, prepare};
+pub use migrate::{
+    DataMigration, IncompleteImport, MigrationSet, Migrations, check, migrate, prepare,
+};
+pub use notify::listen;
 pub use url::DatabaseUrl;

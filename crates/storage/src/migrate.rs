@@ -9,8 +9,12 @@ pub use diesel_migrations::EmbeddedMigrations as MigrationSet;
 use diesel_migrations::MigrationHarness;
 
 use crate::{
-    AnyConnection, DatabaseUrl, Error, MultiBackend, compatibility, database::write_transaction,
-    transfer::check_complete,
+    compatibility,
+    connection::{AnyConnection, MultiBackend},
+    error::Error,
+    transaction::write_transaction,
+    transfer::marker::check_complete,
+    url::DatabaseUrl,
 };
 
 /// A service's migrations for each database.
@@ -20,14 +24,14 @@ pub struct Migrations {
     /// Name of a table that only this service has.
     pub owner_table: &'static str,
     /// Data migrations: changes of the data that SQL cannot express.
-    pub data_migrations: &'static [Step],
+    pub data_migrations: &'static [DataMigration],
 }
 
 /// A data migration, which belongs to a migration. It runs in the same transaction, after the SQL
 /// of all pending migrations, so that it can use the store of its service, which knows only the
 /// newest tables.
 #[derive(Debug, Clone, Copy)]
-pub struct Step {
+pub struct DataMigration {
     /// Name of the migration, such as `0009_canonical_emails`.
     pub migration: &'static str,
     pub run: fn(&mut AnyConnection) -> Result<(), Error>,
@@ -153,12 +157,12 @@ impl Migrations {
             .iter()
             .map(|migration| migration.name().to_string())
             .collect();
-        for step in self
+        for data_migration in self
             .data_migrations
             .iter()
-            .filter(|step| ran.iter().any(|name| name == step.migration))
+            .filter(|data_migration| ran.iter().any(|name| name == data_migration.migration))
         {
-            (step.run)(connection)?;
+            (data_migration.run)(connection)?;
         }
         Ok(ran)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AnyConnection, DatabaseUrl, Error};
+use crate::{connection::AnyConnection, error::Error, url::DatabaseUrl};
 
 /// Interval at which the socket is checked for notifications. This sends nothing to the server.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -11,7 +11,7 @@ use std::{
 use diesel::r2d2::R2D2Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
 
-use crate::{AnyConnection, DatabaseUrl, Error};
+use crate::{connection::AnyConnection, error::Error, url::DatabaseUrl};
 
 /// A connection in the pool. It counts as broken while work runs on it, so that after a panic or a
 /// lost server no connection with an open transaction returns to the pool.

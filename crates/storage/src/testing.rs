@@ -6,7 +6,10 @@ use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_typ
 use doorward_domain::{Gid, IdGenerator, RandomIdGenerator};
 
 use crate::{
-    AnyConnection, Database, DatabaseUrl, IncompleteImport, Migrations, Options, migrate,
+    connection::AnyConnection,
+    database::{Database, DatabaseOptions},
+    migrate::{IncompleteImport, Migrations, migrate},
+    url::DatabaseUrl,
 };
 
 /// A database that is deleted when this value is dropped.
@@ -49,7 +52,7 @@ impl TestDatabase {
     /// Opens the database with a new pool, for settings that only new sessions have.
     #[must_use]
     pub fn reopen(&self) -> Database {
-        Database::new(Options {
+        Database::new(DatabaseOptions {
             name: "test",
             url: self.database.url().clone(),
             pool_size: 8,
@@ -58,7 +61,7 @@ impl TestDatabase {
 
     fn open(url: DatabaseUrl, migrations: &Migrations, clean_up: CleanUp) -> Self {
         unwrap_or_exit(migrate(&url, migrations, IncompleteImport::Accept));
-        let database = Database::new(Options {
+        let database = Database::new(DatabaseOptions {
             name: "test",
             url,
             pool_size: 8,

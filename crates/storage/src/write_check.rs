@@ -13,7 +13,11 @@ use diesel::{
     QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::Text,
 };
 
-use crate::{AnyConnection, DatabaseUrl, Error, connection::BUSY_TIMEOUT, error::is_sqlite_locked};
+use crate::{
+    connection::{AnyConnection, BUSY_TIMEOUT},
+    error::{Error, is_sqlite_locked},
+    url::DatabaseUrl,
+};
 
 /// Interval of checks while writes succeed.
 const INTERVAL: Duration = Duration::from_secs(5);

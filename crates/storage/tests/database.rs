@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use diesel::{RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::BigInt};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_storage::{
-    AnyConnection, Database, DatabaseUrl, Error, IncompleteImport, Migrations, Options, check,
-    listen, migrate,
+    AnyConnection, Database, DatabaseOptions, DatabaseUrl, Error, IncompleteImport, Migrations,
+    check, listen, migrate,
     testing::{TestDatabase, create_postgres_database},
 };
 
@@ -107,7 +107,7 @@ async fn read_uses_one_snapshot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn exhausted_pool_fails_as_unavailable() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
-    let database = Database::new(Options {
+    let database = Database::new(DatabaseOptions {
         name: "small",
         url: test.database.url().clone(),
         pool_size: 1,
@@ -136,7 +136,7 @@ async fn exhausted_pool_fails_as_unavailable() {
 #[tokio::test]
 async fn unreachable_database_is_unavailable() {
     let url: DatabaseUrl = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
-    let database = Database::new(Options {
+    let database = Database::new(DatabaseOptions {
         name: "away",
         url,
         pool_size: 2,
@@ -169,7 +169,11 @@ fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let url = url.clone();
-                std::thread::spawn(move || migrate(&url, &MIGRATIONS, IncompleteImport::Accept).unwrap().len())
+                std::thread::spawn(move || {
+                    migrate(&url, &MIGRATIONS, IncompleteImport::Accept)
+                        .unwrap()
+                        .len()
+                })
             })
             .collect();
         let ran: usize = threads
@@ -178,7 +182,7 @@ fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
             .sum();
         assert_eq!(ran, 1);
         check(&url, &MIGRATIONS, IncompleteImport::Accept).unwrap();
-        let database = Database::new(Options {
+        let database = Database::new(DatabaseOptions {
             name: "test",
             url: (*url).clone(),
             pool_size: 1,

@@ -15,8 +15,8 @@ use std::{
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_storage::{
-    AnyConnection, Database, DatabaseUrl, Error, IncompleteImport, Migrations, Options, check,
-    migrate,
+    AnyConnection, Database, DatabaseOptions, DatabaseUrl, Error, IncompleteImport, Migrations,
+    check, migrate,
     testing::{TestDatabase, create_postgres_database},
 };
 
@@ -301,7 +301,7 @@ fn database_without_utf_8_is_rejected_and_unchanged() {
     let other = format!("{name}_latin");
     let create = format!("CREATE DATABASE {other} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let admin = Database::new(Options {
+    let admin = Database::new(DatabaseOptions {
         name: "admin",
         url: server.clone(),
         pool_size: 1,
@@ -319,7 +319,7 @@ fn database_without_utf_8_is_rejected_and_unchanged() {
     let file = std::env::temp_dir().join(format!("doorward-utf16-{}.db", std::process::id()));
     drop(std::fs::remove_file(&file));
     let sqlite = DatabaseUrl::Sqlite(file);
-    let utf_16 = Database::new(Options {
+    let utf_16 = Database::new(DatabaseOptions {
         name: "utf16",
         url: sqlite.clone(),
         pool_size: 1,

@@ -12,9 +12,9 @@ use doorward_rpc::{
 use tokio::sync::mpsc;
 
 use crate::{
-    client::{Client, EndReason, SendOutcome},
+    backend::{SocketBackend, SubscriptionStart, TokenStatus},
+    connected_socket::{ConnectedSocket, EndReason, SendOutcome},
     event::{EventRow, FeedEvent},
-    host::{Host, Subscription, TokenStatus},
     hub::{Hub, SyncCall, SyncPage},
 };
 
@@ -33,8 +33,8 @@ pub(crate) enum DispatcherInput {
     /// A socket starts a subscription.
     Subscribe {
         id: u64,
-        client: Arc<Client>,
-        start: Subscription,
+        socket: Arc<ConnectedSocket>,
+        start: SubscriptionStart,
     },
     /// A subscription has ended.
     Unsubscribe(u64),
@@ -49,27 +49,27 @@ pub(crate) enum DispatcherInput {
 
 /// The dispatcher: the hub, and the sockets of its subscribers.
 pub(crate) struct Dispatcher {
-    host: Arc<dyn Host>,
+    backend: Arc<dyn SocketBackend>,
     directory: Channel,
     inputs: mpsc::Sender<DispatcherInput>,
     hub: Hub,
-    clients: HashMap<u64, Arc<Client>>,
+    sockets: HashMap<u64, Arc<ConnectedSocket>>,
     /// Number of failed calls since the last successful one, of all subscribers.
     failures: u32,
 }
 
 impl Dispatcher {
     pub(crate) fn new(
-        host: Arc<dyn Host>,
+        backend: Arc<dyn SocketBackend>,
         directory: Channel,
         inputs: mpsc::Sender<DispatcherInput>,
     ) -> Self {
         Self {
-            host,
+            backend,
             directory,
             inputs,
             hub: Hub::new(),
-            clients: HashMap::new(),
+            sockets: HashMap::new(),
             failures: 0,
         }
     }
@@ -91,9 +91,9 @@ impl Dispatcher {
                 }
             }
             DispatcherInput::StreamLost => self.hub.lose_stream(),
-            DispatcherInput::Subscribe { id, client, start } => {
-                let user = client.login().claims.sub;
-                self.clients.insert(id, client);
+            DispatcherInput::Subscribe { id, socket, start } => {
+                let user = socket.login().claims.sub;
+                self.sockets.insert(id, socket);
                 let rows = self.hub.subscribe(id, user, start);
                 self.deliver(id, &rows);
             }
@@ -140,7 +140,7 @@ impl Dispatcher {
             // The cursor is before the tail of the feed.
             ErrorCode::Unprocessable => self.expire(id),
             ErrorCode::Unauthenticated | ErrorCode::UnknownUser => {
-                self.end_client(id, EndReason::TokenInvalid);
+                self.end_socket(id, EndReason::TokenInvalid);
             }
             // The user is no longer a member of the project.
             ErrorCode::Forbidden => {
@@ -198,12 +198,12 @@ impl Dispatcher {
     /// Sends rows to a subscriber, unless its client has sent another `init` since or its token is
     /// no longer valid. In the latter case the token check ends the socket and sends the reason.
     fn deliver(&mut self, id: u64, rows: &[Arc<EventRow>]) {
-        let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else {
+        let Some(socket) = self.sockets.get(&id).filter(|_| !rows.is_empty()).cloned() else {
             return;
         };
-        let is_allowed = match self.host.token_status(&client.login().claims) {
+        let is_allowed = match self.backend.token_status(&socket.login().claims) {
             TokenStatus::Valid | TokenStatus::RenewalDue => {
-                client.is_subscriber(id) && !client.is_ending()
+                socket.is_subscriber(id) && !socket.is_ending()
             }
             TokenStatus::Invalid | TokenStatus::Unknown => false,
         };
@@ -212,7 +212,7 @@ impl Dispatcher {
         }
         for rows in rows.chunks(MAX_ROWS) {
             let rows: Vec<&EventRow> = rows.iter().map(AsRef::as_ref).collect();
-            match client.emit("sync", &rows) {
+            match socket.emit("sync", &rows) {
                 SendOutcome::Done => {}
                 // The client does not read fast enough. A gap in the rows would go undetected, so
                 // the subscription ends.
@@ -227,22 +227,22 @@ impl Dispatcher {
 
     /// Ends the subscription with `cursor_expired`, so the client starts over.
     fn expire(&mut self, id: u64) {
-        if let Some(client) = self.clients.get(&id) {
-            client.expire(id);
+        if let Some(socket) = self.sockets.get(&id) {
+            socket.expire(id);
         }
         self.unsubscribe(id);
     }
 
     /// Ends the socket itself; the token check sends its end.
-    fn end_client(&mut self, id: u64, end: EndReason) {
-        if let Some(client) = self.clients.get(&id) {
-            client.end_with(end);
+    fn end_socket(&mut self, id: u64, end: EndReason) {
+        if let Some(socket) = self.sockets.get(&id) {
+            socket.end_with(end);
         }
         self.unsubscribe(id);
     }
 
     fn unsubscribe(&mut self, id: u64) {
         self.hub.unsubscribe(id);
-        self.clients.remove(&id);
+        self.sockets.remove(&id);
     }
 }

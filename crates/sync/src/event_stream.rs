@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use doorward_domain::ErrorCode;
 use doorward_rpc::{
-    Channel, RpcError,
+    Channel, FollowError, RpcError,
     channel::MAX_MESSAGE_BYTES,
     directory::v1::{WatchEventsRequest, directory_client::DirectoryClient},
+    next_message,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Maximum time without a message. The directory sends a heartbeat each second, so a longer silence
 /// means that the connection is dead.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
+/// Reason for the log after [`STREAM_TIMEOUT`].
+const TIMED_OUT: &str = "no message in time";
 
 pub(crate) async fn run(
     directory: Channel,
@@ -65,25 +68,24 @@ async fn read_stream(
 ) -> Result<(), String> {
     let mut client =
         DirectoryClient::new(directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let timed_out = |_| "no message in time".to_owned();
     let stream = tokio::time::timeout(
         STREAM_TIMEOUT,
         client.watch_events(WatchEventsRequest {
             cursor: position.cursor,
         }),
     );
-    let mut stream = match stream.await.map_err(timed_out)? {
+    let mut stream = match stream.await.map_err(|_| TIMED_OUT.to_owned())? {
         Ok(stream) => stream.into_inner(),
         Err(status) => return Err(handle_stream_error(&status, inputs, position).await),
     };
     loop {
-        let message = match tokio::time::timeout(STREAM_TIMEOUT, stream.message())
-            .await
-            .map_err(timed_out)?
-        {
+        let message = match next_message(&mut stream, STREAM_TIMEOUT).await {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
-            Err(status) => return Err(handle_stream_error(&status, inputs, position).await),
+            Err(FollowError::Timeout) => return Err(TIMED_OUT.to_owned()),
+            Err(FollowError::Status(status)) => {
+                return Err(handle_stream_error(&status, inputs, position).await);
+            }
         };
         *position = StreamPosition {
             cursor: Some(message.cursor),

@@ -29,9 +29,9 @@ use doorward_domain::Gid;
 
 use crate::{
     audiences::{Audiences, EVERYONE},
+    backend::{Feeds, SubscriptionStart},
     event::{EventRow, Feed, FeedEvent},
     event_buffer::EventBuffer,
-    host::{Feeds, Subscription},
 };
 
 /// Maximum number of calls of Sync in flight.
@@ -165,7 +165,7 @@ impl Hub {
         &mut self,
         id: u64,
         user: Gid,
-        start: Subscription,
+        start: SubscriptionStart,
     ) -> Vec<Arc<EventRow>> {
         let subscriber = Subscriber {
             user,

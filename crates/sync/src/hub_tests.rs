@@ -259,7 +259,7 @@ impl HubFixture {
         let rows = self.hub.subscribe(
             id,
             gid(user),
-            Subscription {
+            SubscriptionStart {
                 feeds,
                 position,
                 has_more,
@@ -380,7 +380,7 @@ fn each_feed_starts_at_its_own_cursor() {
     hub.subscribe(
         1,
         gid(0),
-        Subscription {
+        SubscriptionStart {
             feeds,
             position: 5,
             has_more: false,

@@ -14,7 +14,10 @@ use hyper::service::Service;
 use serde::Deserialize;
 use socketioxide::socket::Sid;
 
-use crate::{sessions::PollingSession, sockets::Sockets, upgraded_stream::CloseHandle};
+use crate::{
+    close_handle::CloseHandle, empty_response::empty_response, sessions::PollingSession,
+    sockets::Sockets,
+};
 
 /// Time after the start of a shutdown in which an open poll can be answered with a close packet.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
@@ -113,7 +116,7 @@ impl Sockets {
         };
         tokio::select! {
             answer = answer => answer,
-            () = shutdown => status_response(StatusCode::SERVICE_UNAVAILABLE),
+            () = shutdown => empty_response(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
@@ -151,7 +154,7 @@ impl Sockets {
     /// it, which is how [`PollingSessions`](crate::sessions::PollingSessions) sees its end.
     async fn open(&self, mut request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
         if !self.accepts_session() {
-            return status_response(StatusCode::SERVICE_UNAVAILABLE);
+            return empty_response(StatusCode::SERVICE_UNAVAILABLE);
         }
         let session = Arc::new(PollingSession::new(client));
         request.extensions_mut().insert(CloseHandle::default());
@@ -254,12 +257,6 @@ fn text_response(packet: &'static str) -> Response<Bytes> {
     response
         .headers_mut()
         .insert(CONTENT_LENGTH, HeaderValue::from(packet.len()));
-    response
-}
-
-pub(crate) fn status_response(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
     response
 }
 

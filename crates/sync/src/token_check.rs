@@ -12,8 +12,8 @@ use socketioxide::socket::Sid;
 use tokio::{sync::Semaphore, time::MissedTickBehavior};
 
 use crate::{
-    client::{Client, EndReason, Login, SendOutcome},
-    host::{TokenError, TokenStatus},
+    backend::{TokenError, TokenStatus},
+    connected_socket::{ConnectedSocket, EndReason, Login, SendOutcome},
     sockets::Sockets,
 };
 
@@ -31,7 +31,7 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
     let renewals = Arc::new(Semaphore::new(MAX_RENEWALS));
     let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut keys = sockets.host.keys_generation();
+    let mut keys = sockets.backend.keys_generation();
     while sockets
         .shutdown
         .run_until_cancelled(ticks.tick())
@@ -41,15 +41,15 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
         sockets.sessions.remove_ended();
         // Signatures are verified again only after a change of the keys, because that is expensive
         // for thousands of sockets.
-        let earlier = std::mem::replace(&mut keys, sockets.host.keys_generation());
-        for (sid, client) in sockets.clients.list() {
-            if client.can_send() == SendOutcome::Closed {
-                remove_closed(&sockets, sid, client).await;
+        let earlier = std::mem::replace(&mut keys, sockets.backend.keys_generation());
+        for (sid, socket) in sockets.connected.list() {
+            if socket.can_send() == SendOutcome::Closed {
+                remove_closed(&sockets, sid, &socket);
                 continue;
             }
-            check_token(&sockets, &client, earlier != keys, &renewals);
-            client.send_expired();
-            client.send_end();
+            check_token(&sockets, &socket, earlier != keys, &renewals);
+            socket.send_expired();
+            socket.send_end();
         }
     }
     // The clients reconnect, to another gateway if there is one.
@@ -58,79 +58,82 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
 
 /// Removes a socket whose connection ended while the socket was being connected. The library does
 /// not call the disconnect handler for it.
-async fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
-    sockets.clients.remove(sid);
-    client.end_with(EndReason::Silent);
-    client.send_end();
-    sockets.clone().end_client(client).await;
+fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, socket: &ConnectedSocket) {
+    socket.end_with(EndReason::Silent);
+    socket.send_end();
+    sockets.remove(sid);
 }
 
 /// Ends the socket if its token is not valid, or starts a renewal if one is due.
 fn check_token(
     sockets: &Arc<Sockets>,
-    client: &Arc<Client>,
+    socket: &Arc<ConnectedSocket>,
     are_keys_new: bool,
     renewals: &Arc<Semaphore>,
 ) {
-    if client.is_ending() {
+    if socket.is_ending() {
         return;
     }
-    let login = client.login();
-    let mut status = sockets.host.token_status(&login.claims);
-    if are_keys_new && sockets.host.verify_token(&login.token) == Err(TokenError::Invalid) {
+    let login = socket.login();
+    let mut status = sockets.backend.token_status(&login.claims);
+    if are_keys_new && sockets.backend.verify_token(&login.token) == Err(TokenError::Invalid) {
         status = TokenStatus::Invalid;
     }
     match status {
         TokenStatus::Valid => {}
         TokenStatus::RenewalDue => {
             if Instant::now() >= login.next_renewal_at
-                && !client.is_renewing.swap(true, Ordering::AcqRel)
+                && !socket.is_renewing.swap(true, Ordering::AcqRel)
             {
                 tokio::spawn(renew_token(
                     sockets.clone(),
-                    client.clone(),
+                    socket.clone(),
                     renewals.clone(),
                 ));
             }
         }
-        TokenStatus::Invalid => client.end_with(EndReason::TokenInvalid),
-        TokenStatus::Unknown => client.end_with(EndReason::Silent),
+        TokenStatus::Invalid => socket.end_with(EndReason::TokenInvalid),
+        TokenStatus::Unknown => socket.end_with(EndReason::Silent),
     }
 }
 
-async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semaphore>) {
+async fn renew_token(
+    sockets: Arc<Sockets>,
+    socket: Arc<ConnectedSocket>,
+    renewals: Arc<Semaphore>,
+) {
     let Ok(_permit) = renewals.acquire().await else {
         return;
     };
-    let login = client.login();
-    let renewed = sockets.host.renew(login.token.clone()).await;
-    match renewed.map(|token| (sockets.host.verify_token(&token), token)) {
+    let login = socket.login();
+    let renewed = sockets.backend.renew(login.token.clone()).await;
+    match renewed.map(|token| (sockets.backend.verify_token(&token), token)) {
         Ok((Ok(claims), token)) => {
             let message = json!({"JWT": token});
-            client.set_login(Login {
+            socket.set_login(Login {
                 token,
                 claims,
                 next_renewal_at: Instant::now(),
             });
-            if !client.is_ending() && client.emit("authorization", &message) == SendOutcome::Full {
+            if !socket.is_ending() && socket.emit("authorization", &message) == SendOutcome::Full {
                 // The client did not receive the new token and would use the old one until it
                 // expires. It must reconnect now, while the old one can still be renewed.
-                client.end_with(EndReason::Silent);
+                socket.end_with(EndReason::Silent);
             }
         }
         Err(error) if error.code == ErrorCode::Unauthenticated => {
-            client.end_with(EndReason::TokenInvalid);
+            socket.end_with(EndReason::TokenInvalid);
         }
         // The old token is still valid for a while, so the next check tries again.
         Ok((Err(_), _)) | Err(_) => {
             let Login { token, claims, .. } = &*login;
             let renew_at = Instant::now() + PAUSE;
-            client.set_login(Login {
+            socket.set_login(Login {
                 token: token.clone(),
                 claims: claims.clone(),
                 next_renewal_at: renew_at,
             });
         }
     }
-    client.is_renewing.store(false, Ordering::Release);
+    socket.is_renewing.store(false, Ordering::Release);
 }

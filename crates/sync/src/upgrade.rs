@@ -4,18 +4,15 @@
 use std::{
     convert::Infallible,
     fmt::Write,
-    future::{Ready, ready},
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Request, StatusCode,
     header::{CONNECTION, SEC_WEBSOCKET_KEY},
     request::Parts,
 };
-use http_body_util::Full;
 use hyper::{
     body::Incoming,
     server::conn::http1,
@@ -25,9 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    polling::{SessionId, status_response},
-    sockets::{MAX_SOCKETS, Sockets},
-    upgraded_stream::UpgradedStream,
+    limits::MAX_SOCKETS, polling::SessionId, sockets::Sockets, upgraded_stream::UpgradedStream,
 };
 
 /// Minimum buffer that hyper accepts. It is freed when the connection has become a WebSocket.
@@ -35,20 +30,6 @@ const HEAD_BUFFER_BYTES: usize = 8192;
 /// Maximum number of sessions that begin with polling, per second. Each takes some memory until it
 /// has sent its token or its time is over.
 const MAX_SESSIONS_PER_SECOND: u32 = 1000;
-
-/// Service for other paths than that of Socket.IO. The gateway never forwards such a request.
-#[derive(Clone)]
-pub(crate) struct NotFoundService;
-
-impl<B> Service<Request<B>> for NotFoundService {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn call(&self, _: Request<B>) -> Self::Future {
-        ready(Ok(status_response(StatusCode::NOT_FOUND).map(Full::new)))
-    }
-}
 
 /// Copies a request, with only the header that the library reads. The library keeps the request as
 /// long as the socket, and the original would keep alive the buffer that it was parsed from.
@@ -81,13 +62,13 @@ impl Sockets {
             return;
         };
         // A session that began with polling has a close handle already. The new connection must use
-        // the same one, so that the handle of the client closes the connection in use.
-        let client = match SessionId::parse(&head.uri) {
-            SessionId::Some(sid) => self.clients.find(sid),
+        // the same one, so that the handle of the socket closes the connection in use.
+        let socket = match SessionId::parse(&head.uri) {
+            SessionId::Some(sid) => self.connected.find(sid),
             SessionId::None | SessionId::Malformed => None,
         };
-        let close_handle = client
-            .and_then(|client| client.close_handle.clone())
+        let close_handle = socket
+            .and_then(|socket| socket.close_handle.clone())
             .unwrap_or_default();
         let Ok(stream) = UpgradedStream::new(
             io,

@@ -31,15 +31,13 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{
+    close_handle::CloseHandle,
     frames::{Frames, TooLarge},
-    sockets::{PING_INTERVAL, PING_TIMEOUT},
+    limits::{MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT},
 };
-
-/// Maximum size of a message of a client, over either transport.
-pub(crate) const MAX_MESSAGE_BYTES: u64 = 100_000;
 
 /// A connection that was taken over from the HTTP server.
 pub(crate) struct UpgradedStream<IO> {
@@ -55,10 +53,6 @@ pub(crate) struct UpgradedStream<IO> {
     /// Permit of the connection, held until it ends.
     _connection_permit: OwnedSemaphorePermit,
 }
-
-/// Closes a connection. It is in the extensions of the request that opened the connection.
-#[derive(Clone, Default)]
-pub(crate) struct CloseHandle(pub(crate) CancellationToken);
 
 impl<IO> UpgradedStream<IO> {
     /// Returns a stream that starts with the head of a request and the bytes that were read after

@@ -6,7 +6,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use doorward_domain::Timestamp;
 use moka::sync::Cache;
 
-use crate::{Claims, KeySet, Verifier, VerifyError};
+use crate::{
+    claims::Claims,
+    keys::KeySet,
+    verify::{Verifier, VerifyError},
+};
 
 /// Maximum number of cached tokens. An entry has about 1 KiB.
 const MAX_CACHED_TOKENS: u64 = 10_000;

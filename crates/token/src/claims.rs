@@ -3,6 +3,9 @@
 use doorward_domain::Gid;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The claim `aud` of every token.
+pub const AUDIENCE: &str = "doorward";
+
 /// Claims of a token. Times are whole seconds since 1970-01-01 UTC (`NumericDate`; RFC 7519,
 /// section 2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

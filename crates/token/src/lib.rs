@@ -10,10 +10,7 @@ mod sign;
 mod verify;
 
 pub use cache::{CachingVerifier, fingerprint};
-pub use claims::{Claims, TokenKind};
+pub use claims::{AUDIENCE, Claims, TokenKind};
 pub use keys::{KeySet, PublicKey};
 pub use sign::Signer;
 pub use verify::{MAX_TOKEN_BYTES, Verifier, VerifyError};
-
-/// The claim `aud` of every token.
-pub const AUDIENCE: &str = "doorward";

@@ -9,7 +9,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use crate::{Claims, PublicKey};
+use crate::{claims::Claims, keys::PublicKey};
 
 /// A private key with its id.
 #[derive(Clone)]

@@ -9,15 +9,16 @@ use std::{
 
 use doorward_domain::{Clock, SystemClock};
 use doorward_rpc::{
-    Channel,
+    Channel, FollowError,
     auth::v1::{
         KeySet as Keys, Revocation, WatchTrustRequest, auth_client::AuthClient, revocation::Target,
         watch_trust_response::Event,
     },
     channel::MAX_MESSAGE_BYTES,
+    next_message,
 };
 use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey};
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 use tonic::Status;
 
 /// Auth sends a message each second. After this long without one, the stream is closed and opened
@@ -55,7 +56,7 @@ impl Trust {
         let (sender, known) = watch::channel(Known::default());
         tokio::spawn(async move {
             while !sender.is_closed() {
-                if let Err(status) = follow(&auth, &sender).await {
+                if let Err(status) = read_stream(&auth, &sender).await {
                     tracing::warn!(code = ?status.code(), "lost the trust stream of auth; reconnecting");
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -101,14 +102,18 @@ impl Trust {
     }
 }
 
-async fn follow(auth: &Channel, known: &watch::Sender<Known>) -> Result<(), Status> {
+async fn read_stream(auth: &Channel, known: &watch::Sender<Known>) -> Result<(), Status> {
     let mut client = AuthClient::new(auth.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut stream = client.watch_trust(WatchTrustRequest {}).await?.into_inner();
     loop {
-        let next = timeout(STREAM_TIMEOUT, stream.message())
-            .await
-            .map_err(|_| Status::unavailable("no message from auth in time"))?;
-        let Some(message) = next? else { return Ok(()) };
+        let message = match next_message(&mut stream, STREAM_TIMEOUT).await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(()),
+            Err(FollowError::Timeout) => {
+                return Err(Status::unavailable("no message from auth in time"));
+            }
+            Err(FollowError::Status(status)) => return Err(status),
+        };
         known.send_modify(|known| {
             known.apply(message.event);
             known.received_at = Some(Instant::now());

@@ -1,7 +1,9 @@
 //! Tests that calls without a token are limited, so that usernames cannot be enumerated and
 //! mailboxes cannot be filled.
 
-use doorward_tests::{Answer, Backend, MailApp, PASSWORD, mail_app::with_field, on_both_databases};
+use doorward_tests::{
+    Backend, MailApp, PASSWORD, Response, mail_app::with_field, on_both_databases,
+};
 use serde_json::{Value, json};
 
 on_both_databases![
@@ -19,7 +21,7 @@ const STRICT_LIMITS: [(&str, &str); 4] = [
     ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"),
 ];
 
-async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Answer {
+async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Response {
     app.http
         .post(path)
         .header("x-forwarded-for", from)

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, Backend, PASSWORD, Services, SmtpServer,
-    backend::{LockedTable, block_writes},
-    eventually, on_both_databases,
+    Backend, PASSWORD, Response, Services, SmtpServer, eventually, on_both_databases,
     services::Role::{self, Auth, Directory, Gateway},
+    sql::{LockedTable, block_writes},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -72,7 +71,7 @@ impl CrashFixture {
         token: Option<&str>,
         path: &str,
         body: &Value,
-    ) -> JoinHandle<Result<Answer, String>> {
+    ) -> JoinHandle<Result<Response, String>> {
         let call = self.split.http.post(path).json(body);
         let call = match token {
             Some(token) => call.bearer(token),
@@ -103,7 +102,7 @@ impl CrashFixture {
 
     /// Repeats a call until its status is not 503. A peer that has just restarted is not reachable
     /// at once.
-    async fn again(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
+    async fn again(&self, token: Option<&str>, path: &str, body: &Value) -> Response {
         eventually(path, EVENTUALLY_TIMEOUT, async || {
             let answer = self
                 .begin(token, path, body)
@@ -133,7 +132,7 @@ impl CrashFixture {
 
 /// Asserts a 503 from a gateway whose peer was killed, or no response from a killed gateway. A call
 /// that was complete before the kill fails the test.
-fn assert_cut_off(killed: Role, answer: Result<Answer, String>) {
+fn assert_cut_off(killed: Role, answer: Result<Response, String>) {
     match answer {
         Ok(answer) => answer.assert_unavailable(),
         Err(_) => assert_eq!(killed, Gateway),
@@ -381,7 +380,7 @@ async fn interrupted_reset_has_no_effect(backend: Backend) {
         if backend == Backend::Postgres {
             let auth = &fixture.split.installation.databases.auth;
             eventually("a write", EVENTUALLY_TIMEOUT, async || {
-                (doorward_tests::backend::count_lock_waiters(auth) > 0).then_some(())
+                (doorward_tests::sql::count_lock_waiters(auth) > 0).then_some(())
             })
             .await;
         }

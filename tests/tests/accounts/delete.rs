@@ -3,10 +3,10 @@
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD, Services, User,
     assertions::{assert_requires_account, assert_requires_object},
-    backend::{execute, texts},
     mail_app::with_field,
     on_both_databases,
     services::Role::Gateway,
+    sql::{execute, texts},
 };
 use serde_json::json;
 
@@ -189,7 +189,7 @@ async fn username_and_address_are_reusable_and_inherit_nothing(backend: Backend)
     delete(&ben).await;
     assert_eq!(
         app.http
-            .open("/api/username", &json!({"username": "ben"}))
+            .post_anonymous("/api/username", &json!({"username": "ben"}))
             .await
             .success()
             .0,
@@ -224,7 +224,7 @@ async fn codes_mailed_before_deletion_are_invalid(backend: Backend) {
     let email = app.request_email_change(&ann, "ann@new.example").await;
     delete(&ann).await;
     app.http
-        .open("/api/reset_password", &reset)
+        .post_anonymous("/api/reset_password", &reset)
         .await
         .assert_unprocessable("user_not_found");
     ann.call("/api/account/update_email", &email)
@@ -232,7 +232,7 @@ async fn codes_mailed_before_deletion_are_invalid(backend: Backend) {
         .assert_unauthenticated();
     let response = app
         .http
-        .open(
+        .post_anonymous(
             "/api/reset_password_request",
             &json!({"username_or_email": "ann@example.org"}),
         )
@@ -241,11 +241,11 @@ async fn codes_mailed_before_deletion_are_invalid(backend: Backend) {
     // The codes are also invalid for a new account with the same name.
     let new = app.sign_up("ann", "ann@example.org").await;
     app.http
-        .open("/api/reset_password", &reset)
+        .post_anonymous("/api/reset_password", &reset)
         .await
         .assert_code_rejected();
     app.http
-        .open(
+        .post_anonymous(
             "/api/reset_password",
             &with_field(&reset, "username", "ann"),
         )

@@ -158,7 +158,7 @@ async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: 
     let ann = app.user("ann").await;
     let ask = async |name: &str| {
         app.http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
@@ -192,7 +192,7 @@ async fn codes_to_the_old_address_become_invalid(backend: Backend) {
     for name in ["ann", "ann@example.org"] {
         let response = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
@@ -206,7 +206,7 @@ async fn codes_to_the_old_address_become_invalid(backend: Backend) {
         let body = app.request_email_change(&ann, "ann@new.example").await;
         ann.call(UPDATE, &body).await.success();
         app.http
-            .open("/api/reset_password", &reset)
+            .post_anonymous("/api/reset_password", &reset)
             .await
             .assert_code_rejected();
         app.smtp.mail_to("ann@example.org").await;

@@ -45,7 +45,7 @@ async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: 
 
     assert_eq!(known.status, unknown.status);
     assert_eq!(known.body.len(), unknown.body.len());
-    let headers = |answer: &doorward_tests::Answer| {
+    let headers = |answer: &doorward_tests::Response| {
         let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
         names.sort();
         let length = answer.header("content-length").map(str::to_owned);

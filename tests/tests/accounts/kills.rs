@@ -4,8 +4,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use doorward_tests::{
-    Backend, PASSWORD, Services, SmtpServer, backend::execute, eventually, on_both_databases,
-    services::Role,
+    Backend, PASSWORD, Services, SmtpServer, eventually, on_both_databases, services::Role,
+    sql::execute,
 };
 use serde_json::Value;
 

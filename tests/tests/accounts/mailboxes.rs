@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use doorward_tests::{
     App, Backend, Installation, MailApp, PASSWORD, ReceivedMail, SmtpServer, User,
-    backend::{execute, undo_plain_names},
+    backend::undo_plain_names,
     eventually,
     installation::gid,
     mail_app::{mail_settings, with_codes, with_field},
     on_both_databases,
+    sql::execute,
 };
 use serde_json::json;
 
@@ -73,14 +74,14 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
     assert_eq!(invite(SPELLINGS[0].0).await, placeholder);
     app.smtp.mail_to(SPELLINGS[0].1).await;
     let first = json!({"username": "fay", "password": PASSWORD, "email": SPELLINGS[5].0});
-    let response = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.post_anonymous("/api/signup_request", &first).await;
     let code = app.mailed_code(SPELLINGS[5].1).await;
     let second = with_codes(
         &with_field(&first, "email", SPELLINGS[2].0),
         &response,
         &code,
     );
-    let signed_up = app.http.open("/api/signup", &second).await;
+    let signed_up = app.http.post_anonymous("/api/signup", &second).await;
     let (result, data) = signed_up.success();
     assert_eq!(result["user"], placeholder);
     let fay = placeholder.as_str().expect("a gid").to_owned();
@@ -100,7 +101,7 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
         assert_eq!(invite(written).await, json!(fay.gid), "{written}");
         let answer = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": written}),
             )
@@ -108,7 +109,7 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
         assert_eq!(answer.success().0["usernames"], json!(["fay"]), "{written}");
         let another = json!({"username": "other", "password": PASSWORD, "email": written});
         app.http
-            .open("/api/signup_request", &another)
+            .post_anonymous("/api/signup_request", &another)
             .await
             .success();
         let mail = eventually(written, Duration::from_secs(20), async || {
@@ -182,7 +183,7 @@ async fn malformed_addresses_are_invalid_in_every_call(backend: Backend) {
     ] {
         let signup = json!({"username": "fay", "password": PASSWORD, "email": bad});
         app.http
-            .open("/api/signup_request", &signup)
+            .post_anonymous("/api/signup_request", &signup)
             .await
             .assert_validation_error("email", "invalid");
         let change = ann
@@ -195,7 +196,7 @@ async fn malformed_addresses_are_invalid_in_every_call(backend: Backend) {
             .await;
         invited.assert_unprocessable("user_not_found");
         app.http
-            .open("/api/reset_password_request", &body)
+            .post_anonymous("/api/reset_password_request", &body)
             .await
             .assert_unprocessable("user_not_found");
         let words = [
@@ -315,7 +316,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     let usernames = async |name: &str| {
         let response = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )

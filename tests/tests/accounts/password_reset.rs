@@ -44,7 +44,7 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
         .await
         .success();
 
-    let response = app.http.open(REQUEST, &request_body("ann")).await;
+    let response = app.http.post_anonymous(REQUEST, &request_body("ann")).await;
     let code = validation_code(&response);
     let expected = json!({"validation_code": code, "usernames": ["ann"]});
     assert_eq!(
@@ -69,7 +69,7 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
         &response,
         &mail.code(),
     );
-    let answer = app.http.open(RESET, &body).await;
+    let answer = app.http.post_anonymous(RESET, &body).await;
     answer.success();
     let names = [(ann.gid.as_str(), "<ann>"), (&herbarium, "<herbarium>")];
     let login = app.http.login("ann", NEW).await;
@@ -109,7 +109,7 @@ async fn reset_revokes_earlier_tokens_of_the_user_only(backend: Backend) {
         "the first step must not revoke tokens"
     );
 
-    let token = app.http.open(RESET, &body).await.token();
+    let token = app.http.post_anonymous(RESET, &body).await.token();
     for old in [&ann.token, &second, &renewed] {
         app.http.denied_soon(old).await;
     }
@@ -132,7 +132,7 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
     let idle = same_address(&app, "idle", "zoe@example.org").await;
     app.installation.change_user("deactivate", &idle.gid).await;
     for email in ["zoe@example.org", "ZOE@Example.Org", " zoe@example.org "] {
-        let response = app.http.open(REQUEST, &request_body(email)).await;
+        let response = app.http.post_anonymous(REQUEST, &request_body(email)).await;
         let expected =
             json!({"validation_code": validation_code(&response), "usernames": ["ann", "zoe"]});
         assert_eq!(
@@ -152,14 +152,17 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
             &response,
             &mail.code(),
         );
-        app.http.open(RESET, &body).await.assert_code_rejected();
+        app.http
+            .post_anonymous(RESET, &body)
+            .await
+            .assert_code_rejected();
         let answer = app
             .http
-            .open(RESET, &with_field(&body, "username", "ann"))
+            .post_anonymous(RESET, &with_field(&body, "username", "ann"))
             .await;
         assert_eq!(answer.success().0["user"], json!(ann.gid));
         app.http
-            .open(RESET, &with_field(&body, "username", "zoe"))
+            .post_anonymous(RESET, &with_field(&body, "username", "zoe"))
             .await
             .assert_code_rejected();
         app.smtp.mail_to("zoe@example.org").await;
@@ -169,7 +172,7 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
     // A request by username names only this user.
     assert_eq!(
         app.http
-            .open(REQUEST, &request_body("zoe"))
+            .post_anonymous(REQUEST, &request_body("zoe"))
             .await
             .success()
             .0["usernames"],
@@ -239,7 +242,7 @@ async fn unknown_user_is_not_found(backend: Backend) {
     ];
     for name in unknown {
         app.http
-            .open(REQUEST, &request_body(name))
+            .post_anonymous(REQUEST, &request_body(name))
             .await
             .assert_unprocessable("user_not_found");
     }
@@ -247,11 +250,11 @@ async fn unknown_user_is_not_found(backend: Backend) {
     let body = app.request_password_reset("ann", NEW).await;
     for name in ["nobody", "ben", "cas", "no name", "ann@example.org"] {
         app.http
-            .open(RESET, &with_field(&body, "username", name))
+            .post_anonymous(RESET, &with_field(&body, "username", name))
             .await
             .assert_unprocessable("user_not_found");
     }
-    assert_eq!(app.http.open(RESET, &body).await.status, 200);
+    assert_eq!(app.http.post_anonymous(RESET, &body).await.status, 200);
 }
 
 async fn both_steps_report_missing_parameters_in_order(backend: Backend) {
@@ -291,7 +294,7 @@ async fn second_step_must_name_the_requested_user(backend: Backend) {
     for (name, value) in changes {
         let body = app.request_password_reset("ann", NEW).await;
         app.http
-            .open(RESET, &with_field(&body, name, value))
+            .post_anonymous(RESET, &with_field(&body, name, value))
             .await
             .assert_code_rejected();
     }
@@ -307,7 +310,7 @@ async fn second_step_must_name_the_requested_user(backend: Backend) {
         "username",
         "\u{ff41}nn",
     );
-    assert_eq!(app.http.open(RESET, &body).await.status, 200);
+    assert_eq!(app.http.post_anonymous(RESET, &body).await.status, 200);
 }
 
 async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
@@ -317,11 +320,11 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
         let body = app.request_password_reset(username, NEW).await;
         for _ in 0..attempts {
             app.http
-                .open(RESET, &with_wrong_code(&body))
+                .post_anonymous(RESET, &with_wrong_code(&body))
                 .await
                 .assert_code_rejected();
         }
-        let answer = app.http.open(RESET, &body).await;
+        let answer = app.http.post_anonymous(RESET, &body).await;
         if attempts == 5 {
             answer.assert_code_rejected();
             assert_eq!(app.http.login(username, PASSWORD).await.status, 200);
@@ -335,7 +338,7 @@ async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
     let body = app.request_password_reset("ann", NEW).await;
-    let answers = join_all((0..6).map(|_| app.http.open(RESET, &body))).await;
+    let answers = join_all((0..6).map(|_| app.http.post_anonymous(RESET, &body))).await;
     let (succeeded, rejected): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(succeeded.len(), 1, "{answers:?}");
@@ -343,7 +346,10 @@ async fn code_works_once(backend: Backend) {
         .iter()
         .for_each(|answer| answer.assert_code_rejected());
     let other = with_field(&body, "new_password", "a third battery staple 5");
-    app.http.open(RESET, &other).await.assert_code_rejected();
+    app.http
+        .post_anonymous(RESET, &other)
+        .await
+        .assert_code_rejected();
     assert_eq!(app.http.init(&succeeded[0].token()).await.status, 200);
     assert_eq!(app.http.login("ann", NEW).await.status, 200);
 }
@@ -354,7 +360,7 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let first = app.request_password_reset("ann", NEW).await;
     let response = app
         .http
-        .open(REQUEST, &request_body("ANN@example.org"))
+        .post_anonymous(REQUEST, &request_body("ANN@example.org"))
         .await;
     let second = with_codes(&first, &response, &app.mailed_code("ann@example.org").await);
     let mixed = with_field(
@@ -362,16 +368,22 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
         "verification_code",
         first["verification_code"].clone(),
     );
-    app.http.open(RESET, &mixed).await.assert_code_rejected();
+    app.http
+        .post_anonymous(RESET, &mixed)
+        .await
+        .assert_code_rejected();
     // The attempts of the two requests are counted separately.
     for _ in 0..4 {
         app.http
-            .open(RESET, &with_wrong_code(&second))
+            .post_anonymous(RESET, &with_wrong_code(&second))
             .await
             .assert_code_rejected();
     }
-    app.http.open(RESET, &second).await.assert_code_rejected();
-    assert_eq!(app.http.open(RESET, &first).await.status, 200);
+    app.http
+        .post_anonymous(RESET, &second)
+        .await
+        .assert_code_rejected();
+    assert_eq!(app.http.post_anonymous(RESET, &first).await.status, 200);
 }
 
 async fn password_that_is_rejected_does_not_use_up_the_code(backend: Backend) {
@@ -393,22 +405,22 @@ async fn password_that_is_rejected_does_not_use_up_the_code(backend: Backend) {
         "Arbuthnot1",
     ] {
         app.http
-            .open(RESET, &with_field(&body, "new_password", weak))
+            .post_anonymous(RESET, &with_field(&body, "new_password", weak))
             .await
             .assert_weak("new_password");
     }
     let long = with_field(&body, "new_password", "x".repeat(257));
     app.http
-        .open(RESET, &long)
+        .post_anonymous(RESET, &long)
         .await
         .assert_validation_error("new_password", "too_long");
     app.http
-        .open(RESET, &with_field(&body, "new_password", ""))
+        .post_anonymous(RESET, &with_field(&body, "new_password", ""))
         .await
         .assert_validation_error("new_password", "invalid");
     assert_eq!(ann.init().await.status, 200);
     let spaced = with_field(&body, "new_password", format!(" {NEW} "));
-    assert_eq!(app.http.open(RESET, &spaced).await.status, 200);
+    assert_eq!(app.http.post_anonymous(RESET, &spaced).await.status, 200);
     assert_eq!(
         app.http
             .login("winterbottom", &format!(" {NEW} "))
@@ -430,7 +442,10 @@ async fn wrong_code_does_not_reveal_password_checks(backend: Backend) {
         "new_password",
         "password",
     );
-    app.http.open(RESET, &body).await.assert_code_rejected();
+    app.http
+        .post_anonymous(RESET, &body)
+        .await
+        .assert_code_rejected();
 }
 
 async fn user_deactivated_between_steps_gets_no_token(backend: Backend) {
@@ -439,7 +454,7 @@ async fn user_deactivated_between_steps_gets_no_token(backend: Backend) {
     let body = app.request_password_reset("ann", NEW).await;
     app.installation.change_user("deactivate", "ann").await;
     app.http
-        .open(RESET, &body)
+        .post_anonymous(RESET, &body)
         .await
         .assert_unprocessable("user_not_found");
     app.installation.change_user("activate", "ann").await;
@@ -455,7 +470,7 @@ async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend
     let shared = async || {
         let response = app
             .http
-            .open(REQUEST, &request_body("ann@example.org"))
+            .post_anonymous(REQUEST, &request_body("ann@example.org"))
             .await;
         let second = json!({"username": "ann", "new_password": NEW});
         with_codes(
@@ -466,11 +481,11 @@ async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend
     };
     let after_a_reset = shared().await;
     app.http
-        .open(RESET, &app.request_password_reset("ann", NEW).await)
+        .post_anonymous(RESET, &app.request_password_reset("ann", NEW).await)
         .await
         .success();
     app.http
-        .open(RESET, &after_a_reset)
+        .post_anonymous(RESET, &after_a_reset)
         .await
         .assert_code_rejected();
     // This mail says that the password was changed.
@@ -482,7 +497,7 @@ async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend
         .await
         .success();
     app.http
-        .open(RESET, &after_a_change)
+        .post_anonymous(RESET, &after_a_change)
         .await
         .assert_code_rejected();
 }
@@ -497,7 +512,7 @@ async fn reset_ends_a_throttle_wait(backend: Backend) {
     app.user("ann").await;
     // Without known networks, all failed logins with the username are counted together.
     let forget = "DELETE FROM known_networks";
-    doorward_tests::backend::execute(&app.installation.databases.auth, forget);
+    doorward_tests::sql::execute(&app.installation.databases.auth, forget);
     for _ in 0..3 {
         app.http
             .login("ann", "a wrong password")
@@ -506,7 +521,7 @@ async fn reset_ends_a_throttle_wait(backend: Backend) {
     }
     app.http.login("ann", PASSWORD).await.assert_throttled();
     app.http
-        .open(RESET, &app.request_password_reset("ann", NEW).await)
+        .post_anonymous(RESET, &app.request_password_reset("ann", NEW).await)
         .await
         .success();
     app.http.login("ann", NEW).await.success();

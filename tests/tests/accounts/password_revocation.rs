@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, Backend, Http, Installation, PASSWORD, Services, eventually, on_both_databases,
+    Backend, Http, Installation, PASSWORD, Response, Services, eventually, on_both_databases,
     services::Role::Auth,
 };
 use futures_util::future::join_all;
@@ -65,7 +65,7 @@ async fn new_password_ends_renewed_tokens_too(backend: Backend) {
 }
 
 /// Renews a token, then the renewed one, and so on, until a renewal is rejected.
-async fn renew_until_refused(http: Http, mut token: String) -> Answer {
+async fn renew_until_refused(http: Http, mut token: String) -> Response {
     loop {
         let answer = http.init(&token).await;
         if answer.status != 200 {
@@ -124,7 +124,7 @@ async fn login_in_progress_with_the_old_password_gets_no_valid_token(backend: Ba
         "all logins ended before the password was changed"
     );
     for login in logins {
-        let answer: Answer = login.await.expect("an answer");
+        let answer: Response = login.await.expect("an answer");
         if answer.status == 200 {
             split.http.denied_soon(&answer.token()).await;
         } else {

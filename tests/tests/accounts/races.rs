@@ -4,7 +4,7 @@
 use std::{slice, time::Duration};
 
 use doorward_tests::{
-    Answer, App, Backend, Http, PASSWORD, Services, SmtpServer, eventually, on_both_databases,
+    App, Backend, Http, PASSWORD, Response, Services, SmtpServer, eventually, on_both_databases,
     services::Role,
 };
 use futures_util::future::join_all;
@@ -34,7 +34,7 @@ async fn send_concurrently(
     token: Option<&str>,
     path: &str,
     body: &Value,
-) -> Vec<Answer> {
+) -> Vec<Response> {
     let calls = gateways.iter().cycle().take(times).map(|http| {
         let call = http.post(path).json(body);
         match token {
@@ -47,7 +47,7 @@ async fn send_concurrently(
 }
 
 /// Returns the only success. All other calls must have been rejected.
-fn one_succeeds(answers: &[Answer]) -> &Answer {
+fn one_succeeds(answers: &[Response]) -> &Response {
     let (succeeded, others): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == 200);
     others.iter().for_each(|answer| refused(answer));

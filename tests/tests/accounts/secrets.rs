@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, PASSWORD, SmtpServer, backend::texts, eventually,
-    on_both_databases, ports, smtp::Options,
+    App, Backend, Installation, PASSWORD, SmtpServer, eventually, on_both_databases, ports,
+    smtp::Options, sql::texts,
 };
 use serde_json::{Value, json};
 

@@ -31,7 +31,7 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ben").await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "Ann@Example.org"});
-    let response = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.post_anonymous("/api/signup_request", &first).await;
     let code = validation_code(&response);
     assert_eq!(
         response.json(),
@@ -59,7 +59,7 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
 
     let answer = app
         .http
-        .open("/api/signup", &with_codes(&first, &response, &mail.code()))
+        .post_anonymous("/api/signup", &with_codes(&first, &response, &mail.code()))
         .await;
     let gid = answer.json()["result"]["user"]
         .as_str()
@@ -144,7 +144,7 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
         let body = app.request_signup("ann", "ann@example.org").await;
         let answer = app
             .http
-            .open("/api/signup", &with_field(&body, name, value.clone()))
+            .post_anonymous("/api/signup", &with_field(&body, name, value.clone()))
             .await;
         assert_eq!(answer.status, 422, "{name}: {value}: {answer:?}");
         answer.assert_code_rejected();
@@ -152,7 +152,10 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     // Failed attempts do not affect other codes.
     for body in [app.request_signup("ann", "ann@example.org").await, other] {
-        assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
+        assert_eq!(
+            app.http.post_anonymous("/api/signup", &body).await.status,
+            200
+        );
     }
 }
 
@@ -160,7 +163,7 @@ async fn equivalent_spellings_are_accepted(backend: Backend) {
     let app = MailApp::start(backend).await;
     let password = "caf\u{e9} au lait, soir et matin";
     let first = json!({"username": "Zo\u{eb}", "password": password, "email": "Zoe@Example.org"});
-    let response = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.post_anonymous("/api/signup_request", &first).await;
     let body = with_codes(&first, &response, &app.mailed_code("Zoe@Example.org").await);
     let code = body["verification_code"]
         .as_str()
@@ -173,7 +176,11 @@ async fn equivalent_spellings_are_accepted(backend: Backend) {
         "zOE@eXAMPLE.ORG",
     );
     let body = with_field(&body, "password", "cafe\u{301} au lait, soir et matin");
-    let (result, data) = app.http.open("/api/signup", &body).await.success();
+    let (result, data) = app
+        .http
+        .post_anonymous("/api/signup", &body)
+        .await
+        .success();
     let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
     assert_eq!(user["username"], json!("Zo\u{eb}"));
     assert!(
@@ -203,19 +210,22 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     ];
     for wrong in wrongs {
         app.http
-            .open("/api/signup", &wrong)
+            .post_anonymous("/api/signup", &wrong)
             .await
             .assert_code_rejected();
     }
     for _ in 0..2 {
         app.http
-            .open("/api/signup", &body)
+            .post_anonymous("/api/signup", &body)
             .await
             .assert_code_rejected();
     }
     // A new request has new attempts.
     let body = app.request_signup("ann", "ann@example.org").await;
-    assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
+    assert_eq!(
+        app.http.post_anonymous("/api/signup", &body).await.status,
+        200
+    );
 }
 
 async fn four_wrong_attempts_are_allowed(backend: Backend) {
@@ -223,28 +233,37 @@ async fn four_wrong_attempts_are_allowed(backend: Backend) {
     let body = app.request_signup("ann", "ann@example.org").await;
     for _ in 0..2 {
         app.http
-            .open("/api/signup", &with_wrong_code(&body))
+            .post_anonymous("/api/signup", &with_wrong_code(&body))
             .await
             .assert_code_rejected();
         app.http
-            .open("/api/signup", &with_field(&body, "password", "another one"))
+            .post_anonymous("/api/signup", &with_field(&body, "password", "another one"))
             .await
             .assert_code_rejected();
         // An unknown validation code belongs to no request, so this attempt is not counted.
         app.http
-            .open("/api/signup", &with_field(&body, "validation_code", "x"))
+            .post_anonymous("/api/signup", &with_field(&body, "validation_code", "x"))
             .await
             .assert_code_rejected();
     }
-    assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
+    assert_eq!(
+        app.http.post_anonymous("/api/signup", &body).await.status,
+        200
+    );
 }
 
 async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.request_signup("ann", "ann@example.org").await;
-    let gid = app.http.open("/api/signup", &body).await.success().0["user"].clone();
+    let gid = app
+        .http
+        .post_anonymous("/api/signup", &body)
+        .await
+        .success()
+        .0["user"]
+        .clone();
     app.http
-        .open("/api/signup", &body)
+        .post_anonymous("/api/signup", &body)
         .await
         .assert_code_rejected();
     // A used or unused signup code does not work for a password reset.
@@ -253,7 +272,7 @@ async fn code_works_once(backend: Backend) {
         "validation_code": body["validation_code"], "verification_code": body["verification_code"]
     });
     app.http
-        .open("/api/reset_password", &reset)
+        .post_anonymous("/api/reset_password", &reset)
         .await
         .assert_code_rejected();
     let ben = app.request_signup("ben", "ben@example.org").await;
@@ -263,20 +282,23 @@ async fn code_works_once(backend: Backend) {
         ben["verification_code"].clone(),
     );
     app.http
-        .open("/api/reset_password", &reset)
+        .post_anonymous("/api/reset_password", &reset)
         .await
         .assert_code_rejected();
     assert_eq!(
         app.http.login("ann", PASSWORD).await.success().0["user"],
         gid
     );
-    assert_eq!(app.http.open("/api/signup", &ben).await.status, 200);
+    assert_eq!(
+        app.http.post_anonymous("/api/signup", &ben).await.status,
+        200
+    );
 }
 
 async fn one_of_concurrent_signups_creates_the_account(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.request_signup("ann", "ann@example.org").await;
-    let answers = join_all((0..8).map(|_| app.http.open("/api/signup", &body))).await;
+    let answers = join_all((0..8).map(|_| app.http.post_anonymous("/api/signup", &body))).await;
     let (created, rejected): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(created.len(), 1, "{answers:?}");
@@ -297,12 +319,15 @@ async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
         first["verification_code"].clone(),
     );
     app.http
-        .open("/api/signup", &mixed)
+        .post_anonymous("/api/signup", &mixed)
         .await
         .assert_code_rejected();
-    assert_eq!(app.http.open("/api/signup", &first).await.status, 200);
+    assert_eq!(
+        app.http.post_anonymous("/api/signup", &first).await.status,
+        200
+    );
     app.http
-        .open("/api/signup", &second)
+        .post_anonymous("/api/signup", &second)
         .await
         .assert_code_rejected();
     app.http.login("anna", PASSWORD).await.assert_unknown_user();
@@ -315,10 +340,10 @@ async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let first = json!({"username": "annie", "password": PASSWORD, "email": "ANN@example.org"});
-    let response = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.post_anonymous("/api/signup_request", &first).await;
     let unknown = app
         .http
-        .open(
+        .post_anonymous(
             "/api/signup_request",
             &with_field(&first, "email", "new@example.org"),
         )
@@ -340,7 +365,7 @@ async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
     assert_eq!(mail.text, expected);
     for code in ["AAAAAA", "", &app.mailed_code("new@example.org").await] {
         app.http
-            .open("/api/signup", &with_codes(&first, &response, code))
+            .post_anonymous("/api/signup", &with_codes(&first, &response, code))
             .await
             .assert_code_rejected();
     }
@@ -364,7 +389,7 @@ async fn members_of_the_body_that_are_not_asked_for_change_nothing(backend: Back
     all.as_object_mut()
         .expect("an object")
         .extend(more.as_object().expect("an object").clone());
-    let (result, data) = app.http.open("/api/signup", &all).await.success();
+    let (result, data) = app.http.post_anonymous("/api/signup", &all).await.success();
     let gid = result["user"].as_str().expect("a gid");
     assert_ne!(gid, ben.gid);
     assert_eq!(data["cc.users"][gid]["name"], json!(""));

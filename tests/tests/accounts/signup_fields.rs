@@ -1,7 +1,7 @@
 //! Tests which passwords and email addresses a signup accepts. Usernames are in `usernames.rs`.
 
 use doorward_tests::{
-    Answer, Backend, MailApp, PASSWORD,
+    Backend, MailApp, PASSWORD, Response,
     mail_app::{validation_code, with_codes},
     on_both_databases,
 };
@@ -16,9 +16,9 @@ on_both_databases![
     first_of_several_errors_is_reported,
 ];
 
-async fn ask(app: &MailApp, password: &str, email: &str) -> Answer {
+async fn ask(app: &MailApp, password: &str, email: &str) -> Response {
     let body = json!({"username": "winterbottom", "password": password, "email": email});
-    app.http.open("/api/signup_request", &body).await
+    app.http.post_anonymous("/api/signup_request", &body).await
 }
 
 async fn guessable_password_is_weak(backend: Backend) {
@@ -79,7 +79,10 @@ async fn password_has_8_to_256_characters(backend: Backend) {
         let first =
             json!({"username": "winterbottom", "password": password, "email": "ann@example.org"});
         let body = with_codes(&first, &answer, &app.mailed_code("ann@example.org").await);
-        assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
+        assert_eq!(
+            app.http.post_anonymous("/api/signup", &body).await.status,
+            200
+        );
         assert_eq!(app.http.login("winterbottom", &password).await.status, 200);
         app.http
             .login("winterbottom", &words(255).collect::<String>())
@@ -93,20 +96,27 @@ async fn password_has_8_to_256_characters(backend: Backend) {
     // Any eight characters can be guessed in a hundred million attempts, which is too weak.
     let eight = json!({"username": "ben", "password": "xQ7vL2zK", "email": "ben@example.org"});
     app.http
-        .open("/api/signup_request", &eight)
+        .post_anonymous("/api/signup_request", &eight)
         .await
         .assert_weak("password");
     let shortest = json!({"username": "ben", "password": "xQ7vL2zKp", "email": "ben@example.org"});
-    validation_code(&app.http.open("/api/signup_request", &shortest).await);
+    validation_code(
+        &app.http
+            .post_anonymous("/api/signup_request", &shortest)
+            .await,
+    );
 }
 
 async fn password_is_stored_unchanged(backend: Backend) {
     let app = MailApp::start(backend).await;
     let password = "  marmalade \t gluon\u{0}kV7 \u{202e} ";
     let first = json!({"username": "ann", "password": password, "email": "ann@example.org"});
-    let response = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.post_anonymous("/api/signup_request", &first).await;
     let body = with_codes(&first, &response, &app.mailed_code("ann@example.org").await);
-    assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
+    assert_eq!(
+        app.http.post_anonymous("/api/signup", &body).await.status,
+        200
+    );
     assert_eq!(app.http.login("ann", password).await.status, 200);
     for other in [
         password.trim(),
@@ -216,16 +226,20 @@ async fn unusual_addresses_get_their_mail(backend: Backend) {
     for (position, (email, sent_to)) in odd.iter().enumerate() {
         let username = format!("user{position}");
         let first = json!({"username": username, "password": PASSWORD, "email": email});
-        let response = app.http.open("/api/signup_request", &first).await;
+        let response = app.http.post_anonymous("/api/signup_request", &first).await;
         assert_eq!(response.status, 200, "{email}: {response:?}");
         let body = with_codes(&first, &response, &app.mailed_code(sent_to).await);
-        let (result, data) = app.http.open("/api/signup", &body).await.success();
+        let (result, data) = app
+            .http
+            .post_anonymous("/api/signup", &body)
+            .await
+            .success();
         let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
         assert_eq!(user["email"], json!(email.trim()));
         // The account is found by its address.
         let response = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": email}),
             )
@@ -243,7 +257,7 @@ async fn unusual_addresses_get_their_mail(backend: Backend) {
 async fn first_of_several_errors_is_reported(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = |username: &str, password: &str| json!({"username": username, "password": password, "email": "x"});
-    let ask = async |body| app.http.open("/api/signup_request", &body).await;
+    let ask = async |body| app.http.post_anonymous("/api/signup_request", &body).await;
     ask(body("no name", "x"))
         .await
         .assert_validation_error("username", "invalid");

@@ -4,10 +4,10 @@
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_tests::{
     Backend, MailApp, PASSWORD,
-    backend::execute,
     mail_app::with_field,
     on_both_databases,
     snapshots::{assert_json_eq, redact},
+    sql::execute,
 };
 use serde_json::json;
 
@@ -42,7 +42,7 @@ async fn signup_sees_its_invitations(backend: Backend) {
     // A placeholder account cannot reset a password.
     let response = app
         .http
-        .open(
+        .post_anonymous(
             "/api/reset_password_request",
             &json!({"username_or_email": "ben@example.org"}),
         )
@@ -51,7 +51,7 @@ async fn signup_sees_its_invitations(backend: Backend) {
 
     let answer = app
         .http
-        .open(
+        .post_anonymous(
             "/api/signup",
             &app.request_signup("ben", "ben@EXAMPLE.org").await,
         )
@@ -109,13 +109,19 @@ async fn second_account_of_an_address_inherits_nothing(backend: Backend) {
     // The code of another address does not take over the placeholder account.
     let other = app.request_signup("cas", "cas@example.org").await;
     app.http
-        .open(
+        .post_anonymous(
             "/api/signup",
             &with_field(&other, "email", "ben@example.org"),
         )
         .await
         .assert_code_rejected();
-    let cas = app.http.open("/api/signup", &other).await.success().0["user"].clone();
+    let cas = app
+        .http
+        .post_anonymous("/api/signup", &other)
+        .await
+        .success()
+        .0["user"]
+        .clone();
     assert_ne!(cas, json!(invited));
     assert_eq!(app.sign_up("ben", "ben@example.org").await.gid, invited);
 }

@@ -2,7 +2,7 @@
 //! work with services in separate processes.
 
 use doorward_tests::{
-    Answer, App, Backend, Http, Installation, PASSWORD, Services, SmtpServer, backend::texts,
+    App, Backend, Http, Installation, PASSWORD, Response, Services, SmtpServer, sql::texts,
 };
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ pub(crate) fn wrong(body: &Value) -> Value {
     )
 }
 
-pub(crate) fn validation_code(answer: &Answer) -> String {
+pub(crate) fn validation_code(answer: &Response) -> String {
     answer.success().0["validation_code"]
         .as_str()
         .expect("a code")
@@ -68,7 +68,7 @@ pub(crate) fn newcomer(username: &str) -> Value {
 }
 
 /// Asserts that a code was rejected.
-pub(crate) fn refused(answer: &Answer) {
+pub(crate) fn refused(answer: &Response) {
     answer.assert_validation_error("verification_code", "incorrect");
 }
 
@@ -79,11 +79,11 @@ pub(crate) struct AccountClient<'a> {
 }
 
 impl AccountClient<'_> {
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         self.http.post(path).json(body).send().await
     }
 
-    pub(crate) async fn post_as(&self, token: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: &Value) -> Response {
         self.http.post(path).bearer(token).json(body).send().await
     }
 
@@ -120,7 +120,7 @@ impl AccountClient<'_> {
         self.with_codes(&first, &response, email).await
     }
 
-    async fn with_codes(&self, second: &Value, response: &Answer, address: &str) -> Value {
+    async fn with_codes(&self, second: &Value, response: &Response, address: &str) -> Value {
         let second = with(second, "validation_code", validation_code(response));
         with(
             &second,
@@ -129,15 +129,15 @@ impl AccountClient<'_> {
         )
     }
 
-    pub(crate) async fn signup(&self, body: &Value) -> Answer {
+    pub(crate) async fn signup(&self, body: &Value) -> Response {
         self.post("/api/signup", body).await
     }
 
-    pub(crate) async fn reset(&self, body: &Value) -> Answer {
+    pub(crate) async fn reset(&self, body: &Value) -> Response {
         self.post("/api/reset_password", body).await
     }
 
-    pub(crate) async fn change_email(&self, token: &str, body: &Value) -> Answer {
+    pub(crate) async fn change_email(&self, token: &str, body: &Value) -> Response {
         self.post_as(token, "/api/account/update_email", body).await
     }
 }

@@ -2,7 +2,7 @@
 //! `usernames.rs`, passwords in `password_change.rs`.
 
 use doorward_tests::{
-    Answer, App, Backend, User,
+    App, Backend, Response, User,
     assertions::{assert_requires_account, assert_requires_object, non_string_values},
     on_both_databases,
     snapshots::{assert_json_eq, with_names},
@@ -34,7 +34,7 @@ fn entry(username: &str, name: &str, language: &str, timezone: &str) -> Value {
 }
 
 /// Asserts the complete response, and that init returns the same user.
-async fn assert_updated(ann: &User, answer: &Answer, expected: Value) {
+async fn assert_updated(ann: &User, answer: &Response, expected: Value) {
     answer.success();
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": expected}}});
     assert_json_eq(

@@ -66,7 +66,7 @@ const FORBIDDEN: [&str; 23] = [
 async fn ask(app: &App, username: &str) -> (Value, Value) {
     let answer = app
         .http
-        .open("/api/username", &json!({"username": username}))
+        .post_anonymous("/api/username", &json!({"username": username}))
         .await;
     assert_eq!(answer.header("authorization"), None);
     answer.success()
@@ -80,7 +80,7 @@ async fn username_check_needs_no_token(backend: Backend) {
     for (name, is_available) in [("ann", false), ("ben", false), ("cas", true), ("Ann", true)] {
         let answer = app
             .http
-            .open("/api/username", &json!({"username": name, "more": 1}))
+            .post_anonymous("/api/username", &json!({"username": name, "more": 1}))
             .await;
         let expected = json!({"username": name, "available": is_available});
         assert_eq!(
@@ -126,7 +126,7 @@ async fn usernames_forbidden_by_rfc_8265_are_rejected(backend: Backend) {
     for name in FORBIDDEN {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
         for path in ["/api/username", "/api/signup_request"] {
-            let answer = app.http.open(path, &body).await;
+            let answer = app.http.post_anonymous(path, &body).await;
             assert_eq!(answer.status, 422, "{path} {name:?}");
             answer.assert_validation_error("username", "invalid");
         }
@@ -164,11 +164,11 @@ async fn name_has_1_to_64_characters(backend: Backend) {
     ] {
         let body = json!({"username": long, "password": PASSWORD, "email": "new@example.org"});
         app.http
-            .open("/api/username", &body)
+            .post_anonymous("/api/username", &body)
             .await
             .assert_validation_error("username", "too_long");
         app.http
-            .open("/api/signup_request", &body)
+            .post_anonymous("/api/signup_request", &body)
             .await
             .assert_validation_error("username", "too_long");
         ann.call("/api/account/update", &json!({"username": long}))
@@ -195,7 +195,7 @@ async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
     for name in ["ann", "\u{ff41}\u{ff4e}n", "cas"] {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
         app.http
-            .open("/api/signup_request", &body)
+            .post_anonymous("/api/signup_request", &body)
             .await
             .assert_validation_error("username", "unavailable");
         ben.call("/api/account/update", &json!({"username": name}))
@@ -208,7 +208,7 @@ async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
         .await
         .success();
     app.http
-        .open("/api/signup", &body)
+        .post_anonymous("/api/signup", &body)
         .await
         .assert_validation_error("username", "unavailable");
     assert_eq!(
@@ -220,7 +220,11 @@ async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
         .await
         .success();
     assert_ne!(
-        app.http.open("/api/signup", &body).await.success().0["user"],
+        app.http
+            .post_anonymous("/api/signup", &body)
+            .await
+            .success()
+            .0["user"],
         json!(ben.gid)
     );
 }
@@ -242,7 +246,7 @@ async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
         app.sign_up(name, &email).await;
         let response = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
@@ -277,7 +281,7 @@ async fn at_sign_requires_the_own_address(backend: Backend) {
     ] {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
         app.http
-            .open("/api/signup_request", &body)
+            .post_anonymous("/api/signup_request", &body)
             .await
             .assert_validation_error("username", "invalid");
         ann.call("/api/account/update", &json!({"username": name}))
@@ -304,7 +308,7 @@ async fn at_sign_requires_the_own_address(backend: Backend) {
         .request_signup("cas@example.org", "cas@example.org")
         .await;
     app.http
-        .open(
+        .post_anonymous(
             "/api/signup",
             &with_field(&body, "email", "dan@example.org"),
         )
@@ -355,7 +359,12 @@ async fn one_of_ten_concurrent_signups_gets_the_username(backend: Backend) {
                 .await,
         );
     }
-    let answers = join_all(bodies.iter().map(|body| app.http.open("/api/signup", body))).await;
+    let answers = join_all(
+        bodies
+            .iter()
+            .map(|body| app.http.post_anonymous("/api/signup", body)),
+    )
+    .await;
     let (succeeded, rejected): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(succeeded.len(), 1, "{answers:?}");

@@ -91,19 +91,19 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     let app = MailApp::start(backend).await;
     let (checked, _) = app
         .http
-        .open("/api/username", &json!({"username": pad("ann")}))
+        .post_anonymous("/api/username", &json!({"username": pad("ann")}))
         .await
         .success();
     assert_eq!(checked, json!({"username": "ann", "available": true}));
     let first =
         json!({"username": pad("ann"), "password": PASSWORD, "email": pad("ann@example.org")});
-    let response = app.http.open("/api/signup_request", &first).await;
+    let response = app.http.post_anonymous("/api/signup_request", &first).await;
     let code = app.mailed_code("ann@example.org").await;
     // White space in the second step can differ from that in the first.
     let second = json!({"username": "ann\n", "password": PASSWORD, "email": "\tann@example.org"});
     let answer = app
         .http
-        .open("/api/signup", &with_codes(&second, &response, &code))
+        .post_anonymous("/api/signup", &with_codes(&second, &response, &code))
         .await;
     let (result, data) = answer.success();
     let gid = result["user"].as_str().expect("a gid").to_owned();
@@ -123,7 +123,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
 
     let response = app
         .http
-        .open(
+        .post_anonymous(
             "/api/signup_request",
             &with_field(&first, "email", "ben@example.org"),
         )
@@ -132,7 +132,10 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     // The address is a user input without its padding, so it is a weak password.
     let hinted = json!({"username": "ben", "password": "bartholomew@example.org", "email": pad("bartholomew@example.org")});
     assert_eq!(
-        app.http.open("/api/signup_request", &hinted).await.status,
+        app.http
+            .post_anonymous("/api/signup_request", &hinted)
+            .await
+            .status,
         422
     );
 
@@ -161,7 +164,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     for name in [pad("anna"), pad("anna@example.org")] {
         let response = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
@@ -176,7 +179,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
             json!({"username": pad("anna"), "new_password": "a new horse battery staple 8"});
         let reset = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password",
                 &with_codes(&second, &response, &code),
             )

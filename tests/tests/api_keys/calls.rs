@@ -2,10 +2,9 @@
 //! effects on logins and tokens are in `lifecycle.rs`.
 
 use doorward_tests::{
-    ApiUser, App, Backend, PASSWORD, User,
-    backend::execute,
-    on_both_databases,
+    ApiUser, App, Backend, PASSWORD, User, on_both_databases,
     snapshots::{assert_json_eq, with_names},
+    sql::execute,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +57,7 @@ impl Fixture {
     }
 
     /// Calls an operation as the owner.
-    async fn call(&self, call: &str, body: &Value) -> doorward_tests::Answer {
+    async fn call(&self, call: &str, body: &Value) -> doorward_tests::Response {
         self.ann.api_keys(&self.project, call, body).await
     }
 
@@ -99,7 +98,7 @@ async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
         .expect("a gid")
         .to_owned();
     let names = [(user.as_str(), "<user>"), (&fixture.project, "<project>")];
-    let assert_answer = |answer: &doorward_tests::Answer, result: Value, data: Value| {
+    let assert_answer = |answer: &doorward_tests::Response, result: Value, data: Value| {
         answer.success();
         let expected = json!({"success": true, "result": result, "data": data});
         assert_json_eq(&with_names(&answer.json(), &names), &expected);
@@ -416,7 +415,7 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
         "{user}"
     );
     let names = [(user.as_str(), "<user>"), (&fixture.project, "<project>")];
-    let described = |answer: &doorward_tests::Answer| with_names(&answer.success().1, &names);
+    let described = |answer: &doorward_tests::Response| with_names(&answer.success().1, &names);
     assert_json_eq(&described(&created), &data("Made", "active"));
     let body = with(json!({"user": user, "name": "Renamed"}));
     for (call, status) in [

@@ -7,11 +7,11 @@ use doorward_rpc::directory::v1::{
     Action, Change, WatchChangesRequest, directory_client::DirectoryClient,
 };
 use doorward_tests::{
-    ApiUser, App, Backend, Http, Installation, PASSWORD, Services, User,
-    backend::{execute, texts},
-    eventually, on_both_databases,
+    ApiUser, App, Backend, Http, Installation, PASSWORD, Services, User, eventually,
+    on_both_databases,
     services::Role,
     snapshots::{assert_json_eq, redact},
+    sql::{execute, texts},
 };
 use futures_util::{StreamExt, future::join_all};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use doorward_tests::{
-    Answer, App, Backend, Http, Output, PASSWORD, Process,
+    App, Backend, Http, Output, PASSWORD, Process, Response,
     app::START_TIMEOUT,
     eventually,
     installation::COMMAND,
@@ -53,7 +53,7 @@ impl VerifyService {
         }
     }
 
-    async fn whoami(&self, token: &str) -> Answer {
+    async fn whoami(&self, token: &str) -> Response {
         self.http.get("/whoami").bearer(token).send().await
     }
 

@@ -2,9 +2,8 @@
 //! revoked in only one database.
 
 use doorward_tests::{
-    Backend, Installation,
-    backend::{execute, texts},
-    on_both_databases,
+    Backend, Installation, on_both_databases,
+    sql::{execute, texts},
 };
 use serde_json::{Value, json};
 

@@ -9,8 +9,8 @@ use std::{
 };
 
 use doorward_tests::{
-    App, Backend, Installation, Process, backend::texts, eventually, installation::COMMAND,
-    on_both_databases,
+    App, Backend, Installation, Process, eventually, installation::COMMAND, on_both_databases,
+    sql::texts,
 };
 use serde_json::{Value, json};
 

@@ -4,60 +4,23 @@
 
 pub(crate) mod auth_calls;
 pub(crate) mod directory_calls;
+pub(crate) mod row;
 pub(crate) mod scene;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use doorward_domain::ErrorCode;
 use doorward_rpc::{Rpc, RpcError};
-use doorward_tests::{Installation, Postgres, backend::Databases, installation::SERVICE_TOKEN};
+use doorward_tests::{Installation, Postgres, backend::Databases};
 use futures_util::{StreamExt, future::join_all};
-use prost::Message;
-use tonic::{Status, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
-use tonic_prost::ProstCodec;
+use tonic::Status;
 
-use crate::grpc::contract::with_token;
-use crate::grpc::parallel::scene::Fixture;
+use crate::grpc::parallel::{row::Row, scene::Fixture};
 
 /// Number of concurrent calls.
 const AT_ONCE: usize = 32;
 /// Number of rounds for each RPC, because a deadlock only occurs if two calls overlap.
 const ROUNDS: usize = 3;
-
-type Answer = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
-
-/// One RPC on fixed rows. `call` gets the number of the call, so that calls can differ where equal
-/// ones would be rejected.
-struct Row {
-    rpc: Rpc,
-    call: Box<dyn Fn(Channel, usize) -> Answer + Send + Sync>,
-}
-
-fn row<T, F>(rpc: Rpc, message: F) -> Row
-where
-    T: Message + 'static,
-    F: Fn(usize) -> T + Send + Sync + 'static,
-{
-    let call = move |channel: Channel, number: usize| -> Answer {
-        let request = with_token(message(number), SERVICE_TOKEN);
-        Box::pin(async move {
-            let mut grpc = Grpc::new(channel);
-            grpc.ready()
-                .await
-                .map_err(|error| Status::unavailable(error.to_string()))?;
-            let codec = ProstCodec::<T, ()>::default();
-            let path = PathAndQuery::from_static(rpc.path());
-            // A unary answer is sent like a stream of one message, so one code path handles both.
-            // Only the first message of a stream is read.
-            let answer = grpc.server_streaming(request, path, codec).await?;
-            answer.into_inner().message().await.map(drop)
-        })
-    };
-    Row {
-        rpc,
-        call: Box::new(call),
-    }
-}
 
 /// Returns every RPC; those that remove rows come last.
 fn rows(scene: &Fixture) -> Vec<Row> {
@@ -86,7 +49,7 @@ async fn call(scene: &Fixture, row: &Row, number: usize) -> (Rpc, Result<(), Sta
 
 /// Checks that a call either succeeded or failed with an error that concurrent calls are allowed to
 /// cause.
-fn assert_answered((rpc, answer): &(Rpc, Result<(), Status>), server: &Postgres) {
+fn assert_answered(rpc: Rpc, answer: &Result<(), Status>, server: &Postgres) {
     if let Err(status) = answer {
         let error = RpcError::from_service_status(status);
         let is_expected = error.as_ref().is_some_and(|error| {
@@ -126,7 +89,7 @@ async fn every_rpc_many_times_at_once_on_the_same_rows_does_not_deadlock() {
             let answers = join_all((0..AT_ONCE).map(|number| call(&scene, row, number))).await;
             answers
                 .iter()
-                .for_each(|answer| assert_answered(answer, &server));
+                .for_each(|(rpc, answer)| assert_answered(*rpc, answer, &server));
             assert_eq!(deadlocks(&server), "", "{:?}", row.rpc);
         }
     }
@@ -151,7 +114,7 @@ async fn all_rpcs_mixed_on_the_same_rows_do_not_deadlock() {
     let answers: Vec<_> = mixed.buffer_unordered(AT_ONCE).collect().await;
     answers
         .iter()
-        .for_each(|answer| assert_answered(answer, &server));
+        .for_each(|(rpc, answer)| assert_answered(*rpc, answer, &server));
     assert_eq!(deadlocks(&server), "");
     scene.assert_no_pool_ran_dry().await;
 }

@@ -19,8 +19,8 @@ use doorward_rpc::{
     },
 };
 use doorward_tests::{
-    Backend, PASSWORD, Services, User, backend::execute, eventually, installation::SERVICE_TOKEN,
-    on_both_databases,
+    Backend, PASSWORD, Services, User, eventually, installation::SERVICE_TOKEN, on_both_databases,
+    sql::execute,
 };
 use serde_json::json;
 use tonic::{Code, Request, Response, Status};

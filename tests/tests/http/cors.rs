@@ -1,6 +1,6 @@
 //! Tests CORS: which calls browsers allow to pages of other origins.
 
-use doorward_tests::{Answer, App, Backend, Http, PASSWORD, on_both_databases};
+use doorward_tests::{App, Backend, Http, PASSWORD, Response, on_both_databases};
 use http::Method;
 use serde_json::json;
 
@@ -149,7 +149,7 @@ async fn preflight_that_is_rejected_is_400_in_the_envelope(backend: Backend) {
     }
 }
 
-async fn preflight(http: &Http, origin: &str) -> Answer {
+async fn preflight(http: &Http, origin: &str) -> Response {
     let call = http
         .call(Method::OPTIONS, "/api/login")
         .header("origin", origin);
@@ -178,7 +178,7 @@ async fn nothing_is_allowed(http: &Http, origin: &str) {
     }
 }
 
-fn lists(answer: &Answer, header: &str, item: &str) -> bool {
+fn lists(answer: &Response, header: &str, item: &str) -> bool {
     answer.header(header).is_some_and(|list| {
         list.split(',')
             .any(|listed| listed.trim().eq_ignore_ascii_case(item))

@@ -8,7 +8,7 @@ use std::{
 };
 
 use doorward_tests::{
-    Answer, App, Backend, Http, Installation, MANY_WRITES, PASSWORD, User,
+    App, Backend, Http, Installation, MANY_WRITES, PASSWORD, Response, User,
     http::{BOUNDARY, form},
     process::clean_command,
 };
@@ -202,7 +202,7 @@ async fn invite(http: &Http, token: &str, project: &str, invitee: &str) -> Value
     result["user"].clone()
 }
 
-async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> Answer {
+async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> Response {
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let upload = app
         .http

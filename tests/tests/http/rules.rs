@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use doorward_tests::{
-    Answer, App, Backend, Call, MANY_WRITES,
+    App, Backend, Call, MANY_WRITES, Response,
     http::{BOUNDARY, form},
     on_both_databases, raw_http,
 };
@@ -45,7 +45,7 @@ fn paths(functions: &[&str]) -> Vec<String> {
 }
 
 /// Returns the names and values of the headers, without values that differ between responses.
-fn headers(answer: &Answer) -> BTreeSet<(String, String)> {
+fn headers(answer: &Response) -> BTreeSet<(String, String)> {
     let text = |value: &http::HeaderValue| value.to_str().expect("ASCII").to_owned();
     let headers = answer
         .headers

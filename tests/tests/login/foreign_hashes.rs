@@ -1,7 +1,7 @@
 //! Tests that imported users log in with their foreign hashes, which are then replaced by argon2id.
 //! The hashes were computed with Python's hashlib and argon2-cffi, and with libxcrypt.
 
-use doorward_tests::{App, Backend, Installation, Output, backend::texts, on_both_databases};
+use doorward_tests::{App, Backend, Installation, Output, on_both_databases, sql::texts};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use doorward_tests::{Answer, App, Backend, PASSWORD, eventually, on_both_databases};
+use doorward_tests::{App, Backend, PASSWORD, Response, eventually, on_both_databases};
 
 on_both_databases![pool_of_one_connection_never_hangs];
 
@@ -65,7 +65,7 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
             })
         })
         .collect();
-    let mut rejected: Vec<(Answer, Duration)> = Vec::new();
+    let mut rejected: Vec<(Response, Duration)> = Vec::new();
     for login in logins {
         match login.await.expect("an answer") {
             ("ann", answer, _) if answer.status == 200 => {}

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    ApiUser, App, Backend, PASSWORD, User,
-    backend::execute,
-    eventually, on_both_databases,
+    ApiUser, App, Backend, PASSWORD, User, eventually, on_both_databases,
     snapshots::{assert_json_eq, redact_project},
+    sql::execute,
 };
 use serde_json::{Value, json};
 
@@ -73,7 +72,7 @@ impl Fixture {
         redact_project(answer, &names)
     }
 
-    async fn login(&self, username: &str) -> doorward_tests::Answer {
+    async fn login(&self, username: &str) -> doorward_tests::Response {
         self.app
             .http
             .project_login(&self.herbarium, username, PASSWORD)

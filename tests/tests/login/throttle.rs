@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use doorward_tests::{
-    Answer, App, Backend, Http, PASSWORD, Services, eventually, on_both_databases, services::Role,
+    App, Backend, Http, PASSWORD, Response, Services, eventually, on_both_databases, services::Role,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -53,14 +53,14 @@ async fn start(backend: Backend, failures: &str, others: &[(&str, &str)]) -> App
 }
 
 /// Logs in with this `X-Forwarded-For`.
-async fn login_from(http: &Http, forwarded: &str, username: &str, password: &str) -> Answer {
+async fn login_from(http: &Http, forwarded: &str, username: &str, password: &str) -> Response {
     http.login_call(username, password)
         .header("x-forwarded-for", forwarded)
         .send()
         .await
 }
 
-async fn project_login(http: &Http, project: &str, username: &str, password: &str) -> Answer {
+async fn project_login(http: &Http, project: &str, username: &str, password: &str) -> Response {
     let body = json!({"username": username, "password": password});
     http.post(&format!("/api/p/{project}/login"))
         .json(&body)
@@ -399,7 +399,7 @@ async fn project_login_shares_the_count(backend: Backend) {
 }
 
 /// Sends `count` concurrent calls.
-async fn send_concurrently(count: usize, call: impl AsyncFn(usize) -> Answer) -> Vec<Answer> {
+async fn send_concurrently(count: usize, call: impl AsyncFn(usize) -> Response) -> Vec<Response> {
     join_all((0..count).map(|number| call(number))).await
 }
 

@@ -3,7 +3,7 @@
 //! the password.
 
 use doorward_tests::{
-    Answer, Backend, MailApp, PASSWORD, User, eventually,
+    Backend, MailApp, PASSWORD, Response, User, eventually,
     mail_app::{with_codes, with_field},
     on_both_databases,
 };
@@ -93,7 +93,7 @@ impl RequestKind {
     }
 }
 
-async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Answer {
+async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Response {
     app.http
         .post(path)
         .header("x-forwarded-for", from)
@@ -121,14 +121,21 @@ async fn send_from_other_networks(app: &MailApp) {
     }
 }
 
+/// One step of a call in two steps.
+struct Step<'a> {
+    path: &'a str,
+    body: Value,
+}
+
 /// Runs the first step of a call and then the second, with the code of the mail that the first step
 /// has caused.
 async fn both_steps(
     app: &MailApp,
     from: &str,
     to: &str,
-    (first, second): ((&str, Value), (&str, Value)),
-) -> Answer {
+    first: Step<'_>,
+    second: Step<'_>,
+) -> Response {
     // Mails that other networks have caused must be delivered before.
     let is_empty =
         async || (count(&app.installation.databases.auth, "outbox", "1 = 1") == 0).then_some(());
@@ -139,7 +146,7 @@ async fn both_steps(
     )
     .await;
     let earlier = app.smtp.count_to(to);
-    let response = ask(app, from, first.0, &first.1).await;
+    let response = ask(app, from, first.path, &first.body).await;
     let has_arrived = async || (app.smtp.count_to(to) > earlier).then_some(());
     eventually("the mail", std::time::Duration::from_secs(20), has_arrived).await;
     let mail = app
@@ -151,36 +158,38 @@ async fn both_steps(
     ask(
         app,
         from,
-        second.0,
-        &with_codes(&second.1, &response, &mail.code()),
+        second.path,
+        &with_codes(&second.body, &response, &mail.code()),
     )
     .await
 }
 
-async fn reset(app: &MailApp, from: &str) -> Answer {
-    let first = (
-        "/api/reset_password_request",
-        json!({"username_or_email": "ann"}),
-    );
-    let second = (
-        "/api/reset_password",
-        json!({"username": "ann", "new_password": NEW}),
-    );
-    both_steps(app, from, "ann@example.org", (first, second)).await
+async fn reset(app: &MailApp, from: &str) -> Response {
+    let first = Step {
+        path: "/api/reset_password_request",
+        body: json!({"username_or_email": "ann"}),
+    };
+    let second = Step {
+        path: "/api/reset_password",
+        body: json!({"username": "ann", "new_password": NEW}),
+    };
+    both_steps(app, from, "ann@example.org", first, second).await
 }
 
-async fn sign_up(app: &MailApp, from: &str, username: &str, email: &str) -> Answer {
+async fn sign_up(app: &MailApp, from: &str, username: &str, email: &str) -> Response {
     let body = json!({"username": username, "password": PASSWORD, "email": email});
-    both_steps(
-        app,
-        from,
-        email,
-        (("/api/signup_request", body.clone()), ("/api/signup", body)),
-    )
-    .await
+    let first = Step {
+        path: "/api/signup_request",
+        body: body.clone(),
+    };
+    let second = Step {
+        path: "/api/signup",
+        body,
+    };
+    both_steps(app, from, email, first, second).await
 }
 
-async fn log_in(app: &MailApp, from: &str, password: &str) -> Answer {
+async fn log_in(app: &MailApp, from: &str, password: &str) -> Response {
     ask(
         app,
         from,
@@ -193,7 +202,7 @@ async fn log_in(app: &MailApp, from: &str, password: &str) -> Answer {
 async fn start(backend: Backend, settings: &[(&str, &str)]) -> (MailApp, User) {
     let app = MailApp::with(backend, settings).await;
     let ann = app.user("ann").await;
-    doorward_tests::backend::execute(
+    doorward_tests::sql::execute(
         &app.installation.databases.auth,
         "DELETE FROM known_networks",
     );
@@ -306,13 +315,16 @@ async fn sixth_request_invalidates_the_first(backend: Backend) {
         ));
     }
     app.http
-        .open("/api/signup", &bodies[0])
+        .post_anonymous("/api/signup", &bodies[0])
         .await
         .assert_code_rejected();
-    app.http.open("/api/signup", &bodies[1]).await.token();
+    app.http
+        .post_anonymous("/api/signup", &bodies[1])
+        .await
+        .token();
     for body in &bodies {
         app.http
-            .open("/api/signup", body)
+            .post_anonymous("/api/signup", body)
             .await
             .assert_code_rejected();
     }

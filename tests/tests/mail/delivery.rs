@@ -4,8 +4,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use doorward_tests::{
-    App, Backend, Http, Installation, PASSWORD, SmtpServer, backend::execute, eventually,
-    on_both_databases, ports, services::Role::Auth, smtp::Options,
+    App, Backend, Http, Installation, PASSWORD, SmtpServer, eventually, on_both_databases, ports,
+    services::Role::Auth, smtp::Options, sql::execute,
 };
 use futures_util::future::join_all;
 use serde_json::json;

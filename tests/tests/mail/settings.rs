@@ -27,18 +27,18 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
     let ann = app.user("ann").await;
     let signup = json!({"username": "ben", "password": PASSWORD, "email": "ben@example.org"});
     app.http
-        .open("/api/signup_request", &signup)
+        .post_anonymous("/api/signup_request", &signup)
         .await
         .assert_unavailable();
     let known = json!({"username": "ben", "password": PASSWORD, "email": "ann@example.org"});
     app.http
-        .open("/api/signup_request", &known)
+        .post_anonymous("/api/signup_request", &known)
         .await
         .assert_unavailable();
     for name in ["ann", "ann@example.org", "nobody"] {
         let asked = app
             .http
-            .open(
+            .post_anonymous(
                 "/api/reset_password_request",
                 &json!({"username_or_email": name}),
             )
@@ -52,7 +52,7 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
 
     let free = app
         .http
-        .open("/api/username", &json!({"username": "ben"}))
+        .post_anonymous("/api/username", &json!({"username": "ben"}))
         .await;
     assert_eq!(
         free.success().0,
@@ -76,7 +76,7 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
         .await;
     refused.assert_code_rejected();
     app.http
-        .open("/api/signup", &with_codes(&signup, &sample(), "AAAAAA"))
+        .post_anonymous("/api/signup", &with_codes(&signup, &sample(), "AAAAAA"))
         .await
         .assert_code_rejected();
     let reset = with_codes(
@@ -85,7 +85,7 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
         "AAAAAA",
     );
     app.http
-        .open("/api/reset_password", &reset)
+        .post_anonymous("/api/reset_password", &reset)
         .await
         .assert_code_rejected();
     let deleted = app
@@ -99,7 +99,7 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
 }
 
 /// Returns the answer to a first step with a validation code that does not exist.
-fn sample() -> doorward_tests::Answer {
+fn sample() -> doorward_tests::Response {
     let body = json!({"success": true, "result": {"validation_code": "A".repeat(32)}, "data": {}})
         .to_string();
     let mut headers = http::HeaderMap::new();
@@ -110,7 +110,7 @@ fn sample() -> doorward_tests::Answer {
     ] {
         headers.insert(name, http::HeaderValue::from_static(value));
     }
-    doorward_tests::Answer {
+    doorward_tests::Response {
         status: 200,
         headers,
         body: body.into(),
@@ -127,7 +127,7 @@ async fn mails_may_go_to_the_log(backend: Backend) {
     )
     .await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
-    let asked = app.http.open("/api/signup_request", &first).await;
+    let asked = app.http.post_anonymous("/api/signup_request", &first).await;
     validation_code(&asked);
     let mail = eventually("the mail in the log", Duration::from_secs(10), async || {
         let log = app.process.stderr();
@@ -142,7 +142,7 @@ async fn mails_may_go_to_the_log(backend: Backend) {
     let code = code.unwrap_or_else(|| panic!("no code in {mail}"));
     assert_eq!(
         app.http
-            .open("/api/signup", &with_codes(&first, &asked, code))
+            .post_anonymous("/api/signup", &with_codes(&first, &asked, code))
             .await
             .status,
         200
@@ -163,7 +163,10 @@ async fn mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(backend
     for (settings, hello) in [none, own, literal, local].into_iter().zip(names) {
         let app = MailApp::with(backend, settings).await;
         let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
-        app.http.open("/api/signup_request", &first).await.success();
+        app.http
+            .post_anonymous("/api/signup_request", &first)
+            .await
+            .success();
         assert_eq!(app.smtp.mail_to("ann@example.org").await.hello, hello);
     }
 }
@@ -183,7 +186,7 @@ async fn mail_waits_for_the_mail_server(backend: Backend) {
         .collect();
     let app = App::on_installation(Installation::new(backend).with(&settings)).await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
-    let asked = app.http.open("/api/signup_request", &first).await;
+    let asked = app.http.post_anonymous("/api/signup_request", &first).await;
     validation_code(&asked);
     let smtp = SmtpServer::start_with(Options {
         port,
@@ -194,7 +197,7 @@ async fn mail_waits_for_the_mail_server(backend: Backend) {
     let code = app.mailed_code("ann@example.org").await;
     assert_eq!(
         app.http
-            .open("/api/signup", &with_codes(&first, &asked, &code))
+            .post_anonymous("/api/signup", &with_codes(&first, &asked, &code))
             .await
             .status,
         200

@@ -11,7 +11,7 @@ use doorward_rpc::directory::v1::{
     ConfirmMediaDeletionRequest, ListDiscardedMediaRequest, PrepareAvatarRequest, SetAvatarRequest,
 };
 use doorward_tests::{
-    Answer, App, Backend, Http, Services, User, eventually,
+    App, Backend, Http, Response, Services, User, eventually,
     http::{BOUNDARY, form},
     images, on_both_databases,
     raw_http::Connection,
@@ -56,7 +56,7 @@ pub(crate) fn png() -> Vec<u8> {
     picture(ImageFormat::Png, 64, 48)
 }
 
-pub(crate) async fn upload(user: &User, bytes: &[u8]) -> Answer {
+pub(crate) async fn upload(user: &User, bytes: &[u8]) -> Response {
     user.http
         .post(UPLOAD)
         .bearer(&user.token)
@@ -71,14 +71,14 @@ pub(crate) async fn uploaded(user: &User, bytes: &[u8]) -> String {
 }
 
 /// Returns the avatar in the answer to an upload or deletion.
-fn avatar(answer: &Answer, user: &User) -> Option<String> {
+fn avatar(answer: &Response, user: &User) -> Option<String> {
     let (_, data) = answer.success();
     data["cc.users"][&user.gid]["avatar"]
         .as_str()
         .map(str::to_owned)
 }
 
-pub(crate) async fn get(http: &Http, name: &str) -> Answer {
+pub(crate) async fn get(http: &Http, name: &str) -> Response {
     http.get(&format!("/media/avatars/{name}")).send().await
 }
 

@@ -2,7 +2,7 @@
 //! Invitations are in `invitations.rs`, transitions of the status in `transitions.rs`.
 
 use doorward_tests::{
-    Answer, ApiUser, Backend, MailApp, PASSWORD, User, on_both_databases,
+    ApiUser, Backend, MailApp, PASSWORD, Response, User, on_both_databases,
     snapshots::{assert_json_eq, with_names},
 };
 use serde_json::{Value, json};
@@ -65,14 +65,14 @@ impl Fixture {
         }
     }
 
-    async fn call(&self, caller: &User, call: &str, body: &Value) -> Answer {
+    async fn call(&self, caller: &User, call: &str, body: &Value) -> Response {
         caller
             .call(&format!("/api/p/{}/members/{call}", self.project), body)
             .await
     }
 
     /// Returns a complete successful response with names in place of ids.
-    fn named(&self, answer: &Answer) -> Value {
+    fn named(&self, answer: &Response) -> Value {
         answer.success();
         let names = [
             (self.ann.gid.as_str(), "<ann>"),
@@ -384,7 +384,7 @@ async fn calls_require_a_token(backend: Backend) {
             fixture
                 .app
                 .http
-                .open(&path, body)
+                .post_anonymous(&path, body)
                 .await
                 .assert_unauthenticated();
             fixture
@@ -642,7 +642,7 @@ async fn members_can_remove_only_themselves(backend: Backend) {
     fixture
         .app
         .http
-        .open("/api/account/leave_project", &leave)
+        .post_anonymous("/api/account/leave_project", &leave)
         .await
         .assert_unauthenticated();
 }

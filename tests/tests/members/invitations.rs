@@ -8,7 +8,7 @@ pub(crate) mod secrets;
 use std::{collections::HashMap, sync::Mutex};
 
 use doorward_tests::{
-    Answer, App, Backend, MailApp, ReceivedMail, User,
+    App, Backend, MailApp, ReceivedMail, Response, User,
     assertions::{assert_method, assert_requires_account},
     mail_app::APP_URL,
     on_both_databases,
@@ -66,13 +66,13 @@ impl Fixture {
     }
 
     /// Calls an operation on members as the owner.
-    async fn owner(&self, call: &str, body: &Value) -> Answer {
+    async fn owner(&self, call: &str, body: &Value) -> Response {
         self.ann
             .call(&format!("/api/p/{}/members/{call}", self.project), body)
             .await
     }
 
-    async fn try_invite(&self, name: &str) -> Answer {
+    async fn try_invite(&self, name: &str) -> Response {
         self.owner("invite", &json!({"username_or_email": name}))
             .await
     }
@@ -88,7 +88,7 @@ impl Fixture {
     }
 
     /// Calls an operation on the caller's own membership.
-    async fn account(&self, user: &User, call: &str) -> Answer {
+    async fn account(&self, user: &User, call: &str) -> Response {
         user.call(
             &format!("/api/account/{call}"),
             &json!({"project": self.project}),
@@ -97,11 +97,11 @@ impl Fixture {
     }
 
     /// Calls an operation with the id in the link that was mailed to a user.
-    async fn link(&self, call: &str, user: &str) -> Answer {
+    async fn link(&self, call: &str, user: &str) -> Response {
         let invitee = self.invitation(user);
         self.app
             .http
-            .open(
+            .post_anonymous(
                 &format!("/api/{call}"),
                 &json!({"invitee": invitee, "project": self.project}),
             )
@@ -109,7 +109,7 @@ impl Fixture {
     }
 
     /// Asserts that an invitation has ended for its link and for an account.
-    async fn assert_dead(&self, invitee: &str, user: &User) {
+    async fn assert_ended(&self, invitee: &str, user: &User) {
         for answer in [
             self.link("init_invite", invitee).await,
             self.link("decline_invite", invitee).await,
@@ -126,7 +126,7 @@ impl Fixture {
     }
 
     /// Returns a complete successful response with names in place of ids.
-    fn told(&self, answer: &Answer, user: &str) -> Value {
+    fn named_response(&self, answer: &Response, user: &str) -> Value {
         answer.success();
         with_names(
             &answer.json(),
@@ -208,7 +208,7 @@ async fn account_is_invited_by_username_or_by_email_in_every_letter_case(backend
     ] {
         let answer = fixture.try_invite(name).await;
         assert_json_eq(
-            &fixture.told(&answer, &ben.gid),
+            &fixture.named_response(&answer, &ben.gid),
             &invited(&short("ben", "Ben")),
         );
         fixture.mail("ben@example.org", &ben.gid).await;
@@ -217,7 +217,7 @@ async fn account_is_invited_by_username_or_by_email_in_every_letter_case(backend
         .owner("resend_invite", &json!({"user": ben.gid}))
         .await;
     assert_json_eq(
-        &fixture.told(&again, &ben.gid),
+        &fixture.named_response(&again, &ben.gid),
         &invited(&short("ben", "Ben")),
     );
     fixture.mail("ben@example.org", &ben.gid).await;
@@ -416,7 +416,7 @@ async fn account_accepts_and_becomes_a_member(backend: Backend) {
     let ben = fixture.app.user("ben").await;
     fixture.invite("ben").await;
     let answer = fixture.account(&ben, "accept_invite").await;
-    let accepted = fixture.told(&answer, &ben.gid);
+    let accepted = fixture.named_response(&answer, &ben.gid);
     let (_, data) = fixture
         .app
         .http
@@ -471,7 +471,7 @@ async fn account_declines(backend: Backend) {
         "success": true, "result": {"project": "<project>"},
         "data": {"cc.projects_members": [own_membership("declined", "ben@example.org")]}
     });
-    assert_json_eq(&fixture.told(&answer, &ben.gid), &expected);
+    assert_json_eq(&fixture.named_response(&answer, &ben.gid), &expected);
     assert!(!ben.init().await.text().contains(&fixture.project));
     fixture
         .account(&ben, "decline_invite")
@@ -500,7 +500,7 @@ async fn link_declines_without_an_account(backend: Backend) {
     let expected = json!({
         "success": true, "result": {"project": "<project>"}, "data": {"cc.projects_members": [membership("declined")]}
     });
-    assert_json_eq(&fixture.told(&answer, &new), &expected);
+    assert_json_eq(&fixture.named_response(&answer, &new), &expected);
     fixture
         .link("init_invite", &new)
         .await
@@ -607,7 +607,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
             fixture
                 .app
                 .http
-                .open(&path, &body)
+                .post_anonymous(&path, &body)
                 .await
                 .assert_bad_parameter(reason, name);
         };
@@ -636,7 +636,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         fixture
             .app
             .http
-            .open(
+            .post_anonymous(
                 &path,
                 &json!({"invitee": UNKNOWN_GID, "project": UNKNOWN_GID}),
             )
@@ -660,7 +660,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
             fixture
                 .app
                 .http
-                .open(
+                .post_anonymous(
                     &format!("/api/account/{call}"),
                     &json!({"project": fixture.project}),
                 )

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use doorward_tests::{
-    Answer, ApiUser, Backend, MailApp, PASSWORD, User,
+    ApiUser, Backend, MailApp, PASSWORD, Response, User,
     http::{BOUNDARY, form},
     on_both_databases,
     snapshots::assert_json_eq,
@@ -217,14 +217,14 @@ impl Fixture {
     }
 
     /// Calls an operation of the project as its owner.
-    async fn owner(&self, call: &str, body: &Value) -> Answer {
+    async fn owner(&self, call: &str, body: &Value) -> Response {
         self.ann
             .call(&format!("/api/p/{}/{call}", self.project), body)
             .await
     }
 
     /// Sends a call with all ids of the project, or with a picture to the upload of an icon.
-    async fn call(&self, token: &str, path: &str) -> Answer {
+    async fn call(&self, token: &str, path: &str) -> Response {
         let call = self
             .app
             .http
@@ -278,7 +278,7 @@ impl Fixture {
     }
 
     /// Asserts that a response has no data of the project.
-    fn assert_reveals_nothing(&self, answer: &Answer, kind: NonMemberKind, call: &str) {
+    fn assert_reveals_nothing(&self, answer: &Response, kind: NonMemberKind, call: &str) {
         let text = format!("{:?} {}", answer.headers, answer.text());
         let mut secrets = self.secrets();
         // An invited user sees the summary of the project, so these are not secret.
@@ -313,7 +313,7 @@ impl Fixture {
 }
 
 /// Asserts the response that a rule gives to a kind of non-member.
-fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer) {
+fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Response) {
     match rule {
         Own(people, programs) => {
             let status = if kind == NonMemberKind::Program {

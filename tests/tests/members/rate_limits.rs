@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, Backend, Http, PASSWORD, Role, Services, User, eventually, on_both_databases,
+    Backend, Http, PASSWORD, Response, Role, Services, User, eventually, on_both_databases,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::projects::calls::Fixture;
+use crate::projects::fixture::Fixture;
 
 on_both_databases![
     limit_passes_in_a_burst_and_others_wait,
@@ -37,7 +37,7 @@ async fn limit(owner: &User, project: &str, user: &User, limit: Value) {
 }
 
 /// Sends a request that counts and does not change anything.
-async fn send_request(user: &User, project: &str) -> Answer {
+async fn send_request(user: &User, project: &str) -> Response {
     user.call(
         &format!("/api/p/{project}/members/get"),
         &json!({"member": user.gid}),
@@ -55,7 +55,7 @@ async fn burst(user: &User, project: &str, count: usize) -> usize {
         begin.elapsed() < Duration::from_secs(1),
         "the requests took longer than the second in which they are counted"
     );
-    let (passed, rejected): (Vec<Answer>, Vec<Answer>) =
+    let (passed, rejected): (Vec<Response>, Vec<Response>) =
         answers.into_iter().partition(|answer| answer.status == 200);
     for answer in rejected {
         assert_eq!(answer.assert_throttled(), 1);

@@ -3,7 +3,7 @@
 
 use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_tests::{
-    Answer, Backend, MANY_WRITES, MailApp, User, backend::execute, on_both_databases,
+    Backend, MANY_WRITES, MailApp, Response, User, on_both_databases, sql::execute,
 };
 use serde_json::json;
 
@@ -83,7 +83,7 @@ impl Fixture {
 }
 
 impl TransitionCase<'_> {
-    async fn call(&self, call: &str) -> Answer {
+    async fn call(&self, call: &str) -> Response {
         let Fixture { app, ann, ben } = self.fixture;
         // A membership that did not start with an invitation has no id for the link.
         let invitation = app.installation.invitation(&self.project, &self.subject);
@@ -105,7 +105,11 @@ impl TransitionCase<'_> {
                     .send()
                     .await
             }
-            "init_invite" | "decline_invite" => app.http.open(&format!("/api/{call}"), &body).await,
+            "init_invite" | "decline_invite" => {
+                app.http
+                    .post_anonymous(&format!("/api/{call}"), &body)
+                    .await
+            }
             other => panic!("unknown call in docs/membership.md: {other}"),
         }
     }

@@ -1,7 +1,7 @@
 //! Tests that `/api/users/get` and `/api/members/get` return what is visible to the caller.
 
 use doorward_tests::{
-    Answer, Backend, MailApp, User,
+    Backend, MailApp, Response, User,
     assertions::assert_method,
     on_both_databases,
     snapshots::{assert_json_eq, with_names},
@@ -71,24 +71,24 @@ impl Fixture {
             .expect("a user of this name")
     }
 
-    async fn inside(&self, caller: &str, call: &str, body: &Value) -> Answer {
+    async fn inside(&self, caller: &str, call: &str, body: &Value) -> Response {
         self.person(caller)
             .call(&format!("/api/p/{}/members/{call}", self.project), body)
             .await
     }
 
-    async fn user(&self, caller: &str, user: &str) -> Answer {
+    async fn user(&self, caller: &str, user: &str) -> Response {
         self.person(caller)
             .call("/api/users/get", &json!({"user": self.person(user).gid}))
             .await
     }
 
-    async fn member(&self, caller: &str, member: &str) -> Answer {
+    async fn member(&self, caller: &str, member: &str) -> Response {
         let body = json!({"project": self.project, "member": self.person(member).gid});
         self.person(caller).call("/api/members/get", &body).await
     }
 
-    fn named(&self, answer: &Answer) -> Value {
+    fn named(&self, answer: &Response) -> Value {
         answer.success();
         let labels: Vec<_> = self
             .people
@@ -294,7 +294,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         fixture
             .app
             .http
-            .open(path, &body)
+            .post_anonymous(path, &body)
             .await
             .assert_unauthenticated();
     };

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, App, Backend, PASSWORD, backend, eventually,
+    App, Backend, PASSWORD, Response, eventually,
     installation::{COMMAND, MASTER_KEY},
     on_both_databases,
     snapshots::assert_json_eq,
+    sql,
 };
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    async fn send(&mut self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+    async fn send(&mut self, path: &str, token: Option<&str>, body: &Value) -> Response {
         self.calls += 1;
         let call = self
             .app
@@ -50,7 +51,7 @@ impl Client<'_> {
         call.send().await
     }
 
-    async fn login(&mut self, username: &str, password: &str) -> Answer {
+    async fn login(&mut self, username: &str, password: &str) -> Response {
         self.send(
             "/api/login",
             None,
@@ -59,7 +60,7 @@ impl Client<'_> {
         .await
     }
 
-    async fn auth(&mut self, project: &str, api_key: &str) -> Answer {
+    async fn auth(&mut self, project: &str, api_key: &str) -> Response {
         self.send(
             &format!("/api/p/{project}/auth"),
             None,
@@ -426,7 +427,7 @@ async fn audit_trail_has_no_secrets(backend: Backend) {
     let output = app.installation.cli(&["audit"], "").await.assert_success();
 
     assert!(output.items().len() >= 12, "{output}");
-    let buckets = backend::texts(
+    let buckets = sql::texts(
         &app.installation.databases.auth,
         "SELECT bucket AS text FROM throttle",
     )

@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, App, Backend, PASSWORD, Services,
-    backend::{count_lock_waiters, lock_table},
-    eventually,
+    App, Backend, PASSWORD, Response, Services, eventually,
     installation::SERVICE_TOKEN,
     load::{Load, Request},
     on_both_databases, ports,
     services::Role::{self, Auth, Directory},
+    sql::{count_lock_waiters, lock_table},
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -173,7 +172,7 @@ async fn query_that_is_running_when_directory_is_killed_is_503() {
     works_again(&split, &token).await;
 }
 
-async fn answer(call: JoinHandle<Answer>) -> Answer {
+async fn answer(call: JoinHandle<Response>) -> Response {
     tokio::time::timeout(AT_ONCE, call)
         .await
         .expect("an answer at once")

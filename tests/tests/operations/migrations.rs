@@ -4,9 +4,10 @@ use doorward_domain::Gid;
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
     App, Backend, Installation, MailApp, PASSWORD, Services,
-    backend::{execute, texts, undo_plain_names},
+    backend::undo_plain_names,
     installation::{COMMAND, gid},
     on_both_databases, ports,
+    sql::{execute, texts},
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -330,7 +331,7 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
         ("/api/signup", &signup),
         ("/api/signup", &begun_signup),
     ] {
-        mailed.http.open(path, second).await.success();
+        mailed.http.post_anonymous(path, second).await.success();
     }
     assert_eq!(
         mailed

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Backend, PASSWORD, Services,
-    backend::{execute, texts},
-    eventually, on_both_databases,
+    Backend, PASSWORD, Services, eventually, on_both_databases,
     services::Role::{self, Auth, Directory, Gateway},
+    sql::{execute, texts},
 };
 use serde_json::json;
 

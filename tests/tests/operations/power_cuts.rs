@@ -1,20 +1,20 @@
 //! Tests that acknowledged changes survive a power cut, not only a kill: the server syncs its files
 //! before it responds.
 
+pub(crate) mod machine;
 pub(crate) mod scenario;
 
 use std::path::Path;
 
 use doorward_tests::{
-    Answer, App, Backend, Installation, MANY_WRITES, PASSWORD, Postgres, Power, SmtpServer, User,
-    backend::Databases,
+    Backend, MANY_WRITES, PASSWORD, Power, Response, SmtpServer, User,
     mail_app::mail_settings,
     on_both_databases,
     random::{self, Random},
 };
 use serde_json::json;
 
-use crate::operations::power_cuts::scenario::Story;
+use crate::operations::power_cuts::{machine::TestMachine, scenario::Story};
 
 on_both_databases![
     acknowledged_writes_survive_a_power_cut,
@@ -23,72 +23,11 @@ on_both_databases![
 
 const NEW_PASSWORD: &str = "a kettle of 7 grey herons";
 
-/// A server whose SQLite files and pictures, or whose PostgreSQL, are on a disk that simulates
-/// power cuts.
-struct TestMachine {
-    app: App,
-    power: Power,
-    postgres: Option<Postgres>,
-}
-
-impl TestMachine {
-    async fn start(backend: Backend, settings: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        match backend {
-            Backend::Sqlite => {
-                let disk = directory.path().join("disk");
-                std::fs::create_dir(&disk).expect("a directory");
-                let power = Power::at(&disk, directory.path());
-                let databases = Databases::in_directory(&disk);
-                let data = disk.join("data").display().to_string();
-                let installation =
-                    Installation::over(databases, directory).with(&[("DOORWARD_DATA_DIR", &data)]);
-                let variables = power.variables();
-                let variables: Vec<(&str, &str)> = variables
-                    .iter()
-                    .map(|(name, value)| (*name, value.as_str()))
-                    .collect();
-                let app = App::on_installation(installation.with(&variables).with(settings)).await;
-                Self {
-                    app,
-                    power,
-                    postgres: None,
-                }
-            }
-            Backend::Postgres => {
-                let (postgres, power) = Postgres::start_with_power_cuts();
-                let app = App::on_installation(
-                    Installation::over(Databases::on(&postgres), directory).with(settings),
-                )
-                .await;
-                Self {
-                    app,
-                    power,
-                    postgres: Some(postgres),
-                }
-            }
-        }
-    }
-
-    async fn lose_power(&mut self) {
-        self.app.process.kill();
-        if let Some(postgres) = &self.postgres {
-            postgres.stop();
-        }
-        self.power.cut();
-        if let Some(postgres) = &self.postgres {
-            postgres.detach();
-            postgres.restart();
-        }
-        self.app.restart().await;
-    }
-}
-
 async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     let mut machine = TestMachine::start(backend, &[]).await;
     let ann = machine.app.user("ann").await;
     let http = machine.app.http.clone();
-    let acknowledged = async |answer: Answer| assert_eq!(answer.status, 200, "{answer:?}");
+    let acknowledged = async |answer: Response| assert_eq!(answer.status, 200, "{answer:?}");
 
     // A login with its token, a project and an API key. The power is cut directly after the last
     // answer.

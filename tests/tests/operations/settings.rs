@@ -3,9 +3,9 @@
 
 use doorward_tests::{
     App, Backend, Installation, PASSWORD,
-    backend::execute,
     installation::{COMMAND, MASTER_KEY},
     ports,
+    sql::execute,
 };
 
 fn installation() -> Installation {

@@ -8,8 +8,9 @@ use doorward_tests::{
     App, Backend, Http, Installation, MANY_WRITES, MountNamespace, PASSWORD, Postgres, Process,
     User,
     app::wait_until_ready,
-    backend::{Databases, execute, lock_table},
+    backend::Databases,
     eventually,
+    sql::{execute, lock_table},
 };
 use serde_json::json;
 
@@ -214,7 +215,7 @@ async fn standby_that_is_promoted_takes_over() {
     let ann: User = app.user("ann").await;
     let is_replicated = "SELECT username AS text FROM users WHERE username = 'ann'";
     eventually("replicated", TIMEOUT, async || {
-        (!doorward_tests::backend::texts(&standby.url("directory"), is_replicated).is_empty())
+        (!doorward_tests::sql::texts(&standby.url("directory"), is_replicated).is_empty())
             .then_some(())
     })
     .await;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use doorward_tests::{
-    Answer, Backend, Http, Role, Services, User, eventually,
+    Backend, Http, Response, Role, Services, User, eventually,
     http::{BOUNDARY, form},
     on_both_databases,
 };
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api_keys::calls::UNKNOWN_GID,
-    projects::calls::{Fixture, about, cursor, options},
+    projects::fixture::{Fixture, about, cursor, options},
 };
 
 on_both_databases![
@@ -48,7 +48,7 @@ pub(crate) fn png() -> Vec<u8> {
     picture(ImageFormat::Png, 200)
 }
 
-async fn send(user: &User, parts: &[(&str, &[u8])]) -> Answer {
+async fn send(user: &User, parts: &[(&str, &[u8])]) -> Response {
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     user.http
         .post(UPLOAD)
@@ -59,7 +59,7 @@ async fn send(user: &User, parts: &[(&str, &[u8])]) -> Answer {
         .await
 }
 
-async fn upload(user: &User, project: &str, bytes: &[u8]) -> Answer {
+async fn upload(user: &User, project: &str, bytes: &[u8]) -> Response {
     send(
         user,
         &[("project", project.as_bytes()), ("upload_file", bytes)],
@@ -75,11 +75,11 @@ pub(crate) async fn uploaded(user: &User, project: &str, bytes: &[u8]) -> String
         .to_owned()
 }
 
-pub(crate) async fn get(http: &Http, name: &str) -> Answer {
+pub(crate) async fn get(http: &Http, name: &str) -> Response {
     http.get(&format!("/media/icons/{name}")).send().await
 }
 
-fn red(answer: &Answer) -> u8 {
+fn red(answer: &Response) -> u8 {
     assert_eq!(answer.status, 200, "{answer:?}");
     image::load_from_memory(&answer.body)
         .expect("a picture")

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use doorward_tests::{
-    Answer, Backend, Http, MANY_WRITES, Role, Services, User, backend::execute, on_both_databases,
-    snapshots::assert_json_eq,
+    Backend, Http, MANY_WRITES, Response, Role, Services, User, on_both_databases,
+    snapshots::assert_json_eq, sql::execute,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     api_keys::calls::UNKNOWN_GID,
-    projects::calls::{Fixture, about, cursor, herbarium, options},
+    projects::fixture::{Fixture, about, cursor, herbarium, options},
 };
 
 on_both_databases![
@@ -71,7 +71,7 @@ const LISTS: [List; 3] = [
 ];
 
 impl List {
-    async fn call(&self, user: &User, project: &str, call: &str, body: &Value) -> Answer {
+    async fn call(&self, user: &User, project: &str, call: &str, body: &Value) -> Response {
         user.call(&format!("/api/p/{project}/{}/{call}", self.path), body)
             .await
     }
@@ -134,7 +134,7 @@ impl List {
     }
 }
 
-async fn language(user: &User, project: &str, call: &str, language: &str) -> Answer {
+async fn language(user: &User, project: &str, call: &str, language: &str) -> Response {
     user.call(
         &format!("/api/p/{project}/languages/{call}"),
         &json!({"language": language}),
@@ -144,7 +144,7 @@ async fn language(user: &User, project: &str, call: &str, language: &str) -> Ans
 
 async fn language_is_added_and_removed(backend: Backend) {
     let fixture = Fixture::new(backend).await;
-    let assert_languages = |answer: &Answer, languages: Value| {
+    let assert_languages = |answer: &Response, languages: Value| {
         let mut project = herbarium();
         project["options"]["languages"] = languages;
         let data = json!({
@@ -834,7 +834,7 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
 const CONCURRENT_CALLS: usize = 20;
 
 /// Sends calls concurrently and waits for all responses.
-async fn send_all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Answer> {
+async fn send_all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Response> {
     let calls = calls.map(|(user, path, body)| async move { user.call(&path, &body).await });
     let answers = futures_util::future::join_all(calls.map(tokio::spawn)).await;
     answers
@@ -937,7 +937,7 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
         );
         // The last call sees the effect of all others, so one of the responses has the final order.
         let seen =
-            |answer: &Answer| list.ids(&answer.success().1["cc.projects"][&project]["options"]);
+            |answer: &Response| list.ids(&answer.success().1["cc.projects"][&project]["options"]);
         assert!(answers.iter().any(|answer| seen(answer) == after));
         assert_eq!(list.order(&here(1), &project).await, after);
     }
@@ -988,7 +988,7 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
             .map(|(n, code)| (here(n), remove.clone(), json!({"language": code}))),
     )
     .await;
-    let rejected: Vec<&Answer> = removed
+    let rejected: Vec<&Response> = removed
         .iter()
         .filter(|answer| answer.status != 200)
         .collect();

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, App, Backend, Http, User, WebSocket, eventually, raw_http::Connection,
+    App, Backend, Http, Response, User, WebSocket, eventually, raw_http::Connection,
 };
 use serde_json::{Value, json};
 
@@ -51,11 +51,11 @@ impl<'a> Polling<'a> {
         session
     }
 
-    async fn poll(&self) -> Answer {
+    async fn poll(&self) -> Response {
         self.http.get(&self.path).send().await
     }
 
-    async fn send(&self, packets: &str) -> Answer {
+    async fn send(&self, packets: &str) -> Response {
         self.http
             .post(&self.path)
             .header("content-type", "text/plain;charset=UTF-8")
@@ -79,12 +79,12 @@ impl<'a> Polling<'a> {
     }
 }
 
-fn open_packet(answer: &Answer) -> Value {
+fn open_packet(answer: &Response) -> Value {
     assert_eq!(answer.status, 200, "{}", answer.text());
     serde_json::from_str(answer.text().strip_prefix('0').expect("an open packet")).expect("JSON")
 }
 
-fn assert_engine_error(answer: &Answer, code: u8) {
+fn assert_engine_error(answer: &Response, code: u8) {
     let message = [
         "Transport unknown",
         "Session ID unknown",

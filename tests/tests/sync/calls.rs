@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, ApiUser, App, Backend, MANY_WRITES, PASSWORD, User, eventually, on_both_databases,
+    ApiUser, App, Backend, MANY_WRITES, PASSWORD, Response, User, eventually, on_both_databases,
     snapshots::assert_json_eq,
 };
 use futures_util::{StreamExt, stream};
@@ -71,7 +71,7 @@ impl Fixture {
     }
 }
 
-fn assert_result(answer: &Answer, result: &Value) {
+fn assert_result(answer: &Response, result: &Value) {
     assert_json_eq(
         &answer.json(),
         &json!({"success": true, "result": result, "data": {}}),

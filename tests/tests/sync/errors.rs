@@ -3,8 +3,8 @@
 use doorward_tests::{
     Backend, User,
     assertions::{assert_method, assert_requires_object},
-    backend::execute,
     on_both_databases,
+    sql::execute,
 };
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ async fn sync_requires_a_token(backend: Backend) {
             scene
                 .app
                 .http
-                .open(path, &body)
+                .post_anonymous(path, &body)
                 .await
                 .assert_unauthenticated();
             scene

@@ -19,7 +19,11 @@ use doorward_tests::{
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::sync::following::{reader::Reader, scenario::Scenario, writers::Writer};
+use crate::sync::following::{
+    reader::Reader,
+    scenario::{Scenario, Story},
+    writers::Writer,
+};
 
 on_both_databases![
     syncing_readers_converge_to_init,
@@ -97,9 +101,10 @@ async fn follow_writers(
         .token();
     let world = Scenario::new(
         installation,
-        (gateways, &people),
+        gateways,
+        &people,
         projects,
-        (TIMES, &mut Random::new(seed, 0)),
+        Story::shuffled(TIMES, &mut Random::new(seed, 0)),
     );
 
     let followers = people
@@ -120,7 +125,7 @@ async fn follow_writers(
         .map(async |(((name, token), style), number)| {
             let name = format!("{name} ({style:?})");
             let reader = Reader::new(gateways, &name, token, Random::new(seed, number)).await;
-            follow(reader, style, (&world, Random::new(seed, 10 + number))).await
+            follow(reader, style, &world, Random::new(seed, 10 + number)).await
         });
     let writers = (0..WRITERS)
         .map(|number| Writer::new(&world, number, Random::new(seed, 20 + number)).write());
@@ -144,9 +149,9 @@ async fn follow_writers(
 async fn follow<'a>(
     mut reader: Reader<'a>,
     style: ReadingStyle,
-    scenario: (&Scenario<'_>, Random),
+    world: &Scenario<'_>,
+    mut random: Random,
 ) -> Reader<'a> {
-    let (world, mut random) = scenario;
     let mut must_restart = matches!(style, ReadingStyle::Restarting);
     while !world.is_finished() {
         match style {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, User, backend::execute, eventually, on_both_databases, snapshots::assert_json_eq,
+    App, Backend, User, eventually, on_both_databases, snapshots::assert_json_eq, sql::execute,
 };
 use serde_json::{Value, json};
 

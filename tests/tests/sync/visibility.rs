@@ -13,7 +13,7 @@ pub(crate) mod members;
 pub(crate) mod projects;
 pub(crate) mod users;
 
-use doorward_tests::{Answer, ApiUser, Audience, Backend, MANY_WRITES, MailApp, User};
+use doorward_tests::{ApiUser, Audience, Backend, MANY_WRITES, MailApp, Response, User};
 use serde_json::{Value, json};
 
 /// Two projects. Herbarium is owned by ann and has the members ben and cas and an API user; fay is
@@ -73,7 +73,7 @@ impl Fixture {
     }
 
     /// Makes a call as ann inside Herbarium.
-    async fn owner(&self, call: &str, body: &Value) -> Answer {
+    async fn owner(&self, call: &str, body: &Value) -> Response {
         self.ann
             .call(&format!("/api/p/{}/{call}", self.herbarium), body)
             .await

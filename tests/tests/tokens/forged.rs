@@ -10,7 +10,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use doorward_tests::{
-    App, Backend, Http, User, backend::texts, installation::MASTER_KEY, on_both_databases,
+    App, Backend, Http, User, installation::MASTER_KEY, on_both_databases, sql::texts,
 };
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, ApiUser, Backend, Http, PASSWORD, Services, User, eventually,
+    ApiUser, Backend, Http, PASSWORD, Response, Services, User, eventually,
     http::{BOUNDARY, form},
     on_both_databases,
     services::{Replica, Role},
@@ -99,7 +99,7 @@ impl Project {
         }
     }
 
-    async fn call(&self, http: &Http, token: &str, path: &str) -> Answer {
+    async fn call(&self, http: &Http, token: &str, path: &str) -> Response {
         let call = http
             .post(&path.replace("{project}", &self.gid))
             .bearer(token);

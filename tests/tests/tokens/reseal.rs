@@ -6,10 +6,10 @@ use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_tests::{
-    Answer, App, Backend, Installation, Output, PASSWORD, User,
-    backend::texts,
+    App, Backend, Installation, Output, PASSWORD, Response, User,
     installation::{COMMAND, MASTER_KEY},
     on_both_databases,
+    sql::texts,
 };
 use serde_json::json;
 
@@ -82,7 +82,7 @@ impl SealedInstallation {
             .token()
     }
 
-    async fn read_api_key(&self) -> Answer {
+    async fn read_api_key(&self) -> Response {
         let call = self
             .app
             .http

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use doorward_tests::{
-    Answer, App, Backend, Http, PASSWORD, Services, eventually, on_both_databases,
+    App, Backend, Http, PASSWORD, Response, Services, eventually, on_both_databases,
     services::Role::{Auth, Gateway},
 };
 use futures_util::future::join_all;
@@ -36,13 +36,13 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Gid of a project or user that does not exist.
 const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
-async fn post(http: &Http, path: &str, token: &str, body: &Value) -> Answer {
+async fn post(http: &Http, path: &str, token: &str, body: &Value) -> Response {
     http.post(path).bearer(token).json(body).send().await
 }
 
 /// Sends an authenticated call that only the directory rejects, with a 403 while the token is
 /// valid.
-async fn forbidden(http: &Http, token: &str) -> Answer {
+async fn forbidden(http: &Http, token: &str) -> Response {
     let answer = post(
         http,
         &format!("/api/p/{UNKNOWN_GID}/apikeys/get"),
@@ -54,7 +54,7 @@ async fn forbidden(http: &Http, token: &str) -> Answer {
     answer
 }
 
-async fn logout(http: &Http, token: &str, body: &Value) -> Answer {
+async fn logout(http: &Http, token: &str, body: &Value) -> Response {
     post(http, "/api/account/logout", token, body).await
 }
 
@@ -65,7 +65,7 @@ async fn logged_out(http: &Http, token: &str, body: &Value) {
 }
 
 /// Returns the token of a response that has one.
-fn renewed(answer: &Answer) -> Option<String> {
+fn renewed(answer: &Response) -> Option<String> {
     let token = answer.header("authorization")?;
     assert!(
         token.split('.').count() == 3 && !token.contains(' '),

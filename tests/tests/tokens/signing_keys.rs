@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, PASSWORD,
-    backend::{execute, texts},
-    eventually, on_both_databases,
+    App, Backend, Installation, PASSWORD, eventually, on_both_databases,
+    sql::{execute, texts},
 };
 use serde_json::{Value, json};
 

@@ -21,22 +21,23 @@
 //! works for an hour after its expiry, so a crash in between leaves something that can be
 //! completed.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::{
-    digest::{SHA256, digest},
-    hmac::{self, HMAC_SHA256},
-};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use doorward_domain::{Gid, Malformed, Timestamp};
+use doorward_domain::Timestamp;
 use doorward_storage::{AnyConnection, Database};
 
 use crate::{
-    Error, Sealer, secrets,
-    store::{self, code::ValidRequest},
+    error::Error,
+    model::{Code, Purpose, ValidRequest},
+    sealing::Sealer,
+    secrets,
+    sha256::sha256_base64,
+    store,
 };
 
 /// Time from the first step until a code expires.
@@ -53,65 +54,6 @@ const VERIFICATION_CHARS: usize = 6;
 /// and Z, 5 and S, 8 and B, and U, which is confused with V.
 const ALPHABET: &[u8; 24] = b"34679ACDEFGHJKMNPQRTVWXY";
 
-/// The call in two steps for which a code is valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Signup,
-    /// Password reset.
-    PasswordReset,
-    /// Change of the email address.
-    EmailChange,
-}
-
-impl Purpose {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signup => "signup",
-            Self::PasswordReset => "reset",
-            Self::EmailChange => "email",
-        }
-    }
-}
-
-impl FromStr for Purpose {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        [Self::Signup, Self::PasswordReset, Self::EmailChange]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == text)
-            .ok_or(Malformed("not a purpose of a code"))
-    }
-}
-
-/// A stored request for a code.
-#[derive(Debug)]
-pub(crate) struct Code {
-    /// SHA-256 of the validation code.
-    pub(crate) validation_code_hash: String,
-    pub(crate) purpose: Purpose,
-    /// The account or mailbox that the request is about.
-    pub(crate) subject: String,
-    /// HMAC of both codes.
-    pub(crate) codes_hmac: String,
-    /// HMACs of the other values of the second step, such as the user and the address. One of them
-    /// must match; with an empty list, no second step can succeed.
-    pub(crate) binding_hmacs: Vec<String>,
-    pub(crate) signup: Option<PendingSignup>,
-    pub(crate) failed_attempts: i64,
-    pub(crate) expires_at: Timestamp,
-    /// Whether the account had logged in from the network of the request.
-    pub(crate) is_from_known_network: bool,
-}
-
-/// Data of a signup, stored from its first step to its second.
-#[derive(Debug)]
-pub(crate) struct PendingSignup {
-    /// Identifies the signup in the directory, so that a repeated call creates no second account.
-    pub(crate) gid: Gid,
-    pub(crate) password_hash: String,
-}
-
 /// Both codes in plain text.
 #[derive(Debug, Clone)]
 pub(crate) struct CodePair {
@@ -119,6 +61,14 @@ pub(crate) struct CodePair {
     pub(crate) validation_code: String,
     /// Mailed to the user.
     pub(crate) verification_code: String,
+}
+
+/// What a client sends in a second step.
+pub(crate) struct CodeAttempt {
+    pub(crate) purpose: Purpose,
+    pub(crate) codes: CodePair,
+    /// Values that must be those of the first step, such as the user and the address.
+    pub(crate) binding: Vec<String>,
 }
 
 /// Creates and verifies codes.
@@ -182,20 +132,25 @@ impl Codes {
     pub(crate) fn verify(
         &self,
         connection: &mut AnyConnection,
-        purpose: Purpose,
-        (typed, binding): (&CodePair, &[&str]),
+        attempt: &CodeAttempt,
         now: Timestamp,
     ) -> Result<Option<Code>, Error> {
-        let validation = validation_code_hash(&typed.validation_code);
-        let Some(code) = store::code::find_locked(connection, &validation, purpose)? else {
+        let CodeAttempt {
+            purpose,
+            codes,
+            binding,
+        } = attempt;
+        let validation = validation_code_hash(&codes.validation_code);
+        let Some(code) = store::code::find_locked(connection, &validation, *purpose)? else {
             return Ok(None);
         };
         if code.failed_attempts >= MAX_ATTEMPTS || code.expires_at <= now {
             return Ok(None);
         }
         // Both are compared in any case, so the response time does not show which of them is wrong.
-        let is_verified = secrets::constant_time_eq(&code.codes_hmac, &self.codes_hmac(typed));
-        let binding = self.binding_hmac(purpose, binding);
+        let is_verified = secrets::constant_time_eq(&code.codes_hmac, &self.codes_hmac(codes));
+        let binding: Vec<&str> = binding.iter().map(String::as_str).collect();
+        let binding = self.binding_hmac(*purpose, &binding);
         // All bindings are compared, even after a match, for the same reason.
         let matching_bindings = code
             .binding_hmacs
@@ -267,7 +222,7 @@ pub(crate) fn insert(
 ) -> Result<Vec<String>, Error> {
     store::code::lock_subject(connection, code.purpose, &code.subject)?;
     let mut valid =
-        store::code::list_valid(connection, (code.purpose, &code.subject), MAX_ATTEMPTS, now)?;
+        store::code::list_valid(connection, code.purpose, &code.subject, MAX_ATTEMPTS, now)?;
     let mut invalidated = Vec::new();
     while valid.len() >= MAX_VALID_REQUESTS {
         let Some(oldest) = position_to_invalidate(&valid, code.is_from_known_network) else {
@@ -341,12 +296,6 @@ pub(crate) fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> 
         connection,
         now.saturating_sub(RESERVATION_GRACE),
     )?)
-}
-
-/// Returns the SHA-256 of a text, in base64url. Names and addresses are stored in this form where
-/// plain text is not needed.
-pub(crate) fn sha256_base64(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 fn validation_code_hash(validation_code: &str) -> String {

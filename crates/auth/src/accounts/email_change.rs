@@ -6,13 +6,13 @@ use doorward_mail::MailContent;
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Error,
     accounts::{
-        Accounts, ClientContext, UserInfo,
-        codes::{self, CodePair, Purpose},
-        use_up,
+        account::{Accounts, ClientContext, UserInfo, use_up},
+        codes::{self, CodeAttempt, CodePair},
     },
-    audit::{self, Action, Entry},
+    audit,
+    error::Error,
+    model::{Action, Entry, Purpose},
 };
 
 impl Accounts {
@@ -69,10 +69,12 @@ impl Accounts {
         let canonical = Email::parse(email)
             .map_err(|_| Error::InvalidCode)?
             .canonical();
-        let binding = vec![user.to_string(), canonical];
-        let code = self
-            .verify_codes(Purpose::EmailChange, typed, binding, (Some(user), from))
-            .await?;
+        let attempt = CodeAttempt {
+            purpose: Purpose::EmailChange,
+            codes: typed,
+            binding: vec![user.to_string(), canonical],
+        };
+        let code = self.verify_codes(attempt, Some(user), from).await?;
         let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
         if self.database.write(begin).await? {
             Ok(())

@@ -5,8 +5,9 @@ use doorward_domain::{Email, Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Config, Error,
-    accounts::{Accounts, ClientContext},
+    accounts::account::{Accounts, ClientContext},
+    config::Config,
+    error::Error,
     throttle::{self, Bucket, ClientNetwork, CodeMail},
 };
 

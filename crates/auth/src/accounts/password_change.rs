@@ -6,15 +6,12 @@ use doorward_mail::{MailContent, NewMail, Outbox};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Error, Password,
-    accounts::{
-        Accounts, ClientContext, UserInfo,
-        codes::{self, Purpose},
-        login_after_revocation,
-    },
-    audit::Action,
-    login::password::Attempt,
-    passwords::{credentials::Replacement, strength::UserInputs},
+    accounts::account::{Accounts, ClientContext, UserInfo, login_after_revocation},
+    error::Error,
+    login::attempt::PasswordAttempt,
+    model::{Action, Purpose},
+    passwords::{credentials::Replacement, password::Password, strength::UserInputs},
+    sha256::sha256_base64,
     store,
     tokens::issue::VerifiedLogin,
 };
@@ -109,7 +106,7 @@ impl Accounts {
                     store::code::delete_for_subject(
                         connection,
                         Purpose::PasswordReset,
-                        &codes::sha256_base64(&email.canonical()),
+                        &sha256_base64(&email.canonical()),
                     )?;
                 }
                 mail.enqueue(connection, now)?;
@@ -127,7 +124,7 @@ impl Accounts {
         current: String,
         from: &ClientContext,
     ) -> Result<(), Error> {
-        let attempt = Attempt {
+        let attempt = PasswordAttempt {
             user: Some(user.gid),
             is_login_allowed: true,
             username: user.username.clone(),

@@ -4,14 +4,14 @@ use doorward_domain::Email;
 use doorward_mail::MailContent;
 
 use crate::{
-    Error, Password,
     accounts::{
-        Accounts, ClientContext, UserInfo,
-        codes::{self, CodePair, Purpose},
-        login_after_revocation, use_up,
+        account::{Accounts, ClientContext, UserInfo, login_after_revocation, use_up},
+        codes::{CodeAttempt, CodePair},
     },
-    audit::{Action, Entry},
-    passwords::credentials::Replacement,
+    error::Error,
+    model::{Action, Entry, Purpose},
+    passwords::{credentials::Replacement, password::Password},
+    sha256::sha256_base64,
     store,
     throttle::{Bucket, ClientNetwork},
 };
@@ -42,7 +42,7 @@ impl Accounts {
         let canonical = email.canonical();
         let subject = match gids.as_slice() {
             [only] => only.clone(),
-            _ => codes::sha256_base64(&canonical),
+            _ => sha256_base64(&canonical),
         };
         // The binding includes the address: a code that was mailed to an address that the user does
         // not have any more is invalid.
@@ -85,17 +85,15 @@ impl Accounts {
             .as_ref()
             .map(Email::canonical)
             .unwrap_or_default();
-        let binding = vec![user.gid.to_string(), email];
         let validation = typed.validation_code.clone();
+        let attempt = CodeAttempt {
+            purpose: Purpose::PasswordReset,
+            codes: typed,
+            binding: vec![user.gid.to_string(), email],
+        };
         // The codes are verified first. The rules for passwords depend on the user's profile, and
         // their errors would reveal it to a client without a code.
-        self.verify_codes(
-            Purpose::PasswordReset,
-            typed,
-            binding,
-            (Some(user.gid), from),
-        )
-        .await?;
+        self.verify_codes(attempt, Some(user.gid), from).await?;
         let password = Password::parse(password)?;
         self.credentials
             .check_new_password(password.clone(), user.password_inputs())
@@ -129,7 +127,7 @@ impl Accounts {
                     store::code::delete_for_subject(
                         connection,
                         Purpose::PasswordReset,
-                        &codes::sha256_base64(&email.canonical()),
+                        &sha256_base64(&email.canonical()),
                     )?;
                 }
                 // A reset is a login too: earlier failures with this username must not delay its

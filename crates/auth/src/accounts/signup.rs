@@ -7,14 +7,15 @@ use doorward_mail::{MailContent, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Error, Password,
     accounts::{
-        Accounts, ClientContext, UserInfo,
-        codes::{self, CodePair, PendingSignup, Purpose},
-        login_after_revocation, use_up,
+        account::{Accounts, ClientContext, UserInfo, login_after_revocation, use_up},
+        codes::{self, CodeAttempt, CodePair},
     },
-    audit::{self, Action, Entry},
-    passwords::strength::UserInputs,
+    audit,
+    error::Error,
+    model::{Action, Entry, PendingSignup, Purpose},
+    passwords::{password::Password, strength::UserInputs},
+    sha256::sha256_base64,
     store,
     throttle::ClientNetwork,
 };
@@ -68,12 +69,9 @@ impl Accounts {
         let is_known = !request.existing_accounts.is_empty();
         // Without a binding, no second step can succeed. An existing account gets no code by mail.
         let bindings: &[&[&str]] = if is_known { &[] } else { &[binding] };
-        let (mut code, pair) = self.codes.create(
-            Purpose::Signup,
-            codes::sha256_base64(&canonical),
-            bindings,
-            now,
-        )?;
+        let (mut code, pair) =
+            self.codes
+                .create(Purpose::Signup, sha256_base64(&canonical), bindings, now)?;
         code.signup = Some(PendingSignup {
             gid: self.ids.new_gid(),
             password_hash,
@@ -128,10 +126,12 @@ impl Accounts {
         let canonical = Email::parse(&signup.email)
             .map_err(|_| Error::InvalidCode)?
             .canonical();
-        let binding = vec![signup.username, canonical];
-        let code = self
-            .verify_codes(Purpose::Signup, signup.codes, binding, (None, from))
-            .await?;
+        let attempt = CodeAttempt {
+            purpose: Purpose::Signup,
+            codes: signup.codes,
+            binding: vec![signup.username, canonical],
+        };
+        let code = self.verify_codes(attempt, None, from).await?;
         let Some(pending) = &code.signup else {
             return Err(Error::Internal("a code for a signup has no pending signup"));
         };

@@ -20,8 +20,11 @@ use doorward_rpc::{
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Error,
-    feed::follow::{AccessEnd, Client, EndReason, Follower, revoke_access},
+    error::Error,
+    feed::{
+        access_end::{AccessEnd, EndReason, revoke_access},
+        follower::{Client, Follower},
+    },
     store,
 };
 

@@ -28,10 +28,11 @@ use tonic_prost::ProstCodec;
 
 use super::*;
 use crate::{
-    MIGRATIONS, Sealer,
-    api_keys::ApiKey,
     audit,
-    tokens::{revocation::RevocationTarget, trust_store::TrustStore},
+    migrations::MIGRATIONS,
+    model::{ApiKey, RevocationTarget},
+    sealing::Sealer,
+    tokens::trust_store::TrustStore,
 };
 
 /// Time at which the secrets were created.
@@ -181,7 +182,7 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
         let records = audit::list(
             &test.database,
             &audit::Filter::default(),
-            (Timestamp::default(), 0),
+            audit::RecordPosition::default(),
             10,
         )
         .await;

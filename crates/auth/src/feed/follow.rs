@@ -21,30 +21,26 @@
 //!    is repeated; after the commit, nothing is.
 //! 5. A replica that receives the same message finds the position at 43, and skips all three.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use doorward_domain::{Clock, Gid, Timestamp, UserStatus};
+use doorward_domain::Gid;
 use doorward_rpc::{
-    Channel, RpcError,
+    FollowError, RpcError,
     channel::MAX_MESSAGE_BYTES,
-    directory::v1::{
-        Action, Change, WatchChangesRequest, WatchChangesResponse,
-        directory_client::DirectoryClient,
-    },
+    directory::v1::{WatchChangesRequest, WatchChangesResponse, directory_client::DirectoryClient},
+    next_message,
 };
-use doorward_storage::{AnyConnection, Database};
-use tokio::sync::watch;
+use doorward_storage::AnyConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, accounts,
-    audit::{self, Entry, Origin},
-    feed::catch_up,
-    store,
-    tokens::{
-        revocation::{self, RevocationTarget},
-        trust_store::TrustStore,
+    error::Error,
+    feed::{
+        access_end::{AccessEnd, EndReason, find_access_end, revoke_access},
+        catch_up,
+        follower::Follower,
     },
+    store,
 };
 
 /// Pause between two attempts to connect to the directory.
@@ -52,20 +48,6 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Maximum time without a message. The directory sends a heartbeat every second, so a stream that
 /// is silent for longer is lost.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
-
-pub(crate) type Client = DirectoryClient<Channel>;
-
-/// Follows the change feed of the directory.
-pub(crate) struct Follower {
-    pub(crate) database: Database,
-    pub(crate) directory: Channel,
-    pub(crate) trust: Arc<TrustStore>,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// The cursor up to which this process has applied the feed.
-    pub(crate) applied_cursor: watch::Sender<i64>,
-    /// Lifetime of the tokens that this process issues.
-    pub(crate) lifetime: Duration,
-}
 
 impl Follower {
     /// Follows the feed until `shutdown`, and reconnects after each error. Only the first error of
@@ -113,13 +95,13 @@ impl Follower {
             .map_err(|status| status.to_string())?
             .into_inner();
         loop {
-            let next = tokio::time::timeout(STREAM_TIMEOUT, stream.message())
-                .await
-                .map_err(|_| "no message from the directory in time".to_owned())?;
-            let message = match next {
+            let message = match next_message(&mut stream, STREAM_TIMEOUT).await {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
-                Err(status) => {
+                Err(FollowError::Timeout) => {
+                    return Err("no message from the directory in time".to_owned());
+                }
+                Err(FollowError::Status(status)) => {
                     let failure = RpcError::from(status);
                     if catch_up::is_cursor_expired(&failure) {
                         return self.catch_up(&mut client).await;
@@ -181,117 +163,6 @@ fn apply(
     revoke_access(connection, &ended, lifetime)?;
     store::feed_position::advance(connection, message.cursor)?;
     Ok(!ended.is_empty())
-}
-
-/// Revokes the tokens of users without access, and deletes the secrets of those who were deleted.
-///
-/// # Errors
-/// Database errors.
-pub(crate) fn revoke_access(
-    connection: &mut AnyConnection,
-    ended: &[AccessEnd],
-    lifetime: Duration,
-) -> Result<(), Error> {
-    let targets = ended
-        .iter()
-        .map(|end| (RevocationTarget::Subject(end.user), end.ended_at))
-        .collect();
-    revocation::revoke(connection, targets, lifetime)?;
-    ended.iter().try_for_each(|end| record_end(connection, end))
-}
-
-/// A user who must not have tokens any more.
-pub(crate) struct AccessEnd {
-    pub(crate) user: Gid,
-    /// Time of the change in the directory.
-    pub(crate) ended_at: Timestamp,
-    pub(crate) reason: EndReason,
-}
-
-/// Why a user lost access.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndReason {
-    Inactive,
-    Deleted,
-    /// An API user is not a member of its project any more.
-    MembershipEnded,
-}
-
-impl EndReason {
-    /// Returns the detail of the audit record.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inactive => "user inactive",
-            Self::Deleted => "user deleted",
-            Self::MembershipEnded => "no member any more",
-        }
-    }
-}
-
-/// Returns the user who loses access by this change, if there is one.
-fn find_access_end(
-    connection: &mut AnyConnection,
-    change: &Change,
-) -> Result<Option<AccessEnd>, Error> {
-    // A new user or membership with another status, such as `invited`, has no tokens to revoke.
-    let can_have_tokens =
-        change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
-    if can_have_tokens {
-        return Ok(None);
-    }
-    let at = Timestamp::from_micros(change.changed_at);
-    let is_deleted = change.action() == Action::Delete;
-    match change.data_type.as_str() {
-        "cc.users" => {
-            let reason = if is_deleted {
-                EndReason::Deleted
-            } else {
-                EndReason::Inactive
-            };
-            Ok(change.data_key.parse().ok().map(|user| AccessEnd {
-                user,
-                ended_at: at,
-                reason,
-            }))
-        }
-        "cc.projects_members" => {
-            let key = change.data_key.split_once('/');
-            let Some((Ok(project), Ok(user))) =
-                key.map(|(project, user)| (project.parse::<Gid>(), user.parse()))
-            else {
-                return Ok(None);
-            };
-            // The token of an account is valid in all its projects. That of an API user is valid in
-            // this one only, so it ends with the membership.
-            let is_api_user =
-                store::api_key::find(connection, user)?.is_some_and(|key| key.project == project);
-            Ok(is_api_user.then_some(AccessEnd {
-                user,
-                ended_at: at,
-                reason: EndReason::MembershipEnded,
-            }))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Records the end of access in the audit trail, and deletes the secrets of a deleted user.
-fn record_end(connection: &mut AnyConnection, end: &AccessEnd) -> Result<(), Error> {
-    let entry = Entry::new(
-        audit::Action::TokensRevoked,
-        Some(end.user),
-        &Origin::internal(),
-    );
-    audit::record(
-        connection,
-        entry.with_detail(end.reason.as_str()),
-        end.ended_at,
-    )?;
-    if end.reason == EndReason::Deleted {
-        // Secrets from after the deletion stay: the gid may have been imported again.
-        accounts::forget(connection, end.user, end.ended_at)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

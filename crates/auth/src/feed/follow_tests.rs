@@ -1,21 +1,21 @@
 //! Tests of the effects of the directory's changes on tokens and secrets.
 
-use doorward_domain::{IdGenerator, RandomIdGenerator};
+use doorward_domain::{IdGenerator, RandomIdGenerator, Timestamp};
+use doorward_rpc::directory::v1::{Action, Change};
 use doorward_storage::testing::TestDatabase;
 
 use super::*;
-use crate::{MIGRATIONS, api_keys::ApiKey};
+use crate::{
+    audit,
+    migrations::MIGRATIONS,
+    model::{ApiKey, RevocationTarget},
+};
 
 const AT: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const USERS: &str = "cc.users";
 const MEMBERS: &str = "cc.projects_members";
 
-fn change(
-    cursor: i64,
-    action: Action,
-    (data_type, data_key): (&str, &str),
-    status: &str,
-) -> Change {
+fn change(cursor: i64, action: Action, data_type: &str, data_key: &str, status: &str) -> Change {
     Change {
         cursor,
         action: action.into(),
@@ -93,7 +93,7 @@ impl Fixture {
         let records = audit::list(
             &self.test.database,
             &audit::Filter::default(),
-            (Timestamp::default(), 0),
+            audit::RecordPosition::default(),
             10,
         )
         .await;
@@ -118,7 +118,7 @@ async fn deactivated_or_deleted_user_loses_tokens() {
         let fixture = Fixture::new().await;
         let user = fixture.user.to_string();
         let has_revoked = fixture
-            .apply(vec![change(1, action, (USERS, &user), status)])
+            .apply(vec![change(1, action, USERS, &user, status)])
             .await;
         assert_eq!(
             (has_revoked, fixture.is_revoked(fixture.user).await),
@@ -148,12 +148,13 @@ async fn end_of_membership_revokes_tokens_of_api_users_only() {
     ];
     let mut changes: Vec<Change> = others
         .iter()
-        .map(|key| change(1, Action::Delete, (MEMBERS, key), ""))
+        .map(|key| change(1, Action::Delete, MEMBERS, key, ""))
         .collect();
     changes.push(change(
         1,
         Action::Delete,
-        ("cc.projects", &project.to_string()),
+        "cc.projects",
+        &project.to_string(),
         "",
     ));
     assert!(!fixture.apply(changes).await);
@@ -162,7 +163,7 @@ async fn end_of_membership_revokes_tokens_of_api_users_only() {
     let own = format!("{project}/{robot}");
     assert!(
         fixture
-            .apply(vec![change(2, Action::Delete, (MEMBERS, &own), "")])
+            .apply(vec![change(2, Action::Delete, MEMBERS, &own, "")])
             .await
     );
     assert!(fixture.is_revoked(robot).await);
@@ -176,9 +177,9 @@ async fn deleted_api_user_is_audited_once() {
     let own = format!("{}/{}", fixture.project, fixture.robot);
     let user = fixture.user.to_string();
     let changes = vec![
-        change(1, Action::Delete, (MEMBERS, &own), ""),
-        change(2, Action::Delete, (USERS, &robot), ""),
-        change(3, Action::Update, (USERS, &user), "inactive"),
+        change(1, Action::Delete, MEMBERS, &own, ""),
+        change(2, Action::Delete, USERS, &robot, ""),
+        change(3, Action::Update, USERS, &user, "inactive"),
     ];
     assert!(fixture.apply(changes).await);
     assert!(fixture.is_revoked(fixture.robot).await && fixture.is_revoked(fixture.user).await);
@@ -193,7 +194,7 @@ async fn deleted_api_user_is_audited_once() {
 async fn change_is_applied_once() {
     let fixture = Fixture::new().await;
     let user = fixture.user.to_string();
-    let deactivated = |cursor| change(cursor, Action::Update, (USERS, &user), "inactive");
+    let deactivated = |cursor| change(cursor, Action::Update, USERS, &user, "inactive");
     assert!(fixture.apply(vec![deactivated(5)]).await);
     for again in [vec![deactivated(5)], vec![deactivated(4)]] {
         assert!(!fixture.apply(again).await);

@@ -23,11 +23,16 @@ use doorward_domain::Timestamp;
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Error,
-    audit::{self, Action, Entry},
-    login::password::{Attempt, DUMMY_USER, Logins},
+    audit,
+    error::Error,
+    login::{
+        attempt::{DUMMY_USER, PasswordAttempt},
+        in_flight::Permit,
+        logins::Logins,
+    },
+    model::{Action, Entry, FailureCount},
     store,
-    throttle::{self, Bucket, ClientNetwork, FailureCount, Permit},
+    throttle::{self, Bucket, ClientNetwork},
 };
 
 /// Maximum number of attempts that wait for others with the same username or from the same network.
@@ -70,7 +75,7 @@ impl Logins {
     /// waiting or this one has waited too long, and database errors.
     pub(crate) async fn admit(
         &self,
-        attempt: &Attempt,
+        attempt: &PasswordAttempt,
         network: &ClientNetwork,
     ) -> Result<Admission, Error> {
         let config = &self.config.throttle;
@@ -152,7 +157,7 @@ impl Logins {
 
     async fn load_attempt_state(
         &self,
-        attempt: &Attempt,
+        attempt: &PasswordAttempt,
         network: &ClientNetwork,
         buckets: [&str; 3],
     ) -> Result<AttemptState, Error> {

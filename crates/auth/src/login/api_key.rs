@@ -3,29 +3,22 @@
 
 use std::net::IpAddr;
 
-use doorward_domain::{Gid, Timestamp};
+use doorward_domain::Gid;
 use doorward_storage::AnyConnection;
 use doorward_token::TokenKind;
 
 use crate::{
-    Error,
-    audit::{self, Action, Entry, Origin},
-    login::password::{DUMMY_USER, Logins, is_revoked_since, not_before},
-    store::{self, api_key::RowLock},
+    audit,
+    error::Error,
+    login::{
+        attempt::{ApiKeyAttempt, DUMMY_USER, is_revoked_since, not_before},
+        logins::Logins,
+    },
+    model::{Action, Entry, Origin, RevocationTarget, RowLock},
+    store,
     throttle::{self, Bucket, ClientNetwork},
-    tokens::{issue::VerifiedLogin, revocation::RevocationTarget},
+    tokens::issue::VerifiedLogin,
 };
-
-/// An attempt to log in with an API key.
-pub(crate) struct ApiKeyAttempt {
-    pub(crate) api_key: String,
-    /// None if the user of the key is not allowed to log in to the project.
-    pub(crate) user: Option<Gid>,
-    pub(crate) project: Gid,
-    pub(crate) checked_at: Timestamp,
-    pub(crate) address: IpAddr,
-    pub(crate) origin: Origin,
-}
 
 impl Logins {
     /// Finds the user of an API key, unless attempts from this client network have to wait. An

@@ -2,6 +2,8 @@
 //! of attempts in flight. The directory decides before whether a user may log in at all.
 
 pub(crate) mod admission;
-pub(crate) mod api_key;
+mod api_key;
+pub(crate) mod attempt;
 pub(crate) mod in_flight;
-pub(crate) mod password;
+pub(crate) mod logins;
+mod password;

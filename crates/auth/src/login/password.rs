@@ -1,58 +1,26 @@
 //! Logins with a password: admission, verification of the hash, and one transaction that stores the
 //! outcome. A token is issued only if nothing was revoked and no password was changed meanwhile.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use doorward_domain::{Clock, Gid, Timestamp};
-use doorward_storage::{AnyConnection, Database};
+use doorward_storage::AnyConnection;
 use doorward_token::TokenKind;
-use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use crate::{
-    ApiKeys, Config, Credentials, Error,
-    audit::{self, Action, Entry, Origin},
-    login::admission::Admission,
+    audit,
+    error::Error,
+    login::{
+        admission::Admission,
+        attempt::{PasswordAttempt, is_revoked_since, not_before},
+        logins::Logins,
+    },
+    model::{Action, Entry},
     passwords::credentials::VerifiedPassword,
     store,
-    throttle::{self, ClientNetwork, InFlight},
-    tokens::{
-        issue::{Tokens, VerifiedLogin},
-        revocation::Revocation,
-    },
+    throttle::{self, ClientNetwork},
+    tokens::issue::VerifiedLogin,
 };
-
-/// Dummy user, looked up if no user has the name, so that both cases take the same steps.
-pub(crate) const DUMMY_USER: Gid = Gid::NIL;
-
-pub(crate) struct Logins {
-    pub(crate) database: Database,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) config: Arc<Config>,
-    pub(crate) credentials: Credentials,
-    pub(crate) api_keys: ApiKeys,
-    pub(crate) tokens: Arc<Tokens>,
-    pub(crate) in_flight: Arc<InFlight>,
-    /// One slot for each attempt that waits for admission.
-    pub(crate) waiting_slots: Semaphore,
-}
-
-/// An attempt to log in with a password.
-pub(crate) struct Attempt {
-    /// None if no user has the name.
-    pub(crate) user: Option<Gid>,
-    /// False if the directory does not allow the user to log in; the attempt then fails as one with
-    /// a wrong password does.
-    pub(crate) is_login_allowed: bool,
-    /// Normalized as in the directory.
-    pub(crate) username: String,
-    pub(crate) password: String,
-    /// Time at which the directory checked that the user may log in.
-    pub(crate) checked_at: Timestamp,
-    pub(crate) project: Option<Gid>,
-    pub(crate) address: IpAddr,
-    pub(crate) origin: Origin,
-}
 
 impl Logins {
     /// Verifies the password and returns a token.
@@ -64,7 +32,7 @@ impl Logins {
     /// [`Error::UnknownUser`], [`Error::Throttled`], [`Error::HashQueueFull`], and database errors.
     pub(crate) async fn log_in_with_password(
         self: Arc<Self>,
-        attempt: Attempt,
+        attempt: PasswordAttempt,
     ) -> Result<String, Error> {
         let work = async move { self.verify_password(attempt).await };
         let joined = tokio::spawn(work.in_current_span()).await;
@@ -78,7 +46,7 @@ impl Logins {
     /// The same as [`log_in_with_password`](Self::log_in_with_password).
     pub(crate) async fn verify_current_password(
         self: Arc<Self>,
-        attempt: Attempt,
+        attempt: PasswordAttempt,
     ) -> Result<(), Error> {
         let work = async move {
             let admitted = self
@@ -105,7 +73,7 @@ impl Logins {
         })?
     }
 
-    async fn verify_password(&self, attempt: Attempt) -> Result<String, Error> {
+    async fn verify_password(&self, attempt: PasswordAttempt) -> Result<String, Error> {
         let network = ClientNetwork::from_address(attempt.address);
         let admitted = self.admit(&attempt, &network).await?;
         let user = attempt.user.filter(|_| attempt.is_login_allowed);
@@ -138,7 +106,7 @@ impl Logins {
 
     async fn record_success(
         &self,
-        attempt: &Attempt,
+        attempt: &PasswordAttempt,
         admitted: &Admission,
         network: &ClientNetwork,
         verified: VerifiedPassword,
@@ -188,7 +156,7 @@ impl Logins {
     /// admission, nothing is counted.
     async fn record_failure(
         &self,
-        attempt: &Attempt,
+        attempt: &PasswordAttempt,
         admitted: Option<Admission>,
     ) -> Result<(), Error> {
         let config = self.config.clone();
@@ -228,14 +196,4 @@ enum Outcome {
     Revoked,
     /// Another hash is stored by now; None if the user has no password any more.
     HashReplaced(Option<String>),
-}
-
-/// Returns whether a revocation happened at or after the check with which a login began.
-pub(crate) fn is_revoked_since(revocation: Option<&Revocation>, checked_at: Timestamp) -> bool {
-    revocation.is_some_and(|revocation| revocation.revoked_at >= checked_at)
-}
-
-/// Returns the earliest `auth_time`, in seconds, that the revocation does not cover.
-pub(crate) fn not_before(revocation: Option<Revocation>) -> i64 {
-    revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds)
 }

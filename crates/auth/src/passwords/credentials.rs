@@ -10,14 +10,17 @@ use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_storage::{AnyConnection, Database};
 
 use crate::{
-    Config, Error, Password,
-    audit::{self, Action, Entry, Origin},
+    audit,
+    config::Config,
+    error::Error,
+    model::{Action, Entry, Origin, RevocationTarget},
     passwords::{
         hashing::{self, Hasher, StoredHash, TimingPadding},
+        password::Password,
         strength::{self, UserInputs},
     },
     store, throttle,
-    tokens::revocation::{self, RevocationTarget},
+    tokens::revocation,
 };
 
 /// The credentials of users, for logins and for administration.

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::Error;
+use crate::error::Error;
 
 /// A password of any Unicode characters, normalized as the OpaqueString profile of RFC 8265
 /// prescribes (other spaces become plain ones, then NFC), not trimmed, with its case. Unlike in

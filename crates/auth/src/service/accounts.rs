@@ -4,9 +4,14 @@ use doorward_domain::{Email, Username};
 use doorward_rpc::{RpcError, auth::v1 as pb, server::request_ids};
 use tonic::{Request, Response};
 
-use super::{RpcResult, Service, anonymous_origin, parse_gid};
-use crate::accounts::{
-    ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo, codes::CodePair,
+use crate::{
+    accounts::{
+        ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo, codes::CodePair,
+    },
+    service::{
+        request::{RpcResult, anonymous_origin, parse_gid},
+        state::Service,
+    },
 };
 
 pub(super) async fn count_anonymous_call(

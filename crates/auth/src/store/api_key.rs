@@ -5,16 +5,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::api_keys;
-use crate::api_keys::ApiKey;
-
-/// Lock of a row, by its purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowLock {
-    /// The transaction reads the row; others can share the lock.
-    Shared,
-    /// The transaction can change the row; others wait.
-    ForUpdate,
-}
+use crate::model::{ApiKey, RowLock};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = api_keys, treat_none_as_null = true)]

@@ -5,7 +5,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::audit;
-use crate::audit::{Entry, Filter, Record};
+use crate::model::{Entry, Filter, Record, RecordPosition};
 
 /// Number of records that are deleted in one transaction.
 const DELETE_BATCH: i64 = 10_000;
@@ -83,11 +83,11 @@ pub(crate) fn insert(connection: &mut AnyConnection, entry: Entry, now: Timestam
 pub(crate) fn list(
     connection: &mut AnyConnection,
     filter: &Filter,
-    after: (Timestamp, i64),
+    after: RecordPosition,
     limit: i64,
 ) -> Result<Vec<Record>> {
-    let at = after.0.as_micros();
-    let id = after.1;
+    let at = after.at.as_micros();
+    let id = after.id;
     let mut query = audit::table
         // Records after the pair of time and id: of records with the same time, the id decides.
         .filter(audit::at.ge(at))

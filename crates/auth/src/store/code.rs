@@ -5,7 +5,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::codes;
-use crate::accounts::codes::{Code, PendingSignup, Purpose};
+use crate::model::{Code, PendingSignup, Purpose, ValidRequest};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = codes)]
@@ -72,15 +72,6 @@ impl TryFrom<Row> for Code {
     }
 }
 
-/// The part of a valid request that decides whether a new one invalidates it.
-#[derive(Debug)]
-pub(crate) struct ValidRequest {
-    /// Hash of the validation code.
-    pub(crate) validation: String,
-    pub(crate) is_from_known_network: bool,
-    pub(crate) expires_at: Timestamp,
-}
-
 /// Locks the requests of one subject until the commit. Every change holds this lock, so no two
 /// transactions wait for each other's rows. Only the deletion of rows that expired long ago does
 /// not need it.
@@ -118,7 +109,8 @@ pub(crate) fn insert(connection: &mut AnyConnection, code: Code) -> Result<()> {
 /// Lists the valid requests of a subject whose second step has not begun, the oldest first.
 pub(crate) fn list_valid(
     connection: &mut AnyConnection,
-    (purpose, subject): (Purpose, &str),
+    purpose: Purpose,
+    subject: &str,
     max_attempts: i64,
     now: Timestamp,
 ) -> Result<Vec<ValidRequest>> {

@@ -131,7 +131,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::MIGRATIONS;
+    use crate::migrations::MIGRATIONS;
 
     #[tokio::test]
     async fn bulk_deletions_use_custom_query_plans() {

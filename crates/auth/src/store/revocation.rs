@@ -5,7 +5,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::{credentials, revocations};
-use crate::tokens::revocation::{Revocation, RevocationTarget};
+use crate::model::{Revocation, RevocationTarget};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = revocations)]

@@ -5,7 +5,7 @@ use doorward_domain::Timestamp;
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::signing_keys;
-use crate::tokens::signing_keys::{KeyState, SigningKey};
+use crate::model::{KeyState, SigningKey};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = signing_keys)]

@@ -5,7 +5,7 @@ use doorward_domain::Timestamp;
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::throttle;
-use crate::throttle::FailureCount;
+use crate::model::FailureCount;
 
 /// Maximum number of attempts to lock a count that others delete at the same time.
 const MAX_LOCK_ATTEMPTS: usize = 10;
@@ -200,7 +200,7 @@ mod tests {
     use doorward_storage::testing::TestDatabase;
 
     use super::*;
-    use crate::MIGRATIONS;
+    use crate::migrations::MIGRATIONS;
 
     #[tokio::test]
     async fn wait_is_audited_once() {

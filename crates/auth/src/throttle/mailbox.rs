@@ -17,8 +17,16 @@ use std::time::Duration;
 use doorward_domain::{Email, Timestamp};
 use doorward_storage::AnyConnection;
 
-use super::{Bucket, ClientNetwork, count_attempt, wait};
-use crate::{Error, accounts::codes::sha256_base64, config::ThrottleConfig, store};
+use crate::{
+    config::ThrottleConfig,
+    error::Error,
+    sha256::sha256_base64,
+    store,
+    throttle::{
+        bucket::{Bucket, ClientNetwork, wait},
+        count::count_attempt,
+    },
+};
 
 /// Threshold of mails to one mailbox for one network, as a multiple of the threshold of a username.
 const MAILBOX_FACTOR: u32 = 2;
@@ -71,7 +79,7 @@ pub(crate) fn count_mail(
     let own = Bucket {
         key: format!("mailbox:{mailbox}@{}", mail.network.as_str()),
         threshold: mailbox_threshold(config),
-        decay_seconds: MAIL_DECAY,
+        decay_interval: MAIL_DECAY,
     };
     // Read before the mail itself is counted: a newcomer is judged by its earlier mails.
     let earlier_mails =
@@ -83,7 +91,7 @@ pub(crate) fn count_mail(
     let unknown_networks = Bucket {
         key: format!("strangers:{mailbox}"),
         threshold: unknown_networks_threshold(config),
-        decay_seconds: MAIL_DECAY,
+        decay_interval: MAIL_DECAY,
     };
     let count = store::throttle::get_locked(connection, &unknown_networks.key)?;
     let Some(wait) = wait(&count, now) else {
@@ -98,7 +106,7 @@ pub(crate) fn count_mail(
     let new_networks = Bucket {
         key: format!("newcomers:{mailbox}"),
         threshold: new_networks_threshold(config),
-        decay_seconds: NEW_NETWORK_DECAY,
+        decay_interval: NEW_NETWORK_DECAY,
     };
     count_attempt(connection, &[&new_networks], config, now)
 }
@@ -108,7 +116,7 @@ mod tests {
     use doorward_storage::{Database, testing::TestDatabase};
 
     use super::*;
-    use crate::MIGRATIONS;
+    use crate::migrations::MIGRATIONS;
 
     /// Length of each wait. In this time, two mails of newcomers are forgiven.
     const WAIT: Duration = Duration::from_secs(600);

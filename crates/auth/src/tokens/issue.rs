@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use doorward_domain::{Clock, Gid, IdGenerator, Timestamp};
 use doorward_token::{AUDIENCE, CachingVerifier, Claims, TokenKind, Verifier};
 
-use crate::{Config, Error, tokens::trust_store::TrustStore};
+use crate::{config::Config, error::Error, tokens::trust_store::TrustStore};
 
 /// Issues, verifies and renews tokens with the settings of this process.
 pub(crate) struct Tokens {

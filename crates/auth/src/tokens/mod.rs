@@ -3,6 +3,6 @@
 
 pub(crate) mod issue;
 pub(crate) mod revocation;
-pub mod signing_keys;
+pub(crate) mod signing_keys;
 pub(crate) mod trust_store;
 pub(crate) mod watch;

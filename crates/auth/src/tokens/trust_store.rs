@@ -30,11 +30,10 @@ use tokio::{sync::broadcast, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Sealer, store,
-    tokens::{
-        revocation::{Revocation, RevocationTarget},
-        signing_keys::{KeyState, SigningKey},
-    },
+    error::Error,
+    model::{KeyState, Revocation, RevocationTarget, SigningKey},
+    sealing::Sealer,
+    store,
 };
 
 /// Pause between two polls of the database for changes by other processes.
@@ -316,7 +315,7 @@ mod tests {
     use doorward_token::{AUDIENCE, TokenKind};
 
     use super::*;
-    use crate::{MIGRATIONS, tokens::revocation};
+    use crate::{migrations::MIGRATIONS, tokens::revocation};
 
     /// A clock that shows a number of seconds set by the test.
     struct FixedClock(AtomicI64);

@@ -11,9 +11,9 @@ use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::tokens::{
-    revocation::{self, RevocationTarget},
-    trust_store::{TrustEvent, TrustStore},
+use crate::{
+    model::{self, RevocationTarget},
+    tokens::trust_store::{TrustEvent, TrustStore},
 };
 
 /// Interval of heartbeats.
@@ -70,7 +70,7 @@ fn watch_response(trust: &TrustStore, event: PbEvent) -> WatchTrustResponse {
 
 fn snapshot_event(
     keys: Vec<doorward_token::PublicKey>,
-    revocations: Vec<revocation::Revocation>,
+    revocations: Vec<model::Revocation>,
 ) -> PbEvent {
     PbEvent::Snapshot(TrustSnapshot {
         keys: Some(key_set_to_pb(keys)),
@@ -90,7 +90,7 @@ pub(crate) fn key_set_to_pb(keys: Vec<doorward_token::PublicKey>) -> KeySet {
     }
 }
 
-fn revocation_to_pb(revocation: revocation::Revocation) -> Revocation {
+fn revocation_to_pb(revocation: model::Revocation) -> Revocation {
     let target = match revocation.target {
         RevocationTarget::Subject(gid) => PbTarget::Subject(gid.to_string()),
         RevocationTarget::Sid(sid) => PbTarget::Sid(sid),

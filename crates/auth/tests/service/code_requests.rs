@@ -1,11 +1,14 @@
 //! Tests of several requests for codes at the same time: which are valid, which delay which, and
 //! how many mails a mailbox receives.
 
+use std::time::Duration;
+
+use doorward_domain::{ErrorCode, Gid};
 use futures_util::future::join_all;
 
-use super::{
+use crate::{
     codes::{CodePair, Purpose, assert_wrong_code, on_both_databases_with_mail},
-    *,
+    fixture::{Fixture, code},
 };
 
 const PASSWORD: &str = "correct horse battery staple 9";

@@ -1,14 +1,22 @@
 //! Tests of mailed codes: how long they are valid, and what is stored of them.
 
-use diesel::RunQueryDsl;
-use doorward_mail::{ContentSealer, Delivery, MailConfig};
-use doorward_rpc::auth::v1::{
-    CompleteEmailChangeRequest, CompleteSignupRequest, RequestEmailChangeRequest,
-    RequestPasswordResetRequest, RequestSignupRequest, ResetPasswordRequest, UserInfo,
-    VerifyEmailChangeRequest, VerifySignupRequest,
-};
+use std::time::Duration;
 
-use super::*;
+use diesel::RunQueryDsl;
+use doorward_auth::{Config, MIGRATIONS};
+use doorward_domain::{ErrorCode, Gid, IdGenerator, RandomIdGenerator};
+use doorward_mail::{ContentSealer, Delivery, MailConfig};
+use doorward_rpc::{
+    RpcError,
+    auth::v1::{
+        CompleteEmailChangeRequest, CompleteSignupRequest, RequestEmailChangeRequest,
+        RequestPasswordResetRequest, RequestSignupRequest, ResetPasswordRequest, UserInfo,
+        VerifyEmailChangeRequest, VerifySignupRequest,
+    },
+};
+use doorward_storage::{AnyConnection, testing::TestDatabase};
+
+use crate::fixture::{CHEAP, Fixture, code, config, sealer, start_with_config};
 
 const PASSWORD: &str = "correct horse battery staple 9";
 const NEW: &str = "another battery staple 7";
@@ -26,7 +34,7 @@ struct Row {
 }
 
 /// Starts auth with a mail server that does not exist, so that mails stay in the outbox.
-pub(super) async fn on_both_databases_with_mail() -> Vec<Fixture> {
+pub(crate) async fn on_both_databases_with_mail() -> Vec<Fixture> {
     let delivery = Delivery::Smtp("smtp://127.0.0.1:1".to_owned().into());
     let mail = MailConfig {
         delivery,
@@ -61,11 +69,11 @@ fn user_info(user: Gid, email: &str) -> UserInfo {
 }
 
 /// Validation code and verification code.
-pub(super) type CodePair = (String, String);
+pub(crate) type CodePair = (String, String);
 
 /// A call in two steps, and the user that it is about.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Signup,
     PasswordReset(Gid),
     EmailChange(Gid),
@@ -82,7 +90,7 @@ impl Fixture {
         read.await.unwrap()
     }
 
-    pub(super) async fn texts(&self, query: &str) -> Vec<String> {
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
         self.rows(query.to_owned())
             .await
             .into_iter()
@@ -91,7 +99,7 @@ impl Fixture {
     }
 
     /// Returns the ids of the mails in the outbox.
-    pub(super) async fn queued_mails(&self) -> Vec<String> {
+    pub(crate) async fn queued_mails(&self) -> Vec<String> {
         self.rows("SELECT id, '' AS text FROM outbox".to_owned())
             .await
             .into_iter()
@@ -109,13 +117,13 @@ impl Fixture {
             panic!("{} mails", mails.len())
         };
         let content =
-            ContentSealer::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
+            ContentSealer::unseal(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
         let content: serde_json::Value = serde_json::from_str(&content).unwrap();
         content.get("code").unwrap().as_str().unwrap().to_owned()
     }
 
     /// Makes the call of the first step from an address.
-    pub(super) async fn request(
+    pub(crate) async fn request(
         &self,
         purpose: Purpose,
         address: &str,
@@ -170,7 +178,7 @@ impl Fixture {
     }
 
     /// Makes all calls of the second step.
-    pub(super) async fn confirm(&self, purpose: Purpose, codes: &CodePair) -> Result<(), RpcError> {
+    pub(crate) async fn confirm(&self, purpose: Purpose, codes: &CodePair) -> Result<(), RpcError> {
         match purpose {
             Purpose::Signup => {
                 self.verify_signup(codes).await?;
@@ -276,7 +284,7 @@ impl Fixture {
 }
 
 /// Asserts that a call was rejected because of its code.
-pub(super) fn assert_wrong_code<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
+pub(crate) fn assert_wrong_code<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
     let failure = answer.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Validation);
     assert_eq!(

@@ -1,8 +1,15 @@
 //! Tests of the age of the directory's feed: with a stale one, no token is accepted.
 
-use doorward_rpc::auth::v1::{GetPublicKeysRequest, VerifyTokenRequest};
+use doorward_auth::MIGRATIONS;
+use doorward_domain::ErrorCode;
+use doorward_rpc::{
+    RpcError,
+    auth::v1::{GetPublicKeysRequest, RenewTokenRequest, VerifyTokenRequest, WatchTrustRequest},
+};
+use doorward_storage::testing::TestDatabase;
+use tokio_util::sync::CancellationToken;
 
-use super::*;
+use crate::fixture::{CHEAP, config, no_directory, serve_with_directory, start};
 
 #[tokio::test]
 async fn tokens_are_not_accepted_while_the_feed_is_stale() {
@@ -24,7 +31,8 @@ async fn tokens_are_not_accepted_while_the_feed_is_stale() {
         let mut disconnected = serve_with_directory(
             &fixture.test,
             &fixture.clock,
-            (config(CHEAP), no_directory()),
+            config(CHEAP),
+            no_directory(),
             &shutdown,
         )
         .await;

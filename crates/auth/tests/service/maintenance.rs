@@ -1,8 +1,13 @@
 //! Tests of the maintenance, which runs at the start of a process and every minute.
 
-use diesel::connection::SimpleConnection;
+use std::time::Duration;
 
-use super::*;
+use diesel::connection::SimpleConnection;
+use doorward_domain::{Clock, Gid};
+use doorward_rpc::{RpcError, auth::v1::VerifyPasswordRequest};
+use doorward_storage::AnyConnection;
+
+use crate::fixture::{CHEAP, Fixture, login, on_both_databases};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -52,7 +57,7 @@ impl Fixture {
         }
     }
 
-    pub(super) async fn log_in_from(
+    pub(crate) async fn log_in_from(
         &self,
         user: Gid,
         password: &str,

@@ -1,6 +1,11 @@
 //! Tests of the throttle over time.
 
-use super::*;
+use std::time::Duration;
+
+use doorward_domain::{Clock, ErrorCode, Gid, IdGenerator, RandomIdGenerator};
+use doorward_rpc::{RpcError, auth::v1::VerifyPasswordRequest};
+
+use crate::fixture::{CHEAP, Fixture, code, login, on_both_databases};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);

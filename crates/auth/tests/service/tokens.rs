@@ -1,11 +1,19 @@
 //! Tests of the calls of other services about tokens.
 
-use doorward_rpc::auth::v1::{
-    Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest,
-    TokenKind, VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
+use std::time::Duration;
+
+use doorward_auth::{KeyState, Keys, audit::Origin};
+use doorward_domain::{Clock, ErrorCode, Gid, IdGenerator, RandomIdGenerator};
+use doorward_rpc::{
+    Channel, RpcError,
+    auth::v1::{
+        Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest,
+        TokenKind, VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
+        auth_client::AuthClient,
+    },
 };
 
-use super::*;
+use crate::fixture::{CHEAP, Fixture, START_SECONDS, code, on_both_databases, sealer};
 
 const PASSWORD: &str = "correct horse";
 const ADDRESS: &str = "192.0.2.1";

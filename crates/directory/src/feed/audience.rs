@@ -26,10 +26,10 @@ pub(crate) enum Audience {
     /// project is deleted.
     Summary(Gid),
     /// The active members of an active project.
-    ProjectMembers(Gid),
+    Members(Gid),
     /// The active members who ask for the feed of published rows. Needs no subscription: Sync
     /// checks the membership.
-    ProjectFeed(Gid),
+    Published(Gid),
     /// Every user. Needs no subscription.
     Everyone,
 }
@@ -39,8 +39,8 @@ impl fmt::Display for Audience {
         match self {
             Self::User(user) => write!(f, "user/{user}"),
             Self::Summary(project) => write!(f, "summary/{project}"),
-            Self::ProjectMembers(project) => write!(f, "project/{project}"),
-            Self::ProjectFeed(project) => write!(f, "published/{project}"),
+            Self::Members(project) => write!(f, "project/{project}"),
+            Self::Published(project) => write!(f, "published/{project}"),
             Self::Everyone => f.write_str("all"),
         }
     }
@@ -54,8 +54,8 @@ impl FromStr for Audience {
             None if text == "all" => Ok(Self::Everyone),
             Some(("user", gid)) => Ok(Self::User(gid.parse()?)),
             Some(("summary", gid)) => Ok(Self::Summary(gid.parse()?)),
-            Some(("project", gid)) => Ok(Self::ProjectMembers(gid.parse()?)),
-            Some(("published", gid)) => Ok(Self::ProjectFeed(gid.parse()?)),
+            Some(("project", gid)) => Ok(Self::Members(gid.parse()?)),
+            Some(("published", gid)) => Ok(Self::Published(gid.parse()?)),
             None | Some(_) => Err(Malformed("is no audience")),
         }
     }
@@ -71,8 +71,8 @@ mod tests {
         for audience in [
             Audience::User(gid),
             Audience::Summary(gid),
-            Audience::ProjectMembers(gid),
-            Audience::ProjectFeed(gid),
+            Audience::Members(gid),
+            Audience::Published(gid),
             Audience::Everyone,
         ] {
             assert_eq!(audience.to_string().parse(), Ok(audience));

@@ -7,9 +7,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use doorward_storage::Database;
 use tokio::sync::Mutex;
 
-use crate::{Directory, Error, store};
+use crate::{Error, store};
 
 /// Result of the last query of the head, shared by all requests of a process.
 #[derive(Default)]
@@ -29,20 +30,19 @@ struct HeadRead {
     cursor: Option<i64>,
 }
 
-impl Directory {
+impl FeedHead {
     /// Returns the last cursor that was assigned, as of some moment after the call.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn feed_head(&self) -> Result<i64, Error> {
-        let number = self.feed_head_cache.requests.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut last = self.feed_head_cache.last.lock().await;
+    pub(crate) async fn read(&self, database: &Database) -> Result<i64, Error> {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut last = self.last.lock().await;
         if last.request_number >= number {
             return last.cursor.ok_or_else(shared_read_error);
         }
-        let answered = self.feed_head_cache.requests.load(Ordering::SeqCst);
-        let read = self
-            .database
+        let answered = self.requests.load(Ordering::SeqCst);
+        let read = database
             .query(store::feed_change::get_head)
             .await
             .map_err(Error::from);
@@ -53,19 +53,6 @@ impl Directory {
             cursor: read.as_ref().ok().copied(),
         };
         read
-    }
-}
-
-impl Directory {
-    /// Returns the cursor of the newest change, as of some moment after the call.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn newest_change_cursor(&self) -> Result<i64, Error> {
-        Ok(self
-            .database
-            .query(store::feed_change::newest_change)
-            .await?)
     }
 }
 

@@ -5,8 +5,8 @@ use doorward_domain::{Gid, ProjectStatus};
 use doorward_storage::{AnyConnection, Result};
 
 use crate::feed::{
-    append::{FeedPage, action_for, membership_key},
     new_change::{MEMBERSHIPS, PROJECTS, USERS},
+    page::{FeedPage, action_for, membership_key},
 };
 use crate::{
     feed::audience::Audience,
@@ -113,7 +113,7 @@ impl FeedPage {
         project: Gid,
         user: Gid,
     ) {
-        let audience = Audience::ProjectMembers(project);
+        let audience = Audience::Members(project);
         self.push_event(
             audience,
             action_for(before.is_some(), after.is_some()),
@@ -142,7 +142,7 @@ const fn audience_for(visibility: Visibility, project: Gid) -> Option<Audience> 
     match visibility {
         Visibility::Hidden => None,
         Visibility::Summary => Some(Audience::Summary(project)),
-        Visibility::Full => Some(Audience::ProjectMembers(project)),
+        Visibility::Full => Some(Audience::Members(project)),
     }
 }
 

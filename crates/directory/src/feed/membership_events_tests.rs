@@ -85,7 +85,7 @@ impl ProjectFixture {
             cursor: start,
             now: Timestamp::from_seconds(1_800_000_000),
             changes: Vec::new(),
-            notices: Vec::new(),
+            events: Vec::new(),
             statuses: HashMap::from([(project, self.project_status)]),
         };
         let existed = before.is_some();
@@ -110,7 +110,7 @@ impl ProjectFixture {
         let [change] = page.changes.as_slice() else {
             panic!("{:?}", page.changes)
         };
-        let events = page.notices.iter().map(|event| {
+        let events = page.events.iter().map(|event| {
             let from = event
                 .first_cursor
                 .map_or(String::new(), |first| format!("+{}..", first - start));
@@ -129,10 +129,14 @@ impl ProjectFixture {
             .map(|subscription| match subscription.until_cursor {
                 OPEN_ENDED => self.named(&format!(
                     "{} after +{}",
-                    subscription.scope,
+                    subscription.audience,
                     subscription.after_cursor - start
                 )),
-                until => self.named(&format!("{} until +{}", subscription.scope, until - start)),
+                until => self.named(&format!(
+                    "{} until +{}",
+                    subscription.audience,
+                    until - start
+                )),
             })
             .collect();
         subscriptions.sort_unstable();

@@ -14,8 +14,8 @@ use doorward_domain::{Gid, MembershipStatus, ProjectStatus};
 use doorward_storage::{AnyConnection, Result};
 
 use crate::feed::{
-    append::{FeedPage, action_for, membership_key},
     new_change::{MEMBERSHIPS, PROJECTS},
+    page::{FeedPage, action_for, membership_key},
 };
 use crate::{
     feed::audience::Audience,
@@ -38,7 +38,7 @@ impl FeedPage {
         let gid = project.gid;
         let owner = project.owner;
         let summary = Audience::Summary(gid);
-        let members = Audience::ProjectMembers(gid);
+        let members = Audience::Members(gid);
         let status = after.map_or("", |after| after.status.as_str());
         self.push_change(
             action_for(before.is_some(), after.is_some()),
@@ -144,7 +144,7 @@ fn open_subscriptions(
     store::feed_subscription::open(
         connection,
         &users_with(MembershipStatus::Active),
-        Audience::ProjectMembers(project),
+        Audience::Members(project),
         after,
     )
 }

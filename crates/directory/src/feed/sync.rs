@@ -22,8 +22,6 @@
 //! 5. If ann removes dan between the two calls, the rows 104 to 106 are dropped, because dan no
 //!    longer sees these entries; instead he receives DELETE rows with cursors after 108.
 
-use std::collections::HashSet;
-
 use doorward_domain::Gid;
 use doorward_storage::AnyConnection;
 
@@ -31,7 +29,9 @@ use crate::{
     Caller, Directory, Error,
     feed::{
         audience::Audience,
-        new_change::{ALL_MEMBERS, MEMBERSHIPS, PROJECTS, USERS},
+        new_change::{ALL_MEMBERS, MEMBERSHIPS, USERS},
+        sync_row::SyncRow,
+        visible_rows::filter_visible,
     },
     members::access,
     model::{Action, FeedEvent},
@@ -41,7 +41,6 @@ use crate::{
         feed_subscription::{OPEN_ENDED, Subscription},
         membership_slot::MembershipSlot,
     },
-    visibility::{self, Visibility},
 };
 
 /// Bounds of one call. Tests use small ones.
@@ -79,37 +78,6 @@ pub struct SyncPage {
     pub position: i64,
     /// Audiences to which the user belongs after `position`; empty unless requested.
     pub audiences: Vec<String>,
-}
-
-/// A row of the feed as a client receives it. Clients fetch the entry that it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SyncRow {
-    /// Whether the row is from the feed of a project, not from the global feed.
-    pub is_published: bool,
-    pub cursor: i64,
-    pub action: Action,
-    pub data_type: String,
-    pub data_key: String,
-}
-
-impl SyncRow {
-    pub(crate) fn from_event(event: FeedEvent) -> Self {
-        let FeedEvent {
-            audience,
-            cursor,
-            action,
-            data_type,
-            data_key,
-            ..
-        } = event;
-        Self {
-            is_published: matches!(audience, Audience::ProjectFeed(_)),
-            cursor,
-            action,
-            data_type,
-            data_key,
-        }
-    }
 }
 
 impl Directory {
@@ -193,7 +161,7 @@ fn read_page(
     if let (Some(project), Some(cursor)) = (since.project, since.cursor) {
         // Published rows need no filter: the membership was checked above.
         let subscription = Subscription {
-            scope: Audience::ProjectFeed(project),
+            audience: Audience::Published(project),
             after_cursor: cursor,
             until_cursor: OPEN_ENDED,
         };
@@ -237,10 +205,14 @@ fn list_audiences(
     if since.cc_cursor.is_some() {
         // Only subscriptions that are still open.
         let subscriptions = store::feed_subscription::list_since(connection, user, OPEN_ENDED - 1)?;
-        audiences.extend(subscriptions.iter().map(|subscription| subscription.scope));
+        audiences.extend(
+            subscriptions
+                .iter()
+                .map(|subscription| subscription.audience),
+        );
     }
     if since.cursor.is_some() {
-        audiences.extend(since.project.map(Audience::ProjectFeed));
+        audiences.extend(since.project.map(Audience::Published));
     }
     Ok(audiences.iter().map(Audience::to_string).collect())
 }
@@ -281,7 +253,7 @@ fn list_candidates(
 ) -> Result<(Vec<SyncRow>, Option<i64>), Error> {
     let own = Audience::User(user);
     let permanent = [own, Audience::Everyone].map(|audience| Subscription {
-        scope: audience,
+        audience,
         after_cursor: position,
         until_cursor: OPEN_ENDED,
     });
@@ -417,168 +389,6 @@ fn is_slot_affected(slot: &MembershipSlot, action: Action, first: i64) -> bool {
     match action {
         Action::Delete => was_open,
         Action::Insert | Action::Update => was_open && slot.closed_cursor == OPEN_ENDED,
-    }
-}
-
-/// The entries of some rows that the user sees at this moment.
-struct VisibleEntries {
-    user: Gid,
-    projects: Vec<(Gid, Visibility)>,
-    /// Project and user of the memberships of other users.
-    memberships: HashSet<(Gid, Gid)>,
-    /// Other users.
-    users: HashSet<Gid>,
-}
-
-/// Drops the rows that contradict what the user sees at this moment.
-fn filter_visible(
-    connection: &mut AnyConnection,
-    user: Gid,
-    rows: Vec<SyncRow>,
-) -> Result<Vec<SyncRow>, Error> {
-    if rows.is_empty() {
-        return Ok(rows);
-    }
-    let visible = load_visible_entries(connection, user, &rows)?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| visible.to_deliver(row))
-        .collect())
-}
-
-/// Finds out which entries of the rows the user sees, with a few queries for all rows.
-fn load_visible_entries(
-    connection: &mut AnyConnection,
-    user: Gid,
-    rows: &[SyncRow],
-) -> Result<VisibleEntries, Error> {
-    // A generic plan may date from when the tables were empty, and would read them as a whole.
-    connection.force_custom_plans()?;
-    let keys: Vec<EntryKey> = rows.iter().filter_map(EntryKey::parse).collect();
-    let mut projects: Vec<Gid> = keys.iter().filter_map(EntryKey::project).collect();
-    projects.sort();
-    projects.dedup();
-    let mut visible = VisibleEntries {
-        user,
-        projects: Vec::new(),
-        memberships: HashSet::new(),
-        users: HashSet::new(),
-    };
-    if !projects.is_empty() {
-        for (membership, project) in store::init::list_own_in(connection, user, &projects)? {
-            visible.projects.push((
-                project.gid,
-                visibility::of_project(project.status, Some(&membership)),
-            ));
-        }
-    }
-    for (project, visibility) in &visible.projects {
-        let mut users: Vec<Gid> = keys
-            .iter()
-            .filter_map(EntryKey::membership)
-            .filter(|(key_project, _)| key_project == project)
-            .map(|(_, user)| user)
-            .collect();
-        users.sort();
-        users.dedup();
-        if *visibility == Visibility::Full && !users.is_empty() {
-            let found = store::membership::list_of_users(connection, *project, &users)?;
-            visible
-                .memberships
-                .extend(found.iter().map(|found| (found.project, found.user)));
-        }
-    }
-    let mut users: Vec<Gid> = keys.iter().filter_map(EntryKey::user).collect();
-    users.sort();
-    users.dedup();
-    if !users.is_empty() {
-        visible.users = store::init::list_visible_users(connection, user, &users)?
-            .into_iter()
-            .collect();
-    }
-    Ok(visible)
-}
-
-impl VisibleEntries {
-    /// Returns the row as the user receives it, or None if the user must not receive it.
-    fn to_deliver(&self, row: SyncRow) -> Option<SyncRow> {
-        match (row.action, self.contains(&row)) {
-            (Action::Insert | Action::Update, true) | (Action::Delete, false) => Some(row),
-            // See the module header: some clients do not fetch a project on INSERT.
-            (Action::Delete, true) if row.data_type == PROJECTS => Some(SyncRow {
-                action: Action::Update,
-                ..row
-            }),
-            (Action::Insert | Action::Update, false) | (Action::Delete, true) => None,
-        }
-    }
-
-    fn contains(&self, row: &SyncRow) -> bool {
-        match EntryKey::parse(row) {
-            Some(EntryKey::User(user)) => user == self.user || self.users.contains(&user),
-            Some(EntryKey::Project(project)) => self.visibility(project) > Visibility::Hidden,
-            Some(EntryKey::Membership(project, user)) if user == self.user => {
-                self.visibility(project) > Visibility::Hidden
-            }
-            Some(EntryKey::Membership(project, user)) => {
-                self.visibility(project) == Visibility::Full
-                    && self.memberships.contains(&(project, user))
-            }
-            // The API version, which every user sees.
-            None => true,
-        }
-    }
-
-    fn visibility(&self, project: Gid) -> Visibility {
-        self.projects
-            .iter()
-            .find(|(gid, _)| *gid == project)
-            .map_or(Visibility::Hidden, |(_, visibility)| *visibility)
-    }
-}
-
-/// The entry that a row names.
-#[derive(Debug, Clone, Copy)]
-enum EntryKey {
-    User(Gid),
-    Project(Gid),
-    /// Project and user.
-    Membership(Gid, Gid),
-}
-
-impl EntryKey {
-    /// Returns None for rows that are not about an entry, such as the API version.
-    fn parse(row: &SyncRow) -> Option<Self> {
-        match row.data_type.as_str() {
-            USERS => row.data_key.parse().ok().map(Self::User),
-            PROJECTS => row.data_key.parse().ok().map(Self::Project),
-            MEMBERSHIPS => {
-                let (project, user) = row.data_key.split_once('/')?;
-                Some(Self::Membership(project.parse().ok()?, user.parse().ok()?))
-            }
-            _ => None,
-        }
-    }
-
-    const fn project(&self) -> Option<Gid> {
-        match self {
-            Self::User(_) => None,
-            Self::Project(project) | Self::Membership(project, _) => Some(*project),
-        }
-    }
-
-    const fn membership(&self) -> Option<(Gid, Gid)> {
-        match self {
-            Self::User(_) | Self::Project(_) => None,
-            Self::Membership(project, user) => Some((*project, *user)),
-        }
-    }
-
-    const fn user(&self) -> Option<Gid> {
-        match self {
-            Self::User(user) => Some(*user),
-            Self::Project(_) | Self::Membership(..) => None,
-        }
     }
 }
 

@@ -12,7 +12,8 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::*;
 use crate::{
-    Actor, MIGRATIONS, MemberChange, NewUser, ProjectChange, UserChange, model::User, users::init,
+    Actor, MIGRATIONS, MemberChange, NewUser, ProjectChange, UserChange, feed::new_change,
+    model::User, users::init,
 };
 
 const PEOPLE: usize = 6;
@@ -45,7 +46,7 @@ fn load_entries(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Entri
     }
     for project in &init.projects {
         entries.insert(
-            (super::PROJECTS, project.gid.to_string()),
+            (new_change::PROJECTS, project.gid.to_string()),
             format!("{project:?}"),
         );
     }
@@ -112,7 +113,7 @@ impl Client {
         for row in &page.rows {
             assert!(row.cursor > self.cursor, "{row:?} after {}", self.cursor);
             self.cursor = row.cursor;
-            let data_type = [USERS, super::PROJECTS, MEMBERSHIPS]
+            let data_type = [USERS, new_change::PROJECTS, MEMBERSHIPS]
                 .into_iter()
                 .find(|t| *t == row.data_type)
                 .unwrap();

@@ -36,7 +36,7 @@ const PAGE: usize = 1000;
 type Sender<M> = mpsc::Sender<Result<M, Status>>;
 
 /// A message, the position after it, and whether it contains anything new.
-type FeedPage<M> = (M, i64, bool);
+type StreamPage<M> = (M, i64, bool);
 
 impl Directory {
     /// Returns the changes after a cursor, ordered by cursor, at most 1,000.
@@ -56,6 +56,17 @@ impl Directory {
         } else {
             Ok(changes)
         }
+    }
+
+    /// Returns the cursor of the newest change, as of some moment after the call.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn newest_change_cursor(&self) -> Result<i64, Error> {
+        Ok(self
+            .database
+            .query(store::feed_change::newest_change)
+            .await?)
     }
 
     /// Returns the events after a cursor, ordered by cursor, and the position after them. A page
@@ -97,7 +108,7 @@ impl Directory {
 pub(crate) async fn change_page(
     directory: Directory,
     after: i64,
-) -> Result<FeedPage<pb::WatchChangesResponse>, Error> {
+) -> Result<StreamPage<pb::WatchChangesResponse>, Error> {
     let changes = directory.list_changes(after).await?;
     let has_news = !changes.is_empty();
     let cursor = changes.last().map_or(after, |last| last.cursor);
@@ -113,7 +124,7 @@ pub(crate) async fn change_page(
 pub(crate) async fn event_page(
     directory: Directory,
     after: i64,
-) -> Result<FeedPage<pb::WatchEventsResponse>, Error> {
+) -> Result<StreamPage<pb::WatchEventsResponse>, Error> {
     let (events, cursor) = directory.list_events(after).await?;
     // A page without events is sent, too, if the position has moved: the gateway then knows that
     // its subscribers have everything up to there.
@@ -132,7 +143,7 @@ pub(crate) async fn stream_pages<M, F, R>(
     shutdown: CancellationToken,
 ) where
     F: Fn(Directory, i64) -> R,
-    R: Future<Output = Result<FeedPage<M>, Error>>,
+    R: Future<Output = Result<StreamPage<M>, Error>>,
 {
     let mut feed_changed = directory.feed_changed.subscribe();
     let mut last_sent: Option<Instant> = None;

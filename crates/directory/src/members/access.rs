@@ -72,17 +72,6 @@ impl Directory {
     }
 }
 
-/// Checks whether a user is a placeholder account without any membership. Such a user serves no
-/// purpose, and the caller deletes it.
-pub(crate) fn is_unused_placeholder(
-    connection: &mut AnyConnection,
-    user: Gid,
-) -> Result<bool, Error> {
-    let is_placeholder =
-        store::user::find(connection, user)?.is_some_and(|user| user.is_placeholder());
-    Ok(is_placeholder && store::membership::list_of_user(connection, user)?.is_empty())
-}
-
 /// Finds the membership of a user in a project, if both the membership and the project are active.
 /// It does not check the status of the user.
 pub(crate) fn find_active_membership(

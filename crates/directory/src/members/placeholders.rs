@@ -18,12 +18,12 @@ use doorward_domain::{Email, Gid, MembershipStatus, Timestamp, Timezone, UserSta
 use doorward_storage::AnyConnection;
 
 use crate::{
-    AccountQuery, Error,
+    Error,
     feed::NewChange,
-    members::{invitations::apply_transition, transitions::Step},
+    members::{status_changes::apply_transition, transitions::Step},
     model::{Action, Membership, User},
     store,
-    users::accounts,
+    users::find::{self, AccountQuery},
 };
 
 /// The user that an invitation is for.
@@ -45,7 +45,7 @@ pub(crate) fn find_invitee(
     new_gid: Gid,
     inviter: &User,
 ) -> Result<Invitee, Error> {
-    let accounts = accounts::find_accounts(
+    let accounts = find::find_accounts(
         connection,
         &AccountQuery::Either(name.to_owned()),
         &[UserStatus::Active],

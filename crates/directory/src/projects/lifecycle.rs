@@ -13,8 +13,8 @@ use crate::{
     feed::{self, NewChange},
     media,
     model::{Action, Membership, Project},
-    policy::{self, Permission},
-    projects::options::FullProject,
+    policy::Permission,
+    projects::{access, options::FullProject},
     store,
 };
 
@@ -84,7 +84,7 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let project =
-                get_authorized(connection, actor, project, Permission::AdministerProject)?;
+                access::get_authorized(connection, actor, project, Permission::AdministerProject)?;
             if project.status != ProjectStatus::Deleted {
                 return Err(Error::ProjectNotDeleted);
             }
@@ -138,7 +138,8 @@ impl Directory {
         let limits = self.limits;
         self.write(move |connection| {
             feed::lock(connection)?;
-            let old = get_authorized(connection, actor, project, Permission::AdministerProject)?;
+            let old =
+                access::get_authorized(connection, actor, project, Permission::AdministerProject)?;
             let memberships_before = get_transfer_memberships(connection, &old, new_owner)?;
             // Otherwise an owner could give any number of projects to a user.
             match actor {
@@ -201,7 +202,7 @@ impl Directory {
         let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
-            let old = get_authorized(connection, actor, project, permission)?;
+            let old = access::get_authorized(connection, actor, project, permission)?;
             let new = change(connection, old.clone())?;
             if new != old {
                 store::project::update(connection, &new, clock.now())?;
@@ -215,40 +216,6 @@ impl Directory {
             Ok((new, options))
         })
         .await
-    }
-}
-
-/// Returns the project, if the actor has the permission. The owner keeps all permissions while the
-/// project is deleted, and other members lose theirs for that time.
-///
-/// # Errors
-/// [`Error::CallerNotActive`] and [`Error::Forbidden`] to a caller, the latter also if the project
-/// does not exist; [`Error::ProjectNotFound`] to an administrator; database errors.
-pub(crate) fn get_authorized(
-    connection: &mut AnyConnection,
-    actor: Actor,
-    project: Gid,
-    permission: Permission,
-) -> Result<Project, Error> {
-    let caller = actor.active(connection)?;
-    let found = store::project::find(connection, project)?;
-    let Some(caller) = caller else {
-        return found.ok_or(Error::ProjectNotFound);
-    };
-    // The error must not reveal to a caller whether the project exists.
-    let project = found.ok_or(Error::Forbidden)?;
-    let own = store::membership::find(connection, project.gid, caller.gid())?;
-    let own = own
-        .filter(|own| own.status == MembershipStatus::Active)
-        .ok_or(Error::Forbidden)?;
-    let role = match own.role {
-        Role::Owner => Some(Role::Owner),
-        Role::Member | Role::Api => policy::active_role(project.status, own.status, own.role),
-    };
-    if policy::is_allowed(role, permission) {
-        Ok(project)
-    } else {
-        Err(Error::Forbidden)
     }
 }
 

@@ -67,9 +67,7 @@ fn user_projects(projects: impl Iterator<Item = (Gid, Role)>) -> Vec<pb::UserPro
 }
 
 /// Converts a project, in full if the caller sees its options.
-pub(crate) fn visible_project(
-    (summary, details): (Project, Option<ProjectOptions>),
-) -> pb::Project {
+pub(crate) fn visible_project(summary: Project, details: Option<ProjectOptions>) -> pb::Project {
     pb::Project {
         options: details.map(options),
         ..project(summary)
@@ -77,7 +75,7 @@ pub(crate) fn visible_project(
 }
 
 /// Converts a project in full.
-pub(crate) fn full_project((summary, details): (Project, ProjectOptions)) -> pb::Project {
+pub(crate) fn full_project(summary: Project, details: ProjectOptions) -> pb::Project {
     pb::Project {
         options: Some(options(details)),
         ..project(summary)
@@ -320,7 +318,7 @@ pub(crate) fn feed_event(event: FeedEvent) -> pb::FeedEvent {
         || event.first_cursor.is_some()
         || event.action == Action::Delete
             && event.data_type != MEMBERSHIPS
-            && !matches!(event.audience, Audience::ProjectFeed(_));
+            && !matches!(event.audience, Audience::Published(_));
     let audience = event.audience.to_string();
     let row = SyncRow::from_event(event);
     let feed = feed_kind(row.is_published).into();
@@ -342,15 +340,4 @@ pub(crate) fn feed_event(event: FeedEvent) -> pb::FeedEvent {
         data_type: row.data_type,
         data_key: row.data_key,
     }
-}
-
-/// Parses the gid of the caller. Whether the caller is active is checked in the transaction of the
-/// rule.
-pub(crate) fn parse_caller(text: &str) -> Result<crate::Caller, doorward_rpc::RpcError> {
-    parse_gid(text, "caller_gid").map(crate::Caller::from)
-}
-
-pub(crate) fn parse_gid(text: &str, parameter: &str) -> Result<Gid, doorward_rpc::RpcError> {
-    text.parse()
-        .map_err(|_| doorward_rpc::RpcError::invalid_parameter(parameter))
 }

@@ -4,10 +4,12 @@
 use doorward_rpc::{RpcError, directory::v1 as pb};
 use tonic::Response;
 
-use super::RpcResult;
 use crate::{
     Directory, media,
-    service::convert::{self, parse_caller, parse_gid},
+    service::{
+        convert,
+        request::{RpcResult, parse_caller, parse_gid},
+    },
 };
 
 pub(super) async fn prepare_avatar(
@@ -57,12 +59,12 @@ pub(super) async fn set_icon(
 ) -> RpcResult<pb::ProjectResponse> {
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    let full = directory
+    let (project, options) = directory
         .set_icon(caller, project, request.file_name)
         .await
         .map_err(RpcError::from)?;
     Ok(Response::new(pb::ProjectResponse {
-        project: Some(convert::full_project(full)),
+        project: Some(convert::full_project(project, options)),
         memberships: Vec::new(),
     }))
 }

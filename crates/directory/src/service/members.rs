@@ -7,14 +7,56 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::RpcResult;
 use crate::{
     Actor, Caller, Directory, Error, Member, MemberChange, NotificationsChange, VisibleMembers,
-    service::convert::{self, parse_caller, parse_gid},
+    service::{
+        convert,
+        request::{RpcResult, parse_caller, parse_gid, parse_page_size},
+    },
 };
 
 /// Maximum number of members in one request.
 const MAX_MEMBERS: usize = 1000;
+
+pub(super) async fn list_members(
+    directory: &Directory,
+    request: pb::ListMembersRequest,
+) -> RpcResult<pb::ListMembersResponse> {
+    let project = parse_gid(&request.project_gid, "project_gid")?;
+    let after = request
+        .after_user_gid
+        .as_deref()
+        .map(|after| parse_gid(after, "after_user_gid"))
+        .transpose()?;
+    let limit = parse_page_size(request.page_size)?;
+    let members = directory
+        .list_members(project, after, limit)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::ListMembersResponse {
+        memberships: members.iter().map(convert::membership).collect(),
+    }))
+}
+
+pub(super) async fn check_membership(
+    directory: &Directory,
+    request: pb::CheckMembershipRequest,
+) -> RpcResult<pb::CheckMembershipResponse> {
+    let project = parse_gid(&request.project_gid, "project_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    let membership = directory
+        .find_active_membership(project, user)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::CheckMembershipResponse {
+        is_active: membership.is_some(),
+        roles: membership
+            .iter()
+            .map(|own| pb::Role::from(own.role).into())
+            .collect(),
+        rate_limit_per_second: membership.and_then(|own| own.rate_limit_per_second),
+    }))
+}
 
 pub(super) async fn view_user(
     directory: &Directory,
@@ -158,7 +200,7 @@ pub(super) async fn accept_invitation(
 ) -> RpcResult<pb::AcceptInvitationResponse> {
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    let (full, member) = directory
+    let ((project, options), member) = directory
         .accept_invitation(caller, project)
         .await
         .map_err(RpcError::from)?;
@@ -169,7 +211,7 @@ pub(super) async fn accept_invitation(
     };
     let membership = convert::members(view).memberships.pop();
     Ok(Response::new(pb::AcceptInvitationResponse {
-        project: Some(convert::full_project(full)),
+        project: Some(convert::full_project(project, options)),
         membership,
     }))
 }

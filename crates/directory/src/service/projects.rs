@@ -8,16 +8,32 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::{RpcResult, parse_page_size};
 use crate::{
     Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange,
     VisibleMembers,
     model::ItemKind,
-    service::convert::{self, parse_caller, parse_gid},
+    service::{
+        convert,
+        request::{RpcResult, parse_caller, parse_gid, parse_page_size},
+    },
 };
 
 /// Name of a new project if the request has no name. Part of the published API.
 const DEFAULT_PROJECT_NAME: &str = "untitled project";
+
+pub(super) async fn get_project(
+    directory: &Directory,
+    request: pb::GetProjectRequest,
+) -> RpcResult<pb::GetProjectResponse> {
+    let project = parse_gid(&request.project_gid, "project_gid")?;
+    let (project, options) = directory
+        .get_full_project(project)
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(pb::GetProjectResponse {
+        project: Some(convert::full_project(project, options)),
+    }))
+}
 
 pub(super) async fn list_projects(
     directory: &Directory,
@@ -43,11 +59,11 @@ pub(super) async fn view_project(
 ) -> RpcResult<pb::ProjectResponse> {
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    let viewed = directory
+    let (project, options) = directory
         .view_project(caller, project)
         .await
         .map_err(RpcError::from)?;
-    let project = Some(convert::visible_project(viewed));
+    let project = Some(convert::visible_project(project, options));
     Ok(Response::new(pb::ProjectResponse {
         project,
         memberships: Vec::new(),
@@ -76,7 +92,7 @@ pub(super) async fn create_project(
         )
         .await;
     let created = created.map_err(RpcError::from)?;
-    let project = directory
+    let (project, options) = directory
         .get_full_project(created.gid)
         .await
         .map_err(RpcError::from)?;
@@ -86,7 +102,7 @@ pub(super) async fn create_project(
         .map_err(RpcError::from)?;
     let memberships = convert::members(view).memberships;
     Ok(Response::new(pb::ProjectResponse {
-        project: Some(convert::full_project(project)),
+        project: Some(convert::full_project(project, options)),
         memberships,
     }))
 }
@@ -142,7 +158,7 @@ pub(super) async fn transfer_project(
     let caller = parse_gid(&request.caller_gid, "caller_gid")?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let new_owner = parse_gid(&request.new_owner_gid, "user_gid")?;
-    let (full, memberships) = directory
+    let ((project, options), memberships) = directory
         .transfer_project(Actor::User(caller.into()), project, new_owner)
         .await
         .map_err(RpcError::from)?;
@@ -165,7 +181,7 @@ pub(super) async fn transfer_project(
     };
     let memberships = convert::members(view).memberships;
     Ok(Response::new(pb::ProjectResponse {
-        project: Some(convert::full_project(full)),
+        project: Some(convert::full_project(project, options)),
         memberships,
     }))
 }
@@ -191,11 +207,11 @@ pub(super) async fn create_item(
     request: pb::CreateItemRequest,
 ) -> RpcResult<pb::CreateItemResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let (item, full) = directory
+    let (item, (project, options)) = directory
         .create_item(list, request.name)
         .await
         .map_err(RpcError::from)?;
-    let project = Some(convert::full_project(full));
+    let project = Some(convert::full_project(project, options));
     Ok(Response::new(pb::CreateItemResponse {
         item_gid: item.to_string(),
         project,
@@ -254,7 +270,8 @@ fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<ListRef, 
 }
 
 fn project_response(changed: Result<FullProject, Error>) -> RpcResult<pb::ProjectResponse> {
-    let project = Some(convert::full_project(changed.map_err(RpcError::from)?));
+    let (project, options) = changed.map_err(RpcError::from)?;
+    let project = Some(convert::full_project(project, options));
     Ok(Response::new(pb::ProjectResponse {
         project,
         memberships: Vec::new(),

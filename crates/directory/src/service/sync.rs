@@ -5,11 +5,13 @@ use doorward_rpc::{RpcError, directory::v1 as pb};
 use doorward_service_tokens::check_project;
 use tonic::{Request, Response};
 
-use super::RpcResult;
 use crate::{
     Directory, SyncCursors,
     feed::publish::PublishedRow,
-    service::convert::{self, parse_gid},
+    service::{
+        convert,
+        request::{RpcResult, parse_gid},
+    },
 };
 
 pub(super) async fn sync(

@@ -76,7 +76,7 @@ pub(crate) fn list_for_subscriptions(
         AnyConnection::Postgres(connection) => {
             let audiences: Vec<String> = subscriptions
                 .iter()
-                .map(|subscription| subscription.scope.to_string())
+                .map(|subscription| subscription.audience.to_string())
                 .collect();
             let after: Vec<i64> = subscriptions
                 .iter()
@@ -104,7 +104,7 @@ pub(crate) fn list_for_subscriptions(
             let mut end = i64::MAX;
             for subscription in subscriptions {
                 let found: Vec<EventRow> = feed_events::table
-                    .filter(feed_events::audience.eq(subscription.scope.to_string()))
+                    .filter(feed_events::audience.eq(subscription.audience.to_string()))
                     .filter(feed_events::cursor.gt(subscription.after_cursor))
                     .filter(feed_events::cursor.le(subscription.until_cursor.min(end)))
                     .order(feed_events::cursor)

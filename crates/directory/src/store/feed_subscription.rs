@@ -18,7 +18,7 @@ pub(crate) const OPEN_ENDED: i64 = i64::MAX;
 /// `after_cursor + 1 ..= until_cursor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Subscription {
-    pub(crate) scope: Audience,
+    pub(crate) audience: Audience,
     pub(crate) after_cursor: i64,
     pub(crate) until_cursor: i64,
 }
@@ -112,7 +112,7 @@ pub(crate) fn list_since(
     rows.into_iter()
         .map(|(audience, after_cursor, until_cursor)| {
             Ok(Subscription {
-                scope: audience.parse()?,
+                audience: audience.parse()?,
                 after_cursor,
                 until_cursor,
             })

@@ -4,7 +4,7 @@
 
 use diesel::prelude::*;
 use doorward_domain::Gid;
-use doorward_storage::{AnyConnection, Result};
+use doorward_storage::{AnyConnection, Error, Result};
 
 use super::{
     membership, project,
@@ -107,9 +107,14 @@ pub(crate) fn list_others_in(
         .filter(memberships::project_gid.eq(project.to_string()))
         .filter(memberships::user_gid.ne(user.to_string()))
         .order(memberships::user_gid)
-        .select((membership::SyncRow::as_select(), SUMMARY))
+        .select((
+            membership::SyncRow::as_select(),
+            UserSummaryRow::as_select(),
+        ))
         .load(connection)?;
-    rows.into_iter().map(to_membership_with_user).collect()
+    rows.into_iter()
+        .map(|(membership, user)| Ok((membership.try_into()?, user.try_into()?)))
+        .collect()
 }
 
 /// Returns the memberships of other users in the active projects of which the user is an active
@@ -130,9 +135,14 @@ pub(crate) fn list_others(
         .filter(projects::status.eq("active"))
         .filter(memberships::user_gid.ne(user.to_string()))
         .order((memberships::project_gid, memberships::user_gid))
-        .select((membership::SyncRow::as_select(), SUMMARY))
+        .select((
+            membership::SyncRow::as_select(),
+            UserSummaryRow::as_select(),
+        ))
         .load(connection)?;
-    rows.into_iter().map(to_membership_with_user).collect()
+    rows.into_iter()
+        .map(|(membership, user)| Ok((membership.try_into()?, user.try_into()?)))
+        .collect()
 }
 
 /// Checks whether a user sees another one: in some active project, the user is an active member,
@@ -160,32 +170,26 @@ pub(crate) fn shares_project(
     Ok(diesel::select(diesel::dsl::exists(shared)).get_result(connection)?)
 }
 
-type UserSummaryRow = (String, Option<String>, String, Option<String>, String);
-type UserSummaryColumns = (
-    users::gid,
-    users::username,
-    users::name,
-    users::avatar,
-    users::status,
-);
-const SUMMARY: UserSummaryColumns = (
-    users::gid,
-    users::username,
-    users::name,
-    users::avatar,
-    users::status,
-);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct UserSummaryRow {
+    gid: String,
+    username: Option<String>,
+    name: String,
+    avatar: Option<String>,
+    status: String,
+}
 
-fn to_membership_with_user(
-    (membership, user): (membership::SyncRow, UserSummaryRow),
-) -> Result<(Membership, UserSummary)> {
-    let (gid, username, name, avatar, status) = user;
-    let user = UserSummary {
-        gid: gid.parse()?,
-        username,
-        name,
-        avatar,
-        status: status.parse()?,
-    };
-    Ok((membership.try_into()?, user))
+impl TryFrom<UserSummaryRow> for UserSummary {
+    type Error = Error;
+
+    fn try_from(row: UserSummaryRow) -> Result<Self> {
+        Ok(Self {
+            gid: row.gid.parse()?,
+            username: row.username,
+            name: row.name,
+            avatar: row.avatar,
+            status: row.status.parse()?,
+        })
+    }
 }

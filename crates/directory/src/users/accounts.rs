@@ -1,33 +1,19 @@
-//! Accounts: sign up, find, update and delete the caller's own account. Verification of addresses
-//! is up to auth: an [`Email`] that arrives here is verified. `lifecycle.rs` has the calls of
-//! administrators.
+//! Accounts as users manage them: sign up, and update and delete the caller's own account.
+//! Verification of addresses is up to auth: an [`Email`] that arrives here is verified.
+//! `administration.rs` has the calls of administrators.
 
-use doorward_domain::{
-    Clock, DisplayName, Email, Gid, Malformed, Timezone, UserStatus, Username, languages,
-};
+use doorward_domain::{Clock, DisplayName, Email, Gid, Malformed, Timezone, Username, languages};
 use doorward_mail::{MailContent, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Caller, Directory, Error, NewUser,
+    Caller, Directory, Error,
     feed::{self, NewChange},
     members::placeholders,
     model::{Action, User},
     store,
-    users::lifecycle,
+    users::{changes, create::NewUser, find::parse_username},
 };
-
-/// Maximum number of accounts that a query by address returns.
-const MAX_ACCOUNTS: i64 = 100;
-
-/// A username or address by which accounts are found.
-#[derive(Debug, Clone)]
-pub enum AccountQuery {
-    Username(String),
-    Email(String),
-    /// An address; or a username, if no account has the address.
-    Either(String),
-}
 
 /// The account of a signup whose codes were correct.
 #[derive(Debug, Clone)]
@@ -50,46 +36,6 @@ pub struct UserChange {
 }
 
 impl Directory {
-    /// Returns the normalized form of a username, and whether it is free.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`]; [`Error::UsernameNotOwnEmail`] if `email` is given and does not allow
-    /// the username; database errors.
-    pub async fn check_username(
-        &self,
-        username: &str,
-        email: Option<&str>,
-    ) -> Result<(Username, bool), Error> {
-        let username = parse_username(username)?;
-        if let Some(email) = email
-            && !username.is_allowed_for_email(Email::parse(email).ok().as_ref())
-        {
-            return Err(Error::UsernameNotOwnEmail);
-        }
-        let name = username.clone();
-        let find = move |connection: &mut AnyConnection| {
-            store::user::find_by_username(connection, name.as_str())
-        };
-        let found = self.database.query(find).await?;
-        Ok((username, found.is_none()))
-    }
-
-    /// Returns the accounts that match the query and have one of the statuses, in the order of
-    /// usernames.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn find_accounts(
-        &self,
-        query: AccountQuery,
-        statuses: &'static [UserStatus],
-    ) -> Result<Vec<User>, Error> {
-        Ok(self
-            .database
-            .query(move |connection| find_accounts(connection, &query, statuses))
-            .await?)
-    }
-
     /// Creates the account of a signup. If the address was invited before, its placeholder account
     /// becomes the account. A repeated call for the same signup returns the same account.
     ///
@@ -111,7 +57,7 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let (old, new) = apply_change(connection, caller, &wanted)?;
-            save(connection, &old, &new, &*clock)?;
+            changes::save(connection, &old, &new, &*clock)?;
             Ok(new)
         })
         .await
@@ -141,7 +87,7 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active_account(connection)?;
-            lifecycle::delete(connection, caller.gid(), &*clock)
+            changes::delete(connection, caller.gid(), &*clock)
         })
         .await
     }
@@ -197,7 +143,7 @@ impl Directory {
                     };
                     outbox.enqueue(connection, mail, clock.now())?;
                 }
-                save(connection, &user, &changed, &*clock)?;
+                changes::save(connection, &user, &changed, &*clock)?;
                 let claimed =
                     placeholders::claim_invitations(connection, gid, &email, clock.now())?;
                 feed::append(connection, claimed, &*clock)?;
@@ -208,63 +154,6 @@ impl Directory {
             outbox.wake_worker();
         }
         Ok(user)
-    }
-}
-
-/// Parses a new username.
-///
-/// # Errors
-/// [`Error::Malformed`].
-pub(crate) fn parse_username(text: &str) -> Result<Username, Error> {
-    Username::parse(text).map_err(|malformed| Error::Malformed("username", malformed))
-}
-
-/// Returns the accounts that match the query and have one of the statuses, in the order of
-/// usernames. A text that is neither a username nor an address finds no account.
-///
-/// # Errors
-/// Database errors.
-pub(crate) fn find_accounts(
-    connection: &mut AnyConnection,
-    query: &AccountQuery,
-    statuses: &[UserStatus],
-) -> doorward_storage::Result<Vec<User>> {
-    // The queries also return placeholder accounts, which have no username.
-    let is_account = |user: &User| statuses.contains(&user.status) && user.username.is_some();
-    let found: Vec<User> = match query {
-        AccountQuery::Username(text) => find_by_username(connection, text)?,
-        AccountQuery::Email(text) => find_by_email(connection, text)?,
-        AccountQuery::Either(text) => {
-            let found = find_by_email(connection, text)?;
-            if found.iter().any(is_account) {
-                found
-            } else {
-                find_by_username(connection, text)?
-            }
-        }
-    };
-    Ok(found.into_iter().filter(is_account).collect())
-}
-
-fn find_by_email(
-    connection: &mut AnyConnection,
-    text: &str,
-) -> doorward_storage::Result<Vec<User>> {
-    match Email::parse(text) {
-        Ok(email) => store::user::list_by_email(connection, &email, MAX_ACCOUNTS),
-        Err(_) => Ok(Vec::new()),
-    }
-}
-
-fn find_by_username(
-    connection: &mut AnyConnection,
-    text: &str,
-) -> doorward_storage::Result<Vec<User>> {
-    match Username::parse_existing(text) {
-        Ok(name) => Ok(store::user::find_by_username(connection, name.as_str())?
-            .into_iter()
-            .collect()),
-        Err(_) => Ok(Vec::new()),
     }
 }
 
@@ -362,34 +251,4 @@ fn apply_change(
         new.timezone = timezone.to_string();
     }
     Ok((user, new))
-}
-
-/// Stores a changed user and appends the changes to the feed.
-///
-/// # Errors
-/// [`Error::UsernameTaken`], and database errors.
-pub(crate) fn save(
-    connection: &mut AnyConnection,
-    old: &User,
-    new: &User,
-    clock: &dyn Clock,
-) -> Result<(), Error> {
-    if old == new {
-        return Ok(());
-    }
-    match store::user::update(connection, new, clock.now()) {
-        // The unique index decides, as for a new account.
-        Err(doorward_storage::Error::UniqueViolation(_)) => return Err(Error::UsernameTaken),
-        done => done?,
-    }
-    let mut changes = vec![NewChange::user(
-        Action::Update,
-        new.gid,
-        new.status.as_str(),
-    )];
-    if old.email != new.email {
-        changes.push(NewChange::EmailChanged(new.gid));
-    }
-    feed::append(connection, changes, clock)?;
-    Ok(())
 }

@@ -1,15 +1,17 @@
-//! Calls of administrators about one user, from the command line. They are not bound by the rules
-//! for callers, but they keep the same invariants.
+//! Calls of administrators about an existing user, from the command line: edit, activate,
+//! deactivate and delete. They are not bound by the rules for callers, but they keep the same
+//! invariants. Creation is in `create.rs`.
 
 use doorward_domain::{Clock, DisplayName, Email, Gid, UserStatus, Username};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, feed,
+    Directory, Error,
+    feed::{self, NewChange},
     members::placeholders,
-    model::{Project, User},
+    model::{Action, Project, User},
     store,
-    users::accounts,
+    users::changes,
 };
 
 /// Fields of a user that an administrator sets; a field that is `None` keeps its value.
@@ -31,6 +33,27 @@ impl Directory {
     pub async fn edit_user(&self, gid: Gid, edit: UserEdit) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.write(move |connection| edit_user(connection, gid, edit, &*clock))
+            .await
+    }
+
+    /// Activates or deactivates a user. A user who has the status already stays unchanged.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`] for a placeholder account, and database
+    /// errors.
+    pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
+        let clock = self.clock.clone();
+        self.write(move |connection| set_status(connection, gid, status, &*clock))
+            .await
+    }
+
+    /// Deletes a user and their memberships.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and database errors.
+    pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        self.write(move |connection| changes::delete(connection, gid, &*clock))
             .await
     }
 
@@ -85,11 +108,44 @@ fn edit_user(
     if let Some(name) = edit.name {
         new.name = name.to_string();
     }
-    accounts::save(connection, &old, &new, clock)?;
+    changes::save(connection, &old, &new, clock)?;
     // An inactive account receives the invitations of its address when it is activated.
     if let (Some(email), UserStatus::Active) = (edit.email, new.status) {
         let moved = placeholders::claim_invitations(connection, gid, &email, clock.now())?;
         feed::append(connection, moved, clock)?;
     }
     Ok(new)
+}
+
+fn set_status(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    status: UserStatus,
+    clock: &dyn Clock,
+) -> Result<User, Error> {
+    feed::lock(connection)?;
+    let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    // An active user without a username would count as an API user.
+    if user.is_placeholder() {
+        return Err(Error::UserNotActive);
+    }
+    if user.status != status {
+        store::user::set_status(connection, gid, status, clock.now())?;
+        let mut changes = vec![NewChange::user(Action::Update, gid, status.as_str())];
+        // While the account was inactive, its address may have been invited by a new placeholder
+        // account.
+        if let (UserStatus::Active, Some(Ok(email))) =
+            (status, user.email.as_deref().map(Email::parse))
+        {
+            changes.extend(placeholders::claim_invitations(
+                connection,
+                gid,
+                &email,
+                clock.now(),
+            )?);
+        }
+        feed::append(connection, changes, clock)?;
+        user.status = status;
+    }
+    Ok(user)
 }

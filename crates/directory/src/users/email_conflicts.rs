@@ -21,7 +21,7 @@
 //!    conflict, here fay1; if there is no such account, into the oldest placeholder account.
 
 use doorward_domain::{Clock, Email, Gid, SystemClock, Timestamp, UserStatus};
-use doorward_storage::{AnyConnection, Step};
+use doorward_storage::{AnyConnection, DataMigration};
 
 use crate::{
     Directory, Error,
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Data migration that belongs to the SQL migration which added the column of the marks.
-pub(crate) const STEP: Step = Step {
+pub(crate) const DATA_MIGRATION: DataMigration = DataMigration {
     migration: "0009_canonical_emails",
     run: |connection| migrate(connection, &SystemClock),
 };

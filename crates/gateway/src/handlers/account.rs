@@ -9,14 +9,14 @@ use doorward_rpc::{
 };
 
 use crate::{
-    Gateway,
     handlers::current_user::{self, to_user_info},
     http::{
         body::Body,
         envelope::{self, ApiError, Empty},
     },
+    media::Media,
     peers::Peers,
-    session::caller::Caller,
+    session::{caller::Caller, sessions::Sessions},
 };
 
 /// Changes the given values: all of them, or none if one is not acceptable.
@@ -27,7 +27,8 @@ pub(crate) async fn update(
     caller: Caller,
     request: HttpRequest,
     body: Body,
-    (peers, gateway): (Data<Peers>, Data<Gateway>),
+    peers: Data<Peers>,
+    sessions: Data<Sessions>,
 ) -> Result<HttpResponse, ApiError> {
     current_user::require_account(&caller)?;
     let (update, new_password) = parse_update(&caller, &body)?;
@@ -55,16 +56,7 @@ pub(crate) async fn update(
     // token.
     let renewed = match &change {
         Some(_) => None,
-        None => Some(
-            gateway
-                .renewals
-                .renew(
-                    &peers,
-                    caller.token.clone(),
-                    gateway.trust.keys_generation(),
-                )
-                .await?,
-        ),
+        None => Some(sessions.renew(&peers, caller.token.clone()).await?),
     };
     let mut user = if has_fields {
         Some(update_user(&peers, update).await?)
@@ -96,7 +88,8 @@ pub(crate) async fn delete(
     caller: Caller,
     request: HttpRequest,
     body: Body,
-    (peers, gateway): (Data<Peers>, Data<Gateway>),
+    peers: Data<Peers>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     current_user::require_account(&caller)?;
     body.required_confirmation("confirm")?;
@@ -109,7 +102,7 @@ pub(crate) async fn delete(
         .await?;
     current_user::drop_renewal(&request);
     // The avatar was discarded too.
-    gateway.media_discarded.notify_one();
+    media.discarded.notify_one();
     let report = ReportUserDeletedRequest {
         user_gid,
         client_address: caller.address.to_string(),

@@ -12,9 +12,9 @@ use doorward_rpc::{
 };
 
 use crate::{
-    Gateway,
-    handlers::{current_user, media},
+    handlers::current_user,
     http::{body::Body, envelope::ApiError, upload},
+    media::{Media, avatar_file, object_store_error},
     peers::Peers,
     session::caller::Caller,
 };
@@ -29,15 +29,15 @@ pub(crate) async fn upload(
     request: HttpRequest,
     payload: Payload,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     // The directory checks this too, but only after the large body has been received.
     current_user::require_account(&caller)?;
-    let upload = upload::read_form(&request, payload, &gateway.upload_memory)
+    let upload = upload::read_form(&request, payload, &media.upload_memory)
         .await?
         .into_file()?;
     let (file, _memory) = upload.into_parts();
-    let picture = gateway.decoder.decode(caller.claims.sub, file).await?;
+    let picture = media.decoder.decode(caller.claims.sub, file).await?;
     let prepare = PrepareAvatarRequest {
         user_gid: caller.claims.sub.to_string(),
         extension: picture.format.extension().to_owned(),
@@ -48,28 +48,28 @@ pub(crate) async fn upload(
         .await?
         .into_inner()
         .file_name;
-    let put = gateway
+    let put = media
         .object_store
-        .put(&media::avatar_file(&name), picture.bytes)
+        .put(&avatar_file(&name), picture.bytes)
         .await;
-    put.map_err(|error| media::object_store_error(&error))?;
-    set(&caller, &peers, &gateway, Some(name)).await
+    put.map_err(|error| object_store_error(&error))?;
+    set(&caller, &peers, &media, Some(name)).await
 }
 
 pub(crate) async fn delete(
     caller: Caller,
     _: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     current_user::require_account(&caller)?;
-    set(&caller, &peers, &gateway, None).await
+    set(&caller, &peers, &media, None).await
 }
 
 async fn set(
     caller: &Caller,
     peers: &Peers,
-    gateway: &Gateway,
+    media: &Media,
     name: Option<String>,
 ) -> Result<HttpResponse, ApiError> {
     let set = SetAvatarRequest {
@@ -83,7 +83,7 @@ async fn set(
         .into_inner()
         .user
         .ok_or_else(ApiError::internal)?;
-    gateway.media_discarded.notify_one();
+    media.discarded.notify_one();
     current_user::user_response(&user, None)
 }
 

@@ -12,10 +12,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    Gateway,
     handlers::{entries::Users, init::with_token},
     http::{
-        client_address,
+        client_address::TrustedProxies,
         envelope::{self, ApiError},
     },
     peers::Peers,
@@ -79,9 +78,9 @@ pub(crate) async fn get(peers: &Peers, caller: &Caller) -> Result<User, ApiError
 pub(crate) async fn count_anonymous_call(
     request: &HttpRequest,
     peers: &Peers,
-    gateway: &Gateway,
+    trusted_proxies: &TrustedProxies,
 ) -> Result<(), ApiError> {
-    let client_address = client_address::from_request(request, gateway).to_string();
+    let client_address = trusted_proxies.find_client(request).to_string();
     peers
         .auth()
         .count_anonymous_call(CountAnonymousCallRequest { client_address })

@@ -8,13 +8,13 @@ use doorward_media::Format;
 use doorward_rpc::directory::v1::{PrepareIconRequest, SetIconRequest};
 
 use crate::{
-    Gateway,
-    handlers::{current_user::require_account, media, projects},
+    handlers::{current_user::require_account, projects},
     http::{
         body::Body,
         envelope::ApiError,
         upload::{self, UploadForm},
     },
+    media::{Media, icon_file, object_store_error},
     peers::Peers,
     session::caller::Caller,
 };
@@ -26,11 +26,11 @@ pub(crate) async fn upload(
     request: HttpRequest,
     payload: Payload,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     // API users own no project; they are rejected before the body is received.
     require_account(&caller)?;
-    let form: UploadForm = upload::read_form(&request, payload, &gateway.upload_memory).await?;
+    let form: UploadForm = upload::read_form(&request, payload, &media.upload_memory).await?;
     let caller_gid = caller.claims.sub.to_string();
     let project_gid = form.project()?.to_string();
     let file = form.into_file()?;
@@ -54,18 +54,18 @@ pub(crate) async fn upload(
     let guess = Format::Png;
     let mut name = prepare(guess).await?;
     let (file, _memory) = file.into_parts();
-    let picture = gateway.decoder.decode(caller.claims.sub, file).await?;
+    let picture = media.decoder.decode(caller.claims.sub, file).await?;
     if picture.format != guess {
         name = prepare(picture.format).await?;
     }
-    let put = gateway
+    let put = media
         .object_store
-        .put(&media::icon_file(&name), picture.bytes)
+        .put(&icon_file(&name), picture.bytes)
         .await;
-    put.map_err(|error| media::object_store_error(&error))?;
+    put.map_err(|error| object_store_error(&error))?;
     set(
         &peers,
-        &gateway,
+        &media,
         SetIconRequest {
             caller_gid,
             project_gid,
@@ -79,13 +79,13 @@ pub(crate) async fn delete(
     caller: Caller,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     let caller_gid = caller.claims.sub.to_string();
     let project_gid = body.required_gid("project")?.to_string();
     set(
         &peers,
-        &gateway,
+        &media,
         SetIconRequest {
             caller_gid,
             project_gid,
@@ -95,12 +95,8 @@ pub(crate) async fn delete(
     .await
 }
 
-async fn set(
-    peers: &Peers,
-    gateway: &Gateway,
-    set: SetIconRequest,
-) -> Result<HttpResponse, ApiError> {
+async fn set(peers: &Peers, media: &Media, set: SetIconRequest) -> Result<HttpResponse, ApiError> {
     let changed = peers.directory().set_icon(set).await?.into_inner();
-    gateway.media_discarded.notify_one();
+    media.discarded.notify_one();
     projects::project_response(&changed)
 }

@@ -14,30 +14,27 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    Gateway,
     handlers::{
         entries::{Memberships, Projects, UserProjects, Users},
         init_cache::CachedInit,
+        init_source::InitSource,
     },
     http::{
         body::OptionalBody,
         envelope::{self, ApiError},
     },
-    peers::Peers,
-    session::caller::Caller,
+    session::{caller::Caller, sessions::Sessions},
 };
 
 pub(crate) async fn init(
     caller: Caller,
     _: OptionalBody,
-    peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    sessions: Data<Sessions>,
+    init_source: InitSource,
 ) -> Result<HttpResponse, ApiError> {
     let (init, token) = tokio::join!(
-        fetch_init(&gateway, &peers, caller.claims.sub),
-        gateway
-            .renewals
-            .renew(&peers, caller.token, gateway.trust.keys_generation())
+        fetch_init(&init_source, caller.claims.sub),
+        sessions.renew(&init_source.peers, caller.token)
     );
     token_response(init?, &token?)
 }
@@ -48,23 +45,24 @@ pub(crate) async fn init(
 /// # Errors
 /// The errors of `GetInit`; [`Unauthenticated`](doorward_domain::ErrorCode::Unauthenticated) if the
 /// user is not active.
-pub(crate) async fn fetch_init(
-    gateway: &Gateway,
-    peers: &Peers,
-    user: Gid,
-) -> Result<Bytes, RpcError> {
-    let cached = gateway.init_cache.find(user, None);
+pub(crate) async fn fetch_init(source: &InitSource, user: Gid) -> Result<Bytes, RpcError> {
+    let cached = source.cache.find(user, None);
     let request = GetInitRequest {
         user_gid: user.to_string(),
         known_cursor: cached.as_ref().map(|cached| cached.cursor),
     };
-    let init = peers.directory().get_init(request).await?.into_inner();
+    let init = source
+        .peers
+        .directory()
+        .get_init(request)
+        .await?
+        .into_inner();
     if let Some(cached) = cached.filter(|cached| init.is_unchanged && init.cursor == cached.cursor)
     {
         return Ok(cached.body);
     }
-    let body = serialize_init(gateway, &init)?;
-    gateway.init_cache.insert(
+    let body = serialize_init(source, &init)?;
+    source.cache.insert(
         user,
         None,
         CachedInit {
@@ -112,11 +110,11 @@ struct InitData<'a> {
     languages: &'a RawValue,
 }
 
-fn serialize_init(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, RpcError> {
+fn serialize_init(source: &InitSource, init: &GetInitResponse) -> Result<Bytes, RpcError> {
     let result = InitResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
-        version: gateway.config.api_version.as_str(),
+        version: source.api_version.as_str(),
         cursor: init.cursor,
     };
     let data = InitData {
@@ -126,7 +124,7 @@ fn serialize_init(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, Rp
         },
         projects: Projects(&init.projects),
         memberships: Memberships(&init.memberships),
-        languages: &gateway.languages.names,
+        languages: &source.languages.names,
     };
     envelope::serialize_success(&result, &data)
 }

@@ -15,7 +15,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    Gateway,
     handlers::{
         current_user::require_account,
         entries::{Memberships, Projects, Users},
@@ -24,18 +23,18 @@ use crate::{
     },
     http::{
         body::Body,
-        client_address,
+        client_address::TrustedProxies,
         envelope::{self, ApiError, Empty},
     },
     peers::Peers,
-    session::caller::Caller,
+    session::{caller::Caller, sessions::Sessions},
 };
 
 pub(crate) async fn accept(
     caller: Caller,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    sessions: Data<Sessions>,
 ) -> Result<HttpResponse, ApiError> {
     require_account(&caller)?;
     let caller_gid = caller.claims.sub.to_string();
@@ -45,10 +44,7 @@ pub(crate) async fn accept(
         project_gid: project_gid.clone(),
     };
     // Renewed before the change, so that a failed renewal leaves nothing changed.
-    let token = gateway
-        .renewals
-        .renew(&peers, caller.token, gateway.trust.keys_generation())
-        .await?;
+    let token = sessions.renew(&peers, caller.token).await?;
     let accepted = peers
         .directory()
         .accept_invitation(accept)
@@ -85,11 +81,11 @@ pub(crate) async fn decline_by_link(
     request: HttpRequest,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
 ) -> Result<HttpResponse, ApiError> {
     let invitation_id = body.required_gid("invitee")?.to_string();
     let project_gid = body.required_gid("project")?.to_string();
-    let address = client_address::from_request(&request, &gateway);
+    let address = trusted_proxies.find_client(&request);
     decline_and_report(
         &peers,
         Invitee::InvitationId(invitation_id),
@@ -103,15 +99,12 @@ pub(crate) async fn leave(
     caller: Caller,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    sessions: Data<Sessions>,
 ) -> Result<HttpResponse, ApiError> {
     require_account(&caller)?;
     let caller_gid = caller.claims.sub.to_string();
     let project_gid = body.required_gid("project")?.to_string();
-    let token = gateway
-        .renewals
-        .renew(&peers, caller.token, gateway.trust.keys_generation())
-        .await?;
+    let token = sessions.renew(&peers, caller.token).await?;
     peers
         .directory()
         .leave_project(LeaveProjectRequest {

@@ -8,16 +8,15 @@ use actix_web::{
 use doorward_rpc::RpcError;
 use serde_json::json;
 
-use crate::{Gateway, http::envelope::ApiError};
+use crate::{http::envelope::ApiError, session::sessions::Sessions};
 
 /// Returns the public keys that verify tokens, as a JWK set (RFC 7517). A copy can be cached for
 /// five minutes, because a key is published long before it signs.
-pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    if !gateway.trust.is_fresh() {
+pub(crate) async fn jwks(sessions: Data<Sessions>) -> Result<HttpResponse, ApiError> {
+    if !sessions.is_trust_fresh() {
         return Err(RpcError::unavailable().into());
     }
-    let keys: Vec<_> = gateway
-        .trust
+    let keys: Vec<_> = sessions
         .public_keys()
         .iter()
         .map(doorward_token::PublicKey::to_jwk)

@@ -4,12 +4,9 @@ use actix_web::{HttpResponse, web::Data};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use crate::{
-    Gateway,
-    http::{
-        body::OptionalBody,
-        envelope::{self, ApiError},
-    },
+use crate::http::{
+    body::OptionalBody,
+    envelope::{self, ApiError},
 };
 
 /// Global list of languages, serialized once.
@@ -38,11 +35,14 @@ struct LanguagesData<'a> {
     languages: &'a RawValue,
 }
 
-pub(crate) async fn get(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn get(
+    _: OptionalBody,
+    languages: Data<Languages>,
+) -> Result<HttpResponse, ApiError> {
     envelope::success_response(
-        &json!({"languages": gateway.languages.codes}),
+        &json!({"languages": languages.codes}),
         &LanguagesData {
-            languages: &gateway.languages.names,
+            languages: &languages.names,
         },
     )
 }

@@ -31,27 +31,30 @@ use doorward_rpc::{
 use futures_util::FutureExt;
 
 use crate::{
-    Gateway,
-    handlers::init::{fetch_init, token_response},
-    http::{body::Body, client_address, envelope::ApiError},
+    handlers::{
+        init::{fetch_init, token_response},
+        init_source::InitSource,
+    },
+    http::{body::Body, client_address::TrustedProxies, envelope::ApiError},
     peers::Peers,
 };
 
 pub(crate) async fn login(
     request: HttpRequest,
     body: Body,
-    peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
+    init_source: InitSource,
 ) -> Result<HttpResponse, ApiError> {
+    let peers = &init_source.peers;
     let username = body.required_string("username")?;
     let password = body.required_string("password")?;
     let identifier = Identifier::Username(username.to_owned());
-    let login_user = find_login_user(&peers, identifier, None).await?;
-    let init = fetch_init(&gateway, &peers, login_user.allowed_user_or_dummy());
-    let client_address = client_address::from_request(&request, &gateway).to_string();
+    let login_user = find_login_user(peers, identifier, None).await?;
+    let init = fetch_init(&init_source, login_user.allowed_user_or_dummy());
+    let client_address = trusted_proxies.find_client(&request).to_string();
     issue_with_init(
         init,
-        verify_password(&peers, login_user, password, client_address),
+        verify_password(peers, login_user, password, client_address),
     )
     .await
 }

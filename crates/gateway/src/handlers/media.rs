@@ -17,11 +17,15 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use doorward_domain::{ErrorCode, Gid};
-use doorward_media::{Format, Object, StoreError};
-use doorward_rpc::{RpcError, directory::v1::FindIconRequest};
+use doorward_media::{Format, Object};
+use doorward_rpc::directory::v1::FindIconRequest;
 use futures_util::{TryStreamExt, stream};
 
-use crate::{Gateway, http::envelope::ApiError, peers::Peers};
+use crate::{
+    http::envelope::ApiError,
+    media::{Media, avatar_file, icon_file, object_store_error},
+    peers::Peers,
+};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// Caching of avatars: a new avatar has a new name, so a file never changes.
@@ -30,26 +34,10 @@ const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// Caching of icons: a client that has one asks whether it is still current (`ETag`).
 const CACHE_REVALIDATE: &str = "no-cache";
 
-/// Returns the path of an avatar in the object store.
-pub(crate) fn avatar_file(name: &str) -> String {
-    format!("avatars/{name}")
-}
-
-/// Returns the path of an icon in the object store.
-pub(crate) fn icon_file(name: &str) -> String {
-    format!("icons/{name}")
-}
-
-/// Logs an error of the object store. Its response is 503.
-pub(crate) fn object_store_error(error: &StoreError) -> ApiError {
-    tracing::warn!(%error, "the object store failed; answering with 503");
-    RpcError::unavailable().into()
-}
-
 /// Sends an avatar.
 pub(crate) async fn avatar(
     request: HttpRequest,
-    gateway: Data<Gateway>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     let name = request.match_info().query("name");
     let format = format_of(name).ok_or_else(ApiError::not_found)?;
@@ -58,7 +46,7 @@ pub(crate) async fn avatar(
         format,
         caching: CACHE_IMMUTABLE,
     };
-    send_file(&request, &gateway, &file).await
+    send_file(&request, &media, &file).await
 }
 
 /// Sends an icon. Its public name does not change with the picture, so the directory knows the
@@ -69,7 +57,7 @@ pub(crate) async fn avatar(
 pub(crate) async fn icon(
     request: HttpRequest,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     let icon = request.match_info().query("name").to_owned();
     let format = format_of(&icon).ok_or_else(ApiError::not_found)?;
@@ -88,7 +76,7 @@ pub(crate) async fn icon(
         let path = icon_file(&name);
         match send_file(
             &request,
-            &gateway,
+            &media,
             &File {
                 name: &path,
                 format,
@@ -127,10 +115,10 @@ struct File<'a> {
 /// Sends a file, or the part of it that the request asks for.
 async fn send_file(
     request: &HttpRequest,
-    gateway: &Gateway,
+    media: &Media,
     file: &File<'_>,
 ) -> Result<HttpResponse, ApiError> {
-    let store = &gateway.object_store;
+    let store = &media.object_store;
     // Most requests need one call to the object store. Only conditions, ranges and `HEAD` need the
     // size and ETag before.
     let mut range = None;

@@ -10,6 +10,7 @@ pub(crate) mod entries;
 pub(crate) mod icons;
 pub(crate) mod init;
 pub(crate) mod init_cache;
+pub(crate) mod init_source;
 pub(crate) mod invitations;
 pub(crate) mod jwks;
 pub(crate) mod languages;

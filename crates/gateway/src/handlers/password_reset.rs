@@ -10,14 +10,14 @@ use doorward_rpc::{
 use serde_json::json;
 
 use crate::{
-    Gateway,
     handlers::{
         current_user::{self, to_user_info},
         init,
+        init_source::InitSource,
     },
     http::{
         body::Body,
-        client_address,
+        client_address::TrustedProxies,
         envelope::{self, ApiError, Empty},
     },
     peers::Peers,
@@ -28,13 +28,13 @@ pub(crate) async fn request(
     request: HttpRequest,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
 ) -> Result<HttpResponse, ApiError> {
     let name = body.required_string("username_or_email")?.to_owned();
     let users = find(&peers, Lookup::UsernameOrEmail(name)).await?;
     let reset_request = RequestPasswordResetRequest {
         users: users.iter().map(to_user_info).collect(),
-        client_address: client_address::from_request(&request, &gateway).to_string(),
+        client_address: trusted_proxies.find_client(&request).to_string(),
     };
     let validation_code = peers
         .auth()
@@ -56,18 +56,19 @@ pub(crate) async fn request(
 pub(crate) async fn reset(
     request: HttpRequest,
     body: Body,
-    peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
+    init_source: InitSource,
 ) -> Result<HttpResponse, ApiError> {
+    let peers = &init_source.peers;
     let username = body.required_string("username")?.to_owned();
     let new_password = body.required_string("new_password")?.to_owned();
     let validation_code = body.required_string("validation_code")?.to_owned();
     let verification_code = body.required_string("verification_code")?.to_owned();
-    let found = find(&peers, Lookup::Username(username)).await?;
+    let found = find(peers, Lookup::Username(username)).await?;
     let Some(user) = found.first() else {
         // The error reveals that no active account has this name, so it is limited like
         // `/api/username`.
-        current_user::count_anonymous_call(&request, &peers, &gateway).await?;
+        current_user::count_anonymous_call(&request, peers, &trusted_proxies).await?;
         return Err(ApiError::unprocessable("user_not_found"));
     };
     let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
@@ -76,11 +77,11 @@ pub(crate) async fn reset(
         new_password,
         validation_code,
         verification_code,
-        client_address: client_address::from_request(&request, &gateway).to_string(),
+        client_address: trusted_proxies.find_client(&request).to_string(),
     };
     let token = peers.auth().reset_password(reset).await?.into_inner().token;
     // After the reset: a user who was deactivated in the meantime gets an error here, and no token.
-    init::token_response(init::fetch_init(&gateway, &peers, gid).await?, &token)
+    init::token_response(init::fetch_init(&init_source, gid).await?, &token)
 }
 
 /// Returns the active accounts that match.

@@ -13,33 +13,30 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    Gateway,
     handlers::{
         entries::{Memberships, Projects, UserProjects, Users},
         init::token_response,
         init_cache::CachedInit,
+        init_source::InitSource,
     },
     http::{
         body::OptionalBody,
         envelope::{self, ApiError, Empty},
         project_path::ProjectGid,
     },
-    peers::Peers,
-    session::caller::Caller,
+    session::{caller::Caller, sessions::Sessions},
 };
 
 pub(crate) async fn init(
     caller: Caller,
     ProjectGid(project): ProjectGid,
     _: OptionalBody,
-    peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    sessions: Data<Sessions>,
+    init_source: InitSource,
 ) -> Result<HttpResponse, ApiError> {
     let (init, token) = tokio::join!(
-        fetch(&gateway, &peers, project, caller.claims.sub),
-        gateway
-            .renewals
-            .renew(&peers, caller.token, gateway.trust.keys_generation())
+        fetch(&init_source, project, caller.claims.sub),
+        sessions.renew(&init_source.peers, caller.token)
     );
     token_response(init?, &token?)
 }
@@ -50,19 +47,15 @@ pub(crate) async fn init(
 /// # Errors
 /// The errors of `GetProjectInit`; [`Forbidden`](doorward_domain::ErrorCode::Forbidden) if the user
 /// is not an active member of an active project.
-pub(crate) async fn fetch(
-    gateway: &Gateway,
-    peers: &Peers,
-    project: Gid,
-    user: Gid,
-) -> Result<Bytes, RpcError> {
-    let cached = gateway.init_cache.find(user, Some(project));
+pub(crate) async fn fetch(source: &InitSource, project: Gid, user: Gid) -> Result<Bytes, RpcError> {
+    let cached = source.cache.find(user, Some(project));
     let request = GetProjectInitRequest {
         project_gid: project.to_string(),
         user_gid: user.to_string(),
         known_cursor: cached.as_ref().map(|cached| cached.cursor),
     };
-    let init = peers
+    let init = source
+        .peers
         .directory()
         .get_project_init(request)
         .await?
@@ -71,8 +64,8 @@ pub(crate) async fn fetch(
     {
         return Ok(cached.body);
     }
-    let body = serialize(gateway, &project.to_string(), &init)?;
-    gateway.init_cache.insert(
+    let body = serialize(source, &project.to_string(), &init)?;
+    source.cache.insert(
         user,
         Some(project),
         CachedInit {
@@ -117,14 +110,14 @@ struct ProjectData<'a> {
 }
 
 fn serialize(
-    gateway: &Gateway,
+    source: &InitSource,
     project: &str,
     init: &GetProjectInitResponse,
 ) -> Result<Bytes, RpcError> {
     let result = ProjectResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
-        version: gateway.config.api_version.as_str(),
+        version: source.api_version.as_str(),
         cc_cursor: init.cursor,
         project,
         project_members: &init.active_member_gids,
@@ -138,7 +131,7 @@ fn serialize(
         },
         projects: Projects(&init.projects),
         memberships: Memberships(&init.memberships),
-        languages: &gateway.languages.names,
+        languages: &source.languages.names,
         definitions: Empty {},
         classes: Empty {},
         fields: Empty {},

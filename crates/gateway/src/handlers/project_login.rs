@@ -10,12 +10,14 @@ use doorward_rpc::{
 };
 
 use crate::{
-    Gateway,
     handlers::{
+        init_source::InitSource,
         login::{LoginUser, find_login_user, issue_with_init, verify_password},
         project_init::fetch,
     },
-    http::{body::Body, client_address, envelope::ApiError, project_path::ProjectGid},
+    http::{
+        body::Body, client_address::TrustedProxies, envelope::ApiError, project_path::ProjectGid,
+    },
     peers::Peers,
 };
 
@@ -24,23 +26,19 @@ pub(crate) async fn login(
     request: HttpRequest,
     ProjectGid(project): ProjectGid,
     body: Body,
-    peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
+    init_source: InitSource,
 ) -> Result<HttpResponse, ApiError> {
+    let peers = &init_source.peers;
     let username = body.required_string("username")?;
     let password = body.required_string("password")?;
     let identifier = Identifier::Username(username.to_owned());
-    let login_user = find_login_user(&peers, identifier, Some(project)).await?;
-    let init = fetch(
-        &gateway,
-        &peers,
-        project,
-        login_user.allowed_user_or_dummy(),
-    );
-    let client_address = client_address::from_request(&request, &gateway).to_string();
+    let login_user = find_login_user(peers, identifier, Some(project)).await?;
+    let init = fetch(&init_source, project, login_user.allowed_user_or_dummy());
+    let client_address = trusted_proxies.find_client(&request).to_string();
     issue_with_init(
         init,
-        verify_password(&peers, login_user, password, client_address),
+        verify_password(peers, login_user, password, client_address),
     )
     .await
 }
@@ -50,11 +48,12 @@ pub(crate) async fn auth(
     request: HttpRequest,
     ProjectGid(project): ProjectGid,
     body: Body,
-    peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
+    init_source: InitSource,
 ) -> Result<HttpResponse, ApiError> {
+    let peers = &init_source.peers;
     let api_key = body.required_string("api_key")?.to_owned();
-    let client_address = client_address::from_request(&request, &gateway).to_string();
+    let client_address = trusted_proxies.find_client(&request).to_string();
     let find = FindApiKeyRequest {
         api_key: api_key.clone(),
         client_address: client_address.clone(),
@@ -63,16 +62,11 @@ pub(crate) async fn auth(
     // For an unknown key the same calls are made with a dummy user, so that the response time does
     // not reveal whether a key exists.
     let user_gid = user_gid.unwrap_or_else(|| Gid::NIL.to_string());
-    let login_user = find_login_user(&peers, Identifier::UserGid(user_gid), Some(project)).await?;
-    let init = fetch(
-        &gateway,
-        &peers,
-        project,
-        login_user.allowed_user_or_dummy(),
-    );
+    let login_user = find_login_user(peers, Identifier::UserGid(user_gid), Some(project)).await?;
+    let init = fetch(&init_source, project, login_user.allowed_user_or_dummy());
     issue_with_init(
         init,
-        verify_api_key(&peers, login_user, project, api_key, client_address),
+        verify_api_key(peers, login_user, project, api_key, client_address),
     )
     .await
 }

@@ -10,7 +10,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    Gateway,
     handlers::{
         current_user::require_account,
         entries::{Memberships, Projects},
@@ -20,8 +19,9 @@ use crate::{
         body::Body,
         envelope::{self, ApiError, Empty},
     },
+    media::Media,
     peers::Peers,
-    session::caller::Caller,
+    session::{caller::Caller, sessions::Sessions},
 };
 
 pub(crate) async fn get(
@@ -42,7 +42,7 @@ pub(crate) async fn create(
     caller: Caller,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    sessions: Data<Sessions>,
 ) -> Result<HttpResponse, ApiError> {
     let create = CreateProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
@@ -54,10 +54,7 @@ pub(crate) async fn create(
     let user = create.caller_gid.clone();
     // Renewed before the project is created: if the renewal failed after it, the response would be
     // an error although the project exists.
-    let token = gateway
-        .renewals
-        .renew(&peers, caller.token, gateway.trust.keys_generation())
-        .await?;
+    let token = sessions.renew(&peers, caller.token).await?;
     let created = peers.directory().create_project(create).await?.into_inner();
     let project = created.project.as_ref().map_or("", |project| &project.gid);
     let result = json!({"project": project, "project_members": [user]});
@@ -101,14 +98,12 @@ pub(crate) async fn permanent_delete(
     caller: Caller,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    sessions: Data<Sessions>,
+    media: Data<Media>,
 ) -> Result<HttpResponse, ApiError> {
     let caller_gid = caller.claims.sub.to_string();
     let project_gid = body.required_gid("project")?.to_string();
-    let token = gateway
-        .renewals
-        .renew(&peers, caller.token, gateway.trust.keys_generation())
-        .await?;
+    let token = sessions.renew(&peers, caller.token).await?;
     peers
         .directory()
         .purge_project(PurgeProjectRequest {
@@ -117,7 +112,7 @@ pub(crate) async fn permanent_delete(
         })
         .await?;
     // The icon was discarded too.
-    gateway.media_discarded.notify_one();
+    media.discarded.notify_one();
     with_token(envelope::success_response(&Empty {}, &Empty {})?, &token)
 }
 
@@ -125,17 +120,14 @@ pub(crate) async fn transfer(
     caller: Caller,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    sessions: Data<Sessions>,
 ) -> Result<HttpResponse, ApiError> {
     let transfer = TransferProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: body.required_gid("project")?.to_string(),
         new_owner_gid: body.required_gid("user")?.to_string(),
     };
-    let token = gateway
-        .renewals
-        .renew(&peers, caller.token, gateway.trust.keys_generation())
-        .await?;
+    let token = sessions.renew(&peers, caller.token).await?;
     let transferred = peers
         .directory()
         .transfer_project(transfer)

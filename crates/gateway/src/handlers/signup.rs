@@ -13,15 +13,15 @@ use doorward_rpc::{
 use serde_json::json;
 
 use crate::{
-    Gateway,
     handlers::{
         current_user::{self, to_user_info},
         init,
+        init_source::InitSource,
     },
     http::{
         accept_language,
         body::Body,
-        client_address,
+        client_address::TrustedProxies,
         envelope::{self, ApiError, Empty},
     },
     peers::Peers,
@@ -32,10 +32,10 @@ pub(crate) async fn username(
     request: HttpRequest,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
 ) -> Result<HttpResponse, ApiError> {
     let username = body.required_string("username")?.to_owned();
-    current_user::count_anonymous_call(&request, &peers, &gateway).await?;
+    current_user::count_anonymous_call(&request, &peers, &trusted_proxies).await?;
     let check = CheckUsernameRequest {
         username,
         email: None,
@@ -53,7 +53,7 @@ pub(crate) async fn request(
     request: HttpRequest,
     body: Body,
     peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
 ) -> Result<HttpResponse, ApiError> {
     let username = body.required_string("username")?.to_owned();
     let password = body.required_string("password")?.to_owned();
@@ -65,7 +65,7 @@ pub(crate) async fn request(
     let checked = peers.directory().check_username(check).await?.into_inner();
     if !checked.is_available {
         // The error reveals as much as `/api/username` does, so it is limited in the same way.
-        current_user::count_anonymous_call(&request, &peers, &gateway).await?;
+        current_user::count_anonymous_call(&request, &peers, &trusted_proxies).await?;
         return Err(ApiError::validation("username", "unavailable"));
     }
     let find = FindAccountsRequest {
@@ -84,7 +84,7 @@ pub(crate) async fn request(
         email,
         existing_accounts: existing_accounts.iter().map(to_user_info).collect(),
         language: accept_language::preferred_language(&request),
-        client_address: client_address::from_request(&request, &gateway).to_string(),
+        client_address: trusted_proxies.find_client(&request).to_string(),
     };
     let validation_code = peers
         .auth()
@@ -100,15 +100,16 @@ pub(crate) async fn request(
 pub(crate) async fn signup(
     request: HttpRequest,
     body: Body,
-    peers: Data<Peers>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
+    init_source: InitSource,
 ) -> Result<HttpResponse, ApiError> {
+    let peers = &init_source.peers;
     let username = body.required_string("username")?.to_owned();
     let password = body.required_string("password")?.to_owned();
     let email = body.required_string("email")?.to_owned();
     let validation_code = body.required_string("validation_code")?.to_owned();
     let verification_code = body.required_string("verification_code")?.to_owned();
-    let client_address = client_address::from_request(&request, &gateway).to_string();
+    let client_address = trusted_proxies.find_client(&request).to_string();
     // A malformed username was rejected in the first step, so here it only fails to match the
     // codes.
     let username = Username::normalize_for_lookup(&username);
@@ -150,5 +151,5 @@ pub(crate) async fn signup(
         .await?
         .into_inner()
         .token;
-    init::token_response(init::fetch_init(&gateway, &peers, gid).await?, &token)
+    init::token_response(init::fetch_init(&init_source, gid).await?, &token)
 }

@@ -1,31 +1,34 @@
 //! `/sync/io`: routes polling requests and WebSocket handshakes to `doorward_sync`, and gives it
-//! access to the gateway ([`Host`]). It knows neither Engine.IO nor Socket.IO.
+//! access to the rest of the gateway ([`SocketBackend`]). It knows neither Engine.IO nor Socket.IO.
 
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
-    http::{StatusCode, Uri, header::CONTENT_TYPE},
+    http::{StatusCode, header::CONTENT_TYPE},
     web::{self, Data, Payload, ServiceConfig},
 };
 use doorward_rpc::{RpcError, directory::v1::SyncResponse};
-use doorward_sync::{Feeds, Host, InitResponse, PATH, Sockets, Subscription, TokenStatus};
+use doorward_sync::{
+    Feeds, InitResponse, PATH, SocketBackend, Sockets, SubscriptionStart, TokenStatus,
+};
 use doorward_token::Claims;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, request::Parts};
+use http::{Method, Request};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Gateway, app,
     handlers::sync::{self, SyncCursors},
     http::{
         body::{self, Body},
-        client_address, denials,
+        client_address::TrustedProxies,
+        denials,
         envelope::ApiError,
+        routing::not_allowed,
     },
     peers::Peers,
-    session::trust_store::TokenError,
+    session::{sessions::Sessions, trust_store::TokenError},
 };
 
 /// Maximum size of the body of a polling request, and so of a message.
@@ -35,13 +38,13 @@ const MAX_TIME: Duration = Duration::from_secs(10);
 
 /// Starts the sockets. They stop at `shutdown`.
 pub(crate) fn start(
-    gateway: Arc<Gateway>,
+    sessions: Arc<Sessions>,
     peers: Peers,
     shutdown: &CancellationToken,
 ) -> Arc<Sockets> {
     let directory = peers.directory.clone();
     Sockets::start(
-        Arc::new(SocketGateway { gateway, peers }),
+        Arc::new(GatewayBackend { sessions, peers }),
         directory,
         shutdown.clone(),
     )
@@ -52,26 +55,7 @@ pub(crate) fn start(
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let resource = web::resource([PATH.to_owned(), format!("{PATH}/")]);
     let resource = resource.get(poll).head(poll_head).post(poll);
-    config.service(resource.default_service(app::not_allowed("GET, HEAD, POST")));
-}
-
-/// Returns whether a WebSocket handshake is for the sockets. Clients append a slash to the path.
-pub(crate) fn is_socket_path(uri: &Uri) -> bool {
-    let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
-    path == PATH
-        && uri
-            .query()
-            .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
-}
-
-/// Converts the head of a WebSocket handshake. actix-web and `doorward_sync` use different versions
-/// of the `http` types.
-pub(crate) fn to_http_parts(request: &actix_http::Request) -> Option<Parts> {
-    let mut head = Request::builder().uri(request.uri().to_string());
-    for (name, value) in request.headers() {
-        head = head.header(name.as_str(), value.as_bytes());
-    }
-    Some(head.body(()).ok()?.into_parts().0)
+    config.service(resource.default_service(not_allowed("GET, HEAD, POST")));
 }
 
 /// Handles a polling request of Engine.IO.
@@ -79,7 +63,7 @@ async fn poll(
     request: HttpRequest,
     payload: Payload,
     sockets: Data<Sockets>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
 ) -> Result<HttpResponse, ApiError> {
     body::check_encoding(request.headers())?;
     let body = tokio::time::timeout(MAX_TIME, payload.to_bytes_limited(MAX_BYTES)).await;
@@ -99,7 +83,7 @@ async fn poll(
         .header("content-type", request.content_type())
         .body(body)
         .map_err(|_| ApiError::not_found())?;
-    let client = client_address::from_request(&request, &gateway);
+    let client = trusted_proxies.find_client(&request);
     let (head, body) = sockets
         .handle_polling(polling_request, client)
         .await
@@ -122,7 +106,7 @@ async fn poll_head(
     request: HttpRequest,
     payload: Payload,
     sockets: Data<Sockets>,
-    gateway: Data<Gateway>,
+    trusted_proxies: Data<TrustedProxies>,
 ) -> Result<HttpResponse, ApiError> {
     if request
         .query_string()
@@ -131,48 +115,40 @@ async fn poll_head(
     {
         return Err(ApiError::invalid_parameter("sid"));
     }
-    poll(request, payload, sockets, gateway).await
+    poll(request, payload, sockets, trusted_proxies).await
 }
 
-/// Access of the sockets to the gateway.
-struct SocketGateway {
-    gateway: Arc<Gateway>,
+/// Access of the sockets to the rest of the gateway.
+struct GatewayBackend {
+    sessions: Arc<Sessions>,
     peers: Peers,
 }
 
-impl Host for SocketGateway {
+impl SocketBackend for GatewayBackend {
     fn verify_token(&self, token: &str) -> Result<Claims, doorward_sync::TokenError> {
-        self.gateway
-            .trust
-            .verify(token, self.gateway.clock.now())
-            .map_err(|error| match error {
-                TokenError::Invalid => doorward_sync::TokenError::Invalid,
-                TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
-            })
+        self.sessions.verify(token).map_err(|error| match error {
+            TokenError::Invalid => doorward_sync::TokenError::Invalid,
+            TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
+        })
     }
 
     fn token_status(&self, claims: &Claims) -> TokenStatus {
-        match self.gateway.trust.recheck(claims, self.gateway.clock.now()) {
+        match self.sessions.recheck(claims) {
             Err(TokenError::Unavailable) => TokenStatus::Unknown,
             Err(TokenError::Invalid) => TokenStatus::Invalid,
-            Ok(()) if self.gateway.is_renewal_due(claims) => TokenStatus::RenewalDue,
+            Ok(()) if self.sessions.is_renewal_due(claims) => TokenStatus::RenewalDue,
             Ok(()) => TokenStatus::Valid,
         }
     }
 
     fn keys_generation(&self) -> u64 {
-        self.gateway.trust.keys_generation()
+        self.sessions.keys_generation()
     }
 
     fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>> {
         Box::pin(async {
-            let keys_generation = self.gateway.trust.keys_generation();
-            Ok(self
-                .gateway
-                .renewals
-                .renew(&self.peers, token, keys_generation)
-                .await?
-                .to_string())
+            let renewed = self.sessions.renew(&self.peers, token).await?;
+            Ok(renewed.to_string())
         })
     }
 
@@ -230,7 +206,7 @@ async fn init_socket(
     } = page;
     Ok(InitResponse {
         envelope,
-        subscription: Some(Subscription {
+        subscription: Some(SubscriptionStart {
             feeds,
             position,
             has_more,

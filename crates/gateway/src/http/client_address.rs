@@ -17,49 +17,63 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use actix_web::{HttpRequest, http::header::HeaderMap};
 use ipnet::IpNet;
 
-use crate::Gateway;
-
-/// Returns the address of the client: the peer of the connection, unless that is a trusted proxy;
-/// then the rightmost address in `X-Forwarded-For` that is not a trusted proxy.
-pub(crate) fn from_request(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
-    from_head(request.peer_addr(), request.headers(), gateway)
+/// Proxies whose `X-Forwarded-For` is trusted.
+pub(crate) struct TrustedProxies {
+    networks: Vec<IpNet>,
+    /// Whether the warning about a proxy that is not trusted has been logged. It is logged once.
+    has_warned: AtomicBool,
 }
 
-/// Returns the same for a request head that did not pass through actix-web.
-pub(crate) fn from_head(
-    peer: Option<SocketAddr>,
-    headers: &HeaderMap,
-    gateway: &Gateway,
-) -> IpAddr {
-    let trusted = &gateway.config.trusted_proxies;
-    let peer = peer
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
-        .to_canonical();
-    let headers = headers
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok());
-    let forwarded: Vec<&str> = headers
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
-    if !forwarded.is_empty()
-        && !is_trusted(peer, trusted)
-        && !gateway.has_warned_about_proxy.swap(true, Ordering::Relaxed)
-    {
-        tracing::warn!(
-            %peer,
-            "ignored X-Forwarded-For from an address that is not a trusted proxy; if it is your \
-             proxy, add it to trusted_proxies, otherwise the throttle counts all clients behind \
-             it as one"
-        );
+impl TrustedProxies {
+    pub(crate) const fn new(networks: Vec<IpNet>) -> Self {
+        Self {
+            networks,
+            has_warned: AtomicBool::new(false),
+        }
     }
-    find(peer, &forwarded, trusted)
+
+    /// Returns the address of the client: the peer of the connection, unless that is a trusted
+    /// proxy; then the rightmost address in `X-Forwarded-For` that is not a trusted proxy.
+    pub(crate) fn find_client(&self, request: &HttpRequest) -> IpAddr {
+        self.find_client_of_head(request.peer_addr(), request.headers())
+    }
+
+    /// Returns the same for a request head that did not pass through actix-web.
+    pub(crate) fn find_client_of_head(
+        &self,
+        peer: Option<SocketAddr>,
+        headers: &HeaderMap,
+    ) -> IpAddr {
+        let trusted = &self.networks;
+        let peer = peer
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+            .to_canonical();
+        let headers = headers
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok());
+        let forwarded: Vec<&str> = headers
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .collect();
+        if !forwarded.is_empty()
+            && !is_trusted(peer, trusted)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                %peer,
+                "ignored X-Forwarded-For from an address that is not a trusted proxy; if it is \
+                 your proxy, add it to trusted_proxies, otherwise the throttle counts all clients \
+                 behind it as one"
+            );
+        }
+        find(peer, &forwarded, trusted)
+    }
 }
 
 fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {

@@ -29,6 +29,9 @@
 //!    unchanged, and everything after it too (`Raw`): these are frames. If a line of it ends with a
 //!    bare LF, the LF becomes NUL, the rest is passed on (`Raw`), and the server answers 400.
 
+mod head;
+mod state;
+
 use std::{
     io,
     pin::Pin,
@@ -37,6 +40,8 @@ use std::{
 
 use actix_web::web::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::state::{NEXT_HEAD, State};
 
 /// Maximum length of a head. The server rejects longer ones.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
@@ -57,22 +62,6 @@ pub(crate) struct Connection<IO> {
     has_ended: bool,
 }
 
-/// Meaning of the next bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// A head, of which `seen` bytes were checked. Its last line begins at `line`.
-    Head { seen: usize, line: usize },
-    /// A body of known length, or one chunk of a body with the CR LF after it.
-    Data { left: u64, is_chunk: bool },
-    /// The line with the size of the next chunk.
-    ChunkSize,
-    /// The trailer after the last chunk.
-    Trailer,
-    /// No more heads: the connection becomes a WebSocket, or the server rejects the request and
-    /// closes.
-    Raw,
-}
-
 /// Result of a check of the available bytes.
 enum Advance {
     /// More bytes are needed.
@@ -80,8 +69,6 @@ enum Advance {
     /// This number of bytes can be passed on.
     Pass(usize, State),
 }
-
-const NEXT_HEAD: State = State::Head { seen: 0, line: 0 };
 
 impl State {
     /// Checks the available bytes, which are not empty, and overwrites what must not take effect.
@@ -298,7 +285,5 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
     }
 }
 
-pub(crate) mod head;
 #[cfg(test)]
-#[path = "connection/tests.rs"]
 mod tests;

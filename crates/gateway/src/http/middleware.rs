@@ -3,6 +3,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,13 +16,12 @@ use actix_web::{
         StatusCode,
         header::{
             AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-            WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+            InvalidHeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
         },
     },
     middleware::Next,
-    web::Data,
 };
-use doorward_domain::ErrorCode;
+use doorward_domain::{ErrorCode, IdGenerator};
 use doorward_rpc::{
     RpcError,
     channel::{CURRENT_REQUEST_IDS, RequestIds},
@@ -32,10 +32,12 @@ use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    Gateway,
-    http::{denials, envelope::ApiError},
+    http::{app_data::app_data, denials, envelope::ApiError},
     peers::Peers,
-    session::caller::{self, RenewalDueToken},
+    session::{
+        caller::{self, RenewalDueToken},
+        sessions::Sessions,
+    },
 };
 
 /// Target of the access log. Operators filter by it (`docs/operations.md`), so it is no module path.
@@ -46,27 +48,41 @@ const MAX_ID_BYTES: usize = 128;
 /// Maximum time that a response waits for the renewal of a token.
 const RENEWAL_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Values that the middleware needs for every request.
+pub(crate) struct RequestSettings {
+    /// Source of request ids.
+    ids: Arc<dyn IdGenerator>,
+    /// Value of `WWW-Authenticate`.
+    challenge: HeaderValue,
+}
+
+impl RequestSettings {
+    /// Creates the settings for the realm in `WWW-Authenticate`.
+    ///
+    /// # Errors
+    /// The realm is not a valid header value.
+    pub(crate) fn new(realm: &str, ids: Arc<dyn IdGenerator>) -> Result<Self, InvalidHeaderValue> {
+        let challenge = HeaderValue::from_str(&format!("Bearer realm=\"{realm}\""))?;
+        Ok(Self { ids, challenge })
+    }
+}
+
 /// Handles a request with everything that is common to all calls.
 pub(crate) async fn handle_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let gateway = request
-        .app_data::<Data<Gateway>>()
-        .cloned()
-        .ok_or_else(ApiError::internal)?;
+    let settings = app_data::<RequestSettings>(request.request())?.clone();
     let method = request.method().clone();
-    let own_id = gateway.ids.new_gid().to_string();
+    let own_id = settings.ids.new_gid().to_string();
     let client_id = client_request_id(request.headers());
     let span = request_span(&request, &own_id, client_id.as_deref());
     // The response repeats the client's id. Log and audit trail also have an id of the server,
     // because a client can send the id of another request.
     let id = client_id.clone().unwrap_or_else(|| own_id.clone());
     let work = async {
-        Ok::<_, Error>(
-            renew_if_due(next.call(request).await?.map_into_boxed_body(), &gateway).await,
-        )
+        Ok::<_, Error>(renew_if_due(next.call(request).await?.map_into_boxed_body()).await)
     };
     // Shared state stays usable after a panic: its locks ignore poisoning.
     let result = AssertUnwindSafe(work)
@@ -97,15 +113,16 @@ pub(crate) async fn handle_request(
             response.headers_mut(),
             StatusCode::INTERNAL_SERVER_ERROR,
             &id,
-            &gateway,
+            &settings,
         );
         return Err(InternalError::from_response("panic", response).into());
     };
     let mut response = wrap_cors_error(result?);
     let status = response.status();
-    add_headers(response.headers_mut(), status, &id, &gateway);
+    add_headers(response.headers_mut(), status, &id, &settings);
     if status == StatusCode::FORBIDDEN {
-        let user = caller::find_user(response.request(), &gateway);
+        let sessions = app_data::<Sessions>(response.request())?;
+        let user = caller::find_user(response.request(), sessions);
         span.in_scope(|| denials::record(user));
     }
     let path = response
@@ -144,10 +161,7 @@ fn wrap_cors_error(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBod
 /// tries again.
 ///
 /// A response with 401 or 5xx gets no token, and neither does one that already has a token.
-async fn renew_if_due(
-    mut response: ServiceResponse<BoxBody>,
-    gateway: &Gateway,
-) -> ServiceResponse<BoxBody> {
+async fn renew_if_due(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED
         || status.is_server_error()
@@ -155,18 +169,18 @@ async fn renew_if_due(
     {
         return response;
     }
-    let due = response
-        .request()
-        .extensions_mut()
-        .remove::<RenewalDueToken>();
-    let (Some(RenewalDueToken(token)), Some(peers)) =
-        (due, response.request().app_data::<Data<Peers>>())
-    else {
+    let request = response.request();
+    let due = request.extensions_mut().remove::<RenewalDueToken>();
+    let Some(RenewalDueToken(token)) = due else {
         return response;
     };
-    let renewal = gateway
-        .renewals
-        .renew(peers, token, gateway.trust.keys_generation());
+    let Ok(sessions) = app_data::<Sessions>(request) else {
+        return response;
+    };
+    let Ok(peers) = app_data::<Peers>(request) else {
+        return response;
+    };
+    let renewal = sessions.renew(peers, token);
     let Ok(renewed) = tokio::time::timeout(RENEWAL_TIMEOUT, renewal).await else {
         return response;
     };
@@ -225,7 +239,7 @@ fn record_metrics(outcome: &RequestOutcome<'_>, started: Instant, span: &Span) {
 }
 
 /// Adds the headers that every response has.
-fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &Gateway) {
+fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, settings: &RequestSettings) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -234,7 +248,7 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, gateway.challenge.clone());
+        headers.insert(WWW_AUTHENTICATE, settings.challenge.clone());
     }
 }
 

@@ -15,13 +15,16 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
-    web::Data,
 };
 use doorward_domain::{ErrorCode, Gid};
 use doorward_rpc::{RpcError, directory::v1::CheckMembershipRequest};
 use moka::{future::Cache as FutureCache, sync::Cache};
 
-use crate::{Gateway, http::envelope::ApiError, peers::Peers, session::caller};
+use crate::{
+    http::{app_data::app_data, envelope::ApiError},
+    peers::Peers,
+    session::{caller, sessions::Sessions},
+};
 
 /// Time for which a limit is cached. With the time of the RPC, a change takes effect within a
 /// second.
@@ -35,13 +38,17 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// count up to this much longer than [`WINDOW`].
 const SLICE: Duration = Duration::from_millis(5);
 
-/// User and project.
-type MemberKey = (Gid, Gid);
+/// A user in a project.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Member {
+    user: Gid,
+    project: Gid,
+}
 
 /// Cached limits, and the recent requests of each member.
 pub(crate) struct RateLimits {
-    limits: FutureCache<MemberKey, Option<u32>>,
-    windows: Cache<MemberKey, Arc<Mutex<SlidingWindow>>>,
+    limits: FutureCache<Member, Option<u32>>,
+    windows: Cache<Member, Arc<Mutex<SlidingWindow>>>,
 }
 
 impl RateLimits {
@@ -60,7 +67,7 @@ impl RateLimits {
 
     /// Counts a request. Returns the time that the member must wait if the limit is reached; such a
     /// request is not counted.
-    async fn count(&self, peers: &Peers, member: MemberKey) -> Option<Duration> {
+    async fn count(&self, peers: &Peers, member: Member) -> Option<Duration> {
         let limit = self
             .limits
             .try_get_with(member, find_rate_limit(peers, member))
@@ -74,13 +81,10 @@ impl RateLimits {
 }
 
 /// Asks the directory for the limit of a member. `None`: no limit, or not a member.
-async fn find_rate_limit(
-    peers: &Peers,
-    (user, project): MemberKey,
-) -> Result<Option<u32>, RpcError> {
+async fn find_rate_limit(peers: &Peers, member: Member) -> Result<Option<u32>, RpcError> {
     let check = CheckMembershipRequest {
-        project_gid: project.to_string(),
-        user_gid: user.to_string(),
+        project_gid: member.project.to_string(),
+        user_gid: member.user.to_string(),
     };
     Ok(peers
         .directory()
@@ -96,21 +100,18 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let gateway = request
-        .app_data::<Data<Gateway>>()
-        .cloned()
-        .ok_or_else(ApiError::internal)?;
-    let peers = request
-        .app_data::<Data<Peers>>()
-        .cloned()
-        .ok_or_else(ApiError::internal)?;
+    let sessions = app_data::<Sessions>(request.request())?;
+    let rate_limits = app_data::<RateLimits>(request.request())?;
+    let peers = app_data::<Peers>(request.request())?;
     let project = request
         .match_info()
         .get("project")
         .and_then(|project| project.parse().ok());
-    let user = caller::find_user(request.request(), &gateway);
-    if let Some(member) = user.zip(project)
-        && let Some(wait) = gateway.rate_limits.count(&peers, member).await
+    let user = caller::find_user(request.request(), sessions);
+    if let Some(member) = user
+        .zip(project)
+        .map(|(user, project)| Member { user, project })
+        && let Some(wait) = rate_limits.count(peers, member).await
     {
         let error = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(error.error_response()));

@@ -21,11 +21,7 @@ use doorward_sync::Sockets;
 use http::request::Parts;
 use tokio::io::AsyncWriteExt;
 
-use crate::{
-    Gateway,
-    handlers::sockets,
-    http::{client_address, connection::Connection},
-};
+use crate::http::{client_address::TrustedProxies, connection::Connection, websocket};
 
 /// Maximum time in which the head of a request must arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,7 +45,7 @@ pub(crate) fn run<F, I, S, B>(
     listener: TcpListener,
     app: F,
     sockets: Arc<Sockets>,
-    gateway: Arc<Gateway>,
+    trusted_proxies: Arc<TrustedProxies>,
 ) -> std::io::Result<Server>
 where
     F: Fn() -> I + Clone + Send + 'static,
@@ -72,7 +68,7 @@ where
         let stopping = stopping.clone();
         let app = app.clone();
         let sockets = sockets.clone();
-        let gateway = gateway.clone();
+        let trusted_proxies = trusted_proxies.clone();
         let app_service = map_config(app().into_factory(), |()| AppConfig::default());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -89,12 +85,12 @@ where
                 let app = map_config(app().into_factory(), |()| AppConfig::default());
                 let app = app.new_service(());
                 let sockets = sockets.clone();
-                let gateway = gateway.clone();
+                let trusted_proxies = trusted_proxies.clone();
                 async move {
                     let upgrade_context = Rc::new(UpgradeContext {
                         app: app.await?,
                         sockets,
-                        gateway,
+                        trusted_proxies,
                     });
                     let upgrade = move |(request, connection)| {
                         handle_upgrade(upgrade_context.clone(), request, connection)
@@ -118,7 +114,7 @@ where
 struct UpgradeContext<S> {
     app: S,
     sockets: Arc<Sockets>,
-    gateway: Arc<Gateway>,
+    trusted_proxies: Arc<TrustedProxies>,
 }
 
 /// Handles a request after which the connection is no longer HTTP: a WebSocket handshake for
@@ -136,11 +132,11 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    if request.method() == Method::GET && sockets::is_socket_path(request.uri()) {
-        let head = request.head();
-        let client =
-            client_address::from_head(request.peer_addr(), &head.headers, &context.gateway);
-        if let Some(parts) = sockets::to_http_parts(&request)
+    if request.method() == Method::GET && websocket::is_socket_path(request.uri()) {
+        let client = context
+            .trusted_proxies
+            .find_client_of_head(request.peer_addr(), &request.head().headers);
+        if let Some(parts) = websocket::to_http_parts(&request)
             && context.sockets.accept_handshake(&parts.uri, client)
         {
             accept_socket(&context.sockets, &parts, connection).await;

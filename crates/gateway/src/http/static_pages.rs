@@ -7,7 +7,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use crate::app;
+use crate::http::routing::not_allowed;
 
 /// Content security policy: nothing from other origins, nothing inline, and text never becomes HTML
 /// (trusted types). `connect-src 'self'` includes WebSockets to the same address.
@@ -28,7 +28,7 @@ pub(crate) fn routes(config: &mut ServiceConfig, pages: &'static [Page]) {
     for page in pages {
         let handler = move || async move { serve(page) };
         let resource = web::resource(page.path).get(handler).head(handler);
-        config.service(resource.default_service(app::not_allowed("GET, HEAD")));
+        config.service(resource.default_service(not_allowed("GET, HEAD")));
     }
 }
 

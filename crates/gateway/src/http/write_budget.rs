@@ -14,13 +14,15 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::Method,
     middleware::Next,
-    web::Data,
 };
 use doorward_domain::{ErrorCode, Gid};
 use doorward_rpc::RpcError;
 use moka::sync::Cache;
 
-use crate::{Gateway, http::envelope::ApiError, session::caller};
+use crate::{
+    http::{app_data::app_data, envelope::ApiError},
+    session::{caller, sessions::Sessions},
+};
 
 /// Maximum number of users whose calls are counted at the same time. Beyond it, some users start
 /// again with a full budget.
@@ -87,18 +89,16 @@ pub(crate) async fn enforce_write_budget<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let gateway = request
-        .app_data::<Data<Gateway>>()
-        .cloned()
-        .ok_or_else(ApiError::internal)?;
+    let sessions = app_data::<Sessions>(request.request())?;
+    let write_budgets = app_data::<WriteBudgets>(request.request())?;
     // Requests with other methods are answered with 405 and change nothing.
     let user = if request.method() == Method::POST {
-        caller::find_user(request.request(), &gateway)
+        caller::find_user(request.request(), sessions)
     } else {
         None
     };
     if let Some(user) = user
-        && let Err(wait) = gateway.write_budgets.count(user, Instant::now())
+        && let Err(wait) = write_budgets.count(user, Instant::now())
     {
         let error = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(error.error_response()));

@@ -1,8 +1,9 @@
 //! The description of one call, from which the OpenAPI document and the page are made. It does not
 //! route or parse requests.
 
-use super::{entries::Entries, field::Field, unprocessable::Unprocessable};
-use crate::openapi::error_response::Refusal;
+use super::{
+    entries::Entries, error_response::ErrorResponse, field::Field, unprocessable::Unprocessable,
+};
 
 /// Call of the API: its parameters, response and errors.
 pub(super) struct Call {
@@ -19,7 +20,7 @@ pub(super) struct Call {
     /// When a response has a token in its `Authorization` header.
     pub(super) renewal: Renewal,
     /// Errors in addition to those that follow from the other fields ([`Self::all_errors`]).
-    pub(super) errors: Vec<Refusal>,
+    pub(super) errors: Vec<ErrorResponse>,
     pub(super) unprocessable: Unprocessable,
 }
 
@@ -167,7 +168,7 @@ impl Call {
         }
     }
 
-    pub(super) fn with_errors(mut self, errors: &[Refusal]) -> Self {
+    pub(super) fn with_errors(mut self, errors: &[ErrorResponse]) -> Self {
         self.errors.extend_from_slice(errors);
         self
     }
@@ -195,28 +196,28 @@ impl Call {
     }
 
     /// Returns all errors of the call except 422, sorted by code and without duplicates.
-    pub(super) fn all_errors(&self, method: Method) -> Vec<Refusal> {
+    pub(super) fn all_errors(&self, method: Method) -> Vec<ErrorResponse> {
         let mut all = self.errors.clone();
-        all.extend([Refusal::MethodNotAllowed, Refusal::Internal]);
+        all.extend([ErrorResponse::MethodNotAllowed, ErrorResponse::Internal]);
         if method == Method::Post {
             all.extend([
-                Refusal::BadRequest,
-                Refusal::PayloadTooLarge,
-                Refusal::UnsupportedMediaType,
+                ErrorResponse::BadRequest,
+                ErrorResponse::PayloadTooLarge,
+                ErrorResponse::UnsupportedMediaType,
             ]);
         }
         if self.requires_token {
-            all.extend([Refusal::Unauthenticated, Refusal::Unavailable]);
+            all.extend([ErrorResponse::Unauthenticated, ErrorResponse::Unavailable]);
         }
         if self.is_write {
-            all.push(Refusal::Throttled);
+            all.push(ErrorResponse::Throttled);
         }
         if self.is_in_project() {
             all.extend([
-                Refusal::BadRequest,
-                Refusal::NotFound,
-                Refusal::Throttled,
-                Refusal::Unavailable,
+                ErrorResponse::BadRequest,
+                ErrorResponse::NotFound,
+                ErrorResponse::Throttled,
+                ErrorResponse::Unavailable,
             ]);
         }
         all.sort_unstable();

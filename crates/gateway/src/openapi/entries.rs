@@ -1,12 +1,11 @@
 //! The entries in `data` of a response, with their schemas and examples.
 
 use serde_json::{Value, json};
-use utoipa::openapi::{RefOr, Schema, Type};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::{
+    builders::{list, map, object, reference, text},
     examples,
-    field::{list, map, object, of, text},
-    schemas::reference,
 };
 
 /// Kind of entries under one key of `data`.
@@ -88,9 +87,4 @@ impl Entries {
             Self::Nothing(_) => "empty, because this server stores no product data",
         }
     }
-}
-
-/// Returns the schema of `success`, which has only one value in each kind of response.
-pub(super) fn success(value: bool) -> RefOr<Schema> {
-    of(Type::Boolean).enum_values(Some([value])).into()
 }

@@ -8,16 +8,15 @@ use utoipa::openapi::{
     ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
 };
 
-use crate::http::envelope::ApiError;
-use crate::openapi::{
-    entries::success,
-    field::{map, object, of, text},
+use super::{
+    builders::{map, object, of, success, text},
     headers::reference as header_reference,
 };
+use crate::http::envelope::ApiError;
 
 /// Error response, in the order of the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Refusal {
+pub(super) enum ErrorResponse {
     BadRequest,
     Unauthenticated,
     UnknownUser,
@@ -32,8 +31,8 @@ pub(crate) enum Refusal {
     Unavailable,
 }
 
-impl Refusal {
-    pub(crate) const ALL: [Self; 12] = [
+impl ErrorResponse {
+    pub(super) const ALL: [Self; 12] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::UnknownUser,
@@ -67,20 +66,20 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn code(self) -> u16 {
+    pub(super) fn code(self) -> u16 {
         self.api_error().code_and_message().0
     }
 
-    pub(crate) fn message(self) -> &'static str {
+    pub(super) fn message(self) -> &'static str {
         self.api_error().code_and_message().1
     }
 
     /// Returns the name of the component: the message without spaces.
-    pub(crate) fn component(self) -> String {
+    pub(super) fn component(self) -> String {
         self.message().split(' ').map(capitalized).collect()
     }
 
-    pub(crate) const fn description(self) -> &'static str {
+    pub(super) const fn description(self) -> &'static str {
         match self {
             Self::BadRequest => {
                 "A parameter is missing, or has the wrong type or value; only the first such \
@@ -136,16 +135,16 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn example(self) -> Value {
+    pub(super) fn example(self) -> Value {
         example(self.code(), self.message(), &self.info())
     }
 
-    pub(crate) fn reference(self) -> Ref {
+    pub(super) fn reference(self) -> Ref {
         Ref::from_response_name(self.component())
     }
 
     /// Returns the component.
-    pub(crate) fn response(self) -> Response {
+    pub(super) fn response(self) -> Response {
         let names: &[&str] = if self == Self::BadRequest {
             &["Missing parameter", "Invalid parameter", "Invalid body"]
         } else {
@@ -185,7 +184,7 @@ fn capitalized(word: &str) -> String {
 }
 
 /// Starts a response with a description, a schema and an example.
-pub(crate) fn described(description: &str, schema: Object, example: Value) -> ResponseBuilder {
+pub(super) fn described(description: &str, schema: Object, example: Value) -> ResponseBuilder {
     ResponseBuilder::new()
         .description(description)
         .header_ref("x-request-id", header_reference("x-request-id"))
@@ -199,7 +198,7 @@ pub(crate) fn described(description: &str, schema: Object, example: Value) -> Re
 }
 
 /// Returns the envelope of an error.
-pub(crate) fn example(code: u16, message: &str, info: &Value) -> Value {
+pub(super) fn example(code: u16, message: &str, info: &Value) -> Value {
     json!({
         "success": false,
         "result": {"code": code, "message": message, "info": info},
@@ -208,7 +207,7 @@ pub(crate) fn example(code: u16, message: &str, info: &Value) -> Value {
 }
 
 /// Returns the schema of the envelope of errors with these codes and messages.
-pub(crate) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> Object {
+pub(super) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> Object {
     let result = object(
         [
             (
@@ -238,7 +237,7 @@ pub(crate) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> O
 }
 
 /// Returns the schema of any error, for client generators.
-pub(crate) fn any_error() -> Object {
+pub(super) fn any_error() -> Object {
     let result = object(
         [
             ("code", true, of(Type::Integer).into()),

@@ -1,12 +1,12 @@
 //! Parameters of calls and fields of results, with their schemas and examples.
 
 use serde_json::{Value, json};
-use utoipa::openapi::{
-    KnownFormat, Object, ObjectBuilder, RefOr, Schema, SchemaFormat, Type,
-    schema::{AdditionalProperties, ArrayBuilder, SchemaType},
-};
+use utoipa::openapi::{KnownFormat, Object, RefOr, Schema, SchemaFormat, Type};
 
-use super::{examples, schemas::reference};
+use super::{
+    builders::{list, map, object, of, reference, text},
+    examples,
+};
 
 /// Parameter of a call, or field of a result.
 #[derive(Clone, Copy)]
@@ -129,48 +129,6 @@ impl Shape {
             Self::Null => Value::Null,
         }
     }
-}
-
-/// Starts a schema of one type.
-pub(super) fn of(kind: Type) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(kind)
-}
-
-pub(super) fn text() -> ObjectBuilder {
-    of(Type::String)
-}
-
-pub(super) fn text_or_null() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
-}
-
-pub(super) fn list(items: RefOr<Schema>) -> RefOr<Schema> {
-    ArrayBuilder::new().items(items).into()
-}
-
-/// Returns the schema of an object with any keys, `{"<any key>": ...}`.
-pub(super) fn map(values: RefOr<Schema>) -> ObjectBuilder {
-    of(Type::Object).additional_properties(Some(AdditionalProperties::RefOr(values)))
-}
-
-/// Returns the schema of an object with these members (name, whether it is required, schema). If it
-/// is closed, it has no other members.
-pub(super) fn object<'a>(
-    members: impl IntoIterator<Item = (&'a str, bool, RefOr<Schema>)>,
-    is_closed: bool,
-) -> Object {
-    let mut object = of(Type::Object);
-    for (name, is_required, schema) in members {
-        object = object.property(name, schema);
-        if is_required {
-            object = object.required(name);
-        }
-    }
-    if is_closed {
-        object =
-            object.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    }
-    object.build()
 }
 
 /// Returns the schema of an object with these fields.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::{Header, ObjectBuilder, Ref, Type, header::HeaderBuilder};
 
 use super::{
+    builders::{of, text},
     examples,
-    field::{of, text},
 };
 
 pub(super) fn reference(name: &str) -> Ref {

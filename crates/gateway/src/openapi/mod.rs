@@ -1,10 +1,11 @@
 //! The HTTP API as an OpenAPI 3.1 document and as a page, both made from one list of calls
 //! (`calls`). A test compares that list with the routes of `app.rs`.
 
+mod builders;
 mod call;
 mod calls;
 mod entries;
-pub(crate) mod error_response;
+mod error_response;
 mod examples;
 mod field;
 mod headers;
@@ -23,8 +24,6 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     tag::TagBuilder,
 };
-
-use crate::Gateway;
 
 /// Caching of the document and the page.
 const CACHING: &str = "public, max-age=300";
@@ -45,20 +44,20 @@ impl Documents {
 }
 
 /// `GET /api/openapi.json`.
-pub(crate) async fn document(gateway: Data<Gateway>) -> HttpResponse {
+pub(crate) async fn document(documents: Data<Documents>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, CACHING))
         .insert_header((CONTENT_TYPE, "application/json"))
-        .body(gateway.documents.json.clone())
+        .body(documents.json.clone())
 }
 
 /// `GET /api/docs`.
-pub(crate) async fn docs(gateway: Data<Gateway>) -> HttpResponse {
+pub(crate) async fn docs(documents: Data<Documents>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, CACHING))
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, page::POLICY))
-        .body(gateway.documents.page.clone())
+        .body(documents.page.clone())
 }
 
 /// Returns the OpenAPI document as indented JSON.
@@ -110,7 +109,7 @@ fn components() -> Components {
     for (name, header) in headers::all() {
         components = components.header(name, header);
     }
-    for error in error_response::Refusal::ALL {
+    for error in error_response::ErrorResponse::ALL {
         components = components.response(error.component(), error.response());
     }
     let token = HttpBuilder::new()

@@ -9,12 +9,13 @@ use utoipa::openapi::{
 };
 
 use super::{
+    builders::{object, of, reference, success, text},
     call::{Call, Input, Method, Renewal, ResponseKind},
-    entries::{Entries, success},
+    entries::Entries,
     examples,
-    field::{self, Field, object, of, text},
+    field::{self, Field},
     headers::reference as header_reference,
-    schemas::{bytes, reference},
+    schemas::bytes,
 };
 
 /// Name of the security scheme.

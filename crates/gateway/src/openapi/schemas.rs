@@ -2,19 +2,14 @@
 
 use serde_json::Value;
 use utoipa::openapi::{
-    KnownFormat, Object, ObjectBuilder, OneOf, Ref, RefOr, Schema, SchemaFormat, Type,
+    KnownFormat, Object, ObjectBuilder, OneOf, RefOr, Schema, SchemaFormat, Type,
     schema::{OneOfBuilder, SchemaType},
 };
 
 use super::{
-    examples,
-    field::{list, map, object, of, text, text_or_null},
+    builders::{list, map, object, of, reference, text, text_or_null},
+    error_response, examples,
 };
-use crate::openapi::error_response;
-
-pub(super) fn reference(name: &str) -> RefOr<Schema> {
-    Ref::from_schema_name(name).into()
-}
 
 /// Returns the components by name.
 pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {

@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::Response;
 
 use super::{
-    field::{object, text},
-    schemas::reference,
+    builders::{object, reference, text},
+    error_response::{described, example, schema},
 };
 use crate::http::envelope::ApiError;
-use crate::openapi::error_response::{described, example, schema};
 
 /// Reasons for which a call is answered with status 422.
 #[derive(Default)]

@@ -7,17 +7,14 @@ use std::{
     net::IpAddr,
 };
 
-use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data,
-};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION};
 use doorward_domain::Gid;
 use doorward_rpc::RpcError;
 use doorward_token::Claims;
 
 use crate::{
-    Gateway,
-    http::{client_address, envelope::ApiError},
-    session::trust_store::TokenError,
+    http::{app_data::app_data, client_address::TrustedProxies, envelope::ApiError},
+    session::{sessions::Sessions, trust_store::TokenError},
 };
 
 /// Claims, token and client address of an authenticated request.
@@ -44,22 +41,20 @@ impl FromRequest for Caller {
 
 /// Verifies the token of a request, and notes in its extensions whether renewal is due.
 fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
-    let gateway = request
-        .app_data::<Data<Gateway>>()
-        .ok_or_else(ApiError::internal)?;
+    let sessions = app_data::<Sessions>(request)?;
+    let trusted_proxies = app_data::<TrustedProxies>(request)?;
     let token = bearer_token(request).ok_or_else(ApiError::unauthenticated)?;
-    match gateway.trust.verify(token, gateway.clock.now()) {
+    match sessions.verify(token) {
         Ok(claims) => {
-            if gateway.is_renewal_due(&claims) {
+            if sessions.is_renewal_due(&claims) {
                 request
                     .extensions_mut()
                     .insert(RenewalDueToken(token.to_owned()));
             }
-            let address = client_address::from_request(request, gateway);
             Ok(Caller {
                 claims,
                 token: token.to_owned(),
-                address,
+                address: trusted_proxies.find_client(request),
             })
         }
         Err(TokenError::Invalid) => Err(ApiError::unauthenticated()),
@@ -69,11 +64,8 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
 
 /// Finds the user of a request, for limits and logs only: `None` is not a rejection, because the
 /// handler authenticates the caller itself.
-pub(crate) fn find_user(request: &HttpRequest, gateway: &Gateway) -> Option<Gid> {
-    let claims = gateway
-        .trust
-        .verify(bearer_token(request)?, gateway.clock.now())
-        .ok()?;
+pub(crate) fn find_user(request: &HttpRequest, sessions: &Sessions) -> Option<Gid> {
+    let claims = sessions.verify(bearer_token(request)?).ok()?;
     Some(claims.sub)
 }
 

@@ -3,4 +3,5 @@
 
 pub(crate) mod caller;
 pub(crate) mod renewals;
+pub(crate) mod sessions;
 pub(crate) mod trust_store;

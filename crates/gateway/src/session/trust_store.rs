@@ -36,12 +36,13 @@ use std::{
 use arc_swap::ArcSwap;
 use doorward_domain::{Gid, Timestamp};
 use doorward_rpc::{
-    Channel,
+    Channel, FollowError,
     auth::v1::{
         Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient,
         revocation::Target, watch_trust_response::Event,
     },
     channel::MAX_MESSAGE_BYTES,
+    next_message,
 };
 use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey};
 use tokio_util::sync::CancellationToken;
@@ -218,13 +219,10 @@ impl TrustStore {
             .await
             .map_err(|status| format!("{:?}", status.code()))?
             .into_inner();
-        loop {
-            let next = tokio::time::timeout(STREAM_TIMEOUT, stream.message())
-                .await
-                .map_err(|_| format!("no message within {STREAM_TIMEOUT:?}"))?;
-            let Some(message) = next.map_err(|status| format!("{:?}", status.code()))? else {
-                return Ok(());
-            };
+        while let Some(message) = next_message(&mut stream, STREAM_TIMEOUT)
+            .await
+            .map_err(describe)?
+        {
             // Auth follows the directory, so its data has an age of its own, which the message
             // states.
             let until = Instant::now().checked_sub(Duration::from_millis(message.age_milliseconds));
@@ -237,6 +235,7 @@ impl TrustStore {
                 .unwrap_or_else(PoisonError::into_inner);
             *complete_until = until.max(*complete_until);
         }
+        Ok(())
     }
 
     fn apply_message(&self, message: WatchTrustResponse, now: Timestamp) {
@@ -269,6 +268,14 @@ impl TrustStore {
             .collect();
         self.keys.store(Arc::new(KeySet::new(keys)));
         self.keys_generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Returns the reason for the log.
+fn describe(error: FollowError) -> String {
+    match error {
+        FollowError::Timeout => format!("no message within {STREAM_TIMEOUT:?}"),
+        FollowError::Status(status) => format!("{:?}", status.code()),
     }
 }
 

@@ -1,7 +1,10 @@
 //! German texts of mails.
 
-use crate::templates::{Block, invitation_link, paragraph};
-use crate::{APP_NAME, MailContent};
+use crate::{
+    config::APP_NAME,
+    content::MailContent,
+    templates::block::{Block, invitation_link, paragraph},
+};
 
 /// Returns the subject and the blocks of a mail.
 #[expect(clippy::too_many_lines, reason = "one arm for each mail")]

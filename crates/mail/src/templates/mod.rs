@@ -1,11 +1,12 @@
 //! Templates turn mail content into text, with one file per language. Text that users chose is
 //! sanitized here, before a template sees it.
 
-pub(crate) mod de;
-pub(crate) mod en;
-pub(crate) mod nl;
+pub(crate) mod block;
+mod de;
+mod en;
+mod nl;
 
-use crate::MailContent;
+use crate::{content::MailContent, templates::block::Block};
 
 /// The text of a mail, before it is rendered as plain text and HTML.
 pub(crate) struct MailText {
@@ -14,18 +15,6 @@ pub(crate) struct MailText {
     /// Subject. It contains no text that a user chose.
     pub(crate) subject: String,
     pub(crate) blocks: Vec<Block>,
-}
-
-/// A block of a mail, separated from others by a blank line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Block {
-    Paragraph(String),
-    Code(String),
-    List(Vec<String>),
-    /// Link to the app.
-    App,
-    /// Link to a page of the app, with its path and query.
-    Link(String),
 }
 
 /// Returns the text of a mail in the language with this code. A code such as `nl-be` falls back to
@@ -47,17 +36,6 @@ pub(crate) fn write(content: &MailContent, language: &str) -> MailText {
         subject,
         blocks,
     }
-}
-
-/// Returns the link to the page where an invitation is accepted or declined.
-fn invitation_link(invitee_gid: &str, project_gid: &str) -> Block {
-    Block::Link(format!(
-        "/invite?invitee={invitee_gid}&project={project_gid}"
-    ))
-}
-
-fn paragraph(text: impl Into<String>) -> Block {
-    Block::Paragraph(text.into())
 }
 
 /// Returns the content with texts that are safe to show. In an invitation, the texts were chosen by

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::ListFormat;
+use super::list_format::ListFormat;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {

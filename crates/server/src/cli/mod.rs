@@ -4,6 +4,7 @@
 mod api_keys;
 mod audit;
 mod keys;
+mod list_format;
 mod projects;
 mod service_tokens;
 mod users;
@@ -17,6 +18,7 @@ use crate::settings::{self, Role};
 pub(crate) use api_keys::ApiKeyCommand;
 pub(crate) use audit::Audit;
 pub(crate) use keys::KeysCommand;
+pub(crate) use list_format::ListFormat;
 pub(crate) use projects::{CreateProject, MemberCommand, ProjectCommand};
 pub(crate) use service_tokens::{CreateServiceToken, ServiceTokenCommand};
 pub(crate) use users::{CreateUser, NewPassword, PasswordOptions, UserCommand, UserName};
@@ -106,14 +108,6 @@ pub(crate) enum Command {
     /// Print the HTTP API as an OpenAPI 3.1 document
     #[command(after_help = "Example:\n  doorward openapi >openapi.json")]
     Openapi,
-}
-
-/// Format of a list: a table on a terminal, else JSON
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct ListFormat {
-    /// Print a JSON array, also on a terminal
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Run one service, or all of them in one process

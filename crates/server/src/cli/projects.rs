@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use doorward_domain::{DisplayName, Gid, Role};
 
 use super::{
-    ListFormat,
+    list_format::ListFormat,
     users::{OwnerOption, RecipientOption, UserOption},
 };
 

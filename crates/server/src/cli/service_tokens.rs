@@ -5,7 +5,7 @@ use doorward_domain::Gid;
 use doorward_rpc::Scope;
 use doorward_service_tokens::{ClientName, MAX_PROJECTS};
 
-use super::ListFormat;
+use super::list_format::ListFormat;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceTokenCommand {

@@ -1,3 +1,5 @@
+//! Tests of the whole command line: its help, usage errors and roles.
+
 use super::*;
 
 fn parse_words(line: &str) -> Result<Command, clap::Error> {

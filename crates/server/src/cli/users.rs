@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use doorward_domain::{DisplayName, Email, Gid, Timezone, Username};
 use secrecy::SecretString;
 
-use super::ListFormat;
+use super::list_format::ListFormat;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use doorward_auth::audit::{self, Filter};
+use doorward_auth::audit::{self, Filter, RecordPosition};
 use doorward_domain::Timestamp;
 
+use super::find_user::find_user;
 use crate::{
     cli::{Audit, UserName},
     json,
@@ -23,7 +24,7 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
     // A gid is not looked up, because the user may be deleted.
     let user = match (command.user, command.user_gid) {
         (Some(username), _) => Some(
-            super::find_user(
+            find_user(
                 &wiring::new_directory(settings),
                 UserName::Username(username),
             )
@@ -37,7 +38,10 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         user,
         action: command.action,
     };
-    let mut after = (command.since.unwrap_or_default(), 0);
+    let mut after = RecordPosition {
+        at: command.since.unwrap_or_default(),
+        id: 0,
+    };
     let mut shown: HashMap<i64, Timestamp> = HashMap::new();
     loop {
         let page = audit::list(&database, &filter, after, PAGE).await?;
@@ -47,7 +51,10 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
             }
         }
         if let Some(last) = page.last() {
-            after = (last.at, last.id);
+            after = RecordPosition {
+                at: last.at,
+                id: last.id,
+            };
             shown.retain(|_, at| *at >= last.at.saturating_sub(SETTLED));
         }
         if i64::try_from(page.len())? == PAGE {
@@ -59,10 +66,10 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         tokio::time::sleep(POLL).await;
         // Reads the last seconds again, for records that were not committed before; `shown` skips
         // the others.
-        let from = after
-            .0
+        let at = after
+            .at
             .saturating_sub(SETTLED)
             .max(command.since.unwrap_or_default());
-        after = (from, 0);
+        after = RecordPosition { at, id: 0 };
     }
 }

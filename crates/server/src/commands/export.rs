@@ -12,7 +12,10 @@ use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_directory::transfer::Picture;
 use doorward_media::Store;
-use doorward_storage::{DatabaseUrl, transfer::Snapshot};
+use doorward_storage::{
+    DatabaseUrl,
+    transfer::{ServiceDatabase, Snapshot},
+};
 use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
 
@@ -101,8 +104,14 @@ impl Source {
 
     fn write(&self, out: impl Write) -> anyhow::Result<ImportReport> {
         let mut snapshots = Snapshot::open_all([
-            (&self.auth, &doorward_auth::transfer::TABLES),
-            (&self.directory, &doorward_directory::transfer::TABLES),
+            ServiceDatabase {
+                url: &self.auth,
+                tables: &doorward_auth::transfer::TABLES,
+            },
+            ServiceDatabase {
+                url: &self.directory,
+                tables: &doorward_directory::transfer::TABLES,
+            },
         ])?;
         let mut writer = Writer::new(BufWriter::with_capacity(BUFFER_BYTES, out));
         let (migrations, counts) = count(&mut snapshots)?;

@@ -12,7 +12,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_auth::transfer::Reseal;
 use doorward_domain::RandomIdGenerator;
 use doorward_media::Store;
-use doorward_storage::{DatabaseUrl, transfer::Import};
+use doorward_storage::{
+    DatabaseUrl,
+    transfer::{Import, ServiceDatabase},
+};
 use tokio::runtime::Handle;
 
 use crate::commands::export_stream::{Counts, ExportLine, Header, ImportReport, PICTURES, Reader};
@@ -76,8 +79,14 @@ struct Target {
 
 impl Target {
     fn import(&self, input: impl BufRead) -> anyhow::Result<ImportReport> {
-        let auth = (&self.auth, &doorward_auth::transfer::TABLES);
-        let directory = (&self.directory, &doorward_directory::transfer::TABLES);
+        let auth = ServiceDatabase {
+            url: &self.auth,
+            tables: &doorward_auth::transfer::TABLES,
+        };
+        let directory = ServiceDatabase {
+            url: &self.directory,
+            tables: &doorward_directory::transfer::TABLES,
+        };
         let import = Import::start(auth, directory, &RandomIdGenerator)?;
         let read = self.import_lines(import, input);
         read.context("the import is not complete, and the installation does not start until one is")

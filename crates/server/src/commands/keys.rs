@@ -6,7 +6,9 @@ use doorward_auth::{Error, Keys, Sealer, audit::Origin};
 use crate::commands::list_output::{Column, ListOutput};
 use crate::{
     cli::KeysCommand,
-    json, secret_files,
+    json,
+    master_key::MasterKey,
+    secret_files,
     settings::Settings,
     wiring::{self, Preparation},
 };
@@ -56,7 +58,7 @@ async fn reseal(settings: &Settings) -> anyhow::Result<()> {
     let file = secret_files::GeneratedKeyFile::find(settings)?;
     let new = match (&settings.auth.new_master_key, &file) {
         (Some(key), _) => key.clone(),
-        (None, Some(_)) => secret_files::MasterKey::generate()?,
+        (None, Some(_)) => MasterKey::generate()?,
         (None, None) => {
             bail!(
                 "there is no new master key: set DOORWARD_NEW_MASTER_KEY or DOORWARD_NEW_MASTER_KEY_FILE"

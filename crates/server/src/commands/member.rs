@@ -5,7 +5,7 @@ use doorward_directory::{Actor, Directory};
 use doorward_domain::{Gid, Role};
 use serde_json::json;
 
-use super::find_user;
+use super::find_user::find_user;
 use crate::commands::list_output::{Column, ListOutput};
 use crate::{
     cli::MemberCommand,

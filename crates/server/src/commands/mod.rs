@@ -5,6 +5,7 @@ mod audit;
 mod demo;
 mod export;
 pub(crate) mod export_stream;
+mod find_user;
 pub(crate) mod healthcheck;
 pub(crate) mod import;
 pub(crate) mod import_users;
@@ -18,12 +19,8 @@ mod serve;
 mod service_token;
 mod user;
 
-use anyhow::bail;
-use doorward_directory::{Directory, Error, model::User};
-use doorward_domain::Gid;
-
 use crate::{
-    cli::{Command, Serve, UserName},
+    cli::{Command, Serve},
     settings::Settings,
     stdout,
 };
@@ -55,20 +52,5 @@ pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::ServiceToken(command) => service_token::run(command, &settings).await,
         Command::Healthcheck(command) => healthcheck::run(command, settings.ops_listen).await,
         Command::Openapi => openapi::run(),
-    }
-}
-
-/// Finds the user that a command names.
-async fn find_user(directory: &Directory, name: impl Into<UserName>) -> anyhow::Result<User> {
-    match name.into() {
-        UserName::Gid(gid) => Ok(directory.get_user_by_gid(gid).await?),
-        UserName::Username(username) => match directory.get_user_by_username(&username).await {
-            Err(Error::UserNotFound) if username.parse::<Gid>().is_ok() => {
-                bail!(
-                    "no user has this username; a gid is given by `--gid`, `--user-gid`, `--owner-gid` or `--to-gid`"
-                )
-            }
-            found => Ok(found?),
-        },
     }
 }

@@ -3,7 +3,7 @@
 use doorward_directory::{Actor, Directory};
 use doorward_domain::{Gid, ProjectStatus, Timezone};
 
-use super::find_user;
+use super::find_user::find_user;
 use crate::commands::list_output::{Column, ListOutput};
 use crate::{
     cli::{CreateProject, ProjectCommand},

@@ -16,7 +16,7 @@ use doorward_domain::{
 };
 use secrecy::ExposeSecret;
 
-use super::find_user;
+use super::find_user::find_user;
 use crate::commands::{
     import_users,
     list_output::{Column, ListOutput},

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use doorward_storage::DatabaseUrl;
 
-use super::{MachineDefaults, parse, reader::Reader, role::Role};
-use crate::secret_files::MasterKey;
+use super::{machine::MachineDefaults, parse, reader::Reader, role::Role};
+use crate::master_key::MasterKey;
 
 #[derive(Debug, Clone)]
 pub(crate) struct AuthSettings {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use doorward_storage::DatabaseUrl;
 
-use super::{Settings, reader::Reader, role::Role};
+use super::{reader::Reader, role::Role, values::Settings};
 
 pub(super) fn check_settings(reader: &mut Reader<'_>, settings: &Settings) {
     check_service_token(reader, settings);

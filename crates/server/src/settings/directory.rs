@@ -6,7 +6,7 @@ use doorward_directory::Limits;
 use doorward_domain::languages;
 use doorward_storage::DatabaseUrl;
 
-use super::{MachineDefaults, parse, reader::Reader, role::Role};
+use super::{machine::MachineDefaults, parse, reader::Reader, role::Role};
 
 #[derive(Debug, Clone)]
 pub(crate) struct DirectorySettings {
@@ -58,12 +58,14 @@ impl DirectorySettings {
 
 fn parse_project_languages(text: &str) -> Result<Vec<String>, String> {
     let codes = parse::parse_list(|code| Ok(code.to_owned()))(text)?;
-    let is_new = |(position, code): (usize, &String)| {
-        !codes.iter().take(position).any(|other| other == code)
-    };
+    let is_new =
+        |position: usize, code: &String| !codes.iter().take(position).any(|other| other == code);
     if !codes.is_empty()
         && codes.iter().all(|code| languages::is_known(code))
-        && codes.iter().enumerate().all(is_new)
+        && codes
+            .iter()
+            .enumerate()
+            .all(|(position, code)| is_new(position, code))
     {
         return Ok(codes);
     }

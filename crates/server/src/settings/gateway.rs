@@ -8,7 +8,7 @@ use doorward_media::Location;
 use hyper::Uri;
 use ipnet::IpNet;
 
-use super::{MachineDefaults, parse, reader::Reader};
+use super::{machine::MachineDefaults, parse, reader::Reader};
 
 #[derive(Debug, Clone)]
 pub(crate) struct GatewaySettings {

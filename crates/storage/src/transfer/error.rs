@@ -1,6 +1,6 @@
 //! Errors of export and import.
 
-use crate::Error;
+use crate::error::Error;
 
 /// Why an export or an import failed.
 #[derive(Debug, thiserror::Error)]

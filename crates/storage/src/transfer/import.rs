@@ -24,18 +24,18 @@
 
 use doorward_domain::{Gid, IdGenerator};
 
-use super::{Row, Tables, TransferError, marker::ImportState};
-use crate::DatabaseUrl;
-use crate::transfer::import_target::ImportTarget;
-
-/// A database and the tables of its service.
-pub type ImportDatabase<'a> = (&'a DatabaseUrl, &'static Tables);
+use super::{
+    error::TransferError,
+    import_target::ImportTarget,
+    marker::ImportState,
+    tables::{Row, ServiceDatabase},
+};
 
 /// An import into the databases of an installation. It has locks on them, so nothing else changes
 /// them.
 pub struct Import<'a> {
     gid: Gid,
-    first_database: ImportDatabase<'a>,
+    first_database: ServiceDatabase<'a>,
     first: ImportTarget,
     second: ImportTarget,
 }
@@ -48,19 +48,19 @@ impl<'a> Import<'a> {
     /// use, in which case nothing has changed; [`TransferError::ChangedMeanwhile`]; database
     /// errors.
     pub fn start(
-        first: ImportDatabase<'a>,
-        second: ImportDatabase<'a>,
+        first: ServiceDatabase<'a>,
+        second: ServiceDatabase<'a>,
         ids: &dyn IdGenerator,
     ) -> Result<Self, TransferError> {
         let gid = mark_loading(first, second, ids)?;
-        let open = |(url, tables): ImportDatabase<'_>| {
+        let open = |database: ServiceDatabase<'_>| {
             // The locks were released when the marks were committed, so the state is checked again.
-            let mut target = ImportTarget::open(url, tables)?;
+            let mut target = ImportTarget::open(database)?;
             if target.state()? != Some(ImportState::Loading(gid))
                 || target.find_nonempty_table()?.is_some()
             {
                 return Err(TransferError::ChangedMeanwhile {
-                    database: tables.database,
+                    database: database.tables.database,
                 });
             }
             target.delete_seeded_rows()?;
@@ -111,8 +111,7 @@ impl<'a> Import<'a> {
         self.first.commit()?;
         self.second.set_state(ImportState::Complete(self.gid))?;
         self.second.commit()?;
-        let (url, tables) = self.first_database;
-        let mut first = ImportTarget::open(url, tables)?;
+        let mut first = ImportTarget::open(self.first_database)?;
         first.set_state(ImportState::Complete(self.gid))?;
         first.commit()
     }
@@ -121,14 +120,11 @@ impl<'a> Import<'a> {
 /// Marks both databases as `Loading`, after the rows of an interrupted import are deleted. Returns
 /// the gid of the import, which is that of the interrupted one if there was one.
 fn mark_loading(
-    first: ImportDatabase<'_>,
-    second: ImportDatabase<'_>,
+    first: ServiceDatabase<'_>,
+    second: ServiceDatabase<'_>,
     ids: &dyn IdGenerator,
 ) -> Result<Gid, TransferError> {
-    let mut targets = [
-        ImportTarget::open(first.0, first.1)?,
-        ImportTarget::open(second.0, second.1)?,
-    ];
+    let mut targets = [ImportTarget::open(first)?, ImportTarget::open(second)?];
     let mut states = Vec::with_capacity(targets.len());
     for target in &mut targets {
         states.push(target.state()?);

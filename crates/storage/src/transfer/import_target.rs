@@ -3,12 +3,15 @@
 use diesel::{RunQueryDsl, connection::SimpleConnection, sql_types::Text};
 use serde_json::Value;
 
-use crate::transfer::{
-    Row, Table, Tables, TransferError, lock,
+use super::{
+    error::TransferError,
+    lock,
     marker::{self, ImportState},
-    schema::{self, Column, Kind, query_texts},
+    query::query_texts,
+    schema::{self, Column, Kind},
+    tables::{Row, ServiceDatabase, Table, Tables},
 };
-use crate::{AnyConnection, DatabaseUrl, Error, database::commit};
+use crate::{connection::AnyConnection, error::Error, transaction::commit};
 
 /// Maximum number of rows in one INSERT.
 const MAX_ROWS: usize = 500;
@@ -16,9 +19,9 @@ const MAX_ROWS: usize = 500;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// A database with an open import transaction.
-pub(crate) struct ImportTarget {
+pub(super) struct ImportTarget {
     connection: AnyConnection,
-    pub(crate) tables: &'static Tables,
+    pub(super) tables: &'static Tables,
     /// Rows that are not inserted yet.
     batch: Option<Batch>,
 }
@@ -36,8 +39,9 @@ struct Batch {
 
 impl ImportTarget {
     /// Locks the tables and checks that they are the ones of the service.
-    pub(crate) fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
-        let mut connection = lock::lock_tables(url, tables)?;
+    pub(super) fn open(database: ServiceDatabase<'_>) -> Result<Self, TransferError> {
+        let mut connection = lock::lock_tables(database)?;
+        let tables = database.tables;
         schema::check_tables(&mut connection, tables)?;
         Ok(Self {
             connection,
@@ -54,12 +58,12 @@ impl ImportTarget {
         Ok(marker::set_state(&mut self.connection, state)?)
     }
 
-    pub(crate) fn migrations(&mut self) -> Result<Vec<String>, TransferError> {
+    pub(super) fn migrations(&mut self) -> Result<Vec<String>, TransferError> {
         Ok(schema::query_migrations(&mut self.connection)?)
     }
 
     /// Finds a table that has rows, except seeded tables.
-    pub(crate) fn find_nonempty_table(&mut self) -> Result<Option<&'static Table>, TransferError> {
+    pub(super) fn find_nonempty_table(&mut self) -> Result<Option<&'static Table>, TransferError> {
         for table in self.tables.tables.iter().filter(|table| !table.is_seeded) {
             let any = format!("SELECT '' AS text FROM {} LIMIT 1", table.name);
             if !query_texts(&mut self.connection, &any)?.is_empty() {
@@ -70,12 +74,12 @@ impl ImportTarget {
     }
 
     /// Deletes the rows of an earlier import. Seeded rows are replaced later.
-    pub(crate) fn clear(&mut self) -> Result<(), TransferError> {
+    pub(super) fn clear(&mut self) -> Result<(), TransferError> {
         self.delete(|table| !table.is_seeded)
     }
 
     /// Deletes the rows that the migrations inserted, which the rows of the export replace.
-    pub(crate) fn delete_seeded_rows(&mut self) -> Result<(), TransferError> {
+    pub(super) fn delete_seeded_rows(&mut self) -> Result<(), TransferError> {
         self.delete(|table| table.is_seeded)
     }
 
@@ -93,7 +97,7 @@ impl ImportTarget {
 
     /// Adds a row to the current batch, which is inserted when it is full or the table changes. One
     /// INSERT for each row would need a round trip for each.
-    pub(crate) fn insert(&mut self, table: &'static Table, row: &Row) -> Result<(), TransferError> {
+    pub(super) fn insert(&mut self, table: &'static Table, row: &Row) -> Result<(), TransferError> {
         let mut batch = match self.batch.take() {
             Some(batch) if batch.table == table => batch,
             other => {
@@ -144,7 +148,7 @@ impl ImportTarget {
     }
 
     /// Inserts the last batch and checks that each seeded table has one row.
-    pub(crate) fn finish(&mut self) -> Result<(), TransferError> {
+    pub(super) fn finish(&mut self) -> Result<(), TransferError> {
         self.flush()?;
         for table in self.tables.tables {
             if table.is_seeded {
@@ -181,7 +185,7 @@ impl ImportTarget {
         Ok(())
     }
 
-    pub(crate) fn commit(mut self) -> Result<(), TransferError> {
+    pub(super) fn commit(mut self) -> Result<(), TransferError> {
         Ok(commit(&mut self.connection).map_err(Error::from)?)
     }
 }

@@ -23,10 +23,14 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 
-use super::{ImportDatabase, Table, Tables, TransferError};
+use super::{
+    error::TransferError,
+    tables::{ServiceDatabase, Table},
+};
 use crate::{
-    AnyConnection, DatabaseUrl, Error,
-    database::{Kind, begin},
+    connection::AnyConnection,
+    error::Error,
+    transaction::{Kind, begin},
 };
 
 /// Removes the timeouts of a transaction, for exports and imports of any size.
@@ -47,13 +51,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// orders, so an attempt can deadlock with a writer. It then releases its locks in all databases
 /// and tries again.
 pub(super) fn open_all_beside_writers(
-    databases: &[ImportDatabase<'_>],
+    databases: &[ServiceDatabase<'_>],
 ) -> Result<Vec<AnyConnection>, TransferError> {
     let start = Instant::now();
     loop {
         let locked = databases
             .iter()
-            .map(|(url, tables)| lock_all(url, tables, true))
+            .map(|&database| lock_all(database, true))
             .collect();
         match locked {
             Err(TransferError::Storage(Error::Unavailable(_))) if start.elapsed() < ATTEMPTS => {}
@@ -69,20 +73,16 @@ pub(super) fn open_all_beside_writers(
 
 /// Locks the tables of one database, with the same timeouts as any transaction. The locks are
 /// released when the connection is dropped or its transaction ends.
-pub(super) fn lock_tables(
-    url: &DatabaseUrl,
-    tables: &Tables,
-) -> Result<AnyConnection, TransferError> {
-    lock_all(url, tables, false)
+pub(super) fn lock_tables(database: ServiceDatabase<'_>) -> Result<AnyConnection, TransferError> {
+    lock_all(database, false)
 }
 
 /// Begins a write transaction and locks the tables.
 fn lock_all(
-    url: &DatabaseUrl,
-    tables: &Tables,
+    database: ServiceDatabase<'_>,
     is_attempt: bool,
 ) -> Result<AnyConnection, TransferError> {
-    let mut connection = AnyConnection::open(url)?;
+    let mut connection = AnyConnection::open(database.url)?;
     if let AnyConnection::Sqlite(connection) = &mut connection
         && is_attempt
     {
@@ -98,7 +98,7 @@ fn lock_all(
                 .batch_execute(POSTGRES_ATTEMPT)
                 .map_err(Error::from)?;
         }
-        let tables = join_names(tables.tables.iter());
+        let tables = join_names(database.tables.tables.iter());
         connection
             .batch_execute(&format!("LOCK TABLE {tables} IN EXCLUSIVE MODE"))
             .map_err(Error::from)?;
@@ -120,7 +120,10 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{testing::create_postgres_database, transfer::schema::query_texts};
+    use crate::{
+        testing::create_postgres_database,
+        transfer::{query::query_texts, tables::Tables},
+    };
 
     static TABLES: Tables = Tables {
         database: "test",
@@ -150,7 +153,13 @@ mod tests {
         let mut writer = open("BEGIN; INSERT INTO third VALUES (1)");
         let mut other = open("BEGIN; INSERT INTO second VALUES (1)");
         thread::scope(|scope| {
-            let locking = scope.spawn(|| open_all_beside_writers(&[(&url, &TABLES)]).map(drop));
+            let locking = scope.spawn(|| {
+                open_all_beside_writers(&[ServiceDatabase {
+                    url: &url,
+                    tables: &TABLES,
+                }])
+                .map(drop)
+            });
             let locked =
                 "SELECT mode AS text FROM pg_locks WHERE relation = 'first'::regclass AND granted";
             let mut watcher = open("SELECT 1");

@@ -3,8 +3,11 @@
 use diesel::connection::SimpleConnection;
 use doorward_domain::Gid;
 
-use super::schema::query_texts;
-use crate::{AnyConnection, Error, Result};
+use super::query::query_texts;
+use crate::{
+    connection::AnyConnection,
+    error::{Error, Result},
+};
 
 pub(super) const TABLE: &str = "import_state";
 

@@ -7,8 +7,8 @@ use diesel::{
     sql_types::{Bool, Integer, Text},
 };
 
-use super::{Tables, TransferError, marker};
-use crate::AnyConnection;
+use super::{error::TransferError, marker, query::query_texts, tables::Tables};
+use crate::{connection::AnyConnection, error::Error};
 
 /// Tables that are not exported, in the databases of all services.
 const OWN_TABLES: [&str; 2] = ["__diesel_schema_migrations", marker::TABLE];
@@ -38,25 +38,6 @@ impl Column {
     pub(super) fn quoted(&self) -> String {
         format!("\"{}\"", self.name)
     }
-}
-
-#[derive(QueryableByName)]
-pub(super) struct TextRow {
-    #[diesel(sql_type = Text)]
-    pub(super) text: String,
-}
-
-/// Runs a query with one column called `text` and returns its values.
-pub(super) fn query_texts(
-    connection: &mut AnyConnection,
-    sql: &str,
-) -> Result<Vec<String>, crate::Error> {
-    let query = diesel::sql_query(sql);
-    let rows: Vec<TextRow> = match connection {
-        AnyConnection::Postgres(connection) => query.load(connection)?,
-        AnyConnection::Sqlite(connection) => query.load(connection)?,
-    };
-    Ok(rows.into_iter().map(|row| row.text).collect())
 }
 
 /// Checks that a database has exactly the tables that its service lists, and that all columns can
@@ -115,9 +96,7 @@ pub fn list_columns(
 }
 
 /// Lists the migrations of a database in order.
-pub(super) fn query_migrations(
-    connection: &mut AnyConnection,
-) -> Result<Vec<String>, crate::Error> {
+pub(super) fn query_migrations(connection: &mut AnyConnection) -> Result<Vec<String>, Error> {
     let mut versions = query_texts(
         connection,
         "SELECT version AS text FROM __diesel_schema_migrations",
@@ -159,7 +138,7 @@ pub(super) fn query_columns(
         ))
         .load(connection),
     }
-    .map_err(crate::Error::from)?;
+    .map_err(Error::from)?;
     let parse = |row: Row| match parse_kind(&row.kind) {
         Some(kind) => Ok(Column {
             name: row.name,

@@ -27,13 +27,17 @@ use diesel::{
 use serde_json::Value;
 
 use super::{
-    Row, Table, Tables, TransferError, check_complete,
+    error::TransferError,
     lock::{self, NO_TIMEOUTS},
-    schema::{self, Column, Kind, TextRow},
+    marker::check_complete,
+    query::{TextRow, query_texts},
+    schema::{self, Column, Kind},
+    tables::{Row, ServiceDatabase, Table, Tables},
 };
 use crate::{
-    AnyConnection, DatabaseUrl, Error,
-    database::{self, begin},
+    connection::AnyConnection,
+    error::Error,
+    transaction::{self, begin},
 };
 
 /// A database at one moment.
@@ -49,12 +53,12 @@ impl Snapshot {
     /// # Errors
     /// [`TransferError::UnlistedTables`], [`Error::ImportIncomplete`]; database errors.
     pub fn open_all<const N: usize>(
-        databases: [(&DatabaseUrl, &'static Tables); N],
+        databases: [ServiceDatabase<'_>; N],
     ) -> Result<[Self; N], TransferError> {
         let locks = lock::open_all_beside_writers(&databases)?;
         let opened: Vec<Self> = databases
             .iter()
-            .map(|(url, tables)| Self::open(url, tables))
+            .map(|&database| Self::open(database))
             .collect::<Result<_, _>>()?;
         drop(locks);
         opened
@@ -62,9 +66,9 @@ impl Snapshot {
             .map_err(|_| Error::Other("too few snapshots".to_owned()).into())
     }
 
-    fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
+    fn open(ServiceDatabase { url, tables }: ServiceDatabase<'_>) -> Result<Self, TransferError> {
         let mut connection = AnyConnection::open(url)?;
-        begin(&mut connection, database::Kind::Snapshot).map_err(Error::from)?;
+        begin(&mut connection, transaction::Kind::Snapshot).map_err(Error::from)?;
         if let AnyConnection::Postgres(connection) = &mut connection {
             connection.batch_execute(NO_TIMEOUTS).map_err(Error::from)?;
         }
@@ -98,7 +102,7 @@ impl Snapshot {
     /// Database errors.
     pub fn count(&mut self, table: &Table) -> Result<u64, TransferError> {
         let count = format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {}", table.name);
-        let counted = schema::query_texts(&mut self.connection, &count)?;
+        let counted = query_texts(&mut self.connection, &count)?;
         let count = counted.first().and_then(|count| count.parse().ok());
         Ok(count.ok_or_else(|| Error::Other("a count is not a number".to_owned()))?)
     }

@@ -16,7 +16,7 @@ use doorward_rpc::{
 use doorward_tests::PASSWORD;
 
 use crate::grpc::parallel::{
-    Row, row,
+    row::{Row, row},
     scene::{
         ADDRESS, Fixture, NEW_ADDRESS, email_change_request, person, reset_request, signup_request,
     },

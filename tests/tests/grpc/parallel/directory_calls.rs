@@ -24,7 +24,7 @@ use doorward_rpc::{
 };
 
 use crate::grpc::parallel::{
-    Row, row,
+    row::{Row, row},
     scene::{Fixture, NEW_ADDRESS},
 };
 

@@ -12,7 +12,7 @@ use doorward_rpc::{
     },
 };
 use doorward_tests::{
-    Installation, PASSWORD, Role, Services, SmtpServer, backend::execute, mail_app::mail_settings,
+    Installation, PASSWORD, Role, Services, SmtpServer, mail_app::mail_settings, sql::execute,
 };
 use tonic::transport::Channel;
 

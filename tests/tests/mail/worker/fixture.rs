@@ -14,7 +14,7 @@ use doorward_mail::{
     Delivery, GivenUpMail, MailConfig, MailContent, NewMail, Outbox, PlainContent, Worker,
 };
 use doorward_storage::testing::TestDatabase;
-use doorward_tests::{Backend, backend, eventually};
+use doorward_tests::{Backend, eventually, sql};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -101,7 +101,7 @@ impl Fixture {
     }
 
     pub(crate) fn texts(&self, sql: &str) -> Vec<String> {
-        backend::texts(self.test.database.url(), sql)
+        sql::texts(self.test.database.url(), sql)
     }
 
     /// Waits until the outbox has `count` mails.

@@ -12,7 +12,7 @@ use doorward_mail::{
 };
 use doorward_storage::{Database, DatabaseUrl, Error};
 use doorward_tests::{
-    Backend, SmtpServer, backend, eventually, on_both_databases, ports, smtp::Options,
+    Backend, SmtpServer, eventually, on_both_databases, ports, smtp::Options, sql,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -435,9 +435,9 @@ async fn mail_that_was_acknowledged_is_not_sent_again_while_it_cannot_be_deleted
         (server.mails().len() == 3).then_some(())
     })
     .await;
-    let lock = backend::lock_table(&url, "outbox");
+    let lock = sql::lock_table(&url, "outbox");
     eventually("deletions that wait", TIMEOUT, async || {
-        (backend::count_lock_waiters(&url) >= 4).then_some(())
+        (sql::count_lock_waiters(&url) >= 4).then_some(())
     })
     .await;
     fixture.advance(1000);
@@ -475,7 +475,7 @@ async fn workers_of_two_processes_share_the_mails_and_none_is_sent_twice() {
 
 fn other_pool(database: &Database) -> Database {
     let url: DatabaseUrl = database.url().clone();
-    Database::new(doorward_storage::Options {
+    Database::new(doorward_storage::DatabaseOptions {
         name: "other",
         url,
         pool_size: 4,
@@ -505,7 +505,7 @@ async fn unreadable_rows_are_quarantined(backend: Backend) {
         } else {
             repaired
         };
-        backend::execute(
+        sql::execute(
             fixture.test.database.url(),
             &format!("UPDATE outbox SET {change} WHERE id = '{id}'"),
         );
@@ -532,7 +532,7 @@ async fn unreadable_rows_are_quarantined(backend: Backend) {
     // A worker tries quarantined mails again when it starts: the repaired mail is sent.
     fixture.stop().await;
     let repair = format!("UPDATE outbox SET content = '{content}' WHERE id = '{repaired}'");
-    backend::execute(fixture.test.database.url(), &repair);
+    sql::execute(fixture.test.database.url(), &repair);
     fixture.shutdown = CancellationToken::new();
     fixture.start(&server.url());
     server.mail_to("set-aside-1@example.org").await;

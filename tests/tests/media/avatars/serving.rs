@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_tests::{Answer, App, Backend, Call, Services, on_both_databases};
+use doorward_tests::{App, Backend, Call, Response, Services, on_both_databases};
 use http::Method;
 use image::ImageFormat;
 use serde_json::json;
@@ -19,7 +19,7 @@ on_both_databases![
 ];
 
 /// Checks the headers that every answer with or about a picture has.
-fn assert_described(answer: &Answer, media_type: &str) {
+fn assert_described(answer: &Response, media_type: &str) {
     for (name, value) in [
         ("content-type", media_type),
         ("cache-control", "public, max-age=31536000, immutable"),

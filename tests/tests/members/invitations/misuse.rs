@@ -56,7 +56,7 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
             let answer = fixture
                 .app
                 .http
-                .open(
+                .post_anonymous(
                     &format!("/api/{call}"),
                     &json!({"invitee": invitee, "project": project}),
                 )
@@ -75,14 +75,14 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
         .await
         .assert_unprocessable("already_member");
     fixture.account(&ben, "leave_project").await.success();
-    fixture.assert_dead(&ben.gid, &ben).await;
+    fixture.assert_ended(&ben.gid, &ben).await;
     // An invitation that the owner has removed is invalid.
     fixture.invite("ben").await;
     fixture
         .owner("remove", &json!({"user": ben.gid}))
         .await
         .success();
-    fixture.assert_dead(&ben.gid, &ben).await;
+    fixture.assert_ended(&ben.gid, &ben).await;
     // A second account with the same address cannot use the invitation.
     fixture.invite("ben").await;
     let words = [
@@ -151,7 +151,7 @@ async fn invitation_survives_a_change_of_owner(backend: Backend) {
         .success();
     fixture.account(&cas, "accept_invite").await.success();
     ben.call(&path, &json!({"user": eve.gid})).await.success();
-    fixture.assert_dead(&eve.gid, &eve).await;
+    fixture.assert_ended(&eve.gid, &eve).await;
 }
 
 /// Regression test for reused usernames (ZITADEL CVE-2026-55670).
@@ -165,7 +165,7 @@ async fn recreated_account_has_no_old_invitations(backend: Backend) {
     let again = fixture.app.user("ben").await;
     assert_ne!(again.gid, ben.gid);
     assert!(!again.init().await.text().contains(&fixture.project));
-    fixture.assert_dead(&ben.gid, &again).await;
+    fixture.assert_ended(&ben.gid, &again).await;
 }
 
 async fn concurrent_acceptance_and_removal_have_one_outcome(backend: Backend) {
@@ -182,7 +182,7 @@ async fn concurrent_acceptance_and_removal_have_one_outcome(backend: Backend) {
         if accepted.status != 200 {
             accepted.assert_unprocessable("not_invited");
         }
-        fixture.assert_dead(&ben.gid, &ben).await;
+        fixture.assert_ended(&ben.gid, &ben).await;
     }
     // If the invitee accepts and declines concurrently, one of the calls fails.
     for _ in 0..10 {

@@ -25,7 +25,7 @@ async fn invitee_without_account_gets_a_placeholder(backend: Backend) {
         .as_str()
         .expect("a gid")
         .to_owned();
-    assert_json_eq(&fixture.told(&answer, &user), &invited(&place()));
+    assert_json_eq(&fixture.named_response(&answer, &user), &invited(&place()));
     assert!(!answer.text().to_lowercase().contains("new@example.org"));
     fixture.mail("New@Example.org", &user).await;
     // An address has one placeholder account in all projects and in every letter case.
@@ -48,7 +48,7 @@ async fn invitee_without_account_gets_a_placeholder(backend: Backend) {
         "success": true, "result": {"user": "<user>", "project": "<project>", "has_account": false},
         "data": {"cc.users": {"<user>": place()}, "cc.projects": {"<project>": project}, "cc.projects_members": [membership("invited")]}
     });
-    assert_json_eq(&fixture.told(&answer, &user), &expected);
+    assert_json_eq(&fixture.named_response(&answer, &user), &expected);
     assert_eq!(answer.header("authorization"), None);
     let ben = fixture.app.user("ben").await;
     fixture.invite("ben").await;
@@ -398,7 +398,7 @@ async fn unused_placeholder_is_deleted(backend: Backend) {
 
     let second = fixture.invite("NEW@example.org").await;
     assert_ne!(second, first);
-    fixture.assert_dead(&first, &dan).await;
+    fixture.assert_ended(&first, &dan).await;
     fixture.link("init_invite", &second).await.success();
     // A deleted project keeps the placeholder account; purging the project deletes it.
     let project = json!({"project": fixture.project});
@@ -407,7 +407,7 @@ async fn unused_placeholder_is_deleted(backend: Backend) {
         .call("/api/projects/delete", &project)
         .await
         .success();
-    fixture.assert_dead(&second, &dan).await;
+    fixture.assert_ended(&second, &dan).await;
     fixture
         .ann
         .call("/api/projects/undelete", &project)
@@ -425,5 +425,5 @@ async fn unused_placeholder_is_deleted(backend: Backend) {
         .await
         .success();
     assert_eq!(count().await, 2);
-    fixture.assert_dead(&second, &dan).await;
+    fixture.assert_ended(&second, &dan).await;
 }

@@ -26,10 +26,10 @@ fn id_in(mail: &ReceivedMail) -> String {
 
 impl Fixture {
     /// Calls an operation with an id as it is in a link.
-    async fn open_link(&self, call: &str, invitee: &str) -> doorward_tests::Answer {
+    async fn open_link(&self, call: &str, invitee: &str) -> doorward_tests::Response {
         self.app
             .http
-            .open(
+            .post_anonymous(
                 &format!("/api/{call}"),
                 &json!({"invitee": invitee, "project": self.project}),
             )
@@ -150,7 +150,7 @@ async fn gids_cannot_replace_invitation_ids(backend: Backend) {
             fixture
                 .app
                 .http
-                .open(&format!("/api/{call}"), &body)
+                .post_anonymous(&format!("/api/{call}"), &body)
                 .await
                 .assert_unprocessable("not_invited");
         }
@@ -219,7 +219,7 @@ async fn legacy_link_is_invalid_until_resent(backend: Backend) {
     let new = fixture.invite("new@example.org").await;
     fixture.app.smtp.mail_to("new@example.org").await;
     let databases = &fixture.app.installation.databases;
-    doorward_tests::backend::execute(
+    doorward_tests::sql::execute(
         &databases.directory,
         "UPDATE memberships SET invitation_id = NULL",
     );

@@ -13,13 +13,13 @@ use std::{
 
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
-    Answer, App, Call, PASSWORD, Process, SmtpServer, backend::texts, installation::COMMAND,
-    mail_app::with_codes, random::Random,
+    App, Call, PASSWORD, Process, Response, SmtpServer, installation::COMMAND,
+    mail_app::with_codes, random::Random, sql::texts,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::operations::power_cuts::TestMachine;
+use crate::operations::power_cuts::machine::TestMachine;
 
 /// Longest delay before a power cut: a command takes some hundred milliseconds, a call some ten.
 const COMMAND_MILLISECONDS: usize = 250;
@@ -94,7 +94,7 @@ enum Action {
 
 enum RunningAction {
     Command(Process),
-    Call(JoinHandle<Result<Answer, String>>),
+    Call(JoinHandle<Result<Response, String>>),
 }
 
 /// The result of an acknowledged action: an answer, or the output of a command.
@@ -104,7 +104,7 @@ struct Acknowledged {
 }
 
 impl Acknowledged {
-    fn of(answer: &Answer) -> Self {
+    fn of(answer: &Response) -> Self {
         let token = answer.header("authorization").map(str::to_owned);
         Self {
             result: answer.success().0,
@@ -189,7 +189,7 @@ impl Story {
             (1, _) => {
                 let email = format!("{username}@example.org");
                 let first = json!({"username": username, "password": PASSWORD, "email": email});
-                let asked = app.http.open("/api/signup_request", &first).await;
+                let asked = app.http.post_anonymous("/api/signup_request", &first).await;
                 let code = smtp.mail_to(&email).await.code();
                 Action::SignUp {
                     username,
@@ -314,7 +314,7 @@ impl Story {
             Action::CreateKey {
                 person, project, ..
             } => {
-                self.add_key(app, (person, &project), acknowledged.gid("user"))
+                self.add_key(app, person, &project, acknowledged.gid("user"))
                     .await;
             }
             Action::Rename { person, name } => self.people[person].name = Some(name),
@@ -350,7 +350,7 @@ impl Story {
                 username,
                 second_step,
             } => {
-                let again = app.http.open("/api/signup", second_step).await;
+                let again = app.http.post_anonymous("/api/signup", second_step).await;
                 if again.status != 200 {
                     again.assert_validation_error("verification_code", "incorrect");
                 }
@@ -370,7 +370,7 @@ impl Story {
             }
             Action::CreateProject { person, name } => {
                 let person = &self.people[*person];
-                let found = person.projects_in(&person.init(app).await);
+                let found = person.projects_in(&person.init(app).await.0);
                 let new = found
                     .into_iter()
                     .find(|gid| !person.projects.contains_key(gid));
@@ -434,7 +434,7 @@ impl Story {
         }
     }
 
-    async fn add_key(&mut self, app: &App, (person, project): (usize, &str), user: String) {
+    async fn add_key(&mut self, app: &App, person: usize, project: &str, user: String) {
         let path = format!("/api/p/{project}/apikeys/get");
         let call = app
             .http
@@ -540,7 +540,7 @@ impl KnownUser {
     }
 
     /// Returns the gids of the projects that the user owns according to an init.
-    fn projects_in(&self, (result, _): &(Value, Value)) -> BTreeSet<String> {
+    fn projects_in(&self, result: &Value) -> BTreeSet<String> {
         let projects = result["user_projects"].as_object().expect("projects");
         projects
             .iter()
@@ -580,7 +580,7 @@ impl KnownUser {
             assert_eq!(init.1["cc.users"][&self.gid]["name"], json!(name));
         }
         assert_eq!(
-            self.projects_in(&init),
+            self.projects_in(&init.0),
             self.projects.keys().cloned().collect::<BTreeSet<String>>()
         );
         for (gid, project) in &self.projects {

@@ -4,11 +4,10 @@
 use std::{fs::File, io::Write, path::PathBuf, process::Command, time::Duration};
 
 use doorward_tests::{
-    App, Backend, Installation, Process,
-    backend::{execute, texts},
-    eventually,
+    App, Backend, Installation, Process, eventually,
     installation::{COMMAND, MASTER_KEY},
     on_both_databases,
+    sql::{execute, texts},
 };
 
 use crate::operations::transfer::{

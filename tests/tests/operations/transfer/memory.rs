@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doorward_tests::on_both_databases;
 use doorward_tests::{
-    Backend, Installation, Process, backend::execute, eventually, installation::MASTER_KEY,
+    Backend, Installation, Process, eventually, installation::MASTER_KEY, sql::execute,
 };
 
 use crate::operations::transfer::{other, target};

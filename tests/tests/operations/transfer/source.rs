@@ -2,12 +2,11 @@
 //! has moved.
 
 use doorward_tests::{
-    ApiUser, App, Backend, Installation, PASSWORD, SmtpServer, User,
-    backend::{execute, texts},
-    eventually,
+    ApiUser, App, Backend, Installation, PASSWORD, SmtpServer, User, eventually,
     installation::COMMAND,
     mail_app::{mail_settings, validation_code, with_codes},
     ports,
+    sql::{execute, texts},
 };
 use serde_json::{Value, json};
 
@@ -28,7 +27,7 @@ pub(crate) struct Source {
     project: String,
     /// Cursor before the last changes.
     cursor: i64,
-    /// Answer of `/sync/get` from this cursor.
+    /// Response of `/sync/get` from this cursor.
     page: Value,
     avatar: Vec<u8>,
     avatar_path: String,

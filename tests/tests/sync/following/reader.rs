@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use doorward_tests::{Answer, Http, random::Random};
+use doorward_tests::{Http, Response, random::Random};
 use serde_json::{Value, json};
 
 /// Maximum time until a killed service has restarted and its peers have reconnected.
@@ -18,9 +18,10 @@ pub(crate) async fn ask(
     gateways: &[Http],
     random: &mut Random,
     token: Option<&str>,
-    what: (&str, &Value),
-) -> Answer {
-    let (deadline, (path, body)) = (Instant::now() + TIMEOUT, what);
+    path: &str,
+    body: &Value,
+) -> Response {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let call = random.choose(gateways).post(path).json(body);
         let call = match token {
@@ -92,12 +93,13 @@ impl<'a> Reader<'a> {
         (result["cc.cursor"].as_i64().expect("a cursor"), picture)
     }
 
-    async fn ask(&mut self, path: &str, body: &Value) -> Answer {
+    async fn ask(&mut self, path: &str, body: &Value) -> Response {
         ask(
             self.gateways,
             &mut self.random,
             Some(&self.token),
-            (path, body),
+            path,
+            body,
         )
         .await
     }
@@ -151,8 +153,8 @@ impl<'a> Reader<'a> {
         };
         let at = (text("data_type"), text("data_key"));
         let entry = match row["action"].as_str() {
-            Some("INSERT") => self.fetch(&at).await,
-            Some("UPDATE") if self.picture.contains_key(&at) => self.fetch(&at).await,
+            Some("INSERT") => self.fetch(&at.0, &at.1).await,
+            Some("UPDATE") if self.picture.contains_key(&at) => self.fetch(&at.0, &at.1).await,
             Some("UPDATE") => return,
             Some("DELETE") => None,
             _ => panic!("{row}"),
@@ -164,8 +166,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Fetches an entry. Returns `None` if it is no longer visible.
-    async fn fetch(&mut self, (data_type, key): &(String, String)) -> Option<Value> {
-        let (path, body) = match data_type.as_str() {
+    async fn fetch(&mut self, data_type: &str, key: &str) -> Option<Value> {
+        let (path, body) = match data_type {
             "cc.users" => ("/api/users/get", json!({"user": key})),
             "cc.projects" => ("/api/projects/get", json!({"project": key})),
             "cc.projects_members" => {
@@ -182,7 +184,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let (_, data) = answer.success();
-        match data_type.as_str() {
+        match data_type {
             "cc.projects" => Some(short(&data[data_type][key])),
             "cc.users" => Some(data[data_type][key].clone()),
             _ => Some(data[data_type][0].clone()),

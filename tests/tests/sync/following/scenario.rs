@@ -53,6 +53,13 @@ impl Story {
         Self::ApiKey,
         Self::Options,
     ];
+
+    /// Returns each story `times` times, in random order.
+    pub(crate) fn shuffled(times: usize, random: &mut Random) -> Vec<Self> {
+        let mut stories = Self::ALL.repeat(times);
+        random.shuffle(&mut stories);
+        stories
+    }
 }
 
 pub(crate) struct Scenario<'a> {
@@ -70,18 +77,17 @@ pub(crate) struct Scenario<'a> {
 }
 
 impl<'a> Scenario<'a> {
-    /// Creates a scenario in which each story is performed `times` times, in random order.
+    /// Creates a scenario in which the stories are performed, the last one first.
     pub(crate) fn new(
         installation: &'a Installation,
-        (gateways, people): (&'a [Http], &'a [User]),
+        gateways: &'a [Http],
+        people: &'a [User],
         projects: Vec<String>,
-        (times, random): (usize, &mut Random),
+        stories: Vec<Story>,
     ) -> Self {
-        let mut remaining = Story::ALL.repeat(times);
-        random.shuffle(&mut remaining);
         let projects = Mutex::new(projects);
-        let stories = remaining.len();
-        let remaining = Mutex::new(remaining);
+        let number = stories.len();
+        let remaining = Mutex::new(stories);
         let begun = AtomicUsize::new(0);
         let is_over = AtomicBool::new(false);
         let count = Mutex::default();
@@ -92,7 +98,7 @@ impl<'a> Scenario<'a> {
             projects,
             remaining,
             begun,
-            stories,
+            stories: number,
             is_over,
             count,
         }

@@ -211,7 +211,8 @@ impl<'a> Writer<'a> {
             self.world.gateways,
             &mut self.random,
             None,
-            ("/api/login", &login),
+            "/api/login",
+            &login,
         )
         .await
         .token();
@@ -311,7 +312,8 @@ impl<'a> Writer<'a> {
                 self.world.gateways,
                 &mut self.random,
                 token,
-                ("/api/projects/get", &body),
+                "/api/projects/get",
+                &body,
             )
             .await;
             if answer.status == 200 {
@@ -329,8 +331,7 @@ impl<'a> Writer<'a> {
 
     /// Makes a call that can be rejected, and returns its result if it succeeded.
     async fn call(&mut self, caller: &User, call: &str, body: Value) -> Option<Value> {
-        self.ask(caller, &format!("/api/{call}"), (call, body))
-            .await
+        self.ask(caller, &format!("/api/{call}"), call, body).await
     }
 
     /// Does the same for a call inside a project.
@@ -341,21 +342,17 @@ impl<'a> Writer<'a> {
         call: &str,
         body: Value,
     ) -> Option<Value> {
-        self.ask(caller, &format!("/api/p/{project}/{call}"), (call, body))
+        self.ask(caller, &format!("/api/p/{project}/{call}"), call, body)
             .await
     }
 
-    async fn ask(
-        &mut self,
-        caller: &User,
-        path: &str,
-        (call, body): (&str, Value),
-    ) -> Option<Value> {
+    async fn ask(&mut self, caller: &User, path: &str, call: &str, body: Value) -> Option<Value> {
         let answer = ask(
             self.world.gateways,
             &mut self.random,
             Some(&caller.token),
-            (path, &body),
+            path,
+            &body,
         )
         .await;
         // If the answer to `account/delete` is lost with a killed directory, the call is repeated,

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use doorward_tests::{Answer, Backend, on_both_databases};
+use doorward_tests::{Backend, Response, on_both_databases};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ on_both_databases![reading_during_writes_converges_to_init];
 const ROUNDS: usize = 12;
 
 /// Concurrent writers can cause rejections, but no other errors.
-fn assert_understood(answer: &Answer) {
+fn assert_understood(answer: &Response) {
     assert!([200, 403, 422].contains(&answer.status), "{answer:?}");
 }
 

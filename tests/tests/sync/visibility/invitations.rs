@@ -129,7 +129,7 @@ async fn decline_and_new_invitation_are_delivered(backend: Backend) {
     scene
         .app
         .http
-        .open("/api/decline_invite", &link)
+        .post_anonymous("/api/decline_invite", &link)
         .await
         .success();
     scene
@@ -173,7 +173,12 @@ async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
     scene.app.smtp.mail_to("new@example.org").await;
     let begun = scene.app.request_signup("new", "new@example.org").await;
     scene.audience.assert_rows("a first step", &[]).await;
-    scene.app.http.open("/api/signup", &begun).await.success();
+    scene
+        .app
+        .http
+        .post_anonymous("/api/signup", &begun)
+        .await
+        .success();
     scene
         .audience
         .assert_rows(
@@ -295,7 +300,7 @@ async fn removed_placeholder_is_delivered(backend: Backend) {
     scene
         .app
         .http
-        .open("/api/decline_invite", &link)
+        .post_anonymous("/api/decline_invite", &link)
         .await
         .success();
     let expected: &[&str] = &[

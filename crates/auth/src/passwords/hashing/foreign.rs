@@ -10,7 +10,7 @@ use base64::{
 };
 use password_hash::phc::PasswordHash;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Maximum number of rounds of pbkdf2.
 const MAX_PBKDF2_ROUNDS: u32 = 5_000_000;

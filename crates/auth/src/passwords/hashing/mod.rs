@@ -6,7 +6,6 @@ pub(crate) mod stored_hash;
 pub(crate) mod timing_padding;
 
 pub use crate::passwords::hashing::pool::Hasher;
-pub(crate) use crate::passwords::hashing::pool::Memory;
 pub(crate) use crate::passwords::hashing::stored_hash::hash_password;
 pub use crate::passwords::hashing::stored_hash::{StoredHash, is_within_cost_limit};
 pub(crate) use crate::passwords::hashing::timing_padding::TimingPadding;

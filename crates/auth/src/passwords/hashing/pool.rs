@@ -16,7 +16,7 @@ use argon2::Block;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::oneshot;
 
-use crate::{Error, config::HashingConfig};
+use crate::{config::HashingConfig, error::Error};
 
 /// The memory blocks for one hash, allocated for the first one and reused.
 #[derive(Default)]

@@ -5,8 +5,11 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use password_hash::phc::{Output, PasswordHash, Salt};
 
-use crate::passwords::hashing::{Memory, foreign::ForeignHash};
-use crate::{Error, config::HashingConfig};
+use crate::{
+    config::HashingConfig,
+    error::Error,
+    passwords::hashing::{foreign::ForeignHash, pool::Memory},
+};
 
 const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;

@@ -16,8 +16,10 @@
 
 use actix_web::http::Uri;
 
-use crate::handlers::sockets;
-use crate::http::connection::{NEXT_HEAD, State};
+use crate::http::{
+    connection::state::{NEXT_HEAD, State},
+    websocket,
+};
 
 /// Checks a head, removes a request for an upgrade that is not allowed, and returns the state after
 /// the head.
@@ -71,7 +73,7 @@ impl HeadFacts {
         self.is_get = method == b"GET";
         self.is_connect = method == b"CONNECT";
         let target = words.next().and_then(|target| Uri::try_from(target).ok());
-        self.is_for_sockets = target.is_some_and(|target| sockets::is_socket_path(&target));
+        self.is_for_sockets = target.is_some_and(|target| websocket::is_socket_path(&target));
         self.is_http_1_1 = words.next() == Some(b"HTTP/1.1");
     }
 

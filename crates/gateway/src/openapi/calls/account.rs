@@ -3,12 +3,12 @@
 use crate::openapi::{
     call::{Call, Renewal},
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Field, Shape, optional, required},
 };
 
-use super::{
+use super::fields::{
     BAD_NAME, BAD_PASSWORD, BAD_USERNAME, EMAIL, USER, USERNAME_TAKEN, VALIDATION_CODE,
     VERIFICATION_CODE, WRONG_CODE,
 };
@@ -75,7 +75,7 @@ pub(super) fn calls() -> Vec<Call> {
         .with_parameters(&UPDATE)
         .with_result(&[USER], &[Entries::Caller])
         .renewal(Renewal::Always)
-        .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
+        .with_errors(&[ErrorResponse::Forbidden, ErrorResponse::Throttled])
         .with_validation(&[USERNAME_TAKEN])
         .with_validation(&BAD_USERNAME)
         .with_validation(&BAD_PASSWORD)
@@ -93,7 +93,7 @@ pub(super) fn calls() -> Vec<Call> {
         .changes_data()
         .with_parameters(&[EMAIL])
         .with_result(&[VALIDATION_CODE], &[])
-        .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
+        .with_errors(&[ErrorResponse::Forbidden, ErrorResponse::Throttled])
         .with_validation(&[("email", "invalid")]),
         Call::post(
             "/api/account/update_email",
@@ -104,7 +104,7 @@ pub(super) fn calls() -> Vec<Call> {
         .changes_data()
         .with_parameters(&[EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
         .with_result(&[USER], &[Entries::Caller])
-        .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
+        .with_errors(&[ErrorResponse::Forbidden, ErrorResponse::Throttled])
         .with_validation(&[WRONG_CODE, ("email", "invalid")]),
         Call::post(
             "/api/account/upload_avatar",
@@ -115,7 +115,7 @@ pub(super) fn calls() -> Vec<Call> {
         .changes_data()
         .with_form(&[FILE])
         .with_result(&[USER], &[Entries::Caller])
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post(
             "/api/account/delete_avatar",
@@ -124,7 +124,7 @@ pub(super) fn calls() -> Vec<Call> {
         )
         .changes_data()
         .with_result(&[USER], &[Entries::Caller])
-        .with_errors(&[Refusal::Forbidden]),
+        .with_errors(&[ErrorResponse::Forbidden]),
         Call::post(
             "/api/account/delete",
             "Delete the account",
@@ -134,7 +134,7 @@ pub(super) fn calls() -> Vec<Call> {
         .changes_data()
         .with_parameters(&[CONFIRM])
         .renewal(Renewal::Never)
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["owns_projects"]),
         Call::post(
             "/api/account/logout",

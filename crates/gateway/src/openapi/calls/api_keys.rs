@@ -3,12 +3,12 @@
 use crate::openapi::{
     call::Call,
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Field, Shape, required},
 };
 
-use super::{API_USER, BAD_NAME, NAME};
+use super::fields::{API_USER, BAD_NAME, NAME};
 
 const KEY_NAME: Field = Field {
     shape: Shape::Text("Nightly export"),
@@ -21,7 +21,7 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(path, summary, description)
             .with_token()
             .with_parameters(&[API_USER])
-            .with_errors(&[Refusal::Forbidden])
+            .with_errors(&[ErrorResponse::Forbidden])
     };
     let reasons = ["not_an_api_user"];
     let key = required("apikey", Shape::Text(examples::API_KEY), "The API key.");

@@ -4,12 +4,12 @@
 use crate::openapi::{
     call::{Call, Renewal},
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Shape, required},
 };
 
-use super::{OTHER_USER, PROJECT};
+use super::fields::{OTHER_USER, PROJECT};
 
 pub(super) fn calls() -> Vec<Call> {
     let invitee = required(
@@ -38,7 +38,7 @@ pub(super) fn calls() -> Vec<Call> {
                 Entries::ShortMemberships,
             ],
         )
-        .with_errors(&[Refusal::Unavailable])
+        .with_errors(&[ErrorResponse::Unavailable])
         .with_reasons(&["not_invited", "already_member"])
         .with_invite_invalid(),
         Call::post(
@@ -48,7 +48,7 @@ pub(super) fn calls() -> Vec<Call> {
         )
         .with_parameters(&[invitee, PROJECT])
         .with_result(&[PROJECT], &[Entries::ShortMemberships])
-        .with_errors(&[Refusal::Unavailable])
+        .with_errors(&[ErrorResponse::Unavailable])
         .with_reasons(&["not_invited", "already_member"]),
         Call::post(
             "/api/account/accept_invite",
@@ -59,7 +59,7 @@ pub(super) fn calls() -> Vec<Call> {
         .with_parameters(&[PROJECT])
         .with_result(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
         .renewal(Renewal::Always)
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["not_invited", "already_member"])
         .with_invite_invalid(),
         Call::post(
@@ -71,7 +71,7 @@ pub(super) fn calls() -> Vec<Call> {
         .changes_data()
         .with_parameters(&[PROJECT])
         .with_result(&[PROJECT], &[Entries::Memberships])
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["not_invited", "already_member"]),
         Call::post(
             "/api/account/leave_project",
@@ -82,7 +82,7 @@ pub(super) fn calls() -> Vec<Call> {
         .changes_data()
         .with_parameters(&[PROJECT])
         .renewal(Renewal::Always)
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["owner", "not_a_member"]),
     ]
 }

@@ -3,12 +3,12 @@
 use crate::openapi::{
     call::{Call, Renewal},
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Field, Shape, required},
 };
 
-use super::{INIT_DATA, INIT_RESULT, PASSWORD, PROJECT, USERNAME};
+use super::fields::{INIT_DATA, INIT_RESULT, PASSWORD, PROJECT, USERNAME};
 
 const PROJECT_LOGIN_RESULT: [Field; 4] = [
     PROJECT,
@@ -42,9 +42,9 @@ const PROJECT_DATA: [Entries; 9] = [
 
 pub(super) fn calls() -> Vec<Call> {
     let errors = [
-        Refusal::UnknownUser,
-        Refusal::Throttled,
-        Refusal::Unavailable,
+        ErrorResponse::UnknownUser,
+        ErrorResponse::Throttled,
+        ErrorResponse::Unavailable,
     ];
     let in_project = [INIT_RESULT.as_slice(), &PROJECT_LOGIN_RESULT].concat();
     let api_key = required(
@@ -97,6 +97,6 @@ pub(super) fn calls() -> Vec<Call> {
         .with_token()
         .with_result(&in_project, &PROJECT_DATA)
         .renewal(Renewal::Always)
-        .with_errors(&[Refusal::Forbidden]),
+        .with_errors(&[ErrorResponse::Forbidden]),
     ]
 }

@@ -3,12 +3,12 @@
 use crate::openapi::{
     call::Call,
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Field, Shape, optional, required},
 };
 
-use super::OTHER_USER;
+use super::fields::OTHER_USER;
 
 const ONE_OR_SEVERAL: [Field; 2] = [
     optional(
@@ -51,7 +51,7 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post(path, summary, description)
             .with_token()
             .with_parameters(&[OTHER_USER])
-            .with_errors(&[Refusal::Forbidden])
+            .with_errors(&[ErrorResponse::Forbidden])
     };
     vec![
         call(

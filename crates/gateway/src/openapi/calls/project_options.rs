@@ -4,12 +4,12 @@
 use crate::openapi::{
     call::Call,
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Field, Shape, optional, required},
 };
 
-use crate::openapi::calls::{BAD_NAME, NAME, PROJECT};
+use super::fields::{BAD_NAME, NAME, PROJECT};
 
 const ITEM_NAME: Field = Field {
     shape: Shape::Text("Web shop"),
@@ -86,7 +86,7 @@ const FIELDLISTS: ProjectList = ProjectList {
     delete_reasons: &["not_there", "last_one"],
 };
 
-pub(crate) fn calls() -> Vec<Call> {
+pub(super) fn calls() -> Vec<Call> {
     let mut calls = languages();
     calls.extend(
         [CHANNELS, ORDERINGS, FIELDLISTS]
@@ -114,7 +114,7 @@ fn languages() -> Vec<Call> {
             .with_token()
             .with_parameters(&[language])
             .with_result(&[PROJECT], &data)
-            .with_errors(&[Refusal::Forbidden])
+            .with_errors(&[ErrorResponse::Forbidden])
     };
     vec![
         call(
@@ -166,7 +166,7 @@ fn list_calls(list: &ProjectList) -> [Call; 4] {
         Call::post(path, summary, description)
             .with_token()
             .with_result(&[PROJECT], &[Entries::FullProject])
-            .with_errors(&[Refusal::Forbidden])
+            .with_errors(&[ErrorResponse::Forbidden])
     };
     [
         call(

@@ -3,12 +3,12 @@
 use crate::openapi::{
     call::{Call, Renewal},
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Field, Shape, optional, required},
 };
 
-use super::{BAD_NAME, NAME, OTHER_USER, PROJECT};
+use super::fields::{BAD_NAME, NAME, OTHER_USER, PROJECT};
 
 const NEW_NAME: Field = Field {
     is_required: false,
@@ -51,7 +51,7 @@ pub(super) fn calls() -> Vec<Call> {
             &[Entries::FullProject, Entries::Memberships],
         )
         .renewal(Renewal::Always)
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["limit_reached"])
         .with_validation(&BAD_NAME)
         .with_validation(&[BAD_TIMEZONE]),
@@ -63,7 +63,7 @@ pub(super) fn calls() -> Vec<Call> {
         .changes_data()
         .with_parameters(&[PROJECT, NEW_NAME, TIMEZONE])
         .with_result(&[PROJECT], &[Entries::FullProject])
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_validation(&BAD_NAME)
         .with_validation(&[BAD_TIMEZONE]),
     ];
@@ -88,7 +88,7 @@ fn icons() -> [Call; 2] {
         .changes_data()
         .with_form(&[PROJECT, file])
         .with_result(&[PROJECT], &[Entries::FullProject])
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post(
             "/api/projects/delete_icon",
@@ -99,7 +99,7 @@ fn icons() -> [Call; 2] {
         .changes_data()
         .with_parameters(&[PROJECT])
         .with_result(&[PROJECT], &[Entries::FullProject])
-        .with_errors(&[Refusal::Forbidden]),
+        .with_errors(&[ErrorResponse::Forbidden]),
     ]
 }
 
@@ -108,7 +108,7 @@ fn lifecycle_calls() -> Vec<Call> {
         Call::post(path, summary, description)
             .changes_data()
             .with_parameters(&[PROJECT])
-            .with_errors(&[Refusal::Forbidden])
+            .with_errors(&[ErrorResponse::Forbidden])
     };
     vec![
         owner_call(

@@ -3,13 +3,13 @@
 use crate::openapi::{
     call::{Call, ResponseKind},
     entries::Entries,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     field::{Shape, required},
 };
 
-use crate::openapi::calls::INIT_RESULT;
+use super::fields::INIT_RESULT;
 
-pub(crate) fn calls() -> Vec<Call> {
+pub(super) fn calls() -> Vec<Call> {
     let [_, _, version, _] = INIT_RESULT;
     let languages = required(
         "languages",
@@ -24,9 +24,9 @@ pub(crate) fn calls() -> Vec<Call> {
             ResponseKind::Picture { caching },
         )
         .with_errors(&[
-            Refusal::NotFound,
-            Refusal::RangeNotSatisfiable,
-            Refusal::Unavailable,
+            ErrorResponse::NotFound,
+            ErrorResponse::RangeNotSatisfiable,
+            ErrorResponse::Unavailable,
         ])
     };
     vec![
@@ -50,7 +50,7 @@ pub(crate) fn calls() -> Vec<Call> {
              minutes.",
             ResponseKind::Keys,
         )
-        .with_errors(&[Refusal::Unavailable]),
+        .with_errors(&[ErrorResponse::Unavailable]),
         picture(
             "/media/avatars/{name}",
             "Get a picture of a user",

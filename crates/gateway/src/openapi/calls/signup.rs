@@ -2,11 +2,11 @@
 
 use crate::openapi::{
     call::{Call, Renewal},
-    error_response::Refusal,
+    error_response::ErrorResponse,
     field::{Field, Shape, required},
 };
 
-use super::{
+use super::fields::{
     BAD_PASSWORD, BAD_USERNAME, EMAIL, INIT_DATA, INIT_RESULT, PASSWORD, USERNAME, USERNAME_TAKEN,
     VALIDATION_CODE, VERIFICATION_CODE, WRONG_CODE,
 };
@@ -17,7 +17,7 @@ const NEW_PASSWORD: Field = Field {
 };
 
 pub(super) fn calls() -> Vec<Call> {
-    let errors = [Refusal::Throttled, Refusal::Unavailable];
+    let errors = [ErrorResponse::Throttled, ErrorResponse::Unavailable];
     let bad_email = ("email", "invalid");
     let available = required(
         "available",

@@ -2,7 +2,7 @@
 
 use crate::openapi::{
     call::Call,
-    error_response::Refusal,
+    error_response::ErrorResponse,
     examples,
     field::{Field, Shape, optional, required},
 };
@@ -63,7 +63,7 @@ pub(super) fn calls() -> Vec<Call> {
             ],
             &[],
         )
-        .with_errors(&[Refusal::Forbidden])
+        .with_errors(&[ErrorResponse::Forbidden])
         .with_reasons(&["cursor_expired"]),
         Call::post(
             "/sync/cursors",
@@ -73,6 +73,6 @@ pub(super) fn calls() -> Vec<Call> {
         .with_token()
         .with_parameters(&[project])
         .with_result(&[position, project_cursor], &[])
-        .with_errors(&[Refusal::Forbidden]),
+        .with_errors(&[ErrorResponse::Forbidden]),
     ]
 }

@@ -7,9 +7,9 @@ use crate::openapi::{
     field::{Shape, required},
 };
 
-use crate::openapi::calls::{OTHER_USER, PROJECT};
+use super::fields::{OTHER_USER, PROJECT};
 
-pub(crate) fn calls() -> Vec<Call> {
+pub(super) fn calls() -> Vec<Call> {
     let member = required(
         "member",
         Shape::Gid(examples::OTHER_USER),

@@ -1,0 +1,63 @@
+//! RPCs about inits. They parse, call the directory and convert; the rules are in `users/init.rs`
+//! and `projects/init.rs`.
+
+use doorward_rpc::{RpcError, directory::v1 as pb};
+use tonic::Response;
+
+use crate::{
+    Directory,
+    service::{
+        convert,
+        request::{RpcResult, parse_gid},
+    },
+};
+
+pub(super) async fn get_init(
+    directory: &Directory,
+    request: pb::GetInitRequest,
+) -> RpcResult<pb::GetInitResponse> {
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    if let Some(cursor) = unchanged_cursor(directory, request.known_cursor).await? {
+        return Ok(Response::new(pb::GetInitResponse {
+            cursor,
+            is_unchanged: true,
+            ..Default::default()
+        }));
+    }
+    let init = directory
+        .get_init(user.into())
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(convert::init(init)))
+}
+
+pub(super) async fn get_project_init(
+    directory: &Directory,
+    request: pb::GetProjectInitRequest,
+) -> RpcResult<pb::GetProjectInitResponse> {
+    let project = parse_gid(&request.project_gid, "project_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    if let Some(cursor) = unchanged_cursor(directory, request.known_cursor).await? {
+        return Ok(Response::new(pb::GetProjectInitResponse {
+            cursor,
+            is_unchanged: true,
+            ..Default::default()
+        }));
+    }
+    let init = directory
+        .get_project_init(project, user.into())
+        .await
+        .map_err(RpcError::from)?;
+    Ok(Response::new(convert::project_init(init)))
+}
+
+/// Returns the cursor that the client knows if nothing has changed since, so that the response
+/// can be short. `docs/adr/0012-unchanged-inits.md` has the reasons.
+async fn unchanged_cursor(
+    directory: &Directory,
+    known: Option<i64>,
+) -> Result<Option<i64>, RpcError> {
+    let Some(known) = known else { return Ok(None) };
+    let head = directory.feed_head().await.map_err(RpcError::from)?;
+    Ok((head == known).then_some(known))
+}

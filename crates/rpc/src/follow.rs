@@ -1,0 +1,36 @@
+//! Reads a stream of a server, with a time limit for each message. The server must send heartbeats,
+//! because a stream that is only silent cannot be told from a lost connection. It neither opens a
+//! stream nor reconnects.
+
+use std::time::Duration;
+
+use tonic::{Status, Streaming};
+
+/// Why the next message of a stream could not be read.
+#[derive(Debug)]
+pub enum FollowError {
+    /// No message arrived within the timeout.
+    Timeout,
+    /// The server ended the stream with an error, or the connection was lost.
+    Status(Status),
+}
+
+// Not a function that reads the whole stream and takes a handler of messages: with rustc 1.95, the
+// future of an async closure that borrows is not `Send` for all lifetimes, so no task could run it.
+/// Waits for the next message of a stream. Returns `None` if the server has ended the stream.
+///
+/// # Errors
+/// See [`FollowError`]. The stream must not be read after an error.
+pub async fn next_message<M>(
+    stream: &mut Streaming<M>,
+    timeout: Duration,
+) -> Result<Option<M>, FollowError> {
+    tokio::time::timeout(timeout, stream.message())
+        .await
+        .map_err(|_| FollowError::Timeout)?
+        .map_err(FollowError::Status)
+}
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;
