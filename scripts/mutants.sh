@@ -14,7 +14,7 @@ area() {
         token) echo doorward-token 'src/*.rs' ;;
         revocation) echo doorward-auth src/tokens/revocation.rs src/model/revocation.rs src/store/revocation.rs src/tokens/trust_store.rs ;;
         throttle) echo doorward-auth 'src/throttle/*.rs' src/login/in_flight.rs src/store/throttle.rs ;;
-        members) echo doorward-directory src/members/access.rs src/members/status_changes.rs src/service/members.rs src/store/membership.rs ;;
+        members) echo doorward-directory src/members/access.rs src/members/status_changes.rs src/service/members.rs src/service/invitations.rs src/store/membership.rs ;;
         feed) echo doorward-directory src/feed/membership_events.rs ;;
         follow) echo doorward-auth src/feed/follow.rs src/feed/access_end.rs src/feed/catch_up.rs ;;
         sync) echo doorward-sync src/event_stream.rs ;;

@@ -1,7 +1,7 @@
 //! `make bench`: measures the release binary from outside, compares each target with a ceiling of
 //! the same run, prints a table and writes `target/bench.json`. Exits with 1 if a target is missed;
 //! on a busy machine a target is reported as undecided, not as missed.
-//! `make bench-peers` measures similar servers next to Doorward, under the same load.
+//! `make bench-peers` measures the competitors, Doorward included, under the same load.
 
 mod ceiling;
 mod client;

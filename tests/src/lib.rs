@@ -2,6 +2,12 @@
 //! use it from outside: HTTP, gRPC and the command line. They know the contract (`docs/`, `proto/`)
 //! and nothing about the implementation.
 
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "a fixture that fails panics, and assertions return what they have checked"
+)]
+
 pub mod app;
 pub mod assertions;
 pub mod backend;

@@ -22,7 +22,7 @@ pub(super) struct Competitor {
     pub(super) start: Call,
     /// Describes the response to `start`.
     pub(super) start_means: &'static str,
-    /// The server's files, which are deleted when this value is dropped.
+    /// The competitor's files, which are deleted when this value is dropped.
     pub(super) _files: Box<dyn Send>,
 }
 

@@ -1,6 +1,9 @@
 //! `make bench-peers`: measures PocketBase and Better Auth next to Doorward, in turns and under the
-//! same load. Each server uses SQLite, its default password hash and the same number of users.
-//! Prints one table and writes `target/bench-peers.json`.
+//! same load. Each competitor, Doorward included, uses SQLite, its default password hash and the
+//! same number of users. Prints one table and writes `target/bench-peers.json`.
+
+// The make target, the argument, the folder and the JSON file are called `peers`. The code says
+// "competitor", because a peer is another service that a service calls (docs/glossary.md).
 
 mod better_auth;
 mod competitor;
@@ -26,14 +29,15 @@ use crate::{
 };
 
 const JSON_FILE: &str = "target/bench-peers.json";
-/// Results of one server in one round, in calls per second.
+
+/// Results of one competitor in one round, in calls per second.
 #[derive(Clone, Copy)]
 struct Rates {
     logins: f64,
     starts: f64,
 }
 
-/// Results of one server in all rounds.
+/// Results of one competitor in all rounds.
 struct Row {
     name: String,
     password_hash: &'static str,
@@ -46,7 +50,7 @@ struct Row {
     after: Memory,
 }
 
-/// Measures all servers and prints the table.
+/// Measures all competitors and prints the table.
 pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
     let competitors = [
         doorward::start().await?,
@@ -85,7 +89,7 @@ pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
     print(&rows, series.conditions)
 }
 
-/// Measures one round: each server under both loads, one after the other.
+/// Measures one round: each competitor under both loads, one after the other.
 async fn measure(competitors: &[Competitor], time: Duration) -> anyhow::Result<Vec<Rates>> {
     let mut rates = Vec::new();
     for competitor in competitors {
@@ -105,11 +109,11 @@ async fn measure(competitors: &[Competitor], time: Duration) -> anyhow::Result<V
     Ok(rates)
 }
 
-fn summary(series: &Series<Vec<Rates>>, competitor: usize, of: fn(&Rates) -> f64) -> Summary {
+fn summary(series: &Series<Vec<Rates>>, number: usize, of: fn(&Rates) -> f64) -> Summary {
     let values: Vec<f64> = series
         .values
         .iter()
-        .filter_map(|round| round.get(competitor))
+        .filter_map(|round| round.get(number))
         .map(of)
         .collect();
     Summary::of(&values)
@@ -191,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summary_covers_one_server_in_all_rounds() {
+    fn summary_covers_one_competitor_in_all_rounds() {
         let rates = |logins, starts| Rates { logins, starts };
         let conditions = Conditions {
             rounds: 3,

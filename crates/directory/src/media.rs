@@ -236,7 +236,7 @@ fn set_icon(
         feed::append(connection, changes, clock)?;
     }
     let options = store::project_options::get(connection, project.gid)?;
-    Ok((project, options))
+    Ok(FullProject { project, options })
 }
 
 /// Discards the file of a project's icon, which is replaced or removed.

@@ -15,7 +15,7 @@ use tonic::service::Routes;
 use crate::{
     Directory,
     feed::{api_version, new_change::NOTIFY_CHANNEL, retention},
-    service::dispatch::Service,
+    service::Service,
 };
 
 /// Serves the directory over gRPC until `shutdown`. Rows of the feed are stored for

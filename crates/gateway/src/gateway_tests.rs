@@ -1,4 +1,5 @@
-//! Compares the values that the code asks for with those that [`Gateway`] registers.
+//! Compares the values that the code asks for with those that [`Gateway`] registers. The test reads
+//! the sources, and finds only the spellings `: Data<T>` and `app_data::<T>`.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -96,7 +96,7 @@ fn skip_jpeg(rest: &mut ByteReader<'_>) -> Option<()> {
     Some(())
 }
 
-/// Reads blocks up to the end of the first frame (GIF89a, appendix B).
+/// Reads blocks up to the end of the first frame (`GIF89a`, appendix B).
 fn skip_gif(rest: &mut ByteReader<'_>) -> Option<()> {
     rest.read_bytes(6)?;
     let [.., flags, _background, _ratio]: [u8; 7] = rest.read_array()?;

@@ -1,4 +1,4 @@
-//! The picture that is made of an uploaded file.
+//! The picture that is made of an uploaded file. How it is made is in `transcode.rs`.
 
 use crate::format::Format;
 

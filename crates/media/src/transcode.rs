@@ -1,4 +1,5 @@
-//! Makes the picture of an uploaded file. Nothing but the pixels of the file is used.
+//! Makes the picture (`picture.rs`) of an uploaded file. Nothing but the pixels of the file is
+//! used.
 
 use crate::{decode, encode, error::PictureError, format::Format, picture::Picture};
 

@@ -3,7 +3,7 @@
 //!
 //! Example: `Validation` with `{"username": "unavailable"}` becomes the status `INVALID_ARGUMENT`
 //! with a google.rpc.ErrorInfo of the domain `doorward`: reason `VALIDATION`, metadata `username`.
-//! The client restores the same error from the ErrorInfo. A status without it was made by the
+//! The client restores the same error from the `ErrorInfo`. A status without it was made by the
 //! transport, and becomes `Unavailable` or `Internal`.
 
 use std::{collections::HashMap, time::Duration};

@@ -6,15 +6,15 @@ pub mod access;
 pub mod channel;
 mod convert;
 pub mod error;
-pub mod follow;
 mod idle_timeout;
+mod next_message;
 pub mod server;
 pub mod service_token;
 
 pub use access::{Access, Rpc, Scope};
 pub use channel::{Channel, Peer};
 pub use error::RpcError;
-pub use follow::{FollowError, next_message};
+pub use next_message::{NextMessageError, next_message};
 pub use service_token::ServiceToken;
 
 /// Compiled contracts, for gRPC reflection.
@@ -24,6 +24,9 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptors.bin
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::too_many_lines,
+    clippy::doc_markdown,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
     reason = "generated"
 )]
 pub mod auth {
@@ -36,6 +39,9 @@ pub mod auth {
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::too_many_lines,
+    clippy::doc_markdown,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
     reason = "generated"
 )]
 pub mod directory {

@@ -8,6 +8,7 @@ mod json;
 mod log_queue;
 mod master_key;
 mod operations;
+mod random;
 mod secret_files;
 mod settings;
 mod shutdown;

@@ -2,11 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use anyhow::Context;
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_domain::Malformed;
 use secrecy::{ExposeSecret, SecretBox, zeroize::Zeroizing};
+
+use crate::random::random_bytes;
 
 /// The master key: 32 bytes, in base64 in files and settings. Its `Debug` output is redacted.
 pub(crate) struct MasterKey(SecretBox<[u8; 32]>);
@@ -42,12 +42,4 @@ impl FromStr for MasterKey {
         let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed)?;
         Ok(Self(SecretBox::new(Box::new(bytes))))
     }
-}
-
-pub(crate) fn random_bytes() -> anyhow::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes)
-        .ok()
-        .context("the system has no random numbers")?;
-    Ok(bytes)
 }

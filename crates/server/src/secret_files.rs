@@ -14,7 +14,8 @@ use doorward_storage::Database;
 use secrecy::{SecretString, zeroize::Zeroizing};
 
 use crate::{
-    master_key::{MasterKey, random_bytes},
+    master_key::MasterKey,
+    random::random_bytes,
     settings::{Role, Settings},
 };
 

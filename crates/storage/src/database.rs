@@ -10,7 +10,7 @@
 //! 2. `BEGIN` fails because the server was restarted, so the connection is dropped and the next one
 //!    is tried. `rename_user` has not run yet, so this is safe.
 //! 3. `rename_user` runs. If it returns an error, the transaction is rolled back. If it panics, the
-//!    connection is still broken and is closed, which also rolls back.
+//!    connection still counts as broken and is closed, which also rolls back.
 //! 4. `COMMIT`. If the connection is lost here, the caller gets an error although the transaction
 //!    may be committed, and there is no retry: work must be safe to repeat by the caller.
 //! 5. The connection counts as intact again and returns to the pool.
@@ -211,7 +211,7 @@ impl Database {
         let permit = self.acquire_permit().await?;
         let inner = self.inner.clone();
         let span = tracing::Span::current();
-        let task = boxed(move || {
+        let task = erase_types(move || {
             let _entered = span.entered();
             let _permit = permit;
             work(&inner)
@@ -249,7 +249,7 @@ impl Database {
 /// generate a tenth of the code of auth and directory only to start each kind of work on a thread.
 type BlockingTask = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
 
-fn boxed<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> BlockingTask {
+fn erase_types<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> BlockingTask {
     Box::new(|| Box::new(work()))
 }
 
@@ -260,10 +260,9 @@ impl Inner {
         kind: Kind,
         work: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut transaction = self.begin(kind)?;
-        let result = transaction.finish(work);
-        self.record_write_failure(&mut transaction.pooled);
-        result
+        let mut ended = self.begin(kind)?.finish(work);
+        self.record_write_failure(&mut ended.pooled);
+        ended.result
     }
 
     /// Takes a connection and begins a transaction. Connections that were lost while idle are

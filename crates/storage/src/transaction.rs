@@ -17,7 +17,14 @@ pub(crate) enum Kind {
 /// A connection with an open transaction.
 pub(crate) struct OpenTransaction {
     kind: Kind,
-    /// The connection, which is broken until the transaction has ended.
+    /// The connection, which counts as broken until the transaction has ended.
+    pooled: r2d2::PooledConnection<Manager>,
+}
+
+/// The result of the work of a transaction, and the connection, on which no transaction is open or
+/// which counts as broken.
+pub(crate) struct EndedTransaction<T, E> {
+    pub(crate) result: Result<T, E>,
     pub(crate) pooled: r2d2::PooledConnection<Manager>,
 }
 
@@ -33,9 +40,9 @@ impl OpenTransaction {
 
     /// Runs work and commits, or rolls back if the work or the commit fails.
     pub(crate) fn finish<T, E: From<Error>>(
-        &mut self,
+        mut self,
         work: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
-    ) -> Result<T, E> {
+    ) -> EndedTransaction<T, E> {
         let connection = &mut self.pooled.connection;
         let (result, is_ended) = match work(connection) {
             Ok(value) => match commit(connection) {
@@ -45,7 +52,10 @@ impl OpenTransaction {
             Err(error) => (Err(error), rollback_if_open(connection)),
         };
         self.pooled.is_broken = !is_ended || restore_fsync(connection, self.kind).is_err();
-        result
+        EndedTransaction {
+            result,
+            pooled: self.pooled,
+        }
     }
 }
 

@@ -166,8 +166,8 @@ impl ConnectedSocket {
         let Some(end) = *lock(&self.end_reason) else {
             return;
         };
-        // The client has left, and may be about to connect again over the same connection. The
-        // library would send it a disconnect packet, which it would apply to the new socket.
+        // The client has left. The library would still send a disconnect packet over the open
+        // connection, and the client would apply it to the next socket there.
         if !self.socket.connected() {
             return;
         }

@@ -61,10 +61,20 @@ impl ConnectedSockets {
         connected.after_removal(earlier)
     }
 
-    pub(crate) fn remove(&self, sid: Sid) -> Option<Arc<ConnectedSocket>> {
+    /// Returns whether this is the socket with this id. It is not if it was removed, or if its
+    /// client has connected again since.
+    pub(crate) fn is_current(&self, sid: Sid, socket: &Arc<ConnectedSocket>) -> bool {
+        self.read().is_current(sid, socket)
+    }
+
+    /// Removes this socket, unless another one has its id now. Returns whether it was removed.
+    pub(crate) fn remove(&self, sid: Sid, socket: &Arc<ConnectedSocket>) -> bool {
         let mut connected = self.write();
+        if !connected.is_current(sid, socket) {
+            return false;
+        }
         let removed = connected.by_sid.remove(&sid);
-        connected.after_removal(removed)
+        connected.after_removal(removed).is_some()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Connected> {
@@ -77,6 +87,12 @@ impl ConnectedSockets {
 }
 
 impl Connected {
+    fn is_current(&self, sid: Sid, socket: &Arc<ConnectedSocket>) -> bool {
+        self.by_sid
+            .get(&sid)
+            .is_some_and(|current| Arc::ptr_eq(current, socket))
+    }
+
     /// Updates the counts after `removed` was taken out of the map, and returns it.
     fn after_removal(
         &mut self,

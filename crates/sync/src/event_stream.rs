@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doorward_domain::ErrorCode;
 use doorward_rpc::{
-    Channel, FollowError, RpcError,
+    Channel, NextMessageError, RpcError,
     channel::MAX_MESSAGE_BYTES,
     directory::v1::{WatchEventsRequest, directory_client::DirectoryClient},
     next_message,
@@ -82,8 +82,8 @@ async fn read_stream(
         let message = match next_message(&mut stream, STREAM_TIMEOUT).await {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
-            Err(FollowError::Timeout) => return Err(TIMED_OUT.to_owned()),
-            Err(FollowError::Status(status)) => {
+            Err(NextMessageError::Timeout) => return Err(TIMED_OUT.to_owned()),
+            Err(NextMessageError::Status(status)) => {
                 return Err(handle_stream_error(&status, inputs, position).await);
             }
         };

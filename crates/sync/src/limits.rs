@@ -1,4 +1,4 @@
-//! Limits that several modules enforce.
+//! Limits and intervals that several modules use.
 
 use std::time::Duration;
 

@@ -37,6 +37,8 @@ use crate::{
 pub const PATH: &str = "/sync/io";
 /// Time after which a connection without a socket is closed.
 const CLOSE_DELAY: Duration = Duration::from_secs(5);
+/// Maximum number of `init` calls that are processed at the same time.
+const MAX_CONCURRENT_INITS: usize = 32;
 
 /// The sockets of this process and the tasks that serve them.
 pub struct Sockets {
@@ -50,9 +52,9 @@ pub struct Sockets {
     pub(crate) connection_permits: Arc<Semaphore>,
     /// Start of the current second, and the number of sessions that began in it.
     pub(crate) session_rate: Mutex<(Instant, u32)>,
-    pub(crate) inputs: mpsc::Sender<DispatcherInput>,
-    pub(crate) init_permits: Semaphore,
-    pub(crate) next_subscriber_id: AtomicU64,
+    inputs: mpsc::Sender<DispatcherInput>,
+    init_permits: Semaphore,
+    next_subscriber_id: AtomicU64,
 }
 
 /// The payload with which a client connects.
@@ -63,6 +65,29 @@ struct ConnectAuth {
 }
 
 impl Sockets {
+    /// Returns a value without sockets, whose handlers are not registered yet.
+    pub(crate) fn new(
+        backend: Arc<dyn SocketBackend>,
+        io: SocketIo,
+        service: SocketIoService<NotFoundService>,
+        inputs: mpsc::Sender<DispatcherInput>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            backend,
+            connected: ConnectedSockets::default(),
+            sessions: PollingSessions::default(),
+            io,
+            service,
+            shutdown,
+            connection_permits: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            session_rate: Mutex::new((Instant::now(), 0)),
+            inputs,
+            init_permits: Semaphore::new(MAX_CONCURRENT_INITS),
+            next_subscriber_id: AtomicU64::new(1),
+        }
+    }
+
     pub(crate) fn register_handlers(self: &Arc<Self>) {
         let admission = self.clone();
         let admit = async move |TryData(auth): TryData<ConnectAuth>| {
@@ -103,35 +128,40 @@ impl Sockets {
             let _ = io_socket.disconnect();
             return;
         };
+        let sid = io_socket.id;
         let socket = Arc::new(ConnectedSocket::new(io_socket.clone(), login));
-        if let Some(earlier) = self.connected.insert(io_socket.id, socket) {
+        // The handlers belong to the library's socket, which this socket holds.
+        let handled = Arc::downgrade(&socket);
+        if let Some(earlier) = self.connected.insert(sid, socket) {
             self.end_socket(earlier);
         }
         let sockets = self.clone();
-        io_socket.on(
-            "init",
-            async move |io_socket: SocketRef, data: TryData<Value>, ack: AckSender| {
-                sockets.on_init(&io_socket, data.0.ok(), ack).await;
-            },
-        );
+        let socket = handled.clone();
+        io_socket.on("init", async move |data: TryData<Value>, ack: AckSender| {
+            if let Some(socket) = socket.upgrade() {
+                sockets.on_init(socket, data.0.ok(), ack).await;
+            }
+        });
         let sockets = self.clone();
-        // Like the handler of the connection, so that the socket is gone before the client can
-        // connect to the namespace again.
-        io_socket.on_disconnect(move |io_socket: SocketRef| {
-            sockets.remove(io_socket.id);
+        // Like the handler of the connection, so that the socket is removed before the next packet
+        // of its client is read.
+        io_socket.on_disconnect(move || {
+            if let Some(socket) = handled.upgrade() {
+                sockets.remove(sid, &socket);
+            }
             std::future::ready(())
         });
     }
 
     /// Removes a socket that is disconnected.
-    pub(crate) fn remove(self: &Arc<Self>, sid: Sid) {
-        let Some(socket) = self.connected.remove(sid) else {
+    pub(crate) fn remove(self: &Arc<Self>, sid: Sid, socket: &Arc<ConnectedSocket>) {
+        if !self.connected.remove(sid, socket) {
             return;
-        };
+        }
         if let Some(CloseHandle(connection)) = socket.close_handle.clone() {
             tokio::spawn(self.clone().close_later(sid, connection));
         }
-        self.end_socket(socket);
+        self.end_socket(socket.clone());
     }
 
     /// Closes a connection whose client neither closes it nor opens another socket over it.
@@ -157,14 +187,10 @@ impl Sockets {
 
     /// Handles `init`: sends the response, and then starts the subscription at its position. The
     /// order matters, because the first rows must not arrive before the response.
-    async fn on_init(&self, io_socket: &SocketRef, data: Option<Value>, ack: AckSender) {
-        let Some(socket) = self
-            .connected
-            .find(io_socket.id)
-            .filter(|socket| !socket.is_ending())
-        else {
+    async fn on_init(&self, socket: Arc<ConnectedSocket>, data: Option<Value>, ack: AckSender) {
+        if socket.is_ending() {
             return;
-        };
+        }
         // Only one `init` of a socket is processed at a time.
         if socket.has_pending_init.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.backend.envelope(&RpcError::new(ErrorCode::Throttled)));

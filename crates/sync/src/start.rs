@@ -1,23 +1,18 @@
 //! Starts the sockets and the tasks that serve them.
 
-use std::{
-    sync::{Arc, Mutex, atomic::AtomicU64},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use doorward_rpc::Channel;
 use socketioxide::SocketIo;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::SocketBackend,
-    connected_sockets::ConnectedSockets,
     dispatcher::Dispatcher,
     empty_response::NotFoundService,
     event_stream,
-    limits::{MAX_MESSAGE_BYTES, MAX_SOCKETS, PING_INTERVAL, PING_TIMEOUT},
-    sessions::PollingSessions,
+    limits::{MAX_MESSAGE_BYTES, PING_INTERVAL, PING_TIMEOUT},
     sockets::{PATH, Sockets},
     token_check,
 };
@@ -29,8 +24,6 @@ const MAX_PACKETS: usize = 64;
 /// Initial size of the read buffer of a WebSocket. Most messages are a few bytes. The buffer grows
 /// to the longest message, such as the first one with the token, and does not shrink.
 const READ_BUFFER_BYTES: usize = 64;
-/// Maximum number of `init` calls that are processed at the same time.
-const MAX_CONCURRENT_INITS: usize = 32;
 /// Capacity of the queue to the dispatcher.
 const MAX_INPUTS: usize = 1024;
 
@@ -52,19 +45,13 @@ impl Sockets {
             .max_payload(MAX_MESSAGE_BYTES)
             .ws_read_buffer_size(READ_BUFFER_BYTES)
             .build_with_inner_svc(NotFoundService);
-        let sockets = Arc::new(Self {
-            backend: backend.clone(),
-            connected: ConnectedSockets::default(),
-            sessions: PollingSessions::default(),
+        let sockets = Arc::new(Self::new(
+            backend.clone(),
             io,
             service,
-            shutdown: shutdown.clone(),
-            connection_permits: Arc::new(Semaphore::new(MAX_SOCKETS)),
-            session_rate: Mutex::new((Instant::now(), 0)),
-            inputs: inputs.clone(),
-            init_permits: Semaphore::new(MAX_CONCURRENT_INITS),
-            next_subscriber_id: AtomicU64::new(1),
-        });
+            inputs.clone(),
+            shutdown.clone(),
+        ));
         sockets.register_handlers();
         tokio::spawn(Dispatcher::new(backend, directory.clone(), inputs.clone()).run(receiver));
         tokio::spawn(event_stream::run(directory, inputs, shutdown));

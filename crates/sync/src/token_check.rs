@@ -49,7 +49,11 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
             }
             check_token(&sockets, &socket, earlier != keys, &renewals);
             socket.send_expired();
-            socket.send_end();
+            // Not to a socket whose client has left and connected again since the list was made: the
+            // new socket would receive the packet.
+            if sockets.connected.is_current(sid, &socket) {
+                socket.send_end();
+            }
         }
     }
     // The clients reconnect, to another gateway if there is one.
@@ -58,10 +62,10 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
 
 /// Removes a socket whose connection ended while the socket was being connected. The library does
 /// not call the disconnect handler for it.
-fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, socket: &ConnectedSocket) {
+fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, socket: &Arc<ConnectedSocket>) {
     socket.end_with(EndReason::Silent);
     socket.send_end();
-    sockets.remove(sid);
+    sockets.remove(sid, socket);
 }
 
 /// Ends the socket if its token is not valid, or starts a renewal if one is due.

@@ -9,7 +9,7 @@ use std::{
 
 use doorward_domain::{Clock, SystemClock};
 use doorward_rpc::{
-    Channel, FollowError,
+    Channel, NextMessageError,
     auth::v1::{
         KeySet as Keys, Revocation, WatchTrustRequest, auth_client::AuthClient, revocation::Target,
         watch_trust_response::Event,
@@ -109,10 +109,10 @@ async fn read_stream(auth: &Channel, known: &watch::Sender<Known>) -> Result<(),
         let message = match next_message(&mut stream, STREAM_TIMEOUT).await {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
-            Err(FollowError::Timeout) => {
+            Err(NextMessageError::Timeout) => {
                 return Err(Status::unavailable("no message from auth in time"));
             }
-            Err(FollowError::Status(status)) => return Err(status),
+            Err(NextMessageError::Status(status)) => return Err(status),
         };
         known.send_modify(|known| {
             known.apply(message.event);

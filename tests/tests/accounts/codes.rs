@@ -164,6 +164,7 @@ async fn new_password_invalidates_pending_email_change(backend: Backend) {
         )
         .await;
     let token = changed.token();
+    app.http.denied_soon(&ann.token).await;
     caller
         .change_email(&ann.token, &theirs)
         .await

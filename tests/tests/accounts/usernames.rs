@@ -24,7 +24,7 @@ on_both_databases![
     concurrent_renames_to_one_username_conflict,
 ];
 
-/// Usernames and their stored forms (RFC 8265, UsernameCasePreserved).
+/// Usernames and their stored forms (RFC 8265, `UsernameCasePreserved`).
 const NORMAL: [(&str, &str); 9] = [
     ("ann", "ann"),
     ("Ann", "Ann"),

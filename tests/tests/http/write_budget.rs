@@ -84,6 +84,7 @@ async fn only_write_calls_count(backend: Backend) {
     // A user with an empty budget can still log out.
     drain(&ann).await;
     ann.call("/api/account/logout", &json!({})).await.success();
+    ann.assert_denied_eventually().await;
     // Without a valid token nothing is counted.
     for _ in 0..10 {
         ann.call("/api/account/update", &json!({"timezone": "UTC"}))

@@ -45,6 +45,20 @@ async fn kept_connection_is_closed_after_its_socket() {
     assert_eq!(back.ask(&json!(["init", {}])).await["success"], true);
 }
 
+/// The client does not wait between leaving and joining, so the server handles both at once.
+#[tokio::test]
+async fn client_can_rejoin_immediately_over_the_same_connection() {
+    let app = App::start(Backend::Sqlite).await;
+    let ann = app.user("ann").await;
+    let mut socket = WebSocket::connect(app.http.address(), &ann.token).await;
+    for _ in 0..300 {
+        socket.leave().await;
+        socket.join(&ann.token).await;
+        assert_eq!(socket.ask(&json!(["init", {}])).await["success"], true);
+    }
+    assert_eq!(app.ops.metric("doorward_sockets_open").await, 1.0);
+}
+
 /// A socket of a user whose token will be revoked, and the project that it follows.
 struct RevokedSocket {
     socket: WebSocket,

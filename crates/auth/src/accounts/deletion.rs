@@ -4,7 +4,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    accounts::account::Accounts,
+    accounts::account_rules::Accounts,
     audit,
     error::Error,
     model::{Action, Entry, Origin, RevocationTarget},

@@ -7,8 +7,11 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     accounts::{
-        account::{Accounts, ClientContext, UserInfo, use_up},
+        account_rules::Accounts,
+        client_context::ClientContext,
         codes::{self, CodeAttempt, CodePair},
+        shared_steps::use_up,
+        user_info::UserInfo,
     },
     audit,
     error::Error,

@@ -5,7 +5,7 @@ use doorward_domain::{Email, Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    accounts::account::{Accounts, ClientContext},
+    accounts::{account_rules::Accounts, client_context::ClientContext},
     config::Config,
     error::Error,
     throttle::{self, Bucket, ClientNetwork, CodeMail},

@@ -6,7 +6,10 @@ use doorward_mail::{MailContent, NewMail, Outbox};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    accounts::account::{Accounts, ClientContext, UserInfo, login_after_revocation},
+    accounts::{
+        account_rules::Accounts, client_context::ClientContext,
+        shared_steps::login_after_revocation, user_info::UserInfo,
+    },
     error::Error,
     login::attempt::PasswordAttempt,
     model::{Action, Purpose},

@@ -5,8 +5,11 @@ use doorward_mail::MailContent;
 
 use crate::{
     accounts::{
-        account::{Accounts, ClientContext, UserInfo, login_after_revocation, use_up},
+        account_rules::Accounts,
+        client_context::ClientContext,
         codes::{CodeAttempt, CodePair},
+        shared_steps::{login_after_revocation, use_up},
+        user_info::UserInfo,
     },
     error::Error,
     model::{Action, Entry, Purpose},

@@ -8,8 +8,11 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     accounts::{
-        account::{Accounts, ClientContext, UserInfo, login_after_revocation, use_up},
+        account_rules::Accounts,
+        client_context::ClientContext,
         codes::{self, CodeAttempt, CodePair},
+        shared_steps::{login_after_revocation, use_up},
+        user_info::UserInfo,
     },
     audit,
     error::Error,

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use doorward_domain::Gid;
 use doorward_rpc::{
-    FollowError, RpcError,
+    NextMessageError, RpcError,
     channel::MAX_MESSAGE_BYTES,
     directory::v1::{WatchChangesRequest, WatchChangesResponse, directory_client::DirectoryClient},
     next_message,
@@ -98,10 +98,10 @@ impl Follower {
             let message = match next_message(&mut stream, STREAM_TIMEOUT).await {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
-                Err(FollowError::Timeout) => {
+                Err(NextMessageError::Timeout) => {
                     return Err("no message from the directory in time".to_owned());
                 }
-                Err(FollowError::Status(status)) => {
+                Err(NextMessageError::Status(status)) => {
                     let failure = RpcError::from(status);
                     if catch_up::is_cursor_expired(&failure) {
                         return self.catch_up(&mut client).await;

@@ -1,4 +1,5 @@
-//! The follower of the directory's change feed, and what it needs.
+//! The follower of the directory's change feed, and what it needs. Its methods are in
+//! `follow.rs` and `catch_up.rs`.
 
 use std::{sync::Arc, time::Duration};
 

@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::error::Error;
 
-/// A password of any Unicode characters, normalized as the OpaqueString profile of RFC 8265
+/// A password of any Unicode characters, normalized as the `OpaqueString` profile of RFC 8265
 /// prescribes (other spaces become plain ones, then NFC), not trimmed, with its case. Unlike in
 /// that profile, no character is rejected, not even a control character or one that is new in
 /// Unicode.

@@ -1,4 +1,4 @@
-//! The kinds of buckets, and the deletion of their decayed counts.
+//! The deletion of decayed counts, with the threshold and the decay of each kind of bucket.
 
 use doorward_domain::Timestamp;
 use doorward_storage::AnyConnection;
@@ -12,6 +12,7 @@ use crate::{
             ANONYMOUS_REQUEST_DECAY, INVITATION_DECAY, INVITATION_FACTOR, MAX_DOUBLINGS,
             NETWORK_DECAY, NETWORK_FACTOR, USERNAME_DECAY, WRONG_CODE_FACTOR,
         },
+        bucket_kind::BucketKind,
         mailbox,
     },
 };
@@ -19,57 +20,6 @@ use crate::{
 /// Maximum number of counts of one kind in the database. Each kind has its own limit, so an
 /// attacker who fills one kind does not displace the counts of the others.
 const MAX_COUNTS: i64 = 100_000;
-
-/// A kind of bucket. The values are those of the default settings.
-///
-/// | kind | counts | by | threshold | decay |
-/// | --- | --- | --- | --- | --- |
-/// | name | failed logins | username, or username and known network | 5 | 1 h |
-/// | address | failed logins | client network | 50 | 1 min |
-/// | question | anonymous calls, and requests for codes | client network, or user | 50 | 5 s |
-/// | code | wrong codes | client network | 200 | 5 s |
-/// | invitation | invitations | user | 200 | 1 min |
-/// | mailbox | mails with codes | mailbox and client network | 10 | 1 h |
-/// | strangers | mails with codes | mailbox, for unknown networks | 20 | 1 h |
-/// | newcomers | mails with codes | mailbox, for networks with fewer than two mails | 100 | 5 min |
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum BucketKind {
-    Username,
-    ClientNetwork,
-    AnonymousCall,
-    WrongCode,
-    Invitation,
-    Mailbox,
-    UnknownNetworks,
-    NewNetworks,
-}
-
-impl BucketKind {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Username,
-        Self::ClientNetwork,
-        Self::AnonymousCall,
-        Self::WrongCode,
-        Self::Invitation,
-        Self::Mailbox,
-        Self::UnknownNetworks,
-        Self::NewNetworks,
-    ];
-
-    /// Returns the start of the keys of this kind. Keys are stored, so the words must stay.
-    const fn key_prefix(self) -> &'static str {
-        match self {
-            Self::Username => "name:",
-            Self::ClientNetwork => "address:",
-            Self::AnonymousCall => "question:",
-            Self::WrongCode => "code:",
-            Self::Invitation => "invitation:",
-            Self::Mailbox => "mailbox:",
-            Self::UnknownNetworks => "strangers:",
-            Self::NewNetworks => "newcomers:",
-        }
-    }
-}
 
 /// Deletes the counts of one kind that are fully decayed, and the oldest beyond the limit of that
 /// kind. The caller runs a transaction for each kind: one for several could deadlock with a login,

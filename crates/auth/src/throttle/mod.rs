@@ -16,14 +16,16 @@
 //! ```
 
 mod bucket;
+mod bucket_kind;
 mod count;
 mod decay;
 mod known_network;
 mod mailbox;
 
 pub(crate) use bucket::{Bucket, ClientNetwork, wait};
+pub(crate) use bucket_kind::BucketKind;
 pub(crate) use count::{clear_username, count_attempt, count_failure, find_wait};
-pub(crate) use decay::{BucketKind, delete_decayed};
+pub(crate) use decay::delete_decayed;
 pub(crate) use known_network::{
     KNOWN_NETWORK_LIFETIME, is_known_network, is_known_to_any_user, needs_login_update,
 };

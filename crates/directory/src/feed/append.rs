@@ -119,7 +119,7 @@ impl FeedPage {
                 if let Some(change) = self.changes.last_mut() {
                     change.project = Some(project);
                 }
-                self.push_event(Audience::Published(project), action, &data_type, data_key);
+                self.push_event(Audience::Followers(project), action, &data_type, data_key);
                 Ok(())
             }
         }

@@ -27,9 +27,9 @@ pub(crate) enum Audience {
     Summary(Gid),
     /// The active members of an active project.
     Members(Gid),
-    /// The active members who ask for the feed of published rows. Needs no subscription: Sync
-    /// checks the membership.
-    Published(Gid),
+    /// The followers of a project's feed: the active members who ask for its published rows. Needs
+    /// no subscription: Sync checks the membership.
+    Followers(Gid),
     /// Every user. Needs no subscription.
     Everyone,
 }
@@ -40,7 +40,7 @@ impl fmt::Display for Audience {
             Self::User(user) => write!(f, "user/{user}"),
             Self::Summary(project) => write!(f, "summary/{project}"),
             Self::Members(project) => write!(f, "project/{project}"),
-            Self::Published(project) => write!(f, "published/{project}"),
+            Self::Followers(project) => write!(f, "published/{project}"),
             Self::Everyone => f.write_str("all"),
         }
     }
@@ -55,7 +55,7 @@ impl FromStr for Audience {
             Some(("user", gid)) => Ok(Self::User(gid.parse()?)),
             Some(("summary", gid)) => Ok(Self::Summary(gid.parse()?)),
             Some(("project", gid)) => Ok(Self::Members(gid.parse()?)),
-            Some(("published", gid)) => Ok(Self::Published(gid.parse()?)),
+            Some(("published", gid)) => Ok(Self::Followers(gid.parse()?)),
             None | Some(_) => Err(Malformed("is no audience")),
         }
     }
@@ -72,7 +72,7 @@ mod tests {
             Audience::User(gid),
             Audience::Summary(gid),
             Audience::Members(gid),
-            Audience::Published(gid),
+            Audience::Followers(gid),
             Audience::Everyone,
         ] {
             assert_eq!(audience.to_string().parse(), Ok(audience));

@@ -161,7 +161,7 @@ fn read_page(
     if let (Some(project), Some(cursor)) = (since.project, since.cursor) {
         // Published rows need no filter: the membership was checked above.
         let subscription = Subscription {
-            audience: Audience::Published(project),
+            audience: Audience::Followers(project),
             after_cursor: cursor,
             until_cursor: OPEN_ENDED,
         };
@@ -212,7 +212,7 @@ fn list_audiences(
         );
     }
     if since.cursor.is_some() {
-        audiences.extend(since.project.map(Audience::Published));
+        audiences.extend(since.project.map(Audience::Followers));
     }
     Ok(audiences.iter().map(Audience::to_string).collect())
 }

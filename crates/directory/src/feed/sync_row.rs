@@ -27,7 +27,7 @@ impl SyncRow {
             ..
         } = event;
         Self {
-            is_published: matches!(audience, Audience::Published(_)),
+            is_published: matches!(audience, Audience::Followers(_)),
             cursor,
             action,
             data_type,

@@ -1,5 +1,6 @@
 //! Clients that follow the feed end with the same entries as a fresh init. Several clients of each
-//! user read in small pages, while random changes of all kinds are made.
+//! user read in small pages, while random changes of all kinds are made. The tests cover `sync.rs`
+//! and `visible_rows.rs`.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,5 +1,6 @@
 //! Decides which rows of the global feed a user receives: those that match what the user sees at
-//! this moment. It reads the visibility of all entries of a batch with a few queries.
+//! this moment. It reads the visibility of all entries of a batch with a few queries. The tests
+//! are in `sync_tests.rs`.
 
 use std::collections::HashSet;
 

@@ -35,8 +35,14 @@ const PAGE: usize = 1000;
 
 type Sender<M> = mpsc::Sender<Result<M, Status>>;
 
-/// A message, the position after it, and whether it contains anything new.
-type StreamPage<M> = (M, i64, bool);
+/// A page of a stream.
+pub(crate) struct StreamPage<M> {
+    message: M,
+    /// The cursor after which the next page is read.
+    position: i64,
+    /// Whether the page has anything new. If not, it is sent only as a heartbeat.
+    has_news: bool,
+}
 
 impl Directory {
     /// Returns the changes after a cursor, ordered by cursor, at most 1,000.
@@ -113,11 +119,11 @@ pub(crate) async fn change_page(
     let has_news = !changes.is_empty();
     let cursor = changes.last().map_or(after, |last| last.cursor);
     let changes = changes.into_iter().map(convert::change).collect();
-    Ok((
-        pb::WatchChangesResponse { changes, cursor },
-        cursor,
+    Ok(StreamPage {
+        message: pb::WatchChangesResponse { changes, cursor },
+        position: cursor,
         has_news,
-    ))
+    })
 }
 
 /// Reads a message of `WatchEvents`.
@@ -130,7 +136,11 @@ pub(crate) async fn event_page(
     // its subscribers have everything up to there.
     let has_news = cursor > after;
     let events = events.into_iter().map(convert::feed_event).collect();
-    Ok((pb::WatchEventsResponse { events, cursor }, cursor, has_news))
+    Ok(StreamPage {
+        message: pb::WatchEventsResponse { events, cursor },
+        position: cursor,
+        has_news,
+    })
 }
 
 /// Sends the rows after `cursor` until the receiver is closed, a query fails, or `shutdown`. On
@@ -151,22 +161,22 @@ pub(crate) async fn stream_pages<M, F, R>(
         // This precedes the read, so that a change committed during the read wakes up the loop
         // again.
         feed_changed.mark_unchanged();
-        let (message, position, has_news) = match read(directory.clone(), cursor).await {
+        let page = match read(directory.clone(), cursor).await {
             Ok(page) => page,
             Err(error) => {
                 drop(sender.send(Err(RpcError::from(error).into())).await);
                 return;
             }
         };
-        cursor = position;
-        if has_news || last_sent.is_none_or(|sent| sent.elapsed() >= HEARTBEAT) {
-            if sender.send(Ok(message)).await.is_err() {
+        cursor = page.position;
+        if page.has_news || last_sent.is_none_or(|sent| sent.elapsed() >= HEARTBEAT) {
+            if sender.send(Ok(page.message)).await.is_err() {
                 return;
             }
             last_sent = Some(Instant::now());
         }
         // There may be another page, which is read without waiting.
-        if has_news && !shutdown.is_cancelled() {
+        if page.has_news && !shutdown.is_cancelled() {
             continue;
         }
         tokio::select! {

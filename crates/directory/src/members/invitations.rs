@@ -17,6 +17,7 @@ use crate::{
     },
     model::{Action, Member, Project, User},
     policy::Permission,
+    projects::options::FullProject,
     store,
 };
 
@@ -142,7 +143,7 @@ impl Directory {
         &self,
         caller: Caller,
         project: Gid,
-    ) -> Result<(crate::projects::options::FullProject, Member), Error> {
+    ) -> Result<(FullProject, Member), Error> {
         let clock = self.clock.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
@@ -153,7 +154,10 @@ impl Directory {
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             let membership = membership.ok_or(Error::NotInvited)?;
             let options = store::project_options::get(connection, project.gid)?;
-            Ok(((project, options), Member { user, membership }))
+            Ok((
+                FullProject { project, options },
+                Member { user, membership },
+            ))
         })
         .await
     }

@@ -9,7 +9,8 @@ use doorward_storage::AnyConnection;
 use crate::{
     Caller, Directory, Error,
     feed::{self, NewChange},
-    model::{ItemKind, Membership, Project, ProjectItem, ProjectOptions},
+    model::{ItemKind, Membership, Project, ProjectItem},
+    projects::options::FullProject,
     store,
 };
 
@@ -113,12 +114,13 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`], and database errors.
-    pub async fn get_full_project(&self, gid: Gid) -> Result<(Project, ProjectOptions), Error> {
+    pub async fn get_full_project(&self, gid: Gid) -> Result<FullProject, Error> {
         self.database
             .read_snapshot(move |connection| {
                 let project =
                     store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)?;
-                Ok((project, store::project_options::get(connection, gid)?))
+                let options = store::project_options::get(connection, gid)?;
+                Ok(FullProject { project, options })
             })
             .await
     }

@@ -42,6 +42,7 @@ impl ProjectInit {
     }
 
     /// Returns the caller's membership in the project.
+    #[must_use]
     pub fn own_membership(&self) -> Option<&Membership> {
         self.own_memberships
             .iter()
@@ -49,6 +50,7 @@ impl ProjectInit {
     }
 
     /// Checks whether the caller is the owner, who sees the options of other members.
+    #[must_use]
     pub fn is_owner(&self) -> bool {
         self.own_membership()
             .is_some_and(|own| own.role == Role::Owner)

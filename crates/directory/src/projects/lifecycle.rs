@@ -182,7 +182,7 @@ impl Directory {
             }
             feed::append(connection, changes, &*clock)?;
             let options = store::project_options::get(connection, project.gid)?;
-            Ok(((project, options), memberships))
+            Ok((FullProject { project, options }, memberships))
         })
         .await
     }
@@ -213,7 +213,10 @@ impl Directory {
                 feed::append(connection, changes, &*clock)?;
             }
             let options = store::project_options::get(connection, new.gid)?;
-            Ok((new, options))
+            Ok(FullProject {
+                project: new,
+                options,
+            })
         })
         .await
     }

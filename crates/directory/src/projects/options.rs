@@ -19,7 +19,11 @@ use crate::{
 const MAX_ITEMS: i64 = 1000;
 
 /// A project with its options.
-pub type FullProject = (Project, ProjectOptions);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullProject {
+    pub project: Project,
+    pub options: ProjectOptions,
+}
 
 /// A change of the languages of a project, with a code of the global list.
 #[derive(Debug, Clone)]
@@ -206,7 +210,7 @@ fn finish_change(
         let changes = vec![NewChange::project_updated(&project)];
         feed::append(connection, changes, clock)?;
     }
-    Ok((project, options))
+    Ok(FullProject { project, options })
 }
 
 fn change_languages(

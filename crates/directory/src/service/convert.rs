@@ -5,7 +5,7 @@ use doorward_domain::{Gid, Role};
 use doorward_rpc::directory::v1 as pb;
 
 use crate::{
-    Member, SyncPage, SyncRow, VisibleMembers,
+    FullProject, Member, SyncPage, SyncRow, VisibleMembers,
     feed::{audience::Audience, new_change::MEMBERSHIPS},
     model::{
         Action, ApiUser, Change, FeedEvent, Membership, Notifications, Project, ProjectItem,
@@ -75,10 +75,10 @@ pub(crate) fn visible_project(summary: Project, details: Option<ProjectOptions>)
 }
 
 /// Converts a project in full.
-pub(crate) fn full_project(summary: Project, details: ProjectOptions) -> pb::Project {
+pub(crate) fn full_project(full: FullProject) -> pb::Project {
     pb::Project {
-        options: Some(options(details)),
-        ..project(summary)
+        options: Some(options(full.options)),
+        ..project(full.project)
     }
 }
 
@@ -318,7 +318,7 @@ pub(crate) fn feed_event(event: FeedEvent) -> pb::FeedEvent {
         || event.first_cursor.is_some()
         || event.action == Action::Delete
             && event.data_type != MEMBERSHIPS
-            && !matches!(event.audience, Audience::Published(_));
+            && !matches!(event.audience, Audience::Followers(_));
     let audience = event.audience.to_string();
     let row = SyncRow::from_event(event);
     let feed = feed_kind(row.is_published).into();

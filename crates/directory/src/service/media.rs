@@ -2,23 +2,26 @@
 //! `media.rs` of the crate.
 
 use doorward_rpc::{RpcError, directory::v1 as pb};
-use tonic::Response;
+use tonic::{Request, Response};
 
 use crate::{
-    Directory, media,
+    media,
     service::{
         convert,
         request::{RpcResult, parse_caller, parse_gid},
+        state::Service,
     },
 };
 
 pub(super) async fn prepare_avatar(
-    directory: &Directory,
-    request: pb::PrepareAvatarRequest,
+    service: &Service,
+    request: Request<pb::PrepareAvatarRequest>,
 ) -> RpcResult<pb::PrepareAvatarResponse> {
+    let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
     check_extension(&request.extension)?;
-    let name = directory
+    let name = service
+        .directory
         .prepare_avatar(user.into(), &request.extension)
         .await
         .map_err(RpcError::from)?;
@@ -26,11 +29,13 @@ pub(super) async fn prepare_avatar(
 }
 
 pub(super) async fn set_avatar(
-    directory: &Directory,
-    request: pb::SetAvatarRequest,
+    service: &Service,
+    request: Request<pb::SetAvatarRequest>,
 ) -> RpcResult<pb::SetAvatarResponse> {
+    let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let user = directory
+    let user = service
+        .directory
         .set_avatar(user.into(), request.file_name)
         .await
         .map_err(RpcError::from)?;
@@ -40,13 +45,15 @@ pub(super) async fn set_avatar(
 }
 
 pub(super) async fn prepare_icon(
-    directory: &Directory,
-    request: pb::PrepareIconRequest,
+    service: &Service,
+    request: Request<pb::PrepareIconRequest>,
 ) -> RpcResult<pb::PrepareIconResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     check_extension(&request.extension)?;
-    let name = directory
+    let name = service
+        .directory
         .prepare_icon(caller, project, &request.extension)
         .await
         .map_err(RpcError::from)?;
@@ -54,26 +61,30 @@ pub(super) async fn prepare_icon(
 }
 
 pub(super) async fn set_icon(
-    directory: &Directory,
-    request: pb::SetIconRequest,
+    service: &Service,
+    request: Request<pb::SetIconRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    let (project, options) = directory
+    let project = service
+        .directory
         .set_icon(caller, project, request.file_name)
         .await
         .map_err(RpcError::from)?;
     Ok(Response::new(pb::ProjectResponse {
-        project: Some(convert::full_project(project, options)),
+        project: Some(convert::full_project(project)),
         memberships: Vec::new(),
     }))
 }
 
 pub(super) async fn find_icon(
-    directory: &Directory,
-    request: pb::FindIconRequest,
+    service: &Service,
+    request: Request<pb::FindIconRequest>,
 ) -> RpcResult<pb::FindIconResponse> {
-    let name = directory
+    let request = request.into_inner();
+    let name = service
+        .directory
         .find_icon(request.icon)
         .await
         .map_err(RpcError::from)?;
@@ -81,10 +92,11 @@ pub(super) async fn find_icon(
 }
 
 pub(super) async fn list_discarded_media(
-    directory: &Directory,
-    _: pb::ListDiscardedMediaRequest,
+    service: &Service,
+    _: Request<pb::ListDiscardedMediaRequest>,
 ) -> RpcResult<pb::ListDiscardedMediaResponse> {
-    let names = directory
+    let names = service
+        .directory
         .list_discarded_media()
         .await
         .map_err(RpcError::from)?;
@@ -94,13 +106,15 @@ pub(super) async fn list_discarded_media(
 }
 
 pub(super) async fn confirm_media_deletion(
-    directory: &Directory,
-    request: pb::ConfirmMediaDeletionRequest,
+    service: &Service,
+    request: Request<pb::ConfirmMediaDeletionRequest>,
 ) -> RpcResult<pb::ConfirmMediaDeletionResponse> {
+    let request = request.into_inner();
     if request.file_names.len() > media::MAX_CONFIRMED {
         return Err(RpcError::invalid_parameter("file_names").into());
     }
-    directory
+    service
+        .directory
         .confirm_media_deletion(request.file_names)
         .await
         .map_err(RpcError::from)?;

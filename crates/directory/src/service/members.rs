@@ -1,17 +1,14 @@
-//! RPCs about members and invitations. They parse, call the directory and convert; the rules are in
-//! `members/`.
+//! RPCs about members. They parse, call the directory and convert; the rules are in `members/`.
 
-use doorward_rpc::{
-    RpcError,
-    directory::v1::{self as pb, decline_invitation_request::Invitee},
-};
-use tonic::Response;
+use doorward_rpc::{RpcError, directory::v1 as pb};
+use tonic::{Request, Response};
 
 use crate::{
-    Actor, Caller, Directory, Error, Member, MemberChange, NotificationsChange, VisibleMembers,
+    Actor, Caller, Error, Member, MemberChange, NotificationsChange, VisibleMembers,
     service::{
         convert,
         request::{RpcResult, parse_caller, parse_gid, parse_page_size},
+        state::Service,
     },
 };
 
@@ -19,9 +16,10 @@ use crate::{
 const MAX_MEMBERS: usize = 1000;
 
 pub(super) async fn list_members(
-    directory: &Directory,
-    request: pb::ListMembersRequest,
+    service: &Service,
+    request: Request<pb::ListMembersRequest>,
 ) -> RpcResult<pb::ListMembersResponse> {
+    let request = request.into_inner();
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let after = request
         .after_user_gid
@@ -29,7 +27,8 @@ pub(super) async fn list_members(
         .map(|after| parse_gid(after, "after_user_gid"))
         .transpose()?;
     let limit = parse_page_size(request.page_size)?;
-    let members = directory
+    let members = service
+        .directory
         .list_members(project, after, limit)
         .await
         .map_err(RpcError::from)?;
@@ -39,12 +38,14 @@ pub(super) async fn list_members(
 }
 
 pub(super) async fn check_membership(
-    directory: &Directory,
-    request: pb::CheckMembershipRequest,
+    service: &Service,
+    request: Request<pb::CheckMembershipRequest>,
 ) -> RpcResult<pb::CheckMembershipResponse> {
+    let request = request.into_inner();
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let membership = directory
+    let membership = service
+        .directory
         .find_active_membership(project, user)
         .await
         .map_err(RpcError::from)?;
@@ -59,12 +60,14 @@ pub(super) async fn check_membership(
 }
 
 pub(super) async fn view_user(
-    directory: &Directory,
-    request: pb::ViewUserRequest,
+    service: &Service,
+    request: Request<pb::ViewUserRequest>,
 ) -> RpcResult<pb::UserResponse> {
+    let request = request.into_inner();
     let caller = parse_gid(&request.caller_gid, "caller_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let viewed = directory
+    let viewed = service
+        .directory
         .view_user(caller.into(), user)
         .await
         .map_err(RpcError::from)?;
@@ -78,22 +81,25 @@ pub(super) async fn view_user(
 }
 
 pub(super) async fn view_member(
-    directory: &Directory,
-    request: pb::ViewMemberRequest,
+    service: &Service,
+    request: Request<pb::ViewMemberRequest>,
 ) -> RpcResult<pb::MembersResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     members_response(
-        directory
+        service
+            .directory
             .view_member(caller, project, parse_gid(&request.user_gid, "user_gid")?)
             .await,
     )
 }
 
 pub(super) async fn view_members(
-    directory: &Directory,
-    request: pb::ViewMembersRequest,
+    service: &Service,
+    request: Request<pb::ViewMembersRequest>,
 ) -> RpcResult<pb::MembersResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     if request.user_gids.len() > MAX_MEMBERS {
@@ -104,48 +110,19 @@ pub(super) async fn view_members(
         .iter()
         .map(|user| parse_gid(user, "user_gids"))
         .collect::<Result<_, _>>()?;
-    members_response(directory.view_members(caller, project, users).await)
-}
-
-pub(super) async fn invite_member(
-    directory: &Directory,
-    request: pb::InviteMemberRequest,
-) -> RpcResult<pb::MembersResponse> {
-    let caller = parse_caller(&request.caller_gid)?;
-    let project = parse_gid(&request.project_gid, "project_gid")?;
-    changed_member(
-        directory,
-        directory
-            .invite_member(caller, project, request.username_or_email)
-            .await,
-        caller,
-    )
-    .await
-}
-
-pub(super) async fn resend_invitation(
-    directory: &Directory,
-    request: pb::ResendInvitationRequest,
-) -> RpcResult<pb::MembersResponse> {
-    let caller = parse_caller(&request.caller_gid)?;
-    let project = parse_gid(&request.project_gid, "project_gid")?;
-    let user = parse_gid(&request.user_gid, "user_gid")?;
-    changed_member(
-        directory,
-        directory.resend_invitation(caller, project, user).await,
-        caller,
-    )
-    .await
+    members_response(service.directory.view_members(caller, project, users).await)
 }
 
 pub(super) async fn remove_member(
-    directory: &Directory,
-    request: pb::RemoveMemberRequest,
+    service: &Service,
+    request: Request<pb::RemoveMemberRequest>,
 ) -> RpcResult<pb::RemoveMemberResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    directory
+    service
+        .directory
         .remove_member(Actor::User(caller), project, user)
         .await
         .map_err(RpcError::from)?;
@@ -153,15 +130,17 @@ pub(super) async fn remove_member(
 }
 
 pub(super) async fn set_member_status(
-    directory: &Directory,
-    request: pb::SetMemberStatusRequest,
+    service: &Service,
+    request: Request<pb::SetMemberStatusRequest>,
 ) -> RpcResult<pb::MembersResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
     changed_member(
-        directory,
-        directory
+        service,
+        service
+            .directory
             .set_member_status(caller, project, user, request.is_active)
             .await,
         caller,
@@ -170,9 +149,10 @@ pub(super) async fn set_member_status(
 }
 
 pub(super) async fn update_member(
-    directory: &Directory,
-    request: pb::UpdateMemberRequest,
+    service: &Service,
+    request: Request<pb::UpdateMemberRequest>,
 ) -> RpcResult<pb::MembersResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let user = parse_gid(&request.user_gid, "user_gid")?;
@@ -191,95 +171,23 @@ pub(super) async fn update_member(
             frequency: change.frequency,
         }),
     };
-    members_response(directory.update_member(caller, project, user, change).await)
-}
-
-pub(super) async fn accept_invitation(
-    directory: &Directory,
-    request: pb::AcceptInvitationRequest,
-) -> RpcResult<pb::AcceptInvitationResponse> {
-    let caller = parse_caller(&request.caller_gid)?;
-    let project = parse_gid(&request.project_gid, "project_gid")?;
-    let ((project, options), member) = directory
-        .accept_invitation(caller, project)
-        .await
-        .map_err(RpcError::from)?;
-    let view = VisibleMembers {
-        caller: member.user.gid,
-        members: vec![member],
-        is_owner: false,
-    };
-    let membership = convert::members(view).memberships.pop();
-    Ok(Response::new(pb::AcceptInvitationResponse {
-        project: Some(convert::full_project(project, options)),
-        membership,
-    }))
-}
-
-pub(super) async fn decline_invitation(
-    directory: &Directory,
-    request: pb::DeclineInvitationRequest,
-) -> RpcResult<pb::MembersResponse> {
-    let project = parse_gid(&request.project_gid, "project_gid")?;
-    match request
-        .invitee
-        .ok_or_else(|| RpcError::invalid_parameter("invitee"))?
-    {
-        Invitee::UserGid(user) => {
-            let caller = parse_gid(&user, "user_gid")?;
-            let member = directory
-                .decline_invitation(caller.into(), project)
-                .await
-                .map_err(RpcError::from)?;
-            members_response(Ok(VisibleMembers {
-                caller,
-                members: vec![member],
-                is_owner: false,
-            }))
-        }
-        Invitee::InvitationId(invitation) => {
-            let invitation = parse_gid(&invitation, "invitation_id")?;
-            let member = directory
-                .decline_invitation_by_link(invitation, project)
-                .await
-                .map_err(RpcError::from)?;
-            let (user, membership) = convert::member_without_options(member);
-            Ok(Response::new(pb::MembersResponse {
-                users: vec![user],
-                memberships: vec![membership],
-            }))
-        }
-    }
-}
-
-pub(super) async fn view_invitation(
-    directory: &Directory,
-    request: pb::ViewInvitationRequest,
-) -> RpcResult<pb::ViewInvitationResponse> {
-    let invitation = parse_gid(&request.invitation_id, "invitation_id")?;
-    let project = parse_gid(&request.project_gid, "project_gid")?;
-    let (project, member) = directory
-        .view_invitation(invitation, project)
-        .await
-        .map_err(RpcError::from)?;
-    let has_account = member.user.username.is_some();
-    let (user, membership) = convert::member_without_options(member);
-    let project = Some(convert::project(project));
-    Ok(Response::new(pb::ViewInvitationResponse {
-        user: Some(user),
-        project,
-        membership: Some(membership),
-        has_account,
-    }))
+    members_response(
+        service
+            .directory
+            .update_member(caller, project, user, change)
+            .await,
+    )
 }
 
 pub(super) async fn leave_project(
-    directory: &Directory,
-    request: pb::LeaveProjectRequest,
+    service: &Service,
+    request: Request<pb::LeaveProjectRequest>,
 ) -> RpcResult<pb::RemoveMemberResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    directory
+    service
+        .directory
         .leave_project(caller, project)
         .await
         .map_err(RpcError::from)?;
@@ -287,16 +195,19 @@ pub(super) async fn leave_project(
 }
 
 /// Responds with a changed member, as the caller sees it.
-async fn changed_member(
-    directory: &Directory,
+pub(super) async fn changed_member(
+    service: &Service,
     changed: Result<Member, Error>,
     caller: Caller,
 ) -> RpcResult<pb::MembersResponse> {
     let member = changed.map_err(RpcError::from)?;
-    members_response(directory.view_changed_member(caller, member).await)
+    members_response(service.directory.view_changed_member(caller, member).await)
 }
 
-fn members_response(view: Result<VisibleMembers, Error>) -> RpcResult<pb::MembersResponse> {
+/// Responds with members, as the caller sees them.
+pub(super) fn members_response(
+    view: Result<VisibleMembers, Error>,
+) -> RpcResult<pb::MembersResponse> {
     Ok(Response::new(convert::members(
         view.map_err(RpcError::from)?,
     )))
@@ -310,13 +221,14 @@ mod tests {
         DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, SystemClock, Timezone, Username,
     };
     use doorward_storage::testing::TestDatabase;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{MIGRATIONS, NewUser};
+    use crate::{Directory, MIGRATIONS, NewUser};
 
     /// A project with its owner and a member.
     struct ProjectFixture {
-        directory: Directory,
+        service: Service,
         owner: Gid,
         member: Gid,
         project: Gid,
@@ -347,7 +259,10 @@ mod tests {
                 .gid;
             directory.add_member(project, member).await.unwrap();
             Self {
-                directory,
+                service: Service {
+                    directory,
+                    shutdown: CancellationToken::new(),
+                },
                 owner,
                 member,
                 project,
@@ -364,7 +279,7 @@ mod tests {
                     caller_gid: caller.to_string(),
                     user_gid: fixture.member.to_string(),
                 };
-                let response = view_user(&fixture.directory, request).await;
+                let response = view_user(&fixture.service, Request::new(request)).await;
                 let user = response.unwrap().into_inner().user.unwrap();
                 assert_eq!(
                     (user.name.as_str(), user.details.is_some()),
@@ -384,7 +299,7 @@ mod tests {
                     project_gid: fixture.project.to_string(),
                     user_gids: vec![fixture.member.to_string(); count],
                 };
-                view_members(&fixture.directory, request)
+                view_members(&fixture.service, Request::new(request))
                     .await
                     .map_err(RpcError::from)
             };
@@ -415,13 +330,14 @@ mod tests {
                     }),
                     notifications: None,
                 };
-                update_member(&fixture.directory, request)
+                update_member(&fixture.service, Request::new(request))
                     .await
                     .map_err(RpcError::from)
             };
             for limit in [Some(1), None] {
                 update(limit).await.unwrap();
                 let membership = fixture
+                    .service
                     .directory
                     .find_active_membership(fixture.project, fixture.member)
                     .await

@@ -3,12 +3,16 @@
 
 mod api_users;
 pub(crate) mod convert;
-pub(crate) mod dispatch;
+mod dispatch;
 mod init;
+mod invitations;
 mod media;
 mod members;
 mod projects;
 mod request;
+mod state;
 mod sync;
 mod users;
 mod watch;
+
+pub(crate) use state::Service;

@@ -6,15 +6,15 @@ use doorward_rpc::{
     RpcError,
     directory::v1::{self as pb, change_languages_request::Change},
 };
-use tonic::Response;
+use tonic::{Request, Response};
 
 use crate::{
-    Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange,
-    VisibleMembers,
+    Actor, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange, VisibleMembers,
     model::ItemKind,
     service::{
         convert,
         request::{RpcResult, parse_caller, parse_gid, parse_page_size},
+        state::Service,
     },
 };
 
@@ -22,29 +22,33 @@ use crate::{
 const DEFAULT_PROJECT_NAME: &str = "untitled project";
 
 pub(super) async fn get_project(
-    directory: &Directory,
-    request: pb::GetProjectRequest,
+    service: &Service,
+    request: Request<pb::GetProjectRequest>,
 ) -> RpcResult<pb::GetProjectResponse> {
+    let request = request.into_inner();
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    let (project, options) = directory
+    let project = service
+        .directory
         .get_full_project(project)
         .await
         .map_err(RpcError::from)?;
     Ok(Response::new(pb::GetProjectResponse {
-        project: Some(convert::full_project(project, options)),
+        project: Some(convert::full_project(project)),
     }))
 }
 
 pub(super) async fn list_projects(
-    directory: &Directory,
-    request: pb::ListProjectsRequest,
+    service: &Service,
+    request: Request<pb::ListProjectsRequest>,
 ) -> RpcResult<pb::ListProjectsResponse> {
+    let request = request.into_inner();
     let after = request
         .after_project_gid
         .as_deref()
         .map(|after| parse_gid(after, "after_project_gid"))
         .transpose()?;
-    let page = directory
+    let page = service
+        .directory
         .list_projects(after, parse_page_size(request.page_size)?)
         .await
         .map_err(RpcError::from)?;
@@ -54,12 +58,14 @@ pub(super) async fn list_projects(
 }
 
 pub(super) async fn view_project(
-    directory: &Directory,
-    request: pb::ViewProjectRequest,
+    service: &Service,
+    request: Request<pb::ViewProjectRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    let (project, options) = directory
+    let (project, options) = service
+        .directory
         .view_project(caller, project)
         .await
         .map_err(RpcError::from)?;
@@ -71,9 +77,10 @@ pub(super) async fn view_project(
 }
 
 pub(super) async fn create_project(
-    directory: &Directory,
-    request: pb::CreateProjectRequest,
+    service: &Service,
+    request: Request<pb::CreateProjectRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_gid(&request.caller_gid, "caller_gid")?;
     let malformed = |field| move |malformed| RpcError::from(Error::Malformed(field, malformed));
     let name = DisplayName::parse(request.name.as_deref().unwrap_or(DEFAULT_PROJECT_NAME))
@@ -84,7 +91,8 @@ pub(super) async fn create_project(
         .map(str::parse)
         .transpose()
         .map_err(malformed("timezone"))?;
-    let created = directory
+    let created = service
+        .directory
         .create_project(
             caller.into(),
             name,
@@ -92,38 +100,47 @@ pub(super) async fn create_project(
         )
         .await;
     let created = created.map_err(RpcError::from)?;
-    let (project, options) = directory
+    let project = service
+        .directory
         .get_full_project(created.gid)
         .await
         .map_err(RpcError::from)?;
-    let view = directory
+    let view = service
+        .directory
         .view_member(caller.into(), created.gid, caller)
         .await
         .map_err(RpcError::from)?;
     let memberships = convert::members(view).memberships;
     Ok(Response::new(pb::ProjectResponse {
-        project: Some(convert::full_project(project, options)),
+        project: Some(convert::full_project(project)),
         memberships,
     }))
 }
 
 pub(super) async fn update_project(
-    directory: &Directory,
-    request: pb::UpdateProjectRequest,
+    service: &Service,
+    request: Request<pb::UpdateProjectRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let change = ProjectChange {
         name: request.name,
         timezone: request.timezone,
     };
-    project_response(directory.update_project(caller, project, change).await)
+    project_response(
+        service
+            .directory
+            .update_project(caller, project, change)
+            .await,
+    )
 }
 
 pub(super) async fn set_project_status(
-    directory: &Directory,
-    request: pb::SetProjectStatusRequest,
+    service: &Service,
+    request: Request<pb::SetProjectStatusRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let status = if request.is_deleted {
@@ -132,19 +149,22 @@ pub(super) async fn set_project_status(
         ProjectStatus::Active
     };
     project_response(
-        directory
+        service
+            .directory
             .set_project_status(Actor::User(caller), project, status)
             .await,
     )
 }
 
 pub(super) async fn purge_project(
-    directory: &Directory,
-    request: pb::PurgeProjectRequest,
+    service: &Service,
+    request: Request<pb::PurgeProjectRequest>,
 ) -> RpcResult<pb::PurgeProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
-    directory
+    service
+        .directory
         .purge_project(Actor::User(caller), project)
         .await
         .map_err(RpcError::from)?;
@@ -152,17 +172,20 @@ pub(super) async fn purge_project(
 }
 
 pub(super) async fn transfer_project(
-    directory: &Directory,
-    request: pb::TransferProjectRequest,
+    service: &Service,
+    request: Request<pb::TransferProjectRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_gid(&request.caller_gid, "caller_gid")?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let new_owner = parse_gid(&request.new_owner_gid, "user_gid")?;
-    let ((project, options), memberships) = directory
+    let (project, memberships) = service
+        .directory
         .transfer_project(Actor::User(caller.into()), project, new_owner)
         .await
         .map_err(RpcError::from)?;
-    let user = directory
+    let user = service
+        .directory
         .get_user_by_gid(caller)
         .await
         .map_err(RpcError::from)?;
@@ -181,15 +204,16 @@ pub(super) async fn transfer_project(
     };
     let memberships = convert::members(view).memberships;
     Ok(Response::new(pb::ProjectResponse {
-        project: Some(convert::full_project(project, options)),
+        project: Some(convert::full_project(project)),
         memberships,
     }))
 }
 
 pub(super) async fn change_languages(
-    directory: &Directory,
-    request: pb::ChangeLanguagesRequest,
+    service: &Service,
+    request: Request<pb::ChangeLanguagesRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let caller = parse_caller(&request.caller_gid)?;
     let project = parse_gid(&request.project_gid, "project_gid")?;
     let change = match request
@@ -199,19 +223,26 @@ pub(super) async fn change_languages(
         Change::Add(language) => LanguageChange::Add(language),
         Change::Remove(language) => LanguageChange::Remove(language),
     };
-    project_response(directory.change_languages(caller, project, change).await)
+    project_response(
+        service
+            .directory
+            .change_languages(caller, project, change)
+            .await,
+    )
 }
 
 pub(super) async fn create_item(
-    directory: &Directory,
-    request: pb::CreateItemRequest,
+    service: &Service,
+    request: Request<pb::CreateItemRequest>,
 ) -> RpcResult<pb::CreateItemResponse> {
+    let request = request.into_inner();
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let (item, (project, options)) = directory
+    let (item, project) = service
+        .directory
         .create_item(list, request.name)
         .await
         .map_err(RpcError::from)?;
-    let project = Some(convert::full_project(project, options));
+    let project = Some(convert::full_project(project));
     Ok(Response::new(pb::CreateItemResponse {
         item_gid: item.to_string(),
         project,
@@ -219,18 +250,25 @@ pub(super) async fn create_item(
 }
 
 pub(super) async fn rename_item(
-    directory: &Directory,
-    request: pb::RenameItemRequest,
+    service: &Service,
+    request: Request<pb::RenameItemRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let item = parse_gid(&request.item_gid, "item_gid")?;
-    project_response(directory.rename_item(list, item, request.name).await)
+    project_response(
+        service
+            .directory
+            .rename_item(list, item, request.name)
+            .await,
+    )
 }
 
 pub(super) async fn move_item(
-    directory: &Directory,
-    request: pb::MoveItemRequest,
+    service: &Service,
+    request: Request<pb::MoveItemRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let item = parse_gid(&request.item_gid, "item_gid")?;
     let before = request
@@ -238,20 +276,21 @@ pub(super) async fn move_item(
         .as_deref()
         .map(|before| parse_gid(before, "before_gid"))
         .transpose()?;
-    project_response(directory.move_item(list, item, before).await)
+    project_response(service.directory.move_item(list, item, before).await)
 }
 
 pub(super) async fn delete_items(
-    directory: &Directory,
-    request: pb::DeleteItemsRequest,
+    service: &Service,
+    request: Request<pb::DeleteItemsRequest>,
 ) -> RpcResult<pb::ProjectResponse> {
+    let request = request.into_inner();
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let items = request
         .item_gids
         .iter()
         .map(|item| parse_gid(item, "item_gids"))
         .collect::<Result<_, _>>()?;
-    project_response(directory.delete_items(list, items).await)
+    project_response(service.directory.delete_items(list, items).await)
 }
 
 /// Parses the reference to a list of items.
@@ -270,8 +309,8 @@ fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<ListRef, 
 }
 
 fn project_response(changed: Result<FullProject, Error>) -> RpcResult<pb::ProjectResponse> {
-    let (project, options) = changed.map_err(RpcError::from)?;
-    let project = Some(convert::full_project(project, options));
+    let project = changed.map_err(RpcError::from)?;
+    let project = Some(convert::full_project(project));
     Ok(Response::new(pb::ProjectResponse {
         project,
         memberships: Vec::new(),

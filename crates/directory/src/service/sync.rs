@@ -6,18 +6,20 @@ use doorward_service_tokens::check_project;
 use tonic::{Request, Response};
 
 use crate::{
-    Directory, SyncCursors,
+    SyncCursors,
     feed::publish::PublishedRow,
     service::{
         convert,
         request::{RpcResult, parse_gid},
+        state::Service,
     },
 };
 
 pub(super) async fn sync(
-    directory: &Directory,
-    request: pb::SyncRequest,
+    service: &Service,
+    request: Request<pb::SyncRequest>,
 ) -> RpcResult<pb::SyncResponse> {
+    let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
     let project = request
         .project_gid
@@ -29,7 +31,8 @@ pub(super) async fn sync(
         project,
         cursor: request.cursor,
     };
-    let page = directory
+    let page = service
+        .directory
         .sync(user.into(), since, request.include_audiences)
         .await
         .map_err(RpcError::from)?;
@@ -37,9 +40,10 @@ pub(super) async fn sync(
 }
 
 pub(super) async fn get_cursor(
-    directory: &Directory,
-    request: pb::GetCursorRequest,
+    service: &Service,
+    request: Request<pb::GetCursorRequest>,
 ) -> RpcResult<pb::GetCursorResponse> {
+    let request = request.into_inner();
     let project = request
         .project_gid
         .as_deref()
@@ -47,9 +51,10 @@ pub(super) async fn get_cursor(
         .transpose()?;
     // Another service asks without a user: it follows the changes, not the events of a user.
     let cursor = if request.user_gid.is_empty() && project.is_none() {
-        directory.newest_change_cursor().await
+        service.directory.newest_change_cursor().await
     } else {
-        directory
+        service
+            .directory
             .get_cursor(parse_gid(&request.user_gid, "user_gid")?.into(), project)
             .await
     };
@@ -58,7 +63,7 @@ pub(super) async fn get_cursor(
 }
 
 pub(super) async fn publish(
-    directory: &Directory,
+    service: &Service,
     request: Request<pb::PublishRequest>,
 ) -> RpcResult<pb::PublishResponse> {
     let project = parse_gid(&request.get_ref().project_gid, "project_gid")?;
@@ -79,7 +84,8 @@ pub(super) async fn publish(
         .into_iter()
         .map(row)
         .collect::<Result<_, _>>()?;
-    let cursor = directory
+    let cursor = service
+        .directory
         .publish(project, rows)
         .await
         .map_err(RpcError::from)?;

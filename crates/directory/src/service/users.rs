@@ -9,22 +9,24 @@ use doorward_rpc::{
         find_login_request::Identifier as PbIdentifier,
     },
 };
-use tonic::Response;
+use tonic::{Request, Response};
 
 use crate::{
-    AccountQuery, Directory, Error, LoginIdentifier, NewAccount, UserChange,
+    AccountQuery, Error, LoginIdentifier, NewAccount, UserChange,
     model::User,
     service::{
         convert,
         request::{RpcResult, parse_gid},
+        state::Service,
     },
     users::find::parse_username,
 };
 
 pub(super) async fn find_login(
-    directory: &Directory,
-    request: pb::FindLoginRequest,
+    service: &Service,
+    request: Request<pb::FindLoginRequest>,
 ) -> RpcResult<pb::FindLoginResponse> {
+    let request = request.into_inner();
     let identifier = match request
         .identifier
         .ok_or_else(|| RpcError::invalid_parameter("identifier"))?
@@ -40,8 +42,9 @@ pub(super) async fn find_login(
     let username = identifier.normalized();
     // The time is taken before the query, so that a deactivation after the query is later than
     // the check.
-    let checked_at = directory.clock.now().as_micros();
-    let found = directory
+    let checked_at = service.directory.clock.now().as_micros();
+    let found = service
+        .directory
         .find_login(identifier, project)
         .await
         .map_err(RpcError::from)?;
@@ -54,11 +57,13 @@ pub(super) async fn find_login(
 }
 
 pub(super) async fn get_user(
-    directory: &Directory,
-    request: pb::GetUserRequest,
+    service: &Service,
+    request: Request<pb::GetUserRequest>,
 ) -> RpcResult<pb::GetUserResponse> {
+    let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let user = directory
+    let user = service
+        .directory
         .get_user_by_gid(user)
         .await
         .map_err(RpcError::from)?;
@@ -68,10 +73,12 @@ pub(super) async fn get_user(
 }
 
 pub(super) async fn check_username(
-    directory: &Directory,
-    request: pb::CheckUsernameRequest,
+    service: &Service,
+    request: Request<pb::CheckUsernameRequest>,
 ) -> RpcResult<pb::CheckUsernameResponse> {
-    let checked = directory
+    let request = request.into_inner();
+    let checked = service
+        .directory
         .check_username(&request.username, request.email.as_deref())
         .await;
     let (username, is_available) = checked.map_err(RpcError::from)?;
@@ -82,9 +89,10 @@ pub(super) async fn check_username(
 }
 
 pub(super) async fn find_accounts(
-    directory: &Directory,
-    request: pb::FindAccountsRequest,
+    service: &Service,
+    request: Request<pb::FindAccountsRequest>,
 ) -> RpcResult<pb::FindAccountsResponse> {
+    let request = request.into_inner();
     let query = match request
         .lookup
         .ok_or_else(|| RpcError::invalid_parameter("lookup"))?
@@ -98,7 +106,8 @@ pub(super) async fn find_accounts(
     } else {
         &[UserStatus::Active]
     };
-    let found = directory
+    let found = service
+        .directory
         .find_accounts(query, statuses)
         .await
         .map_err(RpcError::from)?;
@@ -108,21 +117,23 @@ pub(super) async fn find_accounts(
 }
 
 pub(super) async fn create_account(
-    directory: &Directory,
-    request: pb::CreateAccountRequest,
+    service: &Service,
+    request: Request<pb::CreateAccountRequest>,
 ) -> RpcResult<pb::UserResponse> {
+    let request = request.into_inner();
     let new = NewAccount {
         signup: parse_gid(&request.signup_gid, "signup_gid")?,
         username: parse_username(&request.username).map_err(RpcError::from)?,
         email: parse_email(&request.email)?,
     };
-    user_response(directory.create_account(new).await)
+    user_response(service.directory.create_account(new).await)
 }
 
 pub(super) async fn update_user(
-    directory: &Directory,
-    request: pb::UpdateUserRequest,
+    service: &Service,
+    request: Request<pb::UpdateUserRequest>,
 ) -> RpcResult<pb::UserResponse> {
+    let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
     let change = UserChange {
         username: request.username,
@@ -131,29 +142,38 @@ pub(super) async fn update_user(
         timezone: request.timezone,
     };
     if request.validate_only {
-        user_response(directory.validate_user_update(user.into(), change).await)
+        user_response(
+            service
+                .directory
+                .validate_user_update(user.into(), change)
+                .await,
+        )
     } else {
-        user_response(directory.update_user(user.into(), change).await)
+        user_response(service.directory.update_user(user.into(), change).await)
     }
 }
 
 pub(super) async fn set_email(
-    directory: &Directory,
-    request: pb::SetEmailRequest,
+    service: &Service,
+    request: Request<pb::SetEmailRequest>,
 ) -> RpcResult<pb::UserResponse> {
+    let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
     user_response(
-        directory
+        service
+            .directory
             .set_email(user.into(), request.old_email, parse_email(&request.email)?)
             .await,
     )
 }
 
 pub(super) async fn delete_account(
-    directory: &Directory,
-    request: pb::DeleteAccountRequest,
+    service: &Service,
+    request: Request<pb::DeleteAccountRequest>,
 ) -> RpcResult<pb::DeleteAccountResponse> {
-    directory
+    let request = request.into_inner();
+    service
+        .directory
         .delete_account(parse_gid(&request.user_gid, "user_gid")?.into())
         .await
         .map_err(RpcError::from)?;

@@ -240,7 +240,7 @@ async fn collect(mut payload: Payload) -> Result<BytesMut, ApiError> {
     Ok(bytes)
 }
 
-/// Parses a JSON object. serde_json limits the depth to 127 levels.
+/// Parses a JSON object. `serde_json` limits the depth to 127 levels.
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     if bytes.is_empty() {
         return Err(ApiError::invalid_body("it is empty"));

@@ -18,7 +18,7 @@ use crate::{
 
 /// Sessions of all callers. No session is stored: a token itself has all facts about its session.
 pub(crate) struct Sessions {
-    trust: Arc<TrustStore>,
+    trust: TrustStore,
     renewals: Renewals,
     clock: Arc<dyn Clock>,
     /// Age of a token from which its renewal is due.
@@ -28,7 +28,7 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(crate) fn new(trust: TrustStore, clock: Arc<dyn Clock>, renew_after: Duration) -> Self {
         Self {
-            trust: Arc::new(trust),
+            trust,
             renewals: Renewals::new(),
             clock,
             renew_after,
@@ -39,7 +39,7 @@ impl Sessions {
     pub(crate) async fn receive_trust(self: Arc<Self>, auth: Channel, shutdown: CancellationToken) {
         let clock = self.clock.clone();
         let now = move || clock.now();
-        self.trust.clone().run(auth, now, shutdown).await;
+        self.trust.run(auth, now, shutdown).await;
     }
 
     /// Verifies a token and returns its claims.

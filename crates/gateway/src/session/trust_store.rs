@@ -36,7 +36,7 @@ use std::{
 use arc_swap::ArcSwap;
 use doorward_domain::{Gid, Timestamp};
 use doorward_rpc::{
-    Channel, FollowError,
+    Channel, NextMessageError,
     auth::v1::{
         Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient,
         revocation::Target, watch_trust_response::Event,
@@ -182,7 +182,7 @@ impl TrustStore {
 
     /// Reads the stream of auth until `shutdown`, and connects again when it ends.
     pub(crate) async fn run(
-        self: Arc<Self>,
+        &self,
         auth: Channel,
         now: impl Fn() -> Timestamp,
         shutdown: CancellationToken,
@@ -272,10 +272,10 @@ impl TrustStore {
 }
 
 /// Returns the reason for the log.
-fn describe(error: FollowError) -> String {
+fn describe(error: NextMessageError) -> String {
     match error {
-        FollowError::Timeout => format!("no message within {STREAM_TIMEOUT:?}"),
-        FollowError::Status(status) => format!("{:?}", status.code()),
+        NextMessageError::Timeout => format!("no message within {STREAM_TIMEOUT:?}"),
+        NextMessageError::Status(status) => format!("{:?}", status.code()),
     }
 }
 

@@ -1,6 +1,11 @@
 //! The command line. Every command also has the flags of all settings, which come from the table of
 //! settings.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of commands are the texts of `--help`"
+)]
+
 mod api_keys;
 mod audit;
 mod keys;

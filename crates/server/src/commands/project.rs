@@ -37,10 +37,10 @@ pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow:
         }
         ProjectCommand::Transfer { project, to } => {
             let recipient = find_user(&directory, to).await?;
-            let ((project, _), _) = directory
+            let (full, _) = directory
                 .transfer_project(Actor::Administrator, project, recipient.gid)
                 .await?;
-            Ok(stdout::print_json(&json::project_to_json(&project))?)
+            Ok(stdout::print_json(&json::project_to_json(&full.project))?)
         }
     }
 }
@@ -59,10 +59,10 @@ async fn set_status(
     project: Gid,
     status: ProjectStatus,
 ) -> anyhow::Result<()> {
-    let (project, _) = directory
+    let full = directory
         .set_project_status(Actor::Administrator, project, status)
         .await?;
-    Ok(stdout::print_json(&json::project_to_json(&project))?)
+    Ok(stdout::print_json(&json::project_to_json(&full.project))?)
 }
 
 async fn list(directory: &Directory, mut listing: ListOutput) -> anyhow::Result<()> {

@@ -58,14 +58,12 @@ impl DirectorySettings {
 
 fn parse_project_languages(text: &str) -> Result<Vec<String>, String> {
     let codes = parse::parse_list(|code| Ok(code.to_owned()))(text)?;
-    let is_new =
-        |position: usize, code: &String| !codes.iter().take(position).any(|other| other == code);
     if !codes.is_empty()
         && codes.iter().all(|code| languages::is_known(code))
         && codes
             .iter()
             .enumerate()
-            .all(|(position, code)| is_new(position, code))
+            .all(|(position, code)| codes.iter().take(position).all(|other| other != code))
     {
         return Ok(codes);
     }

@@ -198,7 +198,7 @@ fn parse_pbkdf2(text: &str) -> Result<ForeignHash, Error> {
 }
 
 /// Decodes the base64 of passlib, with `.` for `+` and without padding
-/// (passlib.utils.binary.ab64_encode).
+/// (`passlib.utils.binary.ab64_encode`).
 fn decode_passlib_base64(text: &str) -> Result<Vec<u8>, Error> {
     STANDARD_NO_PAD
         .decode(text.replace('.', "+"))

@@ -86,11 +86,8 @@ pub(super) fn all() -> Vec<Call> {
         (SYNC, sync::calls()),
         (PUBLIC, public::calls()),
     ];
-    let named = |section: &'static str, calls: Vec<Call>| {
-        calls.into_iter().map(move |call| Call { section, ..call })
-    };
     sections
         .into_iter()
-        .flat_map(|(section, calls)| named(section, calls))
+        .flat_map(|(section, calls)| calls.into_iter().map(move |call| Call { section, ..call }))
         .collect()
 }

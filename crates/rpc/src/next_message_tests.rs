@@ -68,7 +68,7 @@ async fn record(
     mut stream: Streaming<HealthCheckResponse>,
     timeout: Duration,
     received: &mut Vec<i32>,
-) -> Result<(), FollowError> {
+) -> Result<(), NextMessageError> {
     while let Some(message) = next_message(&mut stream, timeout).await? {
         received.push(message.status);
     }
@@ -92,7 +92,7 @@ async fn silence_ends_the_stream_after_the_timeout() {
         let stream = open(messages(numbers), true).await;
         let start = Instant::now();
         let ended = record(stream, SHORT, &mut received).await;
-        assert!(matches!(ended, Err(FollowError::Timeout)), "{ended:?}");
+        assert!(matches!(ended, Err(NextMessageError::Timeout)), "{ended:?}");
         assert!(start.elapsed() >= SHORT);
         assert_eq!(received, numbers);
     }
@@ -104,6 +104,8 @@ async fn timeout_excludes_the_time_between_two_reads() {
     for number in [1, 2] {
         let message = next_message(&mut stream, SHORT).await.unwrap().unwrap();
         assert_eq!(message.status, number);
+        // Must really pass: the timeout would expire during it if it included the time between two
+        // reads. No event could replace it.
         tokio::time::sleep(SHORT * 3).await;
     }
     assert!(next_message(&mut stream, SHORT).await.unwrap().is_none());
@@ -116,7 +118,7 @@ async fn status_of_the_server_arrives_after_its_messages() {
     items.push(Err(Status::failed_precondition("gone")));
     items.extend(messages(&[2]));
     let ended = record(open(items, false).await, LONG, &mut received).await;
-    let Err(FollowError::Status(status)) = ended else {
+    let Err(NextMessageError::Status(status)) = ended else {
         panic!("{ended:?}")
     };
     assert_eq!(status.code(), Code::FailedPrecondition);

@@ -1,84 +1,23 @@
-//! The services that calls about accounts need, and the steps that several of them share.
+//! Steps that several calls about accounts share: mail a code, verify codes, and use them up.
 
-use std::{net::IpAddr, sync::Arc};
-
-use doorward_domain::{Clock, Email, Gid, IdGenerator, Timestamp};
-use doorward_mail::{MailContent, NewMail, Outbox};
-use doorward_storage::{AnyConnection, Database};
+use doorward_domain::{Gid, Timestamp};
+use doorward_mail::{NewMail, Outbox};
+use doorward_storage::AnyConnection;
 use doorward_token::TokenKind;
 
 use crate::{
-    accounts::codes::{self, CodeAttempt, Codes},
+    accounts::{
+        account_rules::Accounts,
+        client_context::ClientContext,
+        codes::{self, CodeAttempt},
+    },
     audit,
-    config::Config,
     error::Error,
-    login::logins::Logins,
-    model::{Action, Code, Entry, Origin, Purpose, RevocationTarget},
-    passwords::{credentials::Credentials, strength::UserInputs},
+    model::{Action, Code, Entry, Purpose, RevocationTarget},
     store,
     throttle::{self, Bucket, ClientNetwork},
-    tokens::{
-        issue::{Tokens, VerifiedLogin},
-        trust_store::TrustStore,
-    },
+    tokens::issue::VerifiedLogin,
 };
-
-/// The rules of these calls, and the services that they need.
-pub(crate) struct Accounts {
-    pub(crate) database: Database,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn IdGenerator>,
-    pub(crate) config: Arc<Config>,
-    pub(crate) credentials: Credentials,
-    pub(crate) codes: Codes,
-    pub(crate) tokens: Arc<Tokens>,
-    pub(crate) trust: Arc<TrustStore>,
-    pub(crate) logins: Arc<Logins>,
-    /// None if no mails are sent; then calls that need one are unavailable.
-    pub(crate) outbox: Option<Outbox>,
-}
-
-/// A user as known to the directory.
-#[derive(Debug, Clone)]
-pub(crate) struct UserInfo {
-    pub(crate) gid: Gid,
-    pub(crate) username: String,
-    /// Recipient of mails. None if the user has no valid address.
-    pub(crate) email: Option<Email>,
-    pub(crate) name: String,
-    /// Language of mails.
-    pub(crate) language: String,
-}
-
-impl UserInfo {
-    /// Returns the words that a password of this user must not be made of.
-    pub(super) fn password_inputs(&self) -> UserInputs {
-        UserInputs::new(&[
-            &self.username,
-            self.email.as_ref().map_or("", Email::as_str),
-            &self.name,
-        ])
-    }
-
-    pub(super) fn new_mail(&self, id: Gid, to: Email, content: MailContent) -> NewMail {
-        NewMail {
-            id,
-            recipient: to,
-            language: self.language.clone(),
-            content,
-            topic: None,
-            expires_at: None,
-            user: Some(self.gid),
-        }
-    }
-}
-
-/// The client of a call.
-#[derive(Debug, Clone)]
-pub(crate) struct ClientContext {
-    pub(crate) client_address: IpAddr,
-    pub(crate) origin: Origin,
-}
 
 impl Accounts {
     /// Returns the outbox.

@@ -8,29 +8,30 @@ use tonic::{Status, Streaming};
 
 /// Why the next message of a stream could not be read.
 #[derive(Debug)]
-pub enum FollowError {
+pub enum NextMessageError {
     /// No message arrived within the timeout.
     Timeout,
     /// The server ended the stream with an error, or the connection was lost.
     Status(Status),
 }
 
-// Not a function that reads the whole stream and takes a handler of messages: with rustc 1.95, the
-// future of an async closure that borrows is not `Send` for all lifetimes, so no task could run it.
 /// Waits for the next message of a stream. Returns `None` if the server has ended the stream.
 ///
 /// # Errors
-/// See [`FollowError`]. The stream must not be read after an error.
+/// See [`NextMessageError`]. The stream must not be read after an error.
 pub async fn next_message<M>(
     stream: &mut Streaming<M>,
     timeout: Duration,
-) -> Result<Option<M>, FollowError> {
+) -> Result<Option<M>, NextMessageError> {
+    // Not a function that reads the whole stream and takes a handler of messages: with rustc 1.95,
+    // the future of an async closure that borrows is not `Send` for all lifetimes, so no task could
+    // run it.
     tokio::time::timeout(timeout, stream.message())
         .await
-        .map_err(|_| FollowError::Timeout)?
-        .map_err(FollowError::Status)
+        .map_err(|_| NextMessageError::Timeout)?
+        .map_err(NextMessageError::Status)
 }
 
 #[cfg(test)]
-#[path = "follow_tests.rs"]
+#[path = "next_message_tests.rs"]
 mod tests;
