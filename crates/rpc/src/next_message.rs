@@ -1,5 +1,5 @@
 //! Reads a stream of a server, with a time limit for each message. The server must send heartbeats,
-//! because a stream that is only silent cannot be told from a lost connection. It neither opens a
+//! because silence alone does not show whether a connection is lost. It neither opens a
 //! stream nor reconnects.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub async fn next_message<M>(
     stream: &mut Streaming<M>,
     timeout: Duration,
 ) -> Result<Option<M>, NextMessageError> {
-    // Not a function that reads the whole stream and takes a handler of messages: with rustc 1.95,
+    // A function that reads the whole stream and takes a handler is not possible: with rustc 1.95,
     // the future of an async closure that borrows is not `Send` for all lifetimes, so no task could
     // run it.
     tokio::time::timeout(timeout, stream.message())

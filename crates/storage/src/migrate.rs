@@ -37,7 +37,7 @@ pub struct DataMigration {
     pub run: fn(&mut AnyConnection) -> Result<(), Error>,
 }
 
-/// What to do with a database into which an import was interrupted.
+/// Treatment of a database into which an import was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IncompleteImport {
     Accept,

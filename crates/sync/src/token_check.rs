@@ -49,8 +49,8 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
             }
             check_token(&sockets, &socket, earlier != keys, &renewals);
             socket.send_expired();
-            // Not to a socket whose client has left and connected again since the list was made: the
-            // new socket would receive the packet.
+            // If the client has left and connected again since the list was made, its new socket would
+            // receive the packet.
             if sockets.connected.is_current(sid, &socket) {
                 socket.send_end();
             }

@@ -63,7 +63,7 @@ pub(crate) struct CodePair {
     pub(crate) verification_code: String,
 }
 
-/// What a client sends in a second step.
+/// Input of a client in a second step.
 pub(crate) struct CodeAttempt {
     pub(crate) purpose: Purpose,
     pub(crate) codes: CodePair,

@@ -1,5 +1,5 @@
 //! Changes of users that the calls of users and of administrators share: each changes the rows and
-//! appends to the feed. The caller of these functions checks who may do this.
+//! appends to the feed. The callers of these functions check permissions.
 
 use doorward_domain::{Clock, Gid};
 use doorward_storage::AnyConnection;

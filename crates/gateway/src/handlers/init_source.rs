@@ -1,4 +1,4 @@
-//! What the responses of inits and logins are made from.
+//! Sources of the responses of inits and logins.
 
 use std::future::{Ready, ready};
 

@@ -1,4 +1,4 @@
-//! What a service declares for exports and imports: its tables.
+//! Declaration of the tables of a service, for exports and imports.
 
 use crate::url::DatabaseUrl;
 
