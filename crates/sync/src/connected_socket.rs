@@ -22,6 +22,8 @@ pub(crate) struct ConnectedSocket {
     socket: SocketRef,
     /// Closes the connection; absent if the request that opened it had no handle.
     pub(crate) close_handle: Option<CloseHandle>,
+    /// Number of the socket among those of the same connection.
+    pub(crate) number: u64,
     login: Mutex<Arc<Login>>,
     following: Mutex<Following>,
     /// Whether an `init` waits for its response.
@@ -72,8 +74,10 @@ pub(crate) enum SendOutcome {
 
 impl ConnectedSocket {
     pub(crate) fn new(socket: SocketRef, login: Login) -> Self {
+        let close_handle: Option<CloseHandle> = socket.req_parts().extensions.get().cloned();
         Self {
-            close_handle: socket.req_parts().extensions.get().cloned(),
+            number: close_handle.as_ref().map_or(0, CloseHandle::add_socket),
+            close_handle,
             socket,
             login: Mutex::new(Arc::new(login)),
             following: Mutex::default(),

@@ -158,18 +158,10 @@ impl Sockets {
         if !self.connected.remove(sid, socket) {
             return;
         }
-        if let Some(CloseHandle(connection)) = socket.close_handle.clone() {
-            tokio::spawn(self.clone().close_later(sid, connection));
+        if let Some(connection) = socket.close_handle.clone() {
+            tokio::spawn(close_later(connection, socket.number));
         }
         self.end_socket(socket.clone());
-    }
-
-    /// Closes a connection whose client neither closes it nor opens another socket over it.
-    async fn close_later(self: Arc<Self>, sid: Sid, connection: CancellationToken) {
-        tokio::time::sleep(CLOSE_DELAY).await;
-        if self.connected.find(sid).is_none() {
-            connection.cancel();
-        }
     }
 
     /// Ends a socket that is disconnected or was replaced.
@@ -260,4 +252,10 @@ fn parse_object(data: Option<Value>) -> Option<Map<String, Value>> {
             None
         }
     }
+}
+
+/// Closes a connection whose client neither closes it nor opens another socket over it.
+async fn close_later(connection: CloseHandle, last_socket: u64) {
+    tokio::time::sleep(CLOSE_DELAY).await;
+    connection.close_after_socket(last_socket);
 }

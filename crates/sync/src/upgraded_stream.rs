@@ -74,7 +74,7 @@ impl<IO> UpgradedStream<IO> {
             initial_bytes: [head, rest].concat().into(),
             frames,
             idle_timeout: Box::pin(sleep(PING_INTERVAL + PING_TIMEOUT)),
-            closed: Box::pin(close_handle.0.cancelled_owned()),
+            closed: Box::pin(close_handle.closed()),
             _connection_permit: permit,
         })
     }
