@@ -246,7 +246,7 @@ impl Database {
 }
 
 /// Work for a blocking thread, and its result, without their types. Otherwise the compiler would
-/// generate a tenth of the code of auth and directory only to start each kind of work on a thread.
+/// generate code for each kind of work only to start it on a thread, in auth 12 % of all code.
 type BlockingTask = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
 
 fn erase_types<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> BlockingTask {
